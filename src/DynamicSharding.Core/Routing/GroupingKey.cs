@@ -7,7 +7,7 @@ namespace DynamicSharding.Routing;
 /// <summary>What <see cref="GroupingKey.Compute"/> found.</summary>
 internal enum GroupVerdict : byte
 {
-    /// <summary>A push path: <see cref="GroupingKey.Hash"/> and <see cref="GroupingKey.Path"/> are set.</summary>
+    /// <summary>A push path: <see cref="GroupingKey.Hash"/> is set.</summary>
     Group,
 
     /// <summary>Another path: 404.</summary>
