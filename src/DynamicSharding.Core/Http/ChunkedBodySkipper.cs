@@ -1,0 +1,135 @@
+using DynamicSharding.Diagnostics;
+
+namespace DynamicSharding.Http;
+
+/// <summary>
+/// Walks over chunked content (RFC 9112 7.1) without keeping it, strictly: CRLF only, bounded sizes, extensions and trailers, so that no
+/// byte of a body can be taken for the next request. Keeps its place between calls; the input is consumed as far as it goes.
+/// </summary>
+internal struct ChunkedBodySkipper
+{
+    /// <summary>Size line with extensions, and each trailer line: Go's bound for a chunk line.</summary>
+    private const int MaxLine = 4096;
+
+    /// <summary>All trailer lines together: Kestrel's default for a header section.</summary>
+    private const int MaxTrailers = 32 * 1024;
+
+    private State _state;
+    private byte _digits;
+    private int _lineBytes;
+    private int _trailerBytes;
+    private ulong _remaining;
+
+    private enum State : byte
+    {
+        Size,
+        SizeBlank,
+        Extension,
+        SizeLineFeed,
+        Data,
+        DataCarriageReturn,
+        DataLineFeed,
+        TrailerStart,
+        Trailer,
+        TrailerLineFeed,
+        LastLineFeed,
+    }
+
+    /// <param name="consumed">How many bytes of the input belonged to the body.</param>
+    /// <returns><see cref="ParseStatus.Rejected"/> means <see cref="RejectReason.BadChunk"/>: nothing after it can be trusted.</returns>
+    public ParseStatus Skip(ReadOnlySpan<byte> input, out int consumed)
+    {
+        int i = 0;
+        while (i < input.Length)
+        {
+            if (_state == State.Data)
+            {
+                int take = (int)Math.Min(_remaining, (ulong)(input.Length - i));
+                _remaining -= (ulong)take;
+                i += take;
+                if (_remaining == 0) _state = State.DataCarriageReturn;
+                continue;
+            }
+
+            byte b = input[i++];
+            switch (_state)
+            {
+                case State.Size:
+                    if (!TakeSizeByte(b)) return Rejected(i, out consumed);
+                    break;
+                case State.SizeBlank:
+                    if (b == '\r') _state = State.SizeLineFeed;
+                    else if (b == ';') _state = State.Extension;
+                    else if (b is not ((byte)' ' or (byte)'\t') || ++_lineBytes > MaxLine) return Rejected(i, out consumed);
+                    break;
+                case State.Extension or State.Trailer:
+                    // obs-text is opaque; a bare LF, a NUL or any other control is where parsers disagree.
+                    if (b == '\r') _state = _state == State.Extension ? State.SizeLineFeed : State.TrailerLineFeed;
+                    else if ((b < 0x20 && b != '\t') || b == 0x7f || ++_lineBytes > MaxLine) return Rejected(i, out consumed);
+                    else if (_state == State.Trailer && ++_trailerBytes > MaxTrailers) return Rejected(i, out consumed);
+                    break;
+                case State.SizeLineFeed:
+                    if (b != '\n') return Rejected(i, out consumed);
+                    _state = _remaining == 0 ? State.TrailerStart : State.Data;
+                    _digits = 0;
+                    _lineBytes = 0;
+                    break;
+                case State.DataCarriageReturn:
+                    if (b != '\r') return Rejected(i, out consumed);
+                    _state = State.DataLineFeed;
+                    break;
+                case State.DataLineFeed:
+                    if (b != '\n') return Rejected(i, out consumed);
+                    _state = State.Size;
+                    break;
+                case State.TrailerStart:
+                    if (b == '\r') _state = State.LastLineFeed;
+                    else if (!Characters.Token.Contains(b)) return Rejected(i, out consumed);
+                    else _state = State.Trailer;
+                    break;
+                case State.TrailerLineFeed:
+                    if (b != '\n') return Rejected(i, out consumed);
+                    _state = State.TrailerStart;
+                    _lineBytes = 0;
+                    break;
+                case State.LastLineFeed:
+                    consumed = i;
+                    return b == '\n' ? ParseStatus.Done : ParseStatus.Rejected;
+            }
+        }
+
+        consumed = i;
+        return ParseStatus.NeedMore;
+    }
+
+    /// <summary>1*HEXDIG, at most 16 of them so that the value fits; then an extension or the end of the line.</summary>
+    private bool TakeSizeByte(byte b)
+    {
+        int digit = b switch
+        {
+            >= (byte)'0' and <= (byte)'9' => b - '0',
+            >= (byte)'a' and <= (byte)'f' => b - 'a' + 10,
+            >= (byte)'A' and <= (byte)'F' => b - 'A' + 10,
+            _ => -1,
+        };
+        if (digit >= 0)
+        {
+            if (++_digits > 16) return false;
+            _remaining = (_remaining << 4) | (uint)digit;
+            return true;
+        }
+
+        if (_digits == 0) return false;
+        if (b == '\r') _state = State.SizeLineFeed;
+        else if (b == ';') _state = State.Extension;
+        else if (b is (byte)' ' or (byte)'\t') _state = State.SizeBlank; // BWS before ";" (RFC 9112 7.1.1)
+        else return false;
+        return true;
+    }
+
+    private static ParseStatus Rejected(int at, out int consumed)
+    {
+        consumed = at;
+        return ParseStatus.Rejected;
+    }
+}

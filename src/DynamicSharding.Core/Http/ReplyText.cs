@@ -1,0 +1,73 @@
+using System.Globalization;
+using System.Text;
+using DynamicSharding.Diagnostics;
+
+namespace DynamicSharding.Http;
+
+/// <summary>One line for the client per <see cref="RejectReason"/>: what is wrong and, where there is one, the remedy.</summary>
+internal static class ReplyText
+{
+    private static readonly byte[][] Bodies =
+        [.. Enum.GetValues<RejectReason>().Select(r => Encoding.ASCII.GetBytes(Sentence(r) + "\n"))];
+
+    private static readonly byte[][] StatusLines =
+        [.. Enum.GetValues<RejectReason>().Select(r => Encoding.ASCII.GetBytes(StatusLine(RejectReasons.Status(r))))];
+
+    public static ReadOnlySpan<byte> Body(RejectReason reason) => Bodies[(int)reason];
+
+    /// <summary><c>HTTP/1.1 400 Bad Request CRLF Date: </c>; the date follows.</summary>
+    public static ReadOnlySpan<byte> Head(RejectReason reason) => StatusLines[(int)reason];
+
+    public static string Sentence(RejectReason reason) => reason switch
+    {
+        RejectReason.None => "ok",
+        RejectReason.BadRequestLine => "malformed request line: expected method, target and HTTP version, one space between, ended by CRLF",
+        RejectReason.BadMethod => "malformed method: it may hold token characters only",
+        RejectReason.BadTarget => "malformed request-target: expected /metrics/job/<job>{/<label>/<value>}; encode other characters as %XX",
+        RejectReason.BadPercentEncoding => "malformed percent-encoding in the path: % needs two hex digits",
+        RejectReason.DotSegment => "a . or .. segment in the path is refused: clients would resolve it against the gateway",
+        RejectReason.BadVersion => "malformed HTTP version",
+        RejectReason.UnsupportedVersion => "this is an HTTP/1.1 server",
+        RejectReason.RequestLineTooLong => "request line too long (limits.request_line)",
+        RejectReason.UnknownMethod => "unknown method",
+        RejectReason.MethodNotAllowed => "method not allowed here",
+        RejectReason.NotFound => "not found: pushes go to /metrics/job/<job>{/<label>/<value>}",
+        RejectReason.NotHttp => "this is a plain HTTP/1.1 port",
+        RejectReason.BadFieldLine => "malformed header line",
+        RejectReason.BadFieldName => "malformed header name: token characters directly followed by a colon",
+        RejectReason.BadFieldValue => "control character or bare CR or LF in a header line",
+        RejectReason.FoldedField => "folded header lines are refused",
+        RejectReason.FieldsTooLarge => "header section too large (limits.header_bytes)",
+        RejectReason.TooManyFields => "too many header lines (limits.header_fields)",
+        RejectReason.MissingHost => "an HTTP/1.1 request needs a Host header",
+        RejectReason.DuplicateHost => "more than one Host header",
+        RejectReason.BadHost => "malformed Host header",
+        RejectReason.BadContentLength => "malformed Content-Length: decimal digits only",
+        RejectReason.DuplicateContentLength => "more than one Content-Length",
+        RejectReason.BadTransferEncoding => "unsupported Transfer-Encoding: exactly one field with the value chunked",
+        RejectReason.ContentLengthAndTransferEncoding => "both Content-Length and Transfer-Encoding",
+        RejectReason.TransferEncodingInHttp10 => "Transfer-Encoding in an HTTP/1.0 request",
+        RejectReason.BadChunk => "malformed chunked content",
+        RejectReason.HeaderTimeout => "the request took too long to arrive (limits.header_timeout)",
+        RejectReason.TooManyConnections => "too many connections (limits.max_connections)",
+        RejectReason.NoGateway => "no pushgateway is known yet",
+        _ => throw new ArgumentOutOfRangeException(nameof(reason)),
+    };
+
+    private static string StatusLine(int status) => string.Create(
+        CultureInfo.InvariantCulture, $"HTTP/1.1 {status} {Phrase(status)}\r\nDate: ");
+
+    private static string Phrase(int status) => status switch
+    {
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        414 => "URI Too Long",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => throw new ArgumentOutOfRangeException(nameof(status)),
+    };
+}

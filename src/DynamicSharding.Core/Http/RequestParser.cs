@@ -1,0 +1,306 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using DynamicSharding.Diagnostics;
+
+namespace DynamicSharding.Http;
+
+/// <summary>
+/// Parses one request head (RFC 9112 2 to 6), strictly: whatever two parties could read differently is refused. Works on one contiguous
+/// span that starts where the request starts; keeps its place between calls, so that a head that comes byte by byte is read once.
+/// Positions and lengths refer to that span.
+/// </summary>
+/// <remarks>
+/// A mutable struct that lives in its connection. Reset with <c>= default</c> before the next request. Never throws for any input.
+/// </remarks>
+internal struct RequestParser
+{
+    private int _position;
+    private int _lineStart;
+    private int _fieldsStart;
+    private int _fieldCount;
+    private bool _hasRequestLine;
+    private bool _hasHost;
+    private bool _hasContentLength;
+    private bool _hasTransferEncoding;
+    private bool _keepAliveToken;
+    private bool _closeToken;
+    private bool _expectContinue;
+
+    public RejectReason Reason { get; private set; }
+
+    public RequestMethod Method { get; private set; }
+
+    /// <summary>HTTP/1.0; anything from 1.1 on is 1.1 (RFC 9110 2.5).</summary>
+    public bool IsHttp10 { get; private set; }
+
+    public int TargetStart { get; private set; }
+
+    public int TargetLength { get; private set; }
+
+    public BodyFraming Framing { get; private set; }
+
+    /// <summary>Bytes; with <see cref="BodyFraming.ContentLength"/> only.</summary>
+    public long ContentLength { get; private set; }
+
+    /// <summary>Length of the whole head with its empty line; set when done.</summary>
+    public int HeadLength { get; private set; }
+
+    /// <summary>The client lets the connection persist (RFC 9112 9.3).</summary>
+    public readonly bool KeepAlive => !_closeToken && (!IsHttp10 || _keepAliveToken);
+
+    /// <summary>The client waits for a 100 or a final status before it sends the content (RFC 9110 10.1.1; not in HTTP/1.0).</summary>
+    public readonly bool ExpectContinue => _expectContinue && !IsHttp10 && Framing != BodyFraming.None;
+
+    /// <summary>True once a byte of a request line was seen: from then on the header timeout runs.</summary>
+    public readonly bool HasStarted => _position > 0 || _hasRequestLine;
+
+    /// <summary>True while the request line is not complete: decides between 414 and 431, and nothing before it is known of the request.</summary>
+    public readonly bool InRequestLine => !_hasRequestLine;
+
+    /// <param name="input">Everything received of this request so far.</param>
+    public ParseStatus Parse(ReadOnlySpan<byte> input, in ParserLimits limits)
+    {
+        if (!_hasRequestLine)
+        {
+            ParseStatus status = ParseRequestLine(input, limits);
+            if (status != ParseStatus.Done) return status;
+        }
+
+        return ParseFields(input, limits);
+    }
+
+    private ParseStatus ParseRequestLine(ReadOnlySpan<byte> input, in ParserLimits limits)
+    {
+        // RFC 9112 2.2: empty lines before a request line are ignored; they count against its limit.
+        while (_lineStart < input.Length && input[_lineStart] is (byte)'\r' or (byte)'\n')
+        {
+            if (input[_lineStart] == '\n') return Reject(RejectReason.BadRequestLine);
+            if (_lineStart + 1 == input.Length) return NeedMore(_lineStart);
+            if (input[_lineStart + 1] != '\n') return Reject(RejectReason.BadRequestLine);
+            _lineStart += 2;
+            if (_lineStart > limits.RequestLine) return Reject(RejectReason.RequestLineTooLong);
+        }
+
+        _position = Math.Max(_position, _lineStart);
+        int end = input[_position..].IndexOfAny(Characters.NotInValue);
+        int length = (end < 0 ? input.Length : _position + end) - _lineStart;
+        if (length > limits.RequestLine) return Reject(RejectReason.RequestLineTooLong);
+        if (end < 0)
+        {
+            // A first byte that no method has is another protocol (TLS, SSH, …): say so without waiting for the end of a line.
+            if (length > 0 && !Characters.Token.Contains(input[_lineStart])) return Reject(RejectReason.NotHttp);
+            return NeedMore(input.Length);
+        }
+
+        end += _position;
+        if (input[end] != '\r')
+        {
+            return Reject(Characters.Token.Contains(input[_lineStart]) ? RejectReason.BadRequestLine : RejectReason.NotHttp);
+        }
+
+        if (end + 1 == input.Length) return NeedMore(end);
+        if (input[end + 1] != '\n') return Reject(RejectReason.BadRequestLine);
+
+        RejectReason reason = ReadRequestLine(input[_lineStart..end]);
+        if (reason != RejectReason.None) return Reject(reason);
+        TargetStart += _lineStart;
+        _hasRequestLine = true;
+        _position = _lineStart = _fieldsStart = end + 2;
+        return ParseStatus.Done;
+    }
+
+    /// <summary>method SP request-target SP HTTP-version, one SP each (RFC 9112 3).</summary>
+    private RejectReason ReadRequestLine(ReadOnlySpan<byte> line)
+    {
+        int methodEnd = line.IndexOfAnyExcept(Characters.Token);
+        if (methodEnd <= 0) return methodEnd == 0 ? RejectReason.NotHttp : RejectReason.BadRequestLine;
+        if (line[methodEnd] != ' ') return RejectReason.BadMethod;
+
+        ReadOnlySpan<byte> rest = line[(methodEnd + 1)..];
+        int targetLength = rest.IndexOfAny(Characters.NotInTarget);
+        if (targetLength < 0) return RejectReason.BadRequestLine; // HTTP/0.9
+        if (targetLength == 0 || rest[targetLength] != ' ') return RejectReason.BadTarget;
+
+        ReadOnlySpan<byte> version = rest[(targetLength + 1)..];
+        if (version.Length != 8 || !version.StartsWith("HTTP/"u8) || version[6] != '.' || !IsDigit(version[5]) || !IsDigit(version[7]))
+        {
+            return RejectReason.BadVersion;
+        }
+
+        if (version[5] != '1') return RejectReason.UnsupportedVersion;
+        IsHttp10 = version[7] == '0';
+        Method = ReadMethod(line[..methodEnd]);
+        TargetStart = methodEnd + 1;
+        TargetLength = targetLength;
+        return RejectReason.None;
+    }
+
+    private static RequestMethod ReadMethod(ReadOnlySpan<byte> token) => token.Length switch
+    {
+        3 when token.SequenceEqual("PUT"u8) => RequestMethod.Put,
+        3 when token.SequenceEqual("GET"u8) => RequestMethod.Get,
+        4 when token.SequenceEqual("POST"u8) => RequestMethod.Post,
+        4 when token.SequenceEqual("HEAD"u8) => RequestMethod.Head,
+        5 when token.SequenceEqual("PATCH"u8) => RequestMethod.Patch,
+        5 when token.SequenceEqual("TRACE"u8) => RequestMethod.Trace,
+        6 when token.SequenceEqual("DELETE"u8) => RequestMethod.Delete,
+        7 when token.SequenceEqual("OPTIONS"u8) => RequestMethod.Options,
+        7 when token.SequenceEqual("CONNECT"u8) => RequestMethod.Connect,
+        _ => RequestMethod.Unknown,
+    };
+
+    private ParseStatus ParseFields(ReadOnlySpan<byte> input, in ParserLimits limits)
+    {
+        while (true)
+        {
+            // Every line starts at _lineStart; _position is how far its value has been searched.
+            ReadOnlySpan<byte> line = input[_lineStart..];
+            if (line.IsEmpty) return NeedMore(_lineStart);
+            if (line[0] == '\r')
+            {
+                if (line.Length == 1) return NeedMore(_lineStart);
+                if (line[1] != '\n') return Reject(RejectReason.BadFieldLine);
+                return Complete(_lineStart + 2);
+            }
+
+            int end = input[_position..].IndexOfAny(Characters.NotInValue);
+            int lineEnd = end < 0 ? input.Length : _position + end;
+            if (lineEnd + 2 - _fieldsStart > limits.FieldBytes) return Reject(RejectReason.FieldsTooLarge);
+            if (end < 0) return NeedMore(input.Length);
+            if (input[lineEnd] != '\r') return Reject(RejectReason.BadFieldValue);
+            if (lineEnd + 1 == input.Length) return NeedMore(lineEnd);
+            if (input[lineEnd + 1] != '\n') return Reject(RejectReason.BadFieldValue);
+            if (++_fieldCount > limits.FieldCount) return Reject(RejectReason.TooManyFields);
+
+            RejectReason reason = ReadField(input[_lineStart..lineEnd]);
+            if (reason != RejectReason.None) return Reject(reason);
+            _position = _lineStart = lineEnd + 2;
+        }
+    }
+
+    /// <summary>field-name ":" OWS field-value OWS, no whitespace before the colon and no folding (RFC 9112 5).</summary>
+    private RejectReason ReadField(ReadOnlySpan<byte> line)
+    {
+        int nameLength = line.IndexOfAnyExcept(Characters.Token);
+        if (nameLength <= 0)
+        {
+            if (nameLength < 0) return RejectReason.BadFieldLine;
+            return line[0] is (byte)' ' or (byte)'\t' ? RejectReason.FoldedField : RejectReason.BadFieldName;
+        }
+
+        if (line[nameLength] != ':') return RejectReason.BadFieldName;
+
+        // Only these lengths belong to a field that decides anything here.
+        return nameLength switch
+        {
+            4 or 6 or 10 or 14 or 17 => ReadKnownField(line[..nameLength], TrimWhitespace(line[(nameLength + 1)..])),
+            _ => RejectReason.None,
+        };
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private RejectReason ReadKnownField(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        switch (name.Length)
+        {
+            case 4 when Ascii.EqualsIgnoreCase(name, "host"u8):
+                if (_hasHost) return RejectReason.DuplicateHost;
+                _hasHost = true;
+                return value.ContainsAnyExcept(Characters.Host) ? RejectReason.BadHost : RejectReason.None;
+
+            case 6 when Ascii.EqualsIgnoreCase(name, "expect"u8):
+                // Any other expectation is ignored, as nginx, HAProxy and Kestrel do; 417 is a MAY (RFC 9110 10.1.1).
+                if (Ascii.EqualsIgnoreCase(value, "100-continue"u8)) _expectContinue = true;
+                return RejectReason.None;
+
+            case 10 when Ascii.EqualsIgnoreCase(name, "connection"u8):
+                ReadConnection(value);
+                return RejectReason.None;
+
+            case 14 when Ascii.EqualsIgnoreCase(name, "content-length"u8):
+                return ReadContentLength(value);
+
+            case 17 when Ascii.EqualsIgnoreCase(name, "transfer-encoding"u8):
+                // One line with the one coding that this server can frame; a list or a second line is where parsers disagree.
+                if (_hasTransferEncoding || !Ascii.EqualsIgnoreCase(value, "chunked"u8)) return RejectReason.BadTransferEncoding;
+                _hasTransferEncoding = true;
+                return RejectReason.None;
+
+            default:
+                return RejectReason.None;
+        }
+    }
+
+    /// <summary>1*DIGIT that fits in 63 bits (RFC 9110 8.6). A second line is refused even when it repeats the first.</summary>
+    private RejectReason ReadContentLength(ReadOnlySpan<byte> value)
+    {
+        if (_hasContentLength) return RejectReason.DuplicateContentLength;
+        _hasContentLength = true;
+        if (value.IsEmpty) return RejectReason.BadContentLength;
+        long length = 0;
+        foreach (byte b in value)
+        {
+            uint digit = (uint)(b - '0');
+            if (digit > 9 || length > (long.MaxValue - digit) / 10) return RejectReason.BadContentLength;
+            length = (length * 10) + digit;
+        }
+
+        ContentLength = length;
+        return RejectReason.None;
+    }
+
+    /// <summary>Whole tokens of a list, on any number of lines (RFC 9110 7.6.1).</summary>
+    private void ReadConnection(ReadOnlySpan<byte> value)
+    {
+        while (!value.IsEmpty)
+        {
+            int comma = value.IndexOf((byte)',');
+            ReadOnlySpan<byte> token = TrimWhitespace(comma < 0 ? value : value[..comma]);
+            if (Ascii.EqualsIgnoreCase(token, "close"u8)) _closeToken = true;
+            else if (Ascii.EqualsIgnoreCase(token, "keep-alive"u8)) _keepAliveToken = true;
+            value = comma < 0 ? default : value[(comma + 1)..];
+        }
+    }
+
+    private ParseStatus Complete(int headLength)
+    {
+        if (!_hasHost && !IsHttp10) return Reject(RejectReason.MissingHost);
+        if (_hasTransferEncoding)
+        {
+            if (IsHttp10) return Reject(RejectReason.TransferEncodingInHttp10);
+            if (_hasContentLength) return Reject(RejectReason.ContentLengthAndTransferEncoding);
+            Framing = BodyFraming.Chunked;
+        }
+        else if (_hasContentLength && ContentLength > 0)
+        {
+            Framing = BodyFraming.ContentLength;
+        }
+
+        HeadLength = headLength;
+        return ParseStatus.Done;
+    }
+
+    private ParseStatus NeedMore(int searched)
+    {
+        _position = searched;
+        return ParseStatus.NeedMore;
+    }
+
+    private ParseStatus Reject(RejectReason reason)
+    {
+        Reason = reason;
+        return ParseStatus.Rejected;
+    }
+
+    private static bool IsDigit(byte b) => (uint)(b - '0') <= 9;
+
+    /// <summary>OWS is SP and HTAB, nothing else (RFC 9110 5.6.3).</summary>
+    private static ReadOnlySpan<byte> TrimWhitespace(ReadOnlySpan<byte> value)
+    {
+        int start = 0;
+        int end = value.Length;
+        while (start < end && value[start] is (byte)' ' or (byte)'\t') start++;
+        while (end > start && value[end - 1] is (byte)' ' or (byte)'\t') end--;
+        return value[start..end];
+    }
+}

@@ -1,0 +1,123 @@
+using System.Buffers.Text;
+using System.Text;
+using DynamicSharding.Diagnostics;
+
+namespace DynamicSharding.Http;
+
+/// <summary>
+/// Writes whole responses into one span from bytes that were prepared ahead. The caller makes sure of the room:
+/// <see cref="MaxLength"/> is the most that one response takes.
+/// </summary>
+internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
+{
+    private const string RedirectStart = "HTTP/1.1 307 Temporary Redirect\r\nDate: ";
+    private const string RedirectMiddle = "\r\nContent-Length: 0\r\nLocation: ";
+
+    private readonly Span<byte> _output = output;
+    private readonly ReadOnlySpan<byte> _date = date;
+
+    public int Written { get; private set; }
+
+    /// <summary>The most that a response to a target of that length takes: every target byte may become three in the Location.</summary>
+    public static int MaxLength(int targetLength, int locationPrefixLength) => (3 * targetLength) + locationPrefixLength + 512;
+
+    /// <summary>A 307 up to the target, with room for the date: made once per gateway.</summary>
+    public static byte[] RedirectHead(string locationPrefix) =>
+        Encoding.ASCII.GetBytes(RedirectStart + new string(' ', HttpDate.Length) + RedirectMiddle + locationPrefix);
+
+    /// <param name="head">From <see cref="RedirectHead"/>.</param>
+    /// <param name="path">Location-ready: visible ASCII only.</param>
+    /// <param name="query">Empty, or from its question mark; raw bytes from 0x80 on are percent-encoded here.</param>
+    public void WriteRedirect(ReadOnlySpan<byte> head, ReadOnlySpan<byte> path, ReadOnlySpan<byte> query, ConnectionOption option)
+    {
+        int start = Written;
+        Write(head);
+        _date.CopyTo(_output[(start + RedirectStart.Length)..]);
+        Write(path);
+        if (!query.IsEmpty) WriteEncoded(query);
+        Write("\r\n"u8);
+        WriteEnd(option);
+    }
+
+    /// <summary>200 with a text body; HEAD gets the same head alone (RFC 9110 9.3.2).</summary>
+    public void WriteText(ReadOnlySpan<byte> body1, ReadOnlySpan<byte> body2, ReadOnlySpan<byte> body3, bool isHead, ConnectionOption option)
+    {
+        Write("HTTP/1.1 200 OK\r\nDate: "u8);
+        WriteTextHead(body1.Length + body2.Length + body3.Length);
+        WriteEnd(option);
+        if (isHead) return;
+        Write(body1);
+        Write(body2);
+        Write(body3);
+    }
+
+    /// <param name="allow">The Allow field's value with 405, else empty.</param>
+    public void WriteReject(RejectReason reason, ReadOnlySpan<byte> allow, bool isHead, ConnectionOption option)
+    {
+        ReadOnlySpan<byte> body = ReplyText.Body(reason);
+        Write(ReplyText.Head(reason));
+        WriteTextHead(body.Length);
+        if (!allow.IsEmpty)
+        {
+            Write("Allow: "u8);
+            Write(allow);
+            Write("\r\n"u8);
+        }
+
+        WriteEnd(option);
+        if (!isHead) Write(body);
+    }
+
+    /// <summary>503 with a sentence, for a health probe.</summary>
+    public void WriteUnavailable(ReadOnlySpan<byte> body, bool isHead, ConnectionOption option)
+    {
+        Write("HTTP/1.1 503 Service Unavailable\r\nDate: "u8);
+        WriteTextHead(body.Length);
+        WriteEnd(option);
+        if (!isHead) Write(body);
+    }
+
+    private void WriteTextHead(int contentLength)
+    {
+        Write(_date);
+        Write("\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "u8);
+        Utf8Formatter.TryFormat(contentLength, _output[Written..], out int digits);
+        Written += digits;
+        Write("\r\n"u8);
+    }
+
+    private void WriteEnd(ConnectionOption option) => Write(option switch
+    {
+        ConnectionOption.Close => "Connection: close\r\n\r\n"u8,
+        ConnectionOption.KeepAlive => "Connection: keep-alive\r\n\r\n"u8,
+        _ => "\r\n"u8,
+    });
+
+    private void WriteEncoded(scoped ReadOnlySpan<byte> text)
+    {
+        if (Ascii.IsValid(text))
+        {
+            Write(text);
+            return;
+        }
+
+        foreach (byte b in text)
+        {
+            if (b < 0x80)
+            {
+                _output[Written++] = b;
+                continue;
+            }
+
+            _output[Written++] = (byte)'%';
+            _output[Written++] = (byte)"0123456789ABCDEF"[b >> 4];
+            _output[Written++] = (byte)"0123456789ABCDEF"[b & 15];
+        }
+    }
+
+    private void Write(scoped ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(_output[Written..]);
+        Written += bytes.Length;
+    }
+}

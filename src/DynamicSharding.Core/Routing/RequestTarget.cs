@@ -1,0 +1,51 @@
+using System.Text;
+using DynamicSharding.Http;
+
+namespace DynamicSharding.Routing;
+
+/// <summary>The four forms of a request-target (RFC 9112 3.2), reduced to a path and a query.</summary>
+internal static class RequestTarget
+{
+    /// <param name="path">From its slash on; empty for asterisk-form.</param>
+    /// <param name="query">Empty, or from its question mark on.</param>
+    /// <returns>False for a target of no form that this server takes: 400.</returns>
+    public static bool TrySplit(ReadOnlySpan<byte> target, RequestMethod method, out ReadOnlySpan<byte> path, out ReadOnlySpan<byte> query)
+    {
+        query = default;
+        path = target;
+        if (target[0] != '/' && !TryCutAuthority(target, method, out path)) return false;
+
+        int mark = path.IndexOf((byte)'?');
+        if (mark >= 0)
+        {
+            query = path[mark..];
+            path = path[..mark];
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// absolute-form must be taken (RFC 9112 3.2.2) and only its path matters here; what could be userinfo or an empty host is an error
+    /// (RFC 9110 4.2). "*" is for OPTIONS, authority-form for CONNECT: neither has a path.
+    /// </summary>
+    private static bool TryCutAuthority(ReadOnlySpan<byte> target, RequestMethod method, out ReadOnlySpan<byte> path)
+    {
+        path = default;
+        if (method == RequestMethod.Connect) return true;
+        if (target.Length == 1 && target[0] == '*') return method == RequestMethod.Options;
+
+        int scheme = StartsWithIgnoreCase(target, "http://"u8) ? 7 : StartsWithIgnoreCase(target, "https://"u8) ? 8 : 0;
+        if (scheme == 0) return false;
+        ReadOnlySpan<byte> rest = target[scheme..];
+        int end = rest.IndexOfAny((byte)'/', (byte)'?');
+        ReadOnlySpan<byte> authority = end < 0 ? rest : rest[..end];
+        if (authority.IsEmpty || authority[0] == ':' || authority.ContainsAnyExcept(Characters.Host)) return false;
+
+        path = end < 0 ? default : rest[end..];
+        return true;
+    }
+
+    private static bool StartsWithIgnoreCase(ReadOnlySpan<byte> text, ReadOnlySpan<byte> start) =>
+        text.Length >= start.Length && Ascii.EqualsIgnoreCase(text[..start.Length], start);
+}

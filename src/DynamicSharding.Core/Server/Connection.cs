@@ -1,0 +1,270 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using DynamicSharding.Diagnostics;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Server;
+
+/// <summary>
+/// One client connection: reads, lets its session answer, sends, and ends in good order. Runs on its loop's thread from the first byte to
+/// the last; the only awaits are for readiness.
+/// </summary>
+internal sealed class Connection : LoopMember
+{
+    /// <summary>nginx's ratio of lingering_time (30 s) to lingering_timeout (5 s), doubled for slow uplinks.</summary>
+    private const int LingerTotalFactor = 12;
+
+    /// <summary>Kestrel's grace before a minimum rate is judged.</summary>
+    private const int RateGraceMilliseconds = 5000;
+
+    private static readonly TimeSpan FirstRequestGrace = TimeSpan.FromSeconds(2);
+
+    private readonly LoopSocket _socket;
+    private readonly EventLoop _loop;
+    private readonly SocketPipeReader _reader;
+    private readonly HttpSession _session = new();
+    private readonly ConnectionLimit _limit;
+    private readonly ILogger _logger;
+    private DeadlineKind _deadlineKind;
+    private DeadlineKind _expired;
+    private long _deadline;
+    private long _bodyStart;
+    private long _requestsAtHead = -1;
+    private int _unsentEnd;
+    private bool _draining;
+
+    public Connection(LoopSocket socket, ConnectionLimit limit, ILogger logger)
+    {
+        _socket = socket;
+        _loop = socket.Loop;
+        _reader = new SocketPipeReader(socket);
+        _limit = limit;
+        _logger = logger;
+        socket.Owner = this;
+    }
+
+    /// <summary>Serves the connection to its end. Never throws for anything that a client does.</summary>
+    public async Task RunAsync()
+    {
+        CloseReason reason = CloseReason.IoError;
+        try
+        {
+            reason = await ServeAsync();
+        }
+        catch (Exception error)
+        {
+            _logger.ConnectionFailed(error);
+        }
+        finally
+        {
+            End(reason);
+        }
+    }
+
+    public override void OnTick(long now)
+    {
+        if (_deadlineKind == DeadlineKind.Body && IsTooSlow(now)) Expire(DeadlineKind.Body);
+        else if (_deadlineKind != DeadlineKind.None && now > _deadline) Expire(_deadlineKind);
+    }
+
+    /// <summary>
+    /// The server stops: an idle connection ends now, another after its current answer. One whose first request is still on its way gets
+    /// the time of a slow round trip for it.
+    /// </summary>
+    public void Drain()
+    {
+        _draining = true;
+        if (_deadlineKind != DeadlineKind.Idle) return;
+        if (_session.Requests > 0) Expire(DeadlineKind.Drain);
+        else SetDeadline(DeadlineKind.Drain, FirstRequestGrace);
+    }
+
+    /// <summary>The server's stop is out of time.</summary>
+    public void Abort() => Expire(DeadlineKind.Abort);
+
+    private async Task<CloseReason> ServeAsync()
+    {
+        SetDeadline(DeadlineKind.Idle, _loop.Context.Limits.IdleTimeout);
+        while (true)
+        {
+            ReadResult read = await _reader.ReadAsync();
+            if (read.IsCanceled)
+            {
+                _reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+                return await EndExpiredAsync();
+            }
+
+            // A client that closed its side still gets the answers to what it had sent (RFC 9112 9.6): they were sent when it came.
+            if (read.IsCompleted) return Ended();
+
+            SessionStep step = HandleBuffered(read.Buffer, out int unsent);
+            if (unsent != 0 && !await SendRestAsync(unsent)) return EndedWriting();
+            switch (step)
+            {
+                case SessionStep.Close:
+                    return _loop.Context.Draining ? CloseReason.Drained : CloseReason.ConnectionCloseRequested;
+                case SessionStep.Linger:
+                    return await LingerAsync();
+                case SessionStep.Read when _draining && !_session.InHead && !_session.InBody:
+                    return CloseReason.Drained;
+                default:
+                    SetReadDeadline();
+                    break;
+            }
+        }
+    }
+
+    /// <summary>From "bytes are here" to "bytes are sent": nothing in here waits, throws or allocates.</summary>
+    /// <param name="unsent">0, or how many bytes at the end of the output did not fit into the socket; negative when it is dead.</param>
+    private SessionStep HandleBuffered(in ReadOnlySequence<byte> buffer, out int unsent)
+    {
+        long began = System.Diagnostics.Stopwatch.GetTimestamp();
+        SessionContext context = _loop.Context;
+        long requests = _session.Requests;
+        SessionStep step = _session.Advance(buffer.FirstSpan, context, _loop.OutputBuffer, out int consumed, out int written);
+        bool again = step == SessionStep.Flush;
+        _reader.AdvanceTo(buffer.GetPosition(consumed), again ? buffer.GetPosition(consumed) : buffer.End);
+        if (_session.LastReject != RejectReason.None) LogReject();
+
+        unsent = 0;
+        if (written == 0) return step;
+        SocketResult sent = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
+        context.Counters.ObserveBatch(
+            System.Diagnostics.Stopwatch.GetTimestamp() - began, (int)(_session.Requests - requests));
+        unsent = sent.Failed ? -1 : written - sent.Count;
+        _unsentEnd = written;
+        return step;
+    }
+
+    /// <summary>The client does not read as fast as it asks: keeps what is left and reads no further request until it is sent.</summary>
+    private async ValueTask<bool> SendRestAsync(int unsent)
+    {
+        if (unsent < 0) return false;
+        byte[] rest = ArrayPool<byte>.Shared.Rent(unsent);
+        _loop.OutputBuffer.AsSpan(_unsentEnd - unsent, unsent).CopyTo(rest);
+        _loop.KeptBuffers++;
+        try
+        {
+            int sent = 0;
+            SetDeadline(DeadlineKind.Write, _loop.Context.Limits.WriteTimeout);
+            while (sent < unsent)
+            {
+                if (!await _socket.WaitAsync(LibC.EPOLLOUT)) return false;
+                SocketResult result = _socket.TrySend(rest.AsSpan(sent, unsent - sent));
+                if (result.Failed) return false;
+                if (result.Count > 0) SetDeadline(DeadlineKind.Write, _loop.Context.Limits.WriteTimeout);
+                sent += result.Count;
+            }
+
+            return true;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rest);
+            _loop.KeptBuffers--;
+        }
+    }
+
+    private async Task<CloseReason> EndExpiredAsync()
+    {
+        if (_expired != DeadlineKind.Head) return ExpiredReason();
+        int written = _session.WriteTimeout(_loop.Context, _loop.OutputBuffer);
+        LogReject();
+        _ = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
+        _ = await LingerAsync();
+        return CloseReason.HeaderTimeout;
+    }
+
+    /// <summary>
+    /// Half-closes and discards what still comes, until the client closes too: bounded between two reads as in nginx, in all, and by the
+    /// minimum rate.
+    /// </summary>
+    private async Task<CloseReason> LingerAsync()
+    {
+        _socket.ShutdownSend();
+        TimeSpan timeout = _loop.Context.Limits.LingerTimeout;
+        long end = _loop.Now + (LingerTotalFactor * (long)timeout.TotalMilliseconds);
+        while (true)
+        {
+            SetDeadline(DeadlineKind.Linger, timeout);
+            _deadline = Math.Min(_deadline, end);
+            ReadResult read = await _reader.ReadAsync();
+            _reader.AdvanceTo(read.Buffer.End);
+            if (read.IsCanceled) return ExpiredReason();
+            if (read.IsCompleted) return _reader.Error == 0 ? CloseReason.Lingered : CloseReason.Reset;
+        }
+    }
+
+    private void SetReadDeadline()
+    {
+        if (_session.InBody)
+        {
+            if (_deadlineKind == DeadlineKind.Body && _requestsAtHead == _session.Requests) return;
+            _deadlineKind = DeadlineKind.Body;
+            _deadline = long.MaxValue;
+            _bodyStart = _loop.Now;
+            _requestsAtHead = _session.Requests;
+        }
+        else if (!_session.InHead)
+        {
+            SetDeadline(DeadlineKind.Idle, _loop.Context.Limits.IdleTimeout);
+        }
+        else if (_deadlineKind != DeadlineKind.Head || _requestsAtHead != _session.Requests)
+        {
+            // From the head's first byte to its end; more bytes do not renew it.
+            SetDeadline(DeadlineKind.Head, _loop.Context.Limits.HeaderTimeout);
+            _requestsAtHead = _session.Requests;
+        }
+    }
+
+    private void SetDeadline(DeadlineKind kind, TimeSpan timeout)
+    {
+        _deadlineKind = kind;
+        _deadline = _loop.Now + (long)timeout.TotalMilliseconds;
+    }
+
+    /// <summary>Average rate since the content began. A long gap between two heartbeats is our own and is not charged to the client.</summary>
+    private bool IsTooSlow(long now)
+    {
+        long elapsed = now - _bodyStart;
+        return elapsed > RateGraceMilliseconds && _session.BodySkipped * 1000 < _loop.Context.Limits.BodyMinRate * elapsed;
+    }
+
+    private void Expire(DeadlineKind kind)
+    {
+        if (_expired != DeadlineKind.Abort) _expired = kind;
+        _deadlineKind = DeadlineKind.None;
+        _socket.Cancel();
+    }
+
+    private CloseReason ExpiredReason() => _expired switch
+    {
+        DeadlineKind.Idle => CloseReason.Idle,
+        DeadlineKind.Head => CloseReason.HeaderTimeout,
+        DeadlineKind.Body => CloseReason.BodyTimeout,
+        DeadlineKind.Write => CloseReason.WriteTimeout,
+        DeadlineKind.Linger => CloseReason.LingerTimeout,
+        DeadlineKind.Drain => CloseReason.Drained,
+        _ => CloseReason.Aborted,
+    };
+
+    private CloseReason Ended() => _reader.Error == 0 ? CloseReason.ClientClosed : CloseReason.Reset;
+
+    private CloseReason EndedWriting() => _expired == DeadlineKind.None ? CloseReason.Reset : ExpiredReason();
+
+    private void LogReject()
+    {
+        if (_logger.IsEnabled(LogLevel.Debug)) _logger.RequestRejected(_session.LastReject, PeerAddress.Of(_socket.Fd));
+        _session.LastReject = RejectReason.None;
+    }
+
+    private void End(CloseReason reason)
+    {
+        _reader.Complete();
+        if (_logger.IsEnabled(LogLevel.Debug)) _logger.ConnectionClosed(reason, PeerAddress.Of(_socket.Fd));
+        _socket.Close();
+        _loop.Connections--;
+        _loop.Context.Counters.CountClose(reason);
+        _limit.Leave();
+    }
+}

@@ -1,0 +1,20 @@
+namespace DynamicSharding.Server;
+
+/// <summary>How many connections all loops together may hold. Two interlocked operations per connection, none per request.</summary>
+internal sealed class ConnectionLimit(int max)
+{
+    private int _open;
+
+    public int Max { get; set; } = max;
+
+    public int Open => Volatile.Read(ref _open);
+
+    public bool TryEnter()
+    {
+        if (Interlocked.Increment(ref _open) <= Max) return true;
+        Interlocked.Decrement(ref _open);
+        return false;
+    }
+
+    public void Leave() => Interlocked.Decrement(ref _open);
+}

@@ -1,0 +1,124 @@
+using System.Net.Sockets;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
+using DynamicSharding.Ring;
+using DynamicSharding.Routing;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Server;
+
+/// <summary>The redirect listener: one event loop per core on one listening socket, and the stop in order.</summary>
+internal sealed class DataServer : IDisposable
+{
+    /// <summary>Descriptors kept for everything that is not a client: configuration.md, <c>limits.max_connections</c>.</summary>
+    private const int ReservedDescriptors = 256;
+
+    private readonly EventLoop[] _loops;
+    private readonly Listener[] _listeners;
+    private readonly HttpDate[] _dates;
+    private readonly Socket _socket;
+    private readonly ActiveRing _ring;
+    private readonly Readiness _readiness;
+    private readonly DataPlaneCounters _counters;
+    private readonly ConnectionLimit _limit;
+    private readonly ShardingKey _key;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private LimitOptions _limits;
+
+    /// <summary>Binds the listener; <see cref="Start"/> begins to serve.</summary>
+    /// <exception cref="IOException">The address cannot be bound.</exception>
+    public DataServer(
+        ServerOptions options, ActiveRing ring, Readiness readiness, DataPlaneCounters counters, ILoggerFactory loggers, TimeProvider time)
+    {
+        _ring = ring;
+        _readiness = readiness;
+        _counters = counters;
+        _time = time;
+        _key = options.Sharding.Key;
+        _limits = options.Limits;
+        _logger = loggers.CreateLogger<DataServer>();
+        _limit = new ConnectionLimit(MaxConnections(options.Limits));
+        _socket = ListenSocket.Open(options.HttpListenAddr, options.ReusePort);
+        int loops = counters.Loops.Length;
+        _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
+        _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i, draining: false), time, _logger))];
+        _listeners = [.. _loops.Select(loop => new Listener(new LoopSocket(loop, (int)_socket.Handle), _limit, loggers))];
+    }
+
+    /// <summary>The bound address, with the port that the system chose if 0 was asked for.</summary>
+    public System.Net.IPEndPoint EndPoint => (System.Net.IPEndPoint)_socket.LocalEndPoint!;
+
+    public int OpenConnections => _limit.Open;
+
+    public void Start()
+    {
+        foreach (EventLoop loop in _loops) loop.Start();
+        foreach (Listener listener in _listeners) listener.Start();
+        _logger.DataListenerStarted(EndPoint.ToString(), _loops.Length, _limit.Max);
+    }
+
+    /// <summary>A reload's limits: requests in flight go on under the new ones.</summary>
+    public void Apply(LimitOptions limits)
+    {
+        _limits = limits;
+        _limit.Max = MaxConnections(limits);
+        ReplaceContexts(draining: false);
+    }
+
+    /// <summary>First step of a stop: everything is still answered, and every answer closes its connection.</summary>
+    public void Drain() => ReplaceContexts(draining: true);
+
+    /// <summary>
+    /// The rest of a stop: accept no more, end what is idle, wait for what is in flight, and cut off what is left after the timeout.
+    /// </summary>
+    public async Task StopAsync(TimeSpan timeout)
+    {
+        await Task.WhenAll(_listeners.Select(listener => listener.StopAsync()));
+        _socket.Dispose();
+        _logger.StoppedAccepting(OpenConnections, timeout);
+
+        foreach (EventLoop loop in _loops) loop.Post(() => loop.ForEachConnection(connection => connection.Drain()));
+        await WaitUntilEmptyAsync(timeout);
+        if (OpenConnections > 0)
+        {
+            _logger.ConnectionsAborted(OpenConnections);
+            foreach (EventLoop loop in _loops) loop.Post(() => loop.ForEachConnection(connection => connection.Abort()));
+            await WaitUntilEmptyAsync(TimeSpan.FromSeconds(1));
+        }
+
+        foreach (EventLoop loop in _loops) loop.Stop();
+    }
+
+    public void Dispose()
+    {
+        _socket.Dispose();
+        foreach (EventLoop loop in _loops) loop.Dispose();
+    }
+
+    private async Task WaitUntilEmptyAsync(TimeSpan timeout)
+    {
+        long start = _time.GetTimestamp();
+        while (OpenConnections > 0 && _time.GetElapsedTime(start) < timeout) await Task.Delay(TimeSpan.FromMilliseconds(20), _time);
+    }
+
+    private void ReplaceContexts(bool draining)
+    {
+        for (int i = 0; i < _loops.Length; i++)
+        {
+            EventLoop loop = _loops[i];
+            SessionContext context = NewContext(i, draining);
+            loop.Post(() => loop.Apply(context));
+        }
+    }
+
+    private SessionContext NewContext(int loop, bool draining)
+    {
+        var router = new Router(_ring, new GroupingKey(_key, _limits.RequestLine), _readiness);
+        return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = draining };
+    }
+
+    private static int MaxConnections(LimitOptions limits) =>
+        limits.MaxConnections ?? Math.Max(1, DescriptorLimit.Current - ReservedDescriptors);
+}

@@ -1,0 +1,201 @@
+using System.Collections.Concurrent;
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+using DynamicSharding.Diagnostics;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Server;
+
+/// <summary>
+/// One thread, one epoll instance, and the connections that belong to them. Everything about a connection happens on this thread: its
+/// continuations run inline, so the data plane needs no lock, and nothing of the control plane ever runs here.
+/// </summary>
+internal sealed unsafe class EventLoop : IDisposable
+{
+    private const int WakeSlot = 0;
+    private const int EventsPerWait = 512;
+
+    private readonly int _epoll;
+    private readonly int _wake;
+    private readonly EpollEvents _events = new(EventsPerWait);
+    private readonly ConcurrentQueue<Action> _posted = new();
+    private readonly List<int> _freeSlots = [];
+    private readonly List<int> _releasedSlots = [];
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Thread _thread;
+    private LoopSocket?[] _sockets = new LoopSocket?[1024];
+    private int _slots = WakeSlot + 1;
+    private long _nextTick;
+    private bool _stopped;
+
+    public EventLoop(SessionContext context, TimeProvider time, ILogger logger)
+    {
+        Context = context;
+        _time = time;
+        _logger = logger;
+        _epoll = Check(LibC.EpollCreate(LibC.EPOLL_CLOEXEC), "epoll_create1");
+        _wake = Check(LibC.EventFd(0, LibC.EFD_CLOEXEC | LibC.EFD_NONBLOCK), "eventfd");
+        byte* wakeEvent = stackalloc byte[16];
+        EpollEvents.Write(wakeEvent, LibC.EPOLLIN, WakeSlot);
+        Check(LibC.EpollControl(_epoll, LibC.EPOLL_CTL_ADD, _wake, wakeEvent), "epoll_ctl");
+        ReceiveBuffer = NewReceiveBuffer(context);
+        OutputBuffer = NewOutputBuffer(context);
+        Now = Milliseconds();
+        _thread = new Thread(Run) { IsBackground = true, Name = $"loop-{context.LoopIndex}" };
+    }
+
+    /// <summary>Limits, router and counters. Replaced as a whole by a reload, between two events.</summary>
+    public SessionContext Context { get; private set; }
+
+    /// <summary>Where every receive of this loop goes: the longest head that the limits allow fits in.</summary>
+    public byte[] ReceiveBuffer { get; private set; }
+
+    /// <summary>Where the answers of one batch are written.</summary>
+    public byte[] OutputBuffer { get; private set; }
+
+    /// <summary>Milliseconds on a clock that never goes back; refreshed after every wait.</summary>
+    public long Now { get; private set; }
+
+    /// <summary>Connections of this loop that are open.</summary>
+    public int Connections { get; set; }
+
+    /// <summary>Pooled arrays that hold the beginning of a request.</summary>
+    public int KeptBuffers { get; set; }
+
+    public void Start() => _thread.Start();
+
+    /// <summary>Runs an action on the loop's thread, between two events. From any thread.</summary>
+    public void Post(Action action)
+    {
+        _posted.Enqueue(action);
+        ulong one = 1;
+        _ = LibC.Write(_wake, &one, sizeof(ulong));
+    }
+
+    /// <summary>Ends the thread after the current events. The connections must be closed by then.</summary>
+    public void Stop()
+    {
+        Post(() => _stopped = true);
+        if (_thread.IsAlive) _thread.Join();
+    }
+
+    public void Dispose()
+    {
+        _ = LibC.Close(_wake);
+        _ = LibC.Close(_epoll);
+    }
+
+    /// <summary>On the loop's thread: what a reload changed.</summary>
+    public void Apply(SessionContext context)
+    {
+        Context = context;
+        if (OutputBuffer.Length < NewOutputLength(context)) OutputBuffer = NewOutputBuffer(context);
+        if (ReceiveBuffer.Length < NewReceiveLength(context)) ReceiveBuffer = NewReceiveBuffer(context);
+    }
+
+    /// <summary>On the loop's thread: a socket joins the loop; the kernel hears of it when it first waits.</summary>
+    public void Add(LoopSocket socket)
+    {
+        int slot;
+        if (_freeSlots.Count > 0)
+        {
+            slot = _freeSlots[^1];
+            _freeSlots.RemoveAt(_freeSlots.Count - 1);
+        }
+        else
+        {
+            slot = _slots++;
+            if (slot == _sockets.Length) Array.Resize(ref _sockets, 2 * slot);
+        }
+
+        socket.Slot = slot;
+        _sockets[slot] = socket;
+    }
+
+    /// <summary>The slot is not given out again before the events at hand are through: one of them may still name it.</summary>
+    public void Release(LoopSocket socket)
+    {
+        _sockets[socket.Slot] = null;
+        _releasedSlots.Add(socket.Slot);
+    }
+
+    public void SetInterest(LoopSocket socket, int operation, uint interest)
+    {
+        byte* epollEvent = stackalloc byte[16];
+        EpollEvents.Write(epollEvent, interest, socket.Slot);
+
+        // The kernel refuses only what would be our own error, or for lack of memory; the connection's deadline then ends it.
+        if (LibC.EpollControl(_epoll, operation, socket.Fd, epollEvent) < 0)
+        {
+            _logger.EpollControlFailed(Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError()));
+        }
+    }
+
+    /// <summary>On the loop's thread: every connection of this loop, while none is added.</summary>
+    public void ForEachConnection(Action<Connection> action)
+    {
+        int slots = _slots;
+        for (int slot = WakeSlot + 1; slot < slots; slot++)
+        {
+            if (_sockets[slot]?.Owner is Connection connection) action(connection);
+        }
+    }
+
+    private void Run()
+    {
+        _nextTick = Milliseconds() + 1000;
+        while (!_stopped)
+        {
+            int timeout = (int)Math.Clamp(_nextTick - Milliseconds(), 0, 1000);
+            int count = LibC.EpollWait(_epoll, _events.Pointer, _events.Capacity, timeout);
+            Now = Milliseconds();
+            for (int i = 0; i < count; i++)
+            {
+                int slot = _events.DataAt(i);
+                if (slot == WakeSlot) RunPosted();
+                else _sockets[slot]?.OnReady();
+            }
+
+            if (_releasedSlots.Count > 0)
+            {
+                _freeSlots.AddRange(_releasedSlots);
+                _releasedSlots.Clear();
+            }
+
+            if (Now >= _nextTick) Tick();
+        }
+    }
+
+    private void RunPosted()
+    {
+        ulong count;
+        _ = LibC.Read(_wake, &count, sizeof(ulong));
+        while (_posted.TryDequeue(out Action? action)) action();
+    }
+
+    private void Tick()
+    {
+        _nextTick = Now + 1000;
+        Context.Date.Refresh(_time.GetUtcNow());
+        for (int slot = WakeSlot + 1; slot < _slots; slot++) _sockets[slot]?.Owner?.OnTick(Now);
+    }
+
+    private long Milliseconds() => (long)_time.GetElapsedTime(0).TotalMilliseconds;
+
+    private static byte[] NewReceiveBuffer(SessionContext context) =>
+        GC.AllocateUninitializedArray<byte>(NewReceiveLength(context), pinned: true);
+
+    /// <summary>Twice the longest head (with leading empty lines), so that a kept beginning leaves room for a good read.</summary>
+    private static int NewReceiveLength(SessionContext context) =>
+        Math.Max(128 * 1024, 2 * ((2 * context.Limits.RequestLine) + context.Limits.HeaderBytes));
+
+    private static byte[] NewOutputBuffer(SessionContext context) =>
+        GC.AllocateUninitializedArray<byte>(NewOutputLength(context), pinned: true);
+
+    /// <summary>Room for the answers to a receive buffer full of short requests, and for at least one to the longest.</summary>
+    private static int NewOutputLength(SessionContext context) => Math.Max(256 * 1024, 2 * context.MaxResponse);
+
+    private static int Check(int result, string call) =>
+        result >= 0 ? result : throw new Win32Exception(Marshal.GetLastPInvokeError(), $"{call} failed");
+}

@@ -1,0 +1,196 @@
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
+using DynamicSharding.Routing;
+
+namespace DynamicSharding.Server;
+
+/// <summary>
+/// The HTTP side of one connection without its socket: from bytes received to bytes to send. Answers every complete request in the input,
+/// in order, skips their content by its framing, and decides whether the connection may go on.
+/// </summary>
+internal sealed class HttpSession
+{
+    private RequestParser _parser;
+    private ChunkedBodySkipper _chunks;
+    private BodyFraming _body;
+    private long _bodyRemaining;
+    private bool _lastAnswered;
+
+    /// <summary>A request has begun and its head is not complete: the header timeout runs.</summary>
+    public bool InHead => _body == BodyFraming.None && _parser.HasStarted;
+
+    /// <summary>A request's content is on its way: the minimum rate applies.</summary>
+    public bool InBody => _body != BodyFraming.None;
+
+    /// <summary>Bytes of the current request's content that were skipped so far.</summary>
+    public long BodySkipped { get; private set; }
+
+    /// <summary>Requests answered since the connection began.</summary>
+    public long Requests { get; private set; }
+
+    /// <summary>The last request that was not served, for the debug log; the reader clears it.</summary>
+    public RejectReason LastReject { get; set; }
+
+    /// <param name="consumed">How many bytes of the input will not be needed again.</param>
+    /// <param name="written">How many bytes of the output are to be sent.</param>
+    public SessionStep Advance(ReadOnlySpan<byte> input, SessionContext context, Span<byte> output, out int consumed, out int written)
+    {
+        consumed = 0;
+        var writer = new ResponseWriter(output, context.Date.Bytes);
+        SessionStep step;
+        do
+        {
+            step = InBody
+                ? SkipBody(input, context, ref consumed)
+                : AnswerNext(input, context, output.Length, ref writer, ref consumed);
+        }
+        while (step == SessionStep.Read && consumed < input.Length && !InHead);
+
+        written = writer.Written;
+        return step;
+    }
+
+    /// <summary>A request whose head did not arrive in time. The connection closes after it.</summary>
+    public int WriteTimeout(SessionContext context, Span<byte> output)
+    {
+        var writer = new ResponseWriter(output, context.Date.Bytes);
+        Reject(RejectReason.HeaderTimeout, default, ConnectionOption.Close, context, ref writer);
+        return writer.Written;
+    }
+
+    private SessionStep AnswerNext(
+        ReadOnlySpan<byte> input, SessionContext context, int room, ref ResponseWriter writer, ref int consumed)
+    {
+        if (room - writer.Written < context.MaxResponse) return SessionStep.Flush;
+
+        ReadOnlySpan<byte> rest = input[consumed..];
+        ParseStatus status = _parser.Parse(rest, context.ParserLimits);
+        if (status == ParseStatus.NeedMore) return SessionStep.Read;
+        if (status == ParseStatus.Rejected)
+        {
+            consumed = input.Length;
+            Reject(_parser.Reason, default, ConnectionOption.Close, context, ref writer);
+            return SessionStep.Linger;
+        }
+
+        ReadOnlySpan<byte> target = rest.Slice(_parser.TargetStart, _parser.TargetLength);
+        context.Router.Respond(_parser.Method, target, out Route route);
+        bool persist = MayPersist(route, rest[_parser.HeadLength..], context);
+        ConnectionOption option = !persist ? ConnectionOption.Close
+            : _parser.IsHttp10 ? ConnectionOption.KeepAlive : ConnectionOption.None;
+        Write(route, option, context, ref writer);
+
+        consumed += _parser.HeadLength;
+        _lastAnswered = !persist;
+        _body = _parser.Framing;
+        _bodyRemaining = _parser.ContentLength;
+        BodySkipped = 0;
+        _chunks = default;
+        _parser = default;
+        if (_lastAnswered && _body == BodyFraming.None) return Last(consumed == input.Length);
+        return SessionStep.Read;
+    }
+
+    /// <summary>
+    /// RFC 9112 9.3: a connection persists only if all of the content is read. After an early final answer to "Expect: 100-continue" the
+    /// client may send the content or not (RFC 9110 10.1.1), so only content that is here already leaves no doubt.
+    /// </summary>
+    private bool MayPersist(in Route route, ReadOnlySpan<byte> afterHead, SessionContext context)
+    {
+        if (!_parser.KeepAlive || context.Draining) return false;
+        if (route.Kind == RouteKind.Reject && RejectReasons.Status(route.Reason) is not (404 or 405 or 503)) return false;
+        if (_parser.Framing == BodyFraming.ContentLength && _parser.ContentLength > context.Limits.BodySkipBytes) return false;
+        return !_parser.ExpectContinue || IsComplete(afterHead);
+    }
+
+    private bool IsComplete(ReadOnlySpan<byte> content)
+    {
+        if (_parser.Framing == BodyFraming.ContentLength) return _parser.ContentLength <= content.Length;
+        ChunkedBodySkipper ahead = default;
+        return ahead.Skip(content, out _) == ParseStatus.Done;
+    }
+
+    private SessionStep SkipBody(ReadOnlySpan<byte> input, SessionContext context, ref int consumed)
+    {
+        ReadOnlySpan<byte> rest = input[consumed..];
+        ParseStatus status;
+        int skipped;
+        if (_body == BodyFraming.ContentLength)
+        {
+            skipped = (int)Math.Min(_bodyRemaining, rest.Length);
+            _bodyRemaining -= skipped;
+            status = _bodyRemaining == 0 ? ParseStatus.Done : ParseStatus.NeedMore;
+        }
+        else
+        {
+            status = _chunks.Skip(rest, out skipped);
+        }
+
+        consumed += skipped;
+        BodySkipped += skipped;
+        if (status == ParseStatus.Rejected)
+        {
+            // The answer has gone out with the head; nothing that follows may be taken for a request.
+            context.Counters.CountReject(RejectReason.BadChunk);
+            LastReject = RejectReason.BadChunk;
+            consumed = input.Length;
+            return SessionStep.Linger;
+        }
+
+        if (status == ParseStatus.Done)
+        {
+            _body = BodyFraming.None;
+            return _lastAnswered ? Last(consumed == input.Length) : SessionStep.Read;
+        }
+
+        return _lastAnswered || BodySkipped > context.Limits.BodySkipBytes ? SessionStep.Linger : SessionStep.Read;
+    }
+
+    private static SessionStep Last(bool nothingUnread) => nothingUnread ? SessionStep.Close : SessionStep.Linger;
+
+    private void Write(in Route route, ConnectionOption option, SessionContext context, ref ResponseWriter writer)
+    {
+        RequestMethod method = _parser.Method;
+        bool isHead = method == RequestMethod.Head;
+        int status = StatusIndex.Ok;
+        switch (route.Kind)
+        {
+            case RouteKind.Redirect:
+                status = StatusIndex.TemporaryRedirect;
+                writer.WriteRedirect(route.Owner!.RedirectHead, route.Path, route.Query, option);
+                route.Owner.Redirects.Increment(context.LoopIndex);
+                break;
+            case RouteKind.NextUrl:
+                writer.WriteText("nextUrl:"u8, route.Owner!.LocationPrefix, route.Path, isHead, option);
+                break;
+            case RouteKind.Liveness:
+                writer.WriteText("Hello, I'm pgw gateway+ (｡A｡)"u8, default, default, isHead, option);
+                break;
+            case RouteKind.Healthy or RouteKind.Ready:
+                writer.WriteText("OK\n"u8, default, default, isHead, option);
+                break;
+            case RouteKind.NotReady:
+                status = StatusIndex.ServiceUnavailable;
+                writer.WriteUnavailable(route.Text, isHead, option);
+                break;
+            default:
+                Reject(route.Reason, route.Text, option, context, ref writer);
+                return;
+        }
+
+        Requests++;
+        context.Counters.CountRequest(method, status);
+    }
+
+    private void Reject(
+        RejectReason reason, ReadOnlySpan<byte> allow, ConnectionOption option, SessionContext context, ref ResponseWriter writer)
+    {
+        // Before its request line is complete, a request has no method.
+        RequestMethod method = _parser.InRequestLine ? RequestMethod.Unknown : _parser.Method;
+        writer.WriteReject(reason, allow, method == RequestMethod.Head, option);
+        Requests++;
+        LastReject = reason;
+        context.Counters.CountReject(reason);
+        context.Counters.CountRequest(method, StatusIndex.Of(RejectReasons.Status(reason)));
+    }
+}

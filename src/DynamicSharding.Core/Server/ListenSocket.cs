@@ -1,0 +1,61 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using DynamicSharding.Config;
+
+namespace DynamicSharding.Server;
+
+/// <summary>Opens the data listener's socket: bound, listening and non-blocking.</summary>
+internal static unsafe class ListenSocket
+{
+    private const int SolSocket = 1;
+    private const int SoReusePort = 15;
+
+    /// <exception cref="IOException">The address cannot be bound; the message names it.</exception>
+    public static Socket Open(ListenAddress address, bool reusePort)
+    {
+        try
+        {
+            if (address.Host is { } host) return Listen(new IPEndPoint(host, address.Port), reusePort, dualMode: false);
+            return Socket.OSSupportsIPv6
+                ? Listen(new IPEndPoint(IPAddress.IPv6Any, address.Port), reusePort, dualMode: true)
+                : Listen(new IPEndPoint(IPAddress.Any, address.Port), reusePort, dualMode: false);
+        }
+        catch (SocketException error)
+        {
+            throw new IOException($"cannot listen on {address} (http_listen_addr): {error.Message}", error);
+        }
+    }
+
+    private static Socket Listen(IPEndPoint endpoint, bool reusePort, bool dualMode)
+    {
+        var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            if (dualMode) socket.DualMode = true;
+            if (reusePort)
+            {
+                int one = 1;
+                socket.SetRawSocketOption(SolSocket, SoReusePort, new ReadOnlySpan<byte>(&one, sizeof(int)));
+            }
+
+            // Accepted sockets inherit it: every batch of answers is one send and must not wait for an acknowledgement.
+            socket.NoDelay = true;
+            socket.Bind(endpoint);
+            socket.Listen(int.MaxValue); // the kernel caps it at net.core.somaxconn
+            SetNonBlocking(socket);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static void SetNonBlocking(Socket socket)
+    {
+        int one = 1;
+        if (LibC.IoControl((int)socket.Handle, LibC.FIONBIO, &one) < 0) throw new SocketException(Marshal.GetLastPInvokeError());
+    }
+}

@@ -1,0 +1,143 @@
+using System.Runtime.InteropServices;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Server;
+
+/// <summary>One event loop's share of the listening socket: accepts, and starts a <see cref="Connection"/> for each.</summary>
+internal sealed class Listener : LoopMember
+{
+    /// <summary>Between two looks at the other connections of the loop.</summary>
+    private const int AcceptsPerTurn = 64;
+
+    private readonly LoopSocket _socket;
+    private readonly EventLoop _loop;
+    private readonly ConnectionLimit _limit;
+    private readonly ILogger _logger;
+    private readonly ILogger _connectionLogger;
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _stopping;
+    private bool _backingOff;
+
+    public Listener(LoopSocket socket, ConnectionLimit limit, ILoggerFactory loggers)
+    {
+        _socket = socket;
+        _loop = socket.Loop;
+        _limit = limit;
+        _logger = loggers.CreateLogger<Listener>();
+        _connectionLogger = loggers.CreateLogger<Connection>();
+        socket.Owner = this;
+    }
+
+    /// <summary>Begins to accept, on the loop's thread. From any thread.</summary>
+    public void Start() => _loop.Post(() =>
+    {
+        _loop.Add(_socket);
+        _ = AcceptLoopAsync();
+    });
+
+    /// <summary>Takes what waits in the accept queue already, because a closed listener would reset it, and accepts no more.</summary>
+    public Task StopAsync()
+    {
+        _loop.Post(() =>
+        {
+            while (AcceptTurn())
+            {
+            }
+
+            _stopping = true;
+            _socket.Cancel();
+        });
+        return _stopped.Task;
+    }
+
+    private async Task AcceptLoopAsync()
+    {
+        while (!_stopping)
+        {
+            if (!_backingOff) AcceptTurn();
+
+            // Every loop waits for the same socket; the kernel wakes one of them per connection. While descriptors are short nobody is to
+            // be woken, because the socket stays readable; the next heartbeat ends the wait.
+            if (_backingOff) _socket.Forget();
+            if (!_stopping) await _socket.WaitAsync(_backingOff ? 0 : LibC.EPOLLIN | LibC.EPOLLEXCLUSIVE);
+        }
+
+        _socket.Forget();
+        _loop.Release(_socket);
+        _stopped.SetResult();
+    }
+
+    public override void OnTick(long now)
+    {
+        if (!_backingOff) return;
+        _backingOff = false;
+        _socket.Cancel();
+    }
+
+    /// <returns>True when more may be waiting.</returns>
+    private bool AcceptTurn()
+    {
+        for (int i = 0; i < AcceptsPerTurn; i++)
+        {
+            SocketResult accepted = _socket.TryAccept();
+            if (accepted.Error == 0) Start(accepted.Count);
+            else if (accepted.WouldBlock || !MayGoOn(accepted.Error)) return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Three kinds of errors: this client is gone, resources are short, or the listener is dead.</summary>
+    private bool MayGoOn(int error)
+    {
+        switch (error)
+        {
+            case LibC.EMFILE or LibC.ENFILE or LibC.ENOBUFS or LibC.ENOMEM:
+                _backingOff = true;
+                _logger.AcceptBackedOff(Marshal.GetPInvokeErrorMessage(error));
+                return false;
+            case LibC.EBADF or LibC.EINVAL or LibC.ENOTSOCK:
+                _stopping = true;
+                _logger.ListenerDead(Marshal.GetPInvokeErrorMessage(error));
+                return false;
+            default:
+                // accept(2): ECONNABORTED, and on Linux any network error that is pending on the new socket; EINTR. The next may be well.
+                return true;
+        }
+    }
+
+    private void Start(int fd)
+    {
+        _loop.Context.Counters.CountAccept();
+        if (!_limit.TryEnter())
+        {
+            Refuse(fd);
+            return;
+        }
+
+        var socket = new LoopSocket(_loop, fd);
+        _loop.Add(socket);
+        _loop.Connections++;
+        _ = new Connection(socket, _limit, _connectionLogger).RunAsync();
+    }
+
+    private void Refuse(int fd)
+    {
+        SessionContext context = _loop.Context;
+        var socket = new LoopSocket(_loop, fd);
+        _loop.Add(socket);
+
+        // Whatever the client sent is taken off the socket first: a close with unread bytes would reset the answer away.
+        _ = socket.TryReceive(_loop.ReceiveBuffer);
+        var writer = new ResponseWriter(_loop.OutputBuffer, context.Date.Bytes);
+        writer.WriteReject(RejectReason.TooManyConnections, default, isHead: false, ConnectionOption.Close);
+        _ = socket.TrySend(_loop.OutputBuffer.AsSpan(0, writer.Written));
+        socket.ShutdownSend();
+        socket.Close();
+        context.Counters.CountReject(RejectReason.TooManyConnections);
+        context.Counters.CountRequest(RequestMethod.Unknown, StatusIndex.ServiceUnavailable);
+        context.Counters.CountClose(CloseReason.TooManyConnections);
+    }
+}

@@ -1,0 +1,104 @@
+using System.Runtime.InteropServices;
+using System.Threading.Tasks.Sources;
+
+namespace DynamicSharding.Server;
+
+/// <summary>
+/// A non-blocking socket that belongs to one event loop: reads and writes that never wait, and one awaitable readiness at a time.
+/// Everything happens on the loop's thread; continuations run inline on it.
+/// </summary>
+internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSource<bool>
+{
+    private ManualResetValueTaskSourceCore<bool> _readiness;
+    private uint _interest;
+    private bool _waiting;
+
+    public int Fd { get; private set; } = fd;
+
+    /// <summary>The loop's index for this socket: what the kernel hands back with an event.</summary>
+    public int Slot { get; set; }
+
+    /// <summary>Told once a second.</summary>
+    public LoopMember? Owner { get; set; }
+
+    public EventLoop Loop { get; } = loop;
+
+    public SocketResult TryReceive(Span<byte> buffer)
+    {
+        fixed (byte* pointer = buffer)
+        {
+            return Result(LibC.Receive(Fd, pointer, (nuint)buffer.Length, LibC.MSG_DONTWAIT));
+        }
+    }
+
+    public SocketResult TrySend(ReadOnlySpan<byte> buffer)
+    {
+        fixed (byte* pointer = buffer)
+        {
+            return Result(LibC.Send(Fd, pointer, (nuint)buffer.Length, LibC.MSG_DONTWAIT | LibC.MSG_NOSIGNAL));
+        }
+    }
+
+    /// <summary>Accepts one connection: its descriptor as the count.</summary>
+    public SocketResult TryAccept() => Result(LibC.Accept(Fd, null, null, LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC));
+
+    public void ShutdownSend() => _ = LibC.Shutdown(Fd, LibC.SHUT_WR);
+
+    /// <summary>True when the socket may be ready, false when the wait was cancelled.</summary>
+    /// <param name="interest"><see cref="LibC.EPOLLIN"/> or <see cref="LibC.EPOLLOUT"/>.</param>
+    public ValueTask<bool> WaitAsync(uint interest) => new(this, BeginWait(interest));
+
+    /// <summary>The same for a caller that is a source of results itself.</summary>
+    public short BeginWait(uint interest)
+    {
+        _readiness.Reset();
+        _waiting = true;
+        if (_interest != interest)
+        {
+            // Level-triggered, so bytes that are there already are reported too. A descriptor is registered only once it has to wait: a
+            // connection whose request came with it and that closes after its answer never is.
+            Loop.SetInterest(this, _interest == 0 ? LibC.EPOLL_CTL_ADD : LibC.EPOLL_CTL_MOD, interest);
+            _interest = interest;
+        }
+
+        return _readiness.Version;
+    }
+
+    /// <summary>Stops the kernel's reports until the next wait, for a listener that must back off.</summary>
+    public void Forget()
+    {
+        if (_interest == 0) return;
+        Loop.SetInterest(this, LibC.EPOLL_CTL_DEL, 0);
+        _interest = 0;
+    }
+
+    public void OnReady() => EndWait(ready: true);
+
+    /// <summary>Ends a wait without readiness; nothing when nobody waits.</summary>
+    public void Cancel() => EndWait(ready: false);
+
+    public void Close()
+    {
+        if (Fd < 0) return;
+        Loop.Release(this);
+        _ = LibC.Close(Fd);
+        Fd = -1;
+    }
+
+    public bool GetResult(short token) => _readiness.GetResult(token);
+
+    public ValueTaskSourceStatus GetStatus(short token) => _readiness.GetStatus(token);
+
+    public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _readiness.OnCompleted(continuation, state, token, flags);
+
+    private void EndWait(bool ready)
+    {
+        if (!_waiting) return;
+        _waiting = false;
+        _readiness.SetResult(ready);
+    }
+
+    private static SocketResult Result(nint returned) =>
+        returned >= 0 ? new((int)returned, 0) : new(0, Marshal.GetLastPInvokeError());
+}

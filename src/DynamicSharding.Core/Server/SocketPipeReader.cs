@@ -1,0 +1,136 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Threading.Tasks.Sources;
+
+namespace DynamicSharding.Server;
+
+/// <summary>
+/// The receiving side of a connection as a <see cref="PipeReader"/>. Bytes are received into the loop's one buffer, which is hot in the
+/// cache and shared by all of its connections; only what a reader could not consume (the beginning of a request) is kept, in a pooled array
+/// of its size. An idle connection holds no buffer.
+/// </summary>
+/// <remarks>
+/// The buffer of a result is one segment and valid until <see cref="AdvanceTo(SequencePosition, SequencePosition)"/>, which must come
+/// before the next await on the loop's thread. Socket errors end the reading as a result, never as an exception.
+/// </remarks>
+internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTaskSource<ReadResult>
+{
+    private readonly LoopSocket _socket = socket;
+    private byte[]? _kept;
+    private int _keptLength;
+    private int _resultLength;
+    private bool _hasUnexamined;
+
+    // A new connection's first request has usually arrived with it.
+    private bool _maybeReadable = true;
+
+    /// <summary>The errno that ended the reading; 0 after a regular end.</summary>
+    public int Error { get; private set; }
+
+    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) =>
+        TryRead(out ReadResult result) ? new(result) : new(this, _socket.BeginWait(LibC.EPOLLIN));
+
+    public override bool TryRead(out ReadResult result)
+    {
+        if (_hasUnexamined)
+        {
+            _hasUnexamined = false;
+            result = Restore(_keptLength);
+            return true;
+        }
+
+        if (!_maybeReadable)
+        {
+            result = default;
+            return false;
+        }
+
+        _maybeReadable = false;
+        return TryReceive(out result);
+    }
+
+    public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
+
+    public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
+    {
+        int start = consumed.GetInteger();
+        int rest = _resultLength - start;
+        _hasUnexamined = examined.GetInteger() < _resultLength && rest > 0;
+        if (rest == 0) ReturnKept();
+        else Keep(start, rest);
+    }
+
+    public override void CancelPendingRead() => _socket.Cancel();
+
+    public override void Complete(Exception? exception = null) => ReturnKept();
+
+    ReadResult IValueTaskSource<ReadResult>.GetResult(short token)
+    {
+        if (!_socket.GetResult(token)) return new ReadResult(Restore(_keptLength).Buffer, isCanceled: true, isCompleted: false);
+        return TryReceive(out ReadResult result) ? result : Restore(_keptLength);
+    }
+
+    ValueTaskSourceStatus IValueTaskSource<ReadResult>.GetStatus(short token) => _socket.GetStatus(token);
+
+    void IValueTaskSource<ReadResult>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _socket.OnCompleted(continuation, state, token, flags);
+
+    /// <summary>One receive behind what was kept. False when there was nothing to read.</summary>
+    private bool TryReceive(out ReadResult result)
+    {
+        SocketResult received = _socket.TryReceive(_socket.Loop.ReceiveBuffer.AsSpan(_keptLength));
+        if (received.WouldBlock)
+        {
+            result = default;
+            return false;
+        }
+
+        Error = received.Error;
+        result = Restore(_keptLength + received.Count, isCompleted: received.Count == 0);
+        return true;
+    }
+
+    private ReadResult Restore(int length, bool isCompleted = false)
+    {
+        byte[] buffer = _socket.Loop.ReceiveBuffer;
+        if (_keptLength > 0) _kept.AsSpan(0, _keptLength).CopyTo(buffer);
+        _resultLength = length;
+        return new ReadResult(new ReadOnlySequence<byte>(buffer, 0, length), isCanceled: false, isCompleted);
+    }
+
+    private void Keep(int start, int length)
+    {
+        byte[] buffer = _socket.Loop.ReceiveBuffer;
+        if (_kept is null || _kept.Length < length)
+        {
+            byte[]? old = _kept;
+            _kept = ArrayPool<byte>.Shared.Rent(length);
+            _socket.Loop.KeptBuffers++;
+            if (old is not null) Return(old);
+            buffer.AsSpan(start, length).CopyTo(_kept);
+        }
+        else
+        {
+            // Nothing consumed: the array holds the beginning already, so a client that drips its bytes costs one copy each way of a few.
+            int known = start == 0 ? _keptLength : 0;
+            buffer.AsSpan(start + known, length - known).CopyTo(_kept.AsSpan(known));
+        }
+
+        _keptLength = length;
+    }
+
+    private void ReturnKept()
+    {
+        if (_kept is null) return;
+        Return(_kept);
+        _kept = null;
+        _keptLength = 0;
+    }
+
+    private void Return(byte[] array)
+    {
+        ArrayPool<byte>.Shared.Return(array);
+        _socket.Loop.KeptBuffers--;
+    }
+}
