@@ -1,63 +1,71 @@
 using System.Collections.Immutable;
-using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
+using System.Numerics;
 
 namespace DynamicSharding.Ring;
 
-/// <summary>An immutable consistent-hash ring, bit-compatible with the original program's.</summary>
+/// <summary>
+/// An immutable consistent-hash ring, bit-compatible with the original program's. A lookup reads one entry of an index over the hash's top
+/// bits and then, on average, less than two of the sorted points that lie behind it (docs/decisions/0002-ring-lookup.md).
+/// </summary>
 internal sealed class HashRing
 {
-    private readonly uint[] _points;
-    private readonly int[] _owners;
+    private const int OwnerBits = RingPoints.OwnerBits;
+    private const ulong OwnerMask = (1UL << OwnerBits) - 1;
 
-    private HashRing(ImmutableArray<Gateway> gateways, uint[] points, int[] owners, string fingerprint)
+    /// <summary>A point's position above its owner's number, ascending; the last entry is the first point once more, one turn later.</summary>
+    private readonly ulong[] _points;
+
+    /// <summary>For each value of the top bits: the first point that is not before them.</summary>
+    private readonly int[] _index;
+    private readonly int _indexShift;
+    private readonly Gateway[] _owners;
+
+    private HashRing(Gateway[] gateways, ulong[] points, string fingerprint)
     {
-        Gateways = gateways;
+        _owners = gateways;
         _points = points;
-        _owners = owners;
+        Gateways = ImmutableArray.Create(gateways);
         Fingerprint = fingerprint;
+
+        // As many slots as points, rounded up: at most one point per slot on average. At least two, because a shift by 32 is a shift by 0.
+        int bits = Math.Max(1, BitOperations.Log2(BitOperations.RoundUpToPowerOf2((uint)PointCount)));
+        _indexShift = 32 - bits;
+        _index = BuildIndex(points, bits);
     }
 
     /// <summary>The members, sorted ordinally by address.</summary>
     public ImmutableArray<Gateway> Gateways { get; }
 
-    /// <summary>16 hex digits: equal on every instance with the same members, replicas and key mode.</summary>
+    /// <summary>16 hex digits: equal on every instance with the same members, replicas and key mode (<see cref="RingFingerprint"/>).</summary>
     public string Fingerprint { get; }
+
+    /// <summary>Distinct points: members times replicas, less those that collided.</summary>
+    public int PointCount => _points.Length - 1;
 
     /// <param name="members">At least one; the order does not matter.</param>
     /// <param name="replicas">Points per member.</param>
     /// <param name="keyMode"><c>group</c> or <c>path</c>; part of the fingerprint only.</param>
     public static HashRing Build(IEnumerable<Gateway> members, int replicas, string keyMode)
     {
-        ImmutableArray<Gateway> gateways = [.. members.OrderBy(g => g.Address, StringComparer.Ordinal)];
-        if (gateways.IsEmpty) throw new ArgumentException("A ring has at least one member.", nameof(members));
-        var points = new SortedDictionary<uint, int>();
-        for (int g = 0; g < gateways.Length; g++)
-        {
-            for (int i = 0; i < replicas; i++)
-            {
-                string point = i.ToString(CultureInfo.InvariantCulture) + gateways[g].Address;
-                points[MurmurHash3.Hash32(Encoding.UTF8.GetBytes(point))] = g;
-            }
-        }
-
-        string text = string.Join(',', gateways.Select(g => g.Address)) + "\n" + replicas.ToString(CultureInfo.InvariantCulture) + "\n" + keyMode;
-        string fingerprint = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 8));
-        return new HashRing(gateways, [.. points.Keys], [.. points.Values], fingerprint);
+        ArgumentOutOfRangeException.ThrowIfLessThan(replicas, 1);
+        Gateway[] gateways = [.. members];
+        if (gateways.Length == 0) throw new ArgumentException("A ring has at least one member.", nameof(members));
+        Array.Sort(gateways, static (a, b) => string.CompareOrdinal(a.Address, b.Address));
+        return new HashRing(gateways, RingPoints.Build(gateways, replicas), RingFingerprint.Compute(gateways, replicas, keyMode));
     }
 
     /// <summary>The owner: the gateway of the first point strictly greater than the hash, wrapping.</summary>
-    public Gateway Find(uint hash) => Gateways[_owners[FirstPointAfter(hash)]];
+    public Gateway Find(uint hash) => _owners[(int)(_points[FirstPointAfter(hash)] & OwnerMask)];
 
     /// <summary>The gateway that would own the hash if its owner left; null on a ring of one.</summary>
     public Gateway? FindRunnerUp(uint hash)
     {
         int start = FirstPointAfter(hash);
-        for (int i = 1; i < _owners.Length; i++)
+        ulong owner = _points[start] & OwnerMask;
+        for (int i = 1; i <= PointCount; i++)
         {
-            int owner = _owners[(start + i) % _owners.Length];
-            if (owner != _owners[start]) return Gateways[owner];
+            ulong next = _points[(start + i) % PointCount] & OwnerMask;
+            if (next != owner) return _owners[(int)next];
         }
 
         return null;
@@ -66,36 +74,66 @@ internal sealed class HashRing
     /// <summary>Each gateway's share of the hash space, in the order of <see cref="Gateways"/>; sums to 1.</summary>
     public double[] OwnershipRatios()
     {
-        var shares = new double[Gateways.Length];
-        uint previous = _points[^1];
-        for (int i = 0; i < _points.Length; i++)
+        var widths = new ulong[_owners.Length];
+        for (int i = 1; i < _points.Length; i++)
         {
-            shares[_owners[i]] += unchecked(_points[i] - previous) / 4294967296.0;
-            previous = _points[i];
+            widths[(int)(_points[i] & OwnerMask)] += (_points[i] >> OwnerBits) - (_points[i - 1] >> OwnerBits);
         }
 
-        return shares;
+        return Array.ConvertAll(widths, static width => width / 4294967296.0);
     }
 
     /// <summary>The share of the hash space (0 to 1) whose owner differs between the two rings.</summary>
     public static double MovedRatio(HashRing before, HashRing after)
     {
-        uint[] edges = [.. before._points.Union(after._points).Order()];
-        double moved = 0;
-        uint previous = edges[^1];
-        foreach (uint edge in edges)
+        int[] numberAfter = NumbersOf(before, after);
+        ulong moved = 0;
+        ulong previous = 0;
+        int b = 0;
+        int a = 0;
+
+        // Both lists of points are walked once; between two neighbouring edges the owners are those of the next point on either side.
+        while (previous <= uint.MaxValue)
         {
-            if (before.Find(previous).Address != after.Find(previous).Address) moved += unchecked(edge - previous) / 4294967296.0;
+            ulong edgeBefore = before._points[b] >> OwnerBits;
+            ulong edgeAfter = after._points[a] >> OwnerBits;
+            ulong edge = Math.Min(Math.Min(edgeBefore, edgeAfter), 1UL << 32);
+            if (numberAfter[(int)(before._points[b] & OwnerMask)] != (int)(after._points[a] & OwnerMask)) moved += edge - previous;
+            if (edgeBefore == edge) b++;
+            if (edgeAfter == edge) a++;
             previous = edge;
         }
 
-        return moved;
+        return moved / 4294967296.0;
+    }
+
+    /// <summary>For each member of the first ring its number in the second, or -1.</summary>
+    private static int[] NumbersOf(HashRing before, HashRing after)
+    {
+        var numbers = new Dictionary<string, int>(after._owners.Length, StringComparer.Ordinal);
+        for (int i = 0; i < after._owners.Length; i++) numbers[after._owners[i].Address] = i;
+        return Array.ConvertAll(before._owners, gateway => numbers.GetValueOrDefault(gateway.Address, -1));
+    }
+
+    private static int[] BuildIndex(ulong[] points, int bits)
+    {
+        var index = new int[1 << bits];
+        int point = 0;
+        for (int slot = 0; slot < index.Length; slot++)
+        {
+            ulong start = (ulong)slot << (32 - bits);
+            while (points[point] >> OwnerBits < start) point++;
+            index[slot] = point;
+        }
+
+        return index;
     }
 
     private int FirstPointAfter(uint hash)
     {
-        int i = Array.BinarySearch(_points, hash);
-        i = i >= 0 ? i + 1 : ~i;
-        return i == _points.Length ? 0 : i;
+        // The last entry lies beyond every hash, so the walk ends without a test for the array's end.
+        int i = _index[hash >> _indexShift];
+        while (_points[i] >> OwnerBits <= hash) i++;
+        return i;
     }
 }

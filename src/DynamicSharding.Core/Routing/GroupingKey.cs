@@ -1,47 +1,139 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Ring;
 
 namespace DynamicSharding.Routing;
 
-/// <summary>What <see cref="GroupingKey.Compute"/> found.</summary>
-internal enum GroupVerdict : byte
-{
-    /// <summary>A push path: <see cref="GroupingKey.Hash"/> is set.</summary>
-    Group,
-
-    /// <summary>Another path: 404.</summary>
-    NotAGroup,
-
-    /// <summary>No valid path: <see cref="GroupingKey.Reason"/> says why (400).</summary>
-    Rejected,
-}
-
 /// <summary>
 /// From the raw path of a request-target to the hash that finds its owner, so that two spellings of one Pushgateway group have one owner.
 /// Holds its own scratch memory and the last result: one object per event loop, not thread-safe, nothing allocated per call.
 /// </summary>
-internal sealed class GroupingKey(ShardingKey mode, int maxPathBytes)
+/// <remarks>
+/// The key of a group is <c>/metrics/job/&lt;job&gt;/&lt;name&gt;/&lt;value&gt;…</c>, decoded and sorted by name: what the original hashed
+/// for a path that is in that form already. Merging two groups under one key is harmless, they only share a gateway; giving one group two
+/// keys is the defect. So where Pushgateways differ by version or flag, the key follows the one that tells fewer groups apart.
+/// </remarks>
+internal sealed class GroupingKey
 {
-    private readonly byte[] _scratch = new byte[maxPathBytes * 3];
+    private static readonly SearchValues<byte> NotPlain = SearchValues.Create([(byte)'%', (byte)'@', .. HighBytes()]);
+
+    private readonly ShardingKey _mode;
+    private readonly byte[] _location;
+    private readonly byte[] _decoded;
+    private readonly byte[] _key;
+    private readonly LabelSet _labels;
+
+    /// <param name="maxPathBytes">The longest path that the server lets through; a longer one is rejected.</param>
+    public GroupingKey(ShardingKey mode, int maxPathBytes)
+    {
+        _mode = mode;
+        _location = new byte[maxPathBytes * PathCleaner.MaxGrowth];
+        _decoded = new byte[maxPathBytes];
+        _key = new byte[maxPathBytes];
+        _labels = new LabelSet(_decoded);
+    }
 
     public uint Hash { get; private set; }
 
     public RejectReason Reason { get; private set; }
+
+    /// <summary>Every Pushgateway answers this path with 400; it is hashed as received, so that the client hears it from one of them.</summary>
+    public bool RefusedByPushgateway { get; private set; }
 
     /// <param name="path">The raw path of the target, from its leading slash, without the query; no byte below 0x21, none 0x7F.</param>
     /// <param name="location">
     /// The path as a Location carries it: as received, without empty inner segments, bytes from 0x80 on percent-encoded. Either the input
     /// itself or scratch memory that the next call overwrites.
     /// </param>
-    public GroupVerdict Compute(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> location)
+    public GroupVerdict Compute(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> location) => Compute(path, out location, out _);
+
+    /// <inheritdoc cref="Compute(ReadOnlySpan{byte}, out ReadOnlySpan{byte})"/>
+    /// <param name="key">The bytes that were hashed: the input itself, or scratch memory that the next call overwrites.</param>
+    public GroupVerdict Compute(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> key)
     {
         location = path;
-        _ = mode;
-        _ = _scratch;
-        if (!path.StartsWith("/metrics/job/"u8) && !path.StartsWith("/metrics/job@base64/"u8)) return GroupVerdict.NotAGroup;
-        Hash = MurmurHash3.Hash32(path);
+        key = path;
         Reason = RejectReason.None;
+        RefusedByPushgateway = false;
+        if (!IsPlainAndSorted(path)) return ComputeSlow(path, ref location, ref key);
+        Hash = MurmurHash3.Hash32(path);
         return GroupVerdict.Group;
     }
+
+    /// <summary>True when the path is its own key and its own Location.</summary>
+    private static bool IsPlainAndSorted(ReadOnlySpan<byte> path)
+    {
+        if (!path.StartsWith(PushPath.Prefix) || path.ContainsAny(NotPlain)) return false;
+        ReadOnlySpan<byte> previousName = default;
+        int start = PushPath.Prefix.Length;
+        int end = SegmentEnd(path, start);
+        if (!IsPlainSegment(path[start..end])) return false;
+        while (end < path.Length)
+        {
+            start = end + 1;
+            end = SegmentEnd(path, start);
+            ReadOnlySpan<byte> name = path[start..end];
+            if (end == path.Length || !IsPlainName(name) || previousName.SequenceCompareTo(name) >= 0) return false;
+            previousName = name;
+            start = end + 1;
+            end = SegmentEnd(path, start);
+            if (!IsPlainSegment(path[start..end])) return false;
+        }
+
+        return true;
+    }
+
+    private static int SegmentEnd(ReadOnlySpan<byte> path, int start)
+    {
+        int length = path[start..].IndexOf((byte)'/');
+        return length < 0 ? path.Length : start + length;
+    }
+
+    private static bool IsPlainSegment(ReadOnlySpan<byte> segment) =>
+        !segment.IsEmpty && (segment[0] != '.' || !(segment.SequenceEqual("."u8) || segment.SequenceEqual(".."u8)));
+
+    /// <summary>Names in U, underscore or j are left to the slow path, which knows <c>U__</c>, <c>__</c> and <c>job</c>.</summary>
+    private static bool IsPlainName(ReadOnlySpan<byte> name) =>
+        IsPlainSegment(name) && (name[0] is not ((byte)'U' or (byte)'_' or (byte)'j') || LabelName.IsOrdinary(name));
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private GroupVerdict ComputeSlow(ReadOnlySpan<byte> path, ref ReadOnlySpan<byte> location, ref ReadOnlySpan<byte> key)
+    {
+        if (path.Length > _decoded.Length) return Reject(RejectReason.RequestLineTooLong);
+        ReadOnlySpan<byte> clean = PathCleaner.IsClean(path) ? path : _location.AsSpan(0, PathCleaner.Clean(path, _location));
+        Reason = PathDecoder.TryDecode(clean, _decoded, out int length);
+        if (Reason != RejectReason.None) return GroupVerdict.Rejected;
+        Span<byte> decoded = _decoded.AsSpan(0, length);
+        if (PathDecoder.HasDotSegment(decoded)) return Reject(RejectReason.DotSegment);
+        if (!decoded.StartsWith(PushPath.Prefix) && !decoded.StartsWith(PushPath.Base64Prefix)) return GroupVerdict.NotAGroup;
+
+        location = clean;
+        if (_mode == ShardingKey.Path)
+        {
+            // The original hashed the path with its empty segments, so this decodes what was received.
+            PathDecoder.TryDecode(path, _key, out int keyLength);
+            key = _key.AsSpan(0, keyLength);
+        }
+        else if (_labels.TryParse(length, _key))
+        {
+            key = _key.AsSpan(0, _labels.WriteKey(_key));
+        }
+        else
+        {
+            RefusedByPushgateway = true;
+        }
+
+        Hash = MurmurHash3.Hash32(key);
+        return GroupVerdict.Group;
+    }
+
+    private GroupVerdict Reject(RejectReason reason)
+    {
+        Reason = reason;
+        return GroupVerdict.Rejected;
+    }
+
+    private static byte[] HighBytes() => [.. Enumerable.Range(0x80, 0x80).Select(static value => (byte)value)];
 }

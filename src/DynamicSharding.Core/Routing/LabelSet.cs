@@ -1,0 +1,143 @@
+using System.Buffers.Text;
+
+namespace DynamicSharding.Routing;
+
+/// <summary>
+/// The job and labels of one decoded push path: parsed as Pushgateway does, sorted, and written out as the group's key. Its memory is kept
+/// from call to call.
+/// </summary>
+internal sealed class LabelSet
+{
+    /// <summary>A label takes at least a byte of name and two slashes.</summary>
+    private const int MinLabelBytes = 3;
+
+    private readonly byte[] _text;
+    private readonly Label[] _labels;
+
+    /// <summary>Kept, because passing the method itself would make a delegate for every sort.</summary>
+    private readonly Comparison<Label> _byName;
+    private int _count;
+    private int _jobStart;
+    private int _jobLength;
+
+    /// <param name="text">Where the caller puts the decoded path; what is base64 or escaped in it is decoded over its own place.</param>
+    public LabelSet(byte[] text)
+    {
+        _text = text;
+        _labels = new Label[(text.Length / MinLabelBytes) + 1];
+        _byName = CompareByName;
+    }
+
+    /// <param name="length">Bytes of the decoded path, which begins with one of the two push prefixes.</param>
+    /// <param name="scratch">As long as the text.</param>
+    /// <returns>False when every Pushgateway refuses the path.</returns>
+    public bool TryParse(int length, Span<byte> scratch)
+    {
+        ReadOnlySpan<byte> path = _text.AsSpan(0, length);
+        bool base64Job = path.StartsWith(PushPath.Base64Prefix);
+        _count = 0;
+        _jobStart = base64Job ? PushPath.Base64Prefix.Length : PushPath.Prefix.Length;
+        int end = SegmentEnd(path, _jobStart);
+        _jobLength = end - _jobStart;
+        if (base64Job) _jobLength = LenientBase64.DecodeInPlace(_text.AsSpan(_jobStart, _jobLength));
+        if (_jobLength <= 0) return false;
+
+        // A slash after the job with nothing behind it is nothing; one after a label's value begins a name that has no value.
+        bool ascending = true;
+        if (end + 1 >= length) return true;
+        do
+        {
+            int start = end + 1;
+            int nameEnd = SegmentEnd(path, start);
+            if (nameEnd == length) return false;
+            end = SegmentEnd(path, nameEnd + 1);
+            if (!TryAdd(start, nameEnd, end, scratch, ref ascending)) return false;
+        }
+        while (end < length);
+
+        if (!ascending) Sort();
+        return true;
+    }
+
+    /// <summary>
+    /// Writes <c>/metrics/job/&lt;job&gt;{/&lt;name&gt;/&lt;value&gt;}</c>. Only base64 can bring a slash into a job or value; such a one is
+    /// written as base64 again, so that it does not read like two segments. Labels without a value are left out: Pushgateway keeps such a
+    /// group apart from the one without the label, but both write the same series.
+    /// </summary>
+    /// <param name="key">As long as the decoded path: no part is longer here than it was there.</param>
+    /// <returns>How many bytes were written.</returns>
+    public int WriteKey(Span<byte> key)
+    {
+        int written = Append(key, 0, "/metrics/job"u8);
+        written = AppendValue(key, written, _text.AsSpan(_jobStart, _jobLength));
+        for (int i = 0; i < _count; i++)
+        {
+            ref readonly Label label = ref _labels[i];
+            bool lastOfItsName = i + 1 == _count || !NameOf(label).SequenceEqual(NameOf(_labels[i + 1]));
+            if (!lastOfItsName || label.ValueLength == 0) continue;
+            key[written++] = (byte)'/';
+            written = Append(key, written, NameOf(label));
+            written = AppendValue(key, written, _text.AsSpan(label.ValueStart, label.ValueLength));
+        }
+
+        return written;
+    }
+
+    private bool TryAdd(int start, int nameEnd, int end, Span<byte> scratch, ref bool ascending)
+    {
+        Span<byte> name = _text.AsSpan(start, nameEnd - start);
+        int valueLength = end - nameEnd - 1;
+        if (name.EndsWith(PushPath.Base64Suffix))
+        {
+            name = name[..^PushPath.Base64Suffix.Length];
+            valueLength = LenientBase64.DecodeInPlace(_text.AsSpan(nameEnd + 1, valueLength));
+            if (valueLength < 0) return false;
+        }
+
+        if (!LabelName.IsGood(name)) return false;
+        name = name[..LabelName.UnescapeInPlace(name, scratch)];
+        if (name.SequenceEqual(LabelName.Job)) return true;
+        ascending &= _count == 0 || NameOf(_labels[_count - 1]).SequenceCompareTo(name) < 0;
+        _labels[_count++] = new Label(Label.PrefixOf(name), start, name.Length, nameEnd + 1, valueLength);
+        return true;
+    }
+
+    /// <summary>The runtime's introspective sort, so n log n whatever the client sends; <see cref="_byName"/> leaves no two labels equal.</summary>
+    private void Sort() => _labels.AsSpan(0, _count).Sort(_byName);
+
+    private int CompareByName(Label a, Label b)
+    {
+        if (a.Prefix != b.Prefix) return a.Prefix < b.Prefix ? -1 : 1;
+        int order = NameOf(a).SequenceCompareTo(NameOf(b));
+
+        // Of duplicates the last one counts, as in Pushgateway's map.
+        return order != 0 ? order : a.NameStart - b.NameStart;
+    }
+
+    private ReadOnlySpan<byte> NameOf(in Label label) => _text.AsSpan(label.NameStart, label.NameLength);
+
+    private static int SegmentEnd(ReadOnlySpan<byte> path, int start)
+    {
+        int length = path[start..].IndexOf((byte)'/');
+        return length < 0 ? path.Length : start + length;
+    }
+
+    private static int AppendValue(Span<byte> key, int written, ReadOnlySpan<byte> value)
+    {
+        if (!value.Contains((byte)'/'))
+        {
+            key[written++] = (byte)'/';
+            return Append(key, written, value);
+        }
+
+        written = Append(key, written, PushPath.Base64Suffix);
+        key[written++] = (byte)'/';
+        return written + Base64Url.EncodeToUtf8(value, key[written..]);
+    }
+
+    private static int Append(Span<byte> key, int written, ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(key[written..]);
+        return written + bytes.Length;
+    }
+}
