@@ -10,8 +10,9 @@ internal static class ReplyText
     private static readonly byte[][] Bodies =
         [.. Enum.GetValues<RejectReason>().Select(r => Encoding.ASCII.GetBytes(Sentence(r) + "\n"))];
 
+    // None is no reason, and has no status.
     private static readonly byte[][] StatusLines =
-        [.. Enum.GetValues<RejectReason>().Select(r => Encoding.ASCII.GetBytes(StatusLine(RejectReasons.Status(r))))];
+        [[], .. Enum.GetValues<RejectReason>().Skip(1).Select(r => Encoding.ASCII.GetBytes(StatusLine(RejectReasons.Status(r))))];
 
     public static ReadOnlySpan<byte> Body(RejectReason reason) => Bodies[(int)reason];
 

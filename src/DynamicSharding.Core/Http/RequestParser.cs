@@ -51,8 +51,8 @@ internal struct RequestParser
     /// <summary>The client waits for a 100 or a final status before it sends the content (RFC 9110 10.1.1; not in HTTP/1.0).</summary>
     public readonly bool ExpectContinue => _expectContinue && !IsHttp10 && Framing != BodyFraming.None;
 
-    /// <summary>True once a byte of a request line was seen: from then on the header timeout runs.</summary>
-    public readonly bool HasStarted => _position > 0 || _hasRequestLine;
+    /// <summary>True once a byte of a request was seen, be it an empty line before it: from then on the header timeout runs.</summary>
+    public bool HasStarted { get; private set; }
 
     /// <summary>True while the request line is not complete: decides between 414 and 431, and nothing before it is known of the request.</summary>
     public readonly bool InRequestLine => !_hasRequestLine;
@@ -60,6 +60,7 @@ internal struct RequestParser
     /// <param name="input">Everything received of this request so far.</param>
     public ParseStatus Parse(ReadOnlySpan<byte> input, in ParserLimits limits)
     {
+        HasStarted |= !input.IsEmpty;
         if (!_hasRequestLine)
         {
             ParseStatus status = ParseRequestLine(input, limits);

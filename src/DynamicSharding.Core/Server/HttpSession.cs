@@ -38,13 +38,15 @@ internal sealed class HttpSession
         consumed = 0;
         var writer = new ResponseWriter(output, context.Date.Bytes);
         SessionStep step;
+        int before;
         do
         {
+            before = consumed;
             step = InBody
                 ? SkipBody(input, context, ref consumed)
                 : AnswerNext(input, context, output.Length, ref writer, ref consumed);
         }
-        while (step == SessionStep.Read && consumed < input.Length && !InHead);
+        while (step == SessionStep.Read && consumed < input.Length && consumed > before);
 
         written = writer.Written;
         return step;
