@@ -66,8 +66,8 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
 
     private void CheckServers(ServerOptions options)
     {
-        // A list with a wrong server in it was written, and has been complained about.
-        bool written = document.Find("pushgateway.servers") is YamlSequence { Items.Count: > 0 };
+        // Something that is no list of good servers was written, and has been complained about.
+        bool written = document.Find("pushgateway.servers") is not (null or YamlSequence { Items.Count: 0 });
         if (options.Discovery != DiscoveryKind.Static || !options.Pushgateway.Servers.IsEmpty || written) return;
         problems.Error(
             document.Nearest("pushgateway.servers"),

@@ -10,13 +10,13 @@ internal sealed class ServeCommand
 {
     private readonly Option<string> _configFile = ConfigFileOption.Create();
 
-    private readonly Option<string?> _level = new Option<string?>("--log.level")
+    private readonly Option<string?> _level = new("--log.level")
     {
         Description = "Only log events of this level or above; wins over the file's log.level, which is info by default.",
         HelpName = "debug|info|warn|error",
     };
 
-    private readonly Option<string?> _format = new Option<string?>("--log.format")
+    private readonly Option<string?> _format = new("--log.format")
     {
         Description = "How log lines look; wins over the file's log.format, which is logfmt by default.",
         HelpName = "logfmt|json",
@@ -27,8 +27,8 @@ internal sealed class ServeCommand
     private ServeCommand(Stream logStream)
     {
         _logStream = logStream;
-        _level.AcceptOnlyFromAmong([.. LogNames.Levels.Select(level => level.Name)]);
-        _format.AcceptOnlyFromAmong([.. LogNames.Formats.Select(format => format.Name)]);
+        AcceptOnly(_level, LogNames.Levels);
+        AcceptOnly(_format, LogNames.Formats);
     }
 
     /// <param name="logStream">Standard error.</param>
@@ -58,6 +58,13 @@ internal sealed class ServeCommand
 
         return await ServerProcess.RunAsync(new LaunchOptions(file, level, config.Options with { Log = log }, logs)).ConfigureAwait(false);
     }
+
+    /// <summary>The library's own check spreads its message over several lines.</summary>
+    private static void AcceptOnly<T>(Option<string?> option, (string Name, T Value)[] choices) => option.Validators.Add(result =>
+    {
+        if (result.Tokens is not [var token] || choices.Any(choice => choice.Name == token.Value)) return;
+        result.AddError($"{option.Name}: {ConfigText.Quote(token.Value)} must be one of {string.Join(", ", choices.Select(choice => choice.Name))}");
+    });
 
     private static T? Choice<T>(string? name, (string Name, T Value)[] choices)
         where T : struct => name is null ? null : Array.Find(choices, choice => choice.Name == name).Value;

@@ -21,9 +21,9 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
     /// <returns>The root of the only document; null when the text is not one readable document, which is then among the problems.</returns>
     public YamlNode? Read(string text)
     {
+        var parser = new Parser(new StringReader(text));
         try
         {
-            var parser = new Parser(new StringReader(text));
             while (parser.MoveNext())
             {
                 if (!Take(parser.Current!)) return null;
@@ -34,6 +34,13 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
         catch (YamlException e)
         {
             problems.Error(ToInt(e.Start.Line), ToInt(e.Start.Column), $"not valid YAML: {Sentence(e.Message)}; {QuotingAdvice}");
+            return null;
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // YamlDotNet 18 answers some broken text with an exception of another kind and no position ("[1" and a mapping below it).
+            Mark last = parser.Current?.End ?? Mark.Empty;
+            problems.Error(ToInt(last.Line), ToInt(last.Column), $"not valid YAML after this place; {QuotingAdvice}");
             return null;
         }
     }
