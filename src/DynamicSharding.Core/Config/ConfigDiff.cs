@@ -1,0 +1,29 @@
+using System.Collections.Immutable;
+
+namespace DynamicSharding.Config;
+
+/// <summary>What a reload does with a new configuration: takes the keys that can change in a running process and names the others.</summary>
+internal static class ConfigDiff
+{
+    /// <returns>The changed keys that only a restart applies, in the order of the schema.</returns>
+    public static ImmutableArray<string> RestartKeys(ServerOptions running, ServerOptions loaded) =>
+        [.. Changed(running, loaded).Where(key => !key.Reloadable).Select(key => key.Path)];
+
+    /// <returns>The changed keys that a reload applies, in the order of the schema.</returns>
+    public static ImmutableArray<string> ReloadKeys(ServerOptions running, ServerOptions loaded) =>
+        [.. Changed(running, loaded).Where(key => key.Reloadable).Select(key => key.Path)];
+
+    /// <returns>The running options with every reloadable key of the loaded ones.</returns>
+    public static ServerOptions Reload(ServerOptions running, ServerOptions loaded)
+    {
+        ServerOptions options = running;
+        foreach (ConfigKey key in ConfigKeys.All.Where(key => key.Reloadable)) options = key.Copy(loaded, options);
+
+        // A file that turns from static to Consul may drop its servers; until the restart that applies it, they are all there is.
+        bool lost = running.Discovery == DiscoveryKind.Static && options.Pushgateway.Servers.IsEmpty;
+        return lost ? options with { Pushgateway = options.Pushgateway with { Servers = running.Pushgateway.Servers } } : options;
+    }
+
+    private static IEnumerable<ConfigKey> Changed(ServerOptions running, ServerOptions loaded) =>
+        ConfigKeys.All.Where(key => !key.SameIn(running, loaded));
+}

@@ -1,0 +1,116 @@
+using System.Text;
+using System.Text.Unicode;
+using DynamicSharding.Config.Yaml;
+
+namespace DynamicSharding.Config;
+
+/// <summary>From a YAML file to options, or to everything that is wrong with it, said at once.</summary>
+internal static class ConfigFile
+{
+    /// <summary>Room for a hundred thousand servers; a device or a log named by mistake is not read to its end.</summary>
+    private const int MaxBytes = 4 << 20;
+
+    private const string Remedy = "name the file with --config.file";
+
+    /// <param name="path">As the operator wrote it: messages repeat it.</param>
+    /// <param name="environment">A variable's value by its name.</param>
+    public static ConfigResult Load(string path, Func<string, string?> environment)
+    {
+        var problems = new ConfigProblems(path);
+        return ReadBytes(path, problems) is { } content ? Parse(content, environment, problems) : Failed(problems);
+    }
+
+    /// <summary>The same for content at hand.</summary>
+    public static ConfigResult Parse(string path, byte[] content, Func<string, string?> environment) =>
+        Parse(content, environment, new ConfigProblems(path));
+
+    private static ConfigResult Parse(byte[] content, Func<string, string?> environment, ConfigProblems problems)
+    {
+        if (Decode(content, problems) is not { } text) return Failed(problems);
+        YamlNode? root = new YamlTreeReader(problems).Read(text);
+        if (root is null && problems.HasErrors) return Failed(problems);
+        if (root is null or { IsNull: true })
+        {
+            problems.Error("is empty; it must name pushgateway.servers or a consul_server");
+            return Failed(problems);
+        }
+
+        if (root is not YamlMapping mapping)
+        {
+            problems.Error(root, "must be a mapping of keys to values, such as 'http_listen_addr: :9292'");
+            return Failed(problems);
+        }
+
+        var document = new ConfigDocument(mapping);
+        var validator = new ConfigValidator(document, problems);
+        string directory = Path.GetDirectoryName(Path.GetFullPath(problems.File)) ?? "/";
+        ServerOptions options = validator.Derive(new ConfigReader(directory, problems).Read(document));
+        if (options.Discovery == DiscoveryKind.Consul)
+        {
+            options = options with { Consul = new ConsulEnvironment(environment, problems).FillGaps(options.Consul, document) };
+        }
+
+        validator.Check(options);
+        return problems.HasErrors ? Failed(problems) : new ConfigResult(options, [], problems.Warnings);
+    }
+
+    private static ConfigResult Failed(ConfigProblems problems) => new(null, problems.Errors, problems.Warnings);
+
+    private static byte[]? ReadBytes(string path, ConfigProblems problems)
+    {
+        try
+        {
+            if (Directory.Exists(path))
+            {
+                problems.Error("is a directory; " + Remedy);
+                return null;
+            }
+
+            using FileStream stream = File.OpenRead(path);
+            var content = new MemoryStream();
+            var buffer = new byte[16 * 1024];
+            for (int read; (read = stream.Read(buffer)) > 0;)
+            {
+                content.Write(buffer, 0, read);
+                if (content.Length <= MaxBytes) continue;
+                problems.Error("is larger than 4 MiB, so it is no configuration file; " + Remedy);
+                return null;
+            }
+
+            return content.ToArray();
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            problems.Error("does not exist; create it or " + Remedy);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            problems.Error("cannot be read by this user; give it read permission");
+        }
+        catch (Exception e) when (e is IOException or ArgumentException or NotSupportedException)
+        {
+            problems.Error("cannot be read: " + e.Message);
+        }
+
+        return null;
+    }
+
+    /// <summary>Strict: a byte that is replaced silently could stand in a host name.</summary>
+    private static string? Decode(byte[] content, ConfigProblems problems)
+    {
+        ReadOnlySpan<byte> bytes = content;
+        if (bytes.StartsWith(Encoding.UTF8.Preamble)) bytes = bytes[Encoding.UTF8.Preamble.Length..];
+        if (Utf8.IsValid(bytes)) return Encoding.UTF8.GetString(bytes);
+
+        int line = 1;
+        int column = 1;
+        while (Rune.DecodeFromUtf8(bytes, out Rune rune, out int length) == System.Buffers.OperationStatus.Done)
+        {
+            (line, column) = rune.Value == '\n' ? (line + 1, 1) : (line, column + 1);
+            bytes = bytes[length..];
+        }
+
+        problems.Error(line, column, $"the byte 0x{bytes[0]:x2} is not UTF-8; save the file as UTF-8");
+        return null;
+    }
+}

@@ -1,0 +1,25 @@
+namespace DynamicSharding.Config;
+
+/// <summary>One key of the configuration file: its name, when a change of it applies, and how its value travels in and out of the options.</summary>
+internal abstract class ConfigKey(string path, Applies applies)
+{
+    /// <summary>From the root, with dots: <c>membership.settle</c>.</summary>
+    public string Path { get; } = path;
+
+    public bool Reloadable { get; } = applies == Applies.OnReload;
+
+    /// <summary>The options with the value of <paramref name="site"/>; unchanged when it is wrong, which is then among the site's problems.</summary>
+    public abstract ServerOptions Read(ConfigSite site, ServerOptions options);
+
+    public abstract bool SameIn(ServerOptions a, ServerOptions b);
+
+    /// <returns><paramref name="to"/> with this key's value of <paramref name="from"/>.</returns>
+    public abstract ServerOptions Copy(ServerOptions from, ServerOptions to);
+}
+
+/// <summary>When a changed value takes effect.</summary>
+internal enum Applies
+{
+    OnRestart,
+    OnReload,
+}

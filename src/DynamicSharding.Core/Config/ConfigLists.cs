@@ -1,0 +1,49 @@
+using System.Collections.Immutable;
+using DynamicSharding.Config.Values;
+using DynamicSharding.Config.Yaml;
+
+namespace DynamicSharding.Config;
+
+/// <summary>The two keys whose values have parts: each part is judged at its own place in the file.</summary>
+internal static class ConfigLists
+{
+    /// <summary>The servers as written: the default port is another key's, and duplicates show only with it.</summary>
+    public static bool TryReadServers(ConfigSite site, out ImmutableArray<string> servers)
+    {
+        servers = [];
+        if (site.Node is not YamlSequence sequence) return site.Fail("must be a list; put each server on a line of its own that begins with '- '");
+
+        bool good = true;
+        foreach (YamlNode item in sequence.Items) good &= CheckServer(site.At(item));
+        if (good) servers = [.. sequence.Items.Select(item => ((YamlScalar)item).Text)];
+        return good;
+    }
+
+    public static bool TryReadUsers(ConfigSite site, out ImmutableSortedDictionary<string, string> users)
+    {
+        users = ImmutableSortedDictionary<string, string>.Empty;
+        if (site.Node is not YamlMapping mapping) return site.Fail("must be a mapping of user names to bcrypt hashes");
+
+        bool good = true;
+        foreach (YamlEntry entry in mapping.Entries) good &= CheckUser(site, entry);
+        if (good) users = mapping.Entries.ToImmutableSortedDictionary(entry => entry.Key.Text, entry => ((YamlScalar)entry.Value).Text, StringComparer.Ordinal);
+        return good;
+    }
+
+    private static bool CheckServer(ConfigSite site)
+    {
+        if (site.Node is not YamlScalar scalar) return site.Fail("each server must be one text, host or host:port; an IPv6 address needs quotes: \"[::1]:9091\"");
+        if (scalar.IsNull) return site.Fail("a server is empty; write host or host:port, or remove the line");
+        return HostText.CheckAuthority(scalar.Text, out _) is not { } problem || site.Fail($"{ConfigText.Quote(scalar.Text)} {problem}");
+    }
+
+    private static bool CheckUser(ConfigSite site, YamlEntry entry)
+    {
+        string name = entry.Key.Text;
+        // RFC 7617 2: the first colon ends the user name.
+        if (name.Length == 0 || name.Contains(':') || name.Any(char.IsControl)) return site.At(entry.Key).Fail("a user name must not be empty or have a ':' or a control character");
+        // The value is not shown: it may be the password itself.
+        return (entry.Value is YamlScalar hash && BcryptText.IsHash(hash.Text))
+            || site.At(entry.Value).Fail($"the value of user {ConfigText.Quote(name)} is not a bcrypt hash; make one with: htpasswd -nBC 10 ''");
+    }
+}

@@ -1,0 +1,174 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Net;
+using DynamicSharding.Config.Yaml;
+
+namespace DynamicSharding.Config;
+
+/// <summary>What depends on more than one key: derived defaults, and combinations that cannot work or hardly mean what they say.</summary>
+internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems problems)
+{
+    /// <summary>Consul raises anything shorter to this.</summary>
+    private static readonly TimeSpan ConsulDeregisterFloor = TimeSpan.FromMinutes(1);
+
+    /// <summary>Defaults that follow from other keys.</summary>
+    public ServerOptions Derive(ServerOptions options)
+    {
+        PushgatewayOptions gateways = options.Pushgateway;
+        if (!document.Has("discovery"))
+        {
+            options = options with { Discovery = document.Has("consul_server") ? DiscoveryKind.Consul : DiscoveryKind.Static };
+        }
+
+        // A Consul check cannot carry a CA, and a credential in one would be stored by the agent.
+        if (!document.Has("pushgateway.health_check.type") && (gateways.BasicAuthUsername is not null || gateways.Tls.CaFile is not null))
+        {
+            gateways = gateways with { HealthCheck = gateways.HealthCheck with { Type = HealthCheckType.Tcp } };
+        }
+
+        return options with { Pushgateway = gateways with { Servers = CompleteServers(gateways) } };
+    }
+
+    public void Check(ServerOptions options)
+    {
+        CheckServers(options);
+        CheckListeners(options);
+        CheckConsul(options.Consul);
+        CheckPair("pushgateway.tls", options.Pushgateway.Tls.CertFile, options.Pushgateway.Tls.KeyFile);
+        CheckPair("admin.tls", options.Admin.TlsCertFile, options.Admin.TlsKeyFile);
+        CheckGateways(options.Pushgateway);
+        CheckHealth(options.Pushgateway.HealthCheck);
+    }
+
+    private ImmutableArray<string> CompleteServers(PushgatewayOptions gateways)
+    {
+        if (document.Find("pushgateway.servers") is not YamlSequence written || written.Items.Count != gateways.Servers.Length) return gateways.Servers;
+
+        // Host names do not differ by case; two spellings of one gateway would be two members that share a process.
+        var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        var servers = ImmutableArray.CreateBuilder<string>();
+        foreach ((string server, YamlNode node) in gateways.Servers.Zip(written.Items))
+        {
+            bool hasPort = server.LastIndexOf(':') > server.LastIndexOf(']');
+            string address = hasPort ? server : string.Create(CultureInfo.InvariantCulture, $"{server}:{gateways.Port}");
+            if (seen.Add(address))
+            {
+                servers.Add(address);
+            }
+            else
+            {
+                problems.Warning(node, $"pushgateway.servers: {address} is listed twice and counts once; remove one");
+            }
+        }
+
+        return servers.ToImmutable();
+    }
+
+    private void CheckServers(ServerOptions options)
+    {
+        // Something that is no list of good servers was written, and has been complained about.
+        bool written = document.Find("pushgateway.servers") is not (null or YamlSequence { Items.Count: 0 });
+        if (options.Discovery != DiscoveryKind.Static || !options.Pushgateway.Servers.IsEmpty || written) return;
+        problems.Error(
+            document.Nearest("pushgateway.servers"),
+            "pushgateway.servers: must name at least one server, since discovery is static; add one, or a consul_server section");
+    }
+
+    private void CheckListeners(ServerOptions options)
+    {
+        (string Key, ListenAddress? Address)[] listeners =
+        [
+            ("http_listen_addr", options.HttpListenAddr), ("admin_listen_addr", options.AdminListenAddr), ("forward_listen_addr", options.ForwardListenAddr),
+        ];
+        for (int i = 1; i < listeners.Length; i++)
+        {
+            for (int j = 0; j < i; j++)
+            {
+                if (!Overlap(listeners[i].Address, listeners[j].Address)) continue;
+                // Point at a key that was written, even if it is the other of the two that moved onto a default.
+                string at = document.Has(listeners[i].Key) ? listeners[i].Key : listeners[j].Key;
+                problems.Error(
+                    document.Nearest(at),
+                    $"{listeners[i].Key}: {listeners[i].Address} is taken by {listeners[j].Key} ({listeners[j].Address}); give each listener a port of its own");
+            }
+        }
+    }
+
+    private void CheckConsul(ConsulOptions consul)
+    {
+        if (consul.Password is not null && consul.Username is null)
+        {
+            problems.Error(document.Nearest("consul_server.password"), "consul_server.password: is set without consul_server.username; set both or neither");
+        }
+
+        if (document.Has("consul_server.token") && consul is { Token: not null, TokenFile: not null })
+        {
+            problems.Warning(document.Nearest("consul_server.token"), "consul_server.token: is not used, since consul_server.token_file wins; remove one");
+        }
+
+        // The environment's own pair was judged where it was read.
+        if (document.Has("consul_server.tls.cert_file") || document.Has("consul_server.tls.key_file"))
+        {
+            CheckPair("consul_server.tls", consul.Tls.CertFile, consul.Tls.KeyFile);
+        }
+    }
+
+    private void CheckPair(string section, string? cert, string? key)
+    {
+        if ((cert is null) == (key is null)) return;
+        (string given, string missing) = cert is null ? ("key_file", "cert_file") : ("cert_file", "key_file");
+        // A wrong value of the other was complained about already.
+        if (document.Has($"{section}.{missing}")) return;
+        problems.Error(document.Nearest($"{section}.{given}"), $"{section}.{given}: is set without {section}.{missing}; set both or neither");
+    }
+
+    private void CheckGateways(PushgatewayOptions gateways)
+    {
+        if (gateways.BasicAuthUsername is not null && !document.Has("pushgateway.basic_auth.password_file"))
+        {
+            problems.Error(
+                document.Nearest("pushgateway.basic_auth.username"),
+                "pushgateway.basic_auth.username: is set without pushgateway.basic_auth.password_file; set both or neither");
+        }
+
+        if (gateways.BasicAuthPasswordFile is not null && !document.Has("pushgateway.basic_auth.username"))
+        {
+            problems.Error(
+                document.Nearest("pushgateway.basic_auth.password_file"),
+                "pushgateway.basic_auth.password_file: is set without pushgateway.basic_auth.username; set both or neither");
+        }
+
+        if (gateways.Scheme == "http" && gateways.Tls != new GatewayTlsOptions())
+        {
+            problems.Warning(document.Nearest("pushgateway.tls"), "pushgateway.tls: has no effect while pushgateway.scheme is http; set it to https");
+        }
+    }
+
+    private void CheckHealth(HealthCheckOptions health)
+    {
+        if (health.Timeout > health.Interval)
+        {
+            problems.Warning(
+                document.Nearest(document.Has("pushgateway.health_check.timeout") ? "pushgateway.health_check.timeout" : "pushgateway.health_check.interval"),
+                "pushgateway.health_check.timeout: is longer than pushgateway.health_check.interval, so that probes are late; make it shorter");
+        }
+
+        if (health.DeregisterCriticalAfter < ConsulDeregisterFloor)
+        {
+            problems.Warning(
+                document.Nearest("pushgateway.health_check.deregister_critical_after"),
+                "pushgateway.health_check.deregister_critical_after: Consul takes nothing shorter than 1m and will wait 1m; write 1m or more");
+        }
+    }
+
+    /// <summary>True when the second could not be bound beside the first.</summary>
+    private static bool Overlap(ListenAddress? a, ListenAddress? b)
+    {
+        if (a is null || b is null || a.Port == 0 || a.Port != b.Port) return false;
+        if (a.Host is null || b.Host is null || a.Host.Equals(b.Host)) return true;
+        if (a.Host.AddressFamily != b.Host.AddressFamily) return false;
+        return IsAny(a.Host) || IsAny(b.Host);
+    }
+
+    private static bool IsAny(IPAddress host) => host.Equals(IPAddress.Any) || host.Equals(IPAddress.IPv6Any);
+}

@@ -1,0 +1,14 @@
+namespace DynamicSharding.Config;
+
+/// <summary>A kind of value: how it is read from the file, and when two of them are the same.</summary>
+internal sealed class ConfigValue<T>(ConfigValue<T>.Reader read, Func<T, T, bool>? same = null)
+{
+    private readonly Func<T, T, bool> _same = same ?? EqualityComparer<T>.Default.Equals;
+
+    /// <summary>False when the value is wrong; then it has told the site why.</summary>
+    internal delegate bool Reader(ConfigSite site, out T value);
+
+    public bool TryRead(ConfigSite site, out T value) => read(site, out value);
+
+    public bool Same(T a, T b) => _same(a, b);
+}

@@ -1,0 +1,162 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using DynamicSharding.Config.Values;
+using DynamicSharding.Config.Yaml;
+
+namespace DynamicSharding.Config;
+
+/// <summary>The kinds of values that keys have.</summary>
+internal static class ConfigValues
+{
+    /// <summary>Far below what timers and deadlines can hold, far above what anybody waits for here.</summary>
+    private static readonly TimeSpan LongestDuration = TimeSpan.FromDays(30);
+
+    public static ConfigValue<bool> Bool { get; } = Typed((string text, out bool value) =>
+    {
+        value = text is "true" or "True" or "TRUE";
+        return value || text is "false" or "False" or "FALSE" ? null : "must be true or false";
+    });
+
+    public static ConfigValue<string> Host { get; } = Text((string text, out string value) => HostText.CheckHost(value = text));
+
+    public static ConfigValue<string?> OptionalHost { get; } = Optional(Host);
+
+    public static ConfigValue<ListenAddress> Listen { get; } = Text<ListenAddress>(ListenAddressText.Parse);
+
+    /// <summary>Off when the text is empty.</summary>
+    public static ConfigValue<ListenAddress?> OptionalListen { get; } = Optional(Listen);
+
+    public static ConfigValue<string> ConsulAddress { get; } = Text((string text, out string value) => ConsulAddressText.Check(value = text));
+
+    public static ConfigValue<string> PathPrefix { get; } = Text<string>(UrlPathText.ParsePrefix);
+
+    public static ConfigValue<string> UrlPath { get; } = Text((string text, out string value) => UrlPathText.Check(value = text, allowQuery: true));
+
+    /// <summary>A word for a URL or a field: no blanks, no controls, nothing to encode.</summary>
+    public static ConfigValue<string> Name { get; } = Text((string text, out string value) =>
+    {
+        value = text;
+        bool good = text.Length is > 0 and <= 128 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
+        return good ? null : "must be 1 to 128 letters, digits, '-', '_' or '.'";
+    });
+
+    public static ConfigValue<string?> OptionalName { get; } = Optional(Name);
+
+    /// <summary>A value that no message may repeat; it travels in a request field, so controls have no place in it.</summary>
+    public static ConfigValue<string?> Secret { get; } = new((ConfigSite site, out string? value) =>
+    {
+        value = null;
+        if (site.Node is not YamlScalar scalar) return site.Fail("must be one text, not a list or a mapping");
+        value = scalar.Text.Length == 0 ? null : scalar.Text;
+        return !scalar.Text.Any(char.IsControl) || site.Fail("has a control character (a line break perhaps), which cannot be sent");
+    });
+
+    public static ConfigValue<string?> UserName { get; } = Optional(Text((string text, out string value) =>
+    {
+        value = text;
+        // RFC 7617 2: the first colon ends the user name.
+        return text.Contains(':') || text.Any(char.IsControl) ? "must not have a ':' or a control character" : null;
+    }));
+
+    public static ConfigValue<string?> ExistingFile { get; } = new(ConfigFiles.TryRead);
+
+    public static ConfigValue<ImmutableArray<string>> Servers { get; } =
+        new(ConfigLists.TryReadServers, (a, b) => a.AsSpan().SequenceEqual(b.AsSpan()));
+
+    public static ConfigValue<ImmutableSortedDictionary<string, string>> Users { get; } =
+        new(ConfigLists.TryReadUsers, (a, b) => a.SequenceEqual(b));
+
+    /// <summary>More than 0, at most 1.</summary>
+    public static ConfigValue<double> Ratio { get; } = Typed((string text, out double value) =>
+        double.TryParse(text, NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out value) && value is > 0 and <= 1
+            ? null
+            : "must be a number above 0 and at most 1, such as 0.5");
+
+    public static ConfigValue<int> Int(int min, int max) => Typed((string text, out int value) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min && value <= max
+            ? null
+            : string.Create(CultureInfo.InvariantCulture, $"must be a whole number from {min} to {max}"));
+
+    /// <summary>As <see cref="Int"/>, where no number means that the program finds one.</summary>
+    public static ConfigValue<int?> OptionalInt(int min, int max)
+    {
+        ConfigValue<int> inner = Int(min, max);
+        return new ConfigValue<int?>((ConfigSite site, out int? value) =>
+        {
+            bool read = inner.TryRead(site, out int number);
+            value = number;
+            return read;
+        });
+    }
+
+    public static ConfigValue<long> Size(long min, long max) => Text((string text, out long value) =>
+        SizeText.TryParse(text, out value) && value >= min && value <= max
+            ? null
+            : $"must be a size from {SizeText.Format(min)} to {SizeText.Format(max)}, in bytes or with KiB, MiB or GiB");
+
+    public static ConfigValue<int> IntSize(int min, int max)
+    {
+        ConfigValue<long> inner = Size(min, max);
+        return new ConfigValue<int>((ConfigSite site, out int value) =>
+        {
+            bool read = inner.TryRead(site, out long size);
+            value = (int)size;
+            return read;
+        });
+    }
+
+    /// <summary>A time that must pass: more than nothing.</summary>
+    public static ConfigValue<TimeSpan> Duration { get; } = DurationFrom(TimeSpan.FromMilliseconds(1));
+
+    public static ConfigValue<TimeSpan> DurationOrZero { get; } = DurationFrom(TimeSpan.Zero);
+
+    public static ConfigValue<TimeSpan?> OptionalDuration { get; } = new((ConfigSite site, out TimeSpan? value) =>
+    {
+        bool read = Duration.TryRead(site, out TimeSpan duration);
+        value = duration;
+        return read;
+    });
+
+    public static ConfigValue<T> OneOf<T>(params (string Name, T Value)[] choices) => Text((string text, out T value) =>
+    {
+        int index = Array.FindIndex(choices, choice => choice.Name == text);
+        value = choices[Math.Max(index, 0)].Value;
+        return index >= 0 ? null : "must be one of " + string.Join(", ", choices.Select(choice => choice.Name));
+    });
+
+    private static ConfigValue<TimeSpan> DurationFrom(TimeSpan min) => Text((string text, out TimeSpan value) =>
+    {
+        if (!DurationText.TryParse(text, out value)) return "must be a duration such as 500ms, 5s or 1m30s";
+        return value >= min && value <= LongestDuration ? null : $"must be from {DurationText.Format(min)} to {DurationText.Format(LongestDuration)}";
+    });
+
+    /// <summary>Any scalar, quoted or not.</summary>
+    private static ConfigValue<T> Text<T>(TextParser<T> parse) => Scalar(parse, unquotedOnly: false);
+
+    /// <summary>Not in quotes: in YAML that would make it a text.</summary>
+    private static ConfigValue<T> Typed<T>(TextParser<T> parse) => Scalar(parse, unquotedOnly: true);
+
+    private static ConfigValue<T> Scalar<T>(TextParser<T> parse, bool unquotedOnly) => new((ConfigSite site, out T value) =>
+    {
+        if (site.Node is not YamlScalar scalar)
+        {
+            parse("", out value);
+            return site.Fail(site.Node is YamlSequence ? "must be one value, not a list" : "must be one value, not a mapping");
+        }
+
+        string? problem = parse(scalar.Text, out value);
+        if (problem is null && unquotedOnly && scalar.Quoted) problem = "must not be in quotes";
+        return problem is null || site.Fail($"{ConfigText.Quote(scalar.Text)} {problem}");
+    });
+
+    /// <summary>An empty text is no value.</summary>
+    private static ConfigValue<T?> Optional<T>(ConfigValue<T> inner)
+        where T : class => new((ConfigSite site, out T? value) =>
+    {
+        value = null;
+        if (site.Node is YamlScalar { Text: "" }) return true;
+        bool read = inner.TryRead(site, out T result);
+        value = result;
+        return read;
+    });
+}

@@ -1,0 +1,86 @@
+using DynamicSharding.Config.Values;
+
+namespace DynamicSharding.Config;
+
+/// <summary>
+/// The variables of Consul's own tools (its Go package api, DefaultConfig). They rank below the file, setting by setting: a file that names
+/// a token is not overruled by a token file in the environment, nor half a key pair completed by it. An empty variable counts as unset.
+/// </summary>
+internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProblems problems)
+{
+    public ConsulOptions FillGaps(ConsulOptions consul, ConfigDocument document)
+    {
+        ConsulOptions result = consul with { Namespace = Get("CONSUL_NAMESPACE"), Partition = Get("CONSUL_PARTITION") };
+        if (!document.Has("consul_server.addr") && Get("CONSUL_HTTP_ADDR") is { } addr) result = result with { Addr = CheckAddress(addr) };
+        if (consul is { Username: null, Password: null } && Get("CONSUL_HTTP_AUTH") is { } auth) result = WithAuth(result, auth);
+        if (consul is { Token: null, TokenFile: null })
+        {
+            result = result with { Token = Get("CONSUL_HTTP_TOKEN"), TokenFile = GetFile("CONSUL_HTTP_TOKEN_FILE") };
+        }
+
+        return result with { Tls = FillGaps(consul.Tls, document) };
+    }
+
+    private ConsulTlsOptions FillGaps(ConsulTlsOptions tls, ConfigDocument document)
+    {
+        ConsulTlsOptions result = tls with { Enabled = GetBool("CONSUL_HTTP_SSL") ?? false };
+        if (tls.CaFile is null) result = result with { CaFile = GetFile("CONSUL_CACERT"), CaPath = GetDirectory("CONSUL_CAPATH") };
+        if (tls is { CertFile: null, KeyFile: null })
+        {
+            result = result with { CertFile = GetFile("CONSUL_CLIENT_CERT"), KeyFile = GetFile("CONSUL_CLIENT_KEY") };
+            if ((result.CertFile is null) != (result.KeyFile is null))
+            {
+                problems.EnvironmentError("CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY belong together; set both or neither");
+            }
+        }
+
+        if (tls.ServerName is null) result = result with { ServerName = Get("CONSUL_TLS_SERVER_NAME") };
+        bool? verify = GetBool("CONSUL_HTTP_SSL_VERIFY");
+        return document.Has("consul_server.tls.insecure_skip_verify") ? result : result with { InsecureSkipVerify = verify == false };
+    }
+
+    private static ConsulOptions WithAuth(ConsulOptions consul, string auth)
+    {
+        int colon = auth.IndexOf(':');
+        return colon < 0 ? consul with { Username = auth } : consul with { Username = auth[..colon], Password = auth[(colon + 1)..] };
+    }
+
+    private string CheckAddress(string text)
+    {
+        if (ConsulAddressText.Check(text) is { } problem) problems.EnvironmentError($"CONSUL_HTTP_ADDR: {ConfigText.Quote(text)} {problem}");
+        return text;
+    }
+
+    private string? Get(string name) => lookup(name) is { Length: > 0 } value ? value : null;
+
+    private string? GetFile(string name)
+    {
+        string? path = Get(name);
+        if (path is not null && ConfigFiles.Unreadable(path) is { } why) problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} {why}");
+        return path;
+    }
+
+    private string? GetDirectory(string name)
+    {
+        string? path = Get(name);
+        if (path is not null && !Directory.Exists(path)) problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} is not a directory; correct or unset it");
+        return path;
+    }
+
+    /// <summary>The spellings of Go's strconv.ParseBool.</summary>
+    private bool? GetBool(string name)
+    {
+        switch (Get(name))
+        {
+            case null:
+                return null;
+            case "1" or "t" or "T" or "true" or "TRUE" or "True":
+                return true;
+            case "0" or "f" or "F" or "false" or "FALSE" or "False":
+                return false;
+            case { } other:
+                problems.EnvironmentError($"{name}: {ConfigText.Quote(other)} must be true or false");
+                return null;
+        }
+    }
+}

@@ -1,0 +1,3 @@
+namespace DynamicSharding.Config.Yaml;
+
+internal sealed record YamlEntry(YamlScalar Key, YamlNode Value);

@@ -1,0 +1,160 @@
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace DynamicSharding.Config.Yaml;
+
+/// <summary>
+/// From the text to a tree in which every value knows its place. What YAML offers beyond plain mappings, lists and scalars (aliases, merge
+/// keys, tags, several documents) is refused with a sentence: no key needs it, and each is a way for a file to mean something else than it shows.
+/// </summary>
+internal sealed class YamlTreeReader(ConfigProblems problems)
+{
+    /// <summary>The schema is four levels deep; the rest is room for an error message that names the real mistake.</summary>
+    private const int MaxDepth = 16;
+
+    /// <summary>The collections that are open, the innermost on top: depth costs heap, not stack.</summary>
+    private readonly Stack<OpenCollection> _open = new();
+
+    private YamlNode? _root;
+    private bool _documentSeen;
+
+    /// <returns>The root of the only document; null when the text is not one readable document, which is then among the problems.</returns>
+    public YamlNode? Read(string text)
+    {
+        var parser = new Parser(new StringReader(text));
+        try
+        {
+            while (parser.MoveNext())
+            {
+                if (!Take(parser.Current!)) return null;
+            }
+
+            return _root;
+        }
+        catch (YamlException e)
+        {
+            problems.Error(ToInt(e.Start.Line), ToInt(e.Start.Column), $"not valid YAML: {Sentence(e.Message)}; {QuotingAdvice}");
+            return null;
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // YamlDotNet 18 answers some broken text with an exception of another kind and no position ("[1" and a mapping below it).
+            Mark last = parser.Current?.End ?? Mark.Empty;
+            problems.Error(ToInt(last.Line), ToInt(last.Column), $"not valid YAML after this place; {QuotingAdvice}");
+            return null;
+        }
+    }
+
+    private const string QuotingAdvice = "check the indentation, and quote a value that begins with or contains one of [ ] { } : # & * ! %";
+
+    private bool Take(ParsingEvent e)
+    {
+        switch (e)
+        {
+            case DocumentStart when _documentSeen:
+                problems.Error(Line(e), Column(e), "a second document begins here; put everything into one and remove the '---'");
+                return false;
+            case DocumentStart:
+                _documentSeen = true;
+                return true;
+            case Scalar scalar:
+                RefuseTag(scalar);
+                Place(new YamlScalar(Line(e), Column(e), scalar.Value, scalar.Style != ScalarStyle.Plain));
+                return true;
+            case AnchorAlias alias:
+                problems.Error(Line(e), Column(e), $"'*{alias.Value}' is a YAML alias, which is not supported; write the value itself");
+                Place(new YamlScalar(Line(e), Column(e), "", Quoted: false));
+                return true;
+            case MappingStart mapping:
+                RefuseTag(mapping);
+                return Open(new OpenCollection(new YamlMapping(Line(e), Column(e), [])));
+            case SequenceStart sequence:
+                RefuseTag(sequence);
+                return Open(new OpenCollection(new YamlSequence(Line(e), Column(e), [])));
+            case MappingEnd or SequenceEnd:
+                Place(_open.Pop().Node);
+                return true;
+            default:
+                return true;
+        }
+    }
+
+    private bool Open(OpenCollection collection)
+    {
+        if (_open.Count == MaxDepth)
+        {
+            problems.Error(collection.Node.Line, collection.Node.Column, $"nested deeper than {MaxDepth} levels; no key is that deep");
+            return false;
+        }
+
+        _open.Push(collection);
+        return true;
+    }
+
+    private void Place(YamlNode node)
+    {
+        if (_open.Count == 0)
+        {
+            _root = node;
+            return;
+        }
+
+        OpenCollection parent = _open.Peek();
+        if (parent.Node is YamlSequence sequence)
+        {
+            sequence.Items.Add(node);
+        }
+        else if (!parent.KeySeen)
+        {
+            parent.KeySeen = true;
+            parent.Key = node as YamlScalar;
+            if (parent.Key is null) problems.Error(node.Line, node.Column, "a key must be plain text, not a list or a mapping");
+        }
+        else
+        {
+            parent.KeySeen = false;
+            if (parent.Key is { } key) AddEntry((YamlMapping)parent.Node, new YamlEntry(key, node));
+        }
+    }
+
+    private void AddEntry(YamlMapping mapping, YamlEntry entry)
+    {
+        YamlScalar key = entry.Key;
+        if (key is { Text: "<<", Quoted: false })
+        {
+            problems.Error(key.Line, key.Column, "'<<' is a YAML merge key, which is not supported; write the keys themselves");
+        }
+        else if (mapping.Find(key.Text) is { } first)
+        {
+            problems.Error(key.Line, key.Column, $"{ConfigText.Quote(key.Text)} is given twice, first on line {first.Key.Line}; remove one of them");
+        }
+        else
+        {
+            mapping.Entries.Add(entry);
+        }
+    }
+
+    private void RefuseTag(NodeEvent node)
+    {
+        if (node.Tag.IsEmpty) return;
+        problems.Error(Line(node), Column(node), $"{ConfigText.Quote(node.Tag.Value)} is a YAML tag, which is not supported; remove it");
+    }
+
+    private static int Line(ParsingEvent e) => ToInt(e.Start.Line);
+
+    private static int Column(ParsingEvent e) => ToInt(e.Start.Column);
+
+    private static int ToInt(long value) => (int)Math.Clamp(value, 1, int.MaxValue);
+
+    private static string Sentence(string message) => message.TrimEnd('.', ' ');
+
+    private sealed class OpenCollection(YamlNode node)
+    {
+        public YamlNode Node { get; } = node;
+
+        /// <summary>In a mapping: the next node is the value of <see cref="Key"/> (null when the key was no scalar).</summary>
+        public bool KeySeen { get; set; }
+
+        public YamlScalar? Key { get; set; }
+    }
+}

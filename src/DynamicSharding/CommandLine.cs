@@ -1,0 +1,42 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using DynamicSharding.Commands;
+
+namespace DynamicSharding;
+
+/// <summary>From arguments to an exit code.</summary>
+internal static class CommandLine
+{
+    /// <param name="logStream">Where the server's log lines go: standard error, unbuffered.</param>
+    public static async Task<int> RunAsync(string[] args, TextWriter output, TextWriter error, Stream logStream)
+    {
+        // Flags are the original's (double dash, dots); bundling and @files would give some file names a second meaning.
+        ParseResult parsed = CreateRoot(logStream).Parse(args, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
+        if (parsed.Errors.Count > 0)
+        {
+            foreach (ParseError problem in parsed.Errors) await error.WriteLineAsync($"dynamic-sharding: error: {problem.Message}").ConfigureAwait(false);
+            await error.WriteLineAsync("dynamic-sharding: try --help").ConfigureAwait(false);
+            return ExitCode.BadConfiguration;
+        }
+
+        var invocation = new InvocationConfiguration
+        {
+            Output = output,
+            Error = error,
+            EnableDefaultExceptionHandler = false,
+            // Signals are the server's: it drains on the first.
+            ProcessTerminationTimeout = null,
+        };
+        return await parsed.InvokeAsync(invocation).ConfigureAwait(false);
+    }
+
+    private static RootCommand CreateRoot(Stream logStream)
+    {
+        var root = new RootCommand("Answers Pushgateway pushes with a redirect to the gateway that owns the group on a consistent-hash ring.");
+        foreach (VersionOption version in root.Options.OfType<VersionOption>()) version.Action = new VersionAction();
+        root.Directives.Clear();
+        ServeCommand.AddTo(root, logStream);
+        root.Add(CheckConfigCommand.Create());
+        return root;
+    }
+}

@@ -1,0 +1,11 @@
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+
+namespace DynamicSharding;
+
+/// <summary>What the command line and the first reading of the file came to.</summary>
+/// <param name="ConfigFile">As the operator wrote it: a reload reads it again.</param>
+/// <param name="Level">From the flag, which wins over the file at every reload; null when not given.</param>
+/// <param name="Options">The configuration with the flags applied.</param>
+/// <param name="Logs">Already writing, at the level of <paramref name="Options"/>; its creator disposes it.</param>
+internal sealed record LaunchOptions(string ConfigFile, LogLevelName? Level, ServerOptions Options, LogOutput Logs);

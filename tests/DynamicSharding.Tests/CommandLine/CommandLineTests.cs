@@ -1,0 +1,109 @@
+using System.Text;
+
+namespace DynamicSharding.Tests.CommandLine;
+
+/// <summary>Arguments in; standard output, standard error and exit code out.</summary>
+public sealed class CommandLineTests : IDisposable
+{
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory();
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    [Fact]
+    public async Task The_version_goes_to_standard_output()
+    {
+        (int code, string output, string error) = await RunAsync("--version");
+
+        Assert.Equal(0, code);
+        Assert.Matches("^dynamic-sharding, version [^ ]+ [(]revision [^ ]+[)]\n$", output);
+        Assert.Equal("", error);
+    }
+
+    [Theory]
+    [InlineData("-h")]
+    [InlineData("--help")]
+    public async Task Help_names_every_flag_and_command(string flag)
+    {
+        (int code, string output, _) = await RunAsync(flag);
+
+        Assert.Equal(0, code);
+        Assert.All(
+            ["--config.file", "--log.level <debug|info|warn|error>", "--log.format <logfmt|json>", "--version", "-h", "dynamic-sharding.yml", "check-config"],
+            text => Assert.Contains(text, output, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("dynamic-sharding: error: Unrecognized command or argument '--nope'.", "--nope")]
+    [InlineData("dynamic-sharding: error: Unrecognized command or argument 'serve'.", "serve")]
+    [InlineData("dynamic-sharding: error: --log.level: 'loud' must be one of debug, info, warn, error", "--log.level", "loud")]
+    [InlineData("dynamic-sharding: error: --log.format: 'xml' must be one of logfmt, json", "--log.format=xml")]
+    [InlineData("dynamic-sharding: error: Required argument missing for option: '--config.file'.", "--config.file")]
+    [InlineData("dynamic-sharding: error: Required argument 'FILE' missing for command: 'check-config'.", "check-config")]
+    [InlineData("dynamic-sharding: error: Unrecognized command or argument '-config.file'.", "-config.file", "--log.level=info")]
+    public async Task Bad_flags_are_exit_code_2(string expected, params string[] args)
+    {
+        (int code, string output, string error) = await RunAsync(args);
+
+        Assert.Equal(2, code);
+        Assert.Equal("", output);
+        Assert.Equal(expected + "\ndynamic-sharding: try --help\n", error);
+    }
+
+    [Fact]
+    public async Task A_bad_configuration_is_one_error_line_each_and_exit_code_2()
+    {
+        string file = Write("bad.yml", "pushgateway:\n  servers: [a b]\n  prot: 1\n");
+
+        (int code, string output, string error) = await RunAsync("--config.file", file);
+
+        Assert.Equal(2, code);
+        Assert.Equal("", output);
+        Assert.Collection(
+            error.TrimEnd('\n').Split('\n'),
+            line => Assert.Matches($"^ts=[^ ]+ level=error msg=\"configuration error\" problem=\"{file}:2:13: pushgateway.servers: 'a b' has a character", line),
+            line => Assert.EndsWith($"problem=\"{file}:3:3: 'pushgateway.prot' is not a known key; did you mean pushgateway.port?\"", line, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_default_file_is_named_when_it_is_missing()
+    {
+        (int code, _, string error) = await RunAsync();
+
+        Assert.Equal(2, code);
+        Assert.Contains("problem=\"dynamic-sharding.yml: does not exist; create it or name the file with --config.file\"", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_config_says_ok_or_everything_that_is_wrong()
+    {
+        string good = Write("good.yml", "pushgateway:\n  servers: [a, a]\n");
+        Assert.Equal(
+            (0, $"{good}: valid, discovery=static servers=1 warnings=1\n", $"{good}:2:16: warning: pushgateway.servers: a:9091 is listed twice and counts once; remove one\n"),
+            await RunAsync("check-config", good));
+
+        string bad = Write("bad.yml", "a: 1\nb: 2\nconsul_server: {}\n");
+        (int code, string output, string error) = await RunAsync("check-config", bad);
+        Assert.Equal(2, code);
+        Assert.Equal("", output);
+        Assert.Collection(
+            error.TrimEnd('\n').Split('\n'),
+            line => Assert.StartsWith($"{bad}:1:1: 'a' is not a known key", line, StringComparison.Ordinal),
+            line => Assert.StartsWith($"{bad}:2:1: 'b' is not a known key", line, StringComparison.Ordinal));
+    }
+
+    private string Write(string name, string text)
+    {
+        string path = Path.Combine(_directory.FullName, name);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    private static async Task<(int Code, string Output, string Error)> RunAsync(params string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        using var logs = new MemoryStream();
+        int code = await DynamicSharding.CommandLine.RunAsync(args, output, error, logs);
+        return (code, output.ToString(), error.ToString() + Encoding.UTF8.GetString(logs.ToArray()));
+    }
+}

@@ -1,0 +1,115 @@
+using DynamicSharding.Config;
+
+namespace DynamicSharding.Tests.Config;
+
+/// <summary>Consul's own variables rank below the file and above the defaults.</summary>
+public sealed class ConsulEnvironmentTests : IDisposable
+{
+    private readonly string _file = Path.GetTempFileName();
+
+    public void Dispose() => File.Delete(_file);
+
+    [Fact]
+    public void The_environment_fills_what_the_file_leaves_out()
+    {
+        ConsulOptions consul = ConfigTestFile.Options(
+            "consul_server: {}",
+            ("CONSUL_HTTP_ADDR", "consul.example:8501"),
+            ("CONSUL_HTTP_AUTH", "me:pass:word"),
+            ("CONSUL_HTTP_TOKEN", "t"),
+            ("CONSUL_HTTP_TOKEN_FILE", _file),
+            ("CONSUL_HTTP_SSL", "1"),
+            ("CONSUL_HTTP_SSL_VERIFY", "F"),
+            ("CONSUL_CACERT", _file),
+            ("CONSUL_CAPATH", Path.GetTempPath()),
+            ("CONSUL_CLIENT_CERT", _file),
+            ("CONSUL_CLIENT_KEY", _file),
+            ("CONSUL_TLS_SERVER_NAME", "server.dc1.consul"),
+            ("CONSUL_NAMESPACE", "ns"),
+            ("CONSUL_PARTITION", "part")).Consul;
+
+        Assert.Equal(
+            new ConsulOptions
+            {
+                Addr = "consul.example:8501",
+                Username = "me",
+                Password = "pass:word",
+                Token = "t",
+                TokenFile = _file,
+                Namespace = "ns",
+                Partition = "part",
+                Tls = new ConsulTlsOptions
+                {
+                    Enabled = true,
+                    CaFile = _file,
+                    CaPath = Path.GetTempPath(),
+                    CertFile = _file,
+                    KeyFile = _file,
+                    ServerName = "server.dc1.consul",
+                    InsecureSkipVerify = true,
+                },
+            },
+            consul);
+    }
+
+    [Fact]
+    public void The_file_wins_setting_by_setting()
+    {
+        string yaml = $$"""
+            consul_server:
+              addr: a:1
+              username: u
+              token: mine
+              tls: {ca_file: {{_file}}, cert_file: {{_file}}, key_file: {{_file}}, server_name: s, insecure_skip_verify: false}
+            """;
+
+        ConsulOptions consul = ConfigTestFile.Options(
+            yaml,
+            ("CONSUL_HTTP_ADDR", "b:2"),
+            ("CONSUL_HTTP_AUTH", "me:password"),
+            ("CONSUL_HTTP_TOKEN", "t"),
+            ("CONSUL_HTTP_TOKEN_FILE", "/nowhere"),
+            ("CONSUL_HTTP_SSL_VERIFY", "false"),
+            ("CONSUL_CACERT", "/nowhere"),
+            ("CONSUL_CAPATH", "/nowhere"),
+            ("CONSUL_CLIENT_CERT", "/nowhere"),
+            ("CONSUL_TLS_SERVER_NAME", "b")).Consul;
+
+        Assert.Equal(
+            new ConsulOptions
+            {
+                Addr = "a:1",
+                Username = "u",
+                Token = "mine",
+                Tls = new ConsulTlsOptions { CaFile = _file, CertFile = _file, KeyFile = _file, ServerName = "s" },
+            },
+            consul);
+    }
+
+    [Theory]
+    [InlineData("1", true)]
+    [InlineData("t", true)]
+    [InlineData("TRUE", true)]
+    [InlineData("0", false)]
+    [InlineData("False", false)]
+    [InlineData("", false)]
+    public void Booleans_are_Gos(string value, bool expected) =>
+        Assert.Equal(expected, ConfigTestFile.Options("consul_server: {}", ("CONSUL_HTTP_SSL", value)).Consul.Tls.Enabled);
+
+    [Theory]
+    [InlineData("CONSUL_HTTP_SSL", "yes", "CONSUL_HTTP_SSL: 'yes' must be true or false")]
+    [InlineData("CONSUL_HTTP_SSL_VERIFY", "2", "CONSUL_HTTP_SSL_VERIFY: '2' must be true or false")]
+    [InlineData("CONSUL_HTTP_ADDR", "a b:1", "CONSUL_HTTP_ADDR: 'a b:1' has a character that no host name has; letters, digits, '-', '_' and '.' are allowed")]
+    [InlineData("CONSUL_CAPATH", "/nowhere", "CONSUL_CAPATH: '/nowhere' is not a directory; correct or unset it")]
+    [InlineData("CONSUL_CACERT", "/tmp", "CONSUL_CACERT: '/tmp' is a directory; name a file")]
+    public void A_bad_variable_is_named(string name, string value, string expected)
+    {
+        Assert.Equal("environment: " + expected, Assert.Single(ConfigTestFile.Errors("consul_server: {}", (name, value))));
+        Assert.Empty(ConfigTestFile.Errors("pushgateway: {servers: [a]}", (name, value)));
+    }
+
+    [Fact]
+    public void Half_a_key_pair_is_an_error() => Assert.Equal(
+        "environment: CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY belong together; set both or neither",
+        Assert.Single(ConfigTestFile.Errors("consul_server: {}", ("CONSUL_CLIENT_KEY", _file))));
+}
