@@ -1,0 +1,47 @@
+namespace DynamicSharding.Diagnostics;
+
+/// <summary>Why a connection ended. The first reason wins; one list serves the metric, the debug line and the tests.</summary>
+internal enum CloseReason : byte
+{
+    /// <summary>The client closed between requests.</summary>
+    ClientClosed,
+
+    /// <summary>No request within the idle timeout.</summary>
+    Idle,
+
+    /// <summary>A request that began and whose head did not arrive in time.</summary>
+    HeaderTimeout,
+
+    /// <summary>A body that came slower than the minimum rate.</summary>
+    BodyTimeout,
+
+    /// <summary>A client that did not read its answers.</summary>
+    WriteTimeout,
+
+    /// <summary>A body that was still coming when the linger time was over.</summary>
+    LingerTimeout,
+
+    /// <summary>Answered, half-closed, and the client closed its side in time.</summary>
+    Lingered,
+
+    /// <summary>A request after which the framing of the connection is not to be trusted.</summary>
+    Rejected,
+
+    /// <summary>The client asked for it: <c>Connection: close</c>, or HTTP/1.0 without keep-alive.</summary>
+    ConnectionCloseRequested,
+
+    /// <summary>Closed after its last answer because the server is stopping.</summary>
+    Drained,
+
+    /// <summary>Cut off because the server's stop ran out of time.</summary>
+    Aborted,
+
+    /// <summary>Reset by the client.</summary>
+    Reset,
+
+    /// <summary>Over the limit of connections: answered 503 and closed.</summary>
+    TooManyConnections,
+
+    /// <summary>Any other error of the socket.</summary>
+    IoError,
+}
