@@ -1,4 +1,6 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Primitives;
 
 // The message is a fixed sentence that can be searched for; the arguments are printed after it as key=value.
 #pragma warning disable SYSLIB1015
@@ -9,7 +11,7 @@ namespace DynamicSharding.Diagnostics;
 internal static partial class Log
 {
     [LoggerMessage(EventId = 5000, Level = LogLevel.Information, Message = "admin listener started")]
-    public static partial void AdminStarted(this ILogger logger, string address);
+    public static partial void AdminStarted(this ILogger logger, IPEndPoint address);
 
     [LoggerMessage(EventId = 5001, Level = LogLevel.Information, Message = "admin listener stopped")]
     public static partial void AdminStopped(this ILogger logger);
@@ -18,5 +20,5 @@ internal static partial class Log
     public static partial void AdminRequestFailed(this ILogger logger, Exception exception, string path);
 
     [LoggerMessage(EventId = 5003, Level = LogLevel.Debug, Message = "reload refused: sent by a page of another origin")]
-    public static partial void AdminCrossOriginRefused(this ILogger logger, string origin);
+    public static partial void AdminCrossOriginRefused(this ILogger logger, StringValues origin);
 }
