@@ -5,17 +5,18 @@ using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
+using Microsoft.Extensions.Primitives;
 
 namespace DynamicSharding.Admin;
 
 /// <summary>Who owns a path, by the grouping key and the ring of the data plane, so that this answer and the redirect cannot differ.</summary>
 internal sealed class Lookup(AdminContext context)
 {
-    /// <param name="text">A request path, or the whole URL of a push.</param>
+    /// <param name="asked">A request path, or the whole URL of a push.</param>
     /// <returns>Either the answer, or a status and what is wrong.</returns>
-    public (LookupResponse? Found, int Status, string? Error) Find(string? text)
+    public (LookupResponse? Found, int Status, string? Error) Find(StringValues asked)
     {
-        if (string.IsNullOrEmpty(text)) return (null, 400, "no path: ask with ?path=/metrics/job/<job>, percent-encoded");
+        if (asked is not [{ Length: > 0 } text]) return (null, 400, "not one path: ask with ?path=/metrics/job/<job>, percent-encoded");
         if (!TryTakePath(text, out string? path)) return (null, 400, "neither a path that begins with / nor an http:// or https:// URL");
         byte[] raw = Encoding.UTF8.GetBytes(path);
         ServerOptions options = context.Options();
