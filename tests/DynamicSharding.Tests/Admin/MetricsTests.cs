@@ -71,6 +71,38 @@ public sealed class MetricsTests
     }
 
     [Fact]
+    public async Task A_page_that_is_made_while_requests_are_counted_loses_none()
+    {
+        const string Name = "dynamic_sharding_request_duration_seconds";
+        await using AdminFixture admin = await new AdminFixture().StartAsync();
+        long tick = Stopwatch.Frequency / 1_000_000;
+        long batches = 0;
+        using var done = new CancellationTokenSource();
+        Task loop = Task.Factory.StartNew(
+            () =>
+            {
+                // Both ends of the second bucket, so that a torn read moves the mean as far as it can.
+                for (; !done.IsCancellationRequested; batches++) admin.Counters.Loops[0].ObserveBatch(batches % 2 == 0 ? 6 * tick : 10 * tick, 2);
+            },
+            TaskCreationOptions.LongRunning);
+        for (int i = 0; i < 20; i++)
+        {
+            Dictionary<string, double> during = await admin.ScrapeAsync();
+            Assert.Equal(0, Bucket(during, Name, 5e-6));
+            Assert.Equal(during[Name + "_count"], Bucket(during, Name, 10e-6));
+        }
+
+        await done.CancelAsync();
+        await loop;
+        await admin.ScrapeAsync();
+        admin.Counters.Loops[0].ObserveBatch(8 * tick, 1_000_000);
+        Dictionary<string, double> page = await admin.ScrapeAsync();
+        Assert.Equal(batches * 2 + 1_000_000, page[Name + "_count"]);
+        double expected = (batches / 2 * 32 + batches % 2 * 12 + 8_000_000) / 1e6;
+        Assert.Equal(1, page[Name + "_sum"] / expected, 9);
+    }
+
+    [Fact]
     public async Task Durations_on_a_bound_stay_in_their_bucket()
     {
         const string Name = "dynamic_sharding_request_duration_seconds";
