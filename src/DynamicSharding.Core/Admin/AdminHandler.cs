@@ -13,6 +13,9 @@ namespace DynamicSharding.Admin;
 /// <summary>One method for each address of the admin listener.</summary>
 internal sealed class AdminHandler(AdminContext context, Fleet fleet, MetricsPage metrics, ILogger logger, CancellationToken stopping)
 {
+    /// <summary>Nothing here reads a body; a little is allowed because some clients send one with a POST.</summary>
+    public const int MaxBodyBytes = 1024;
+
     private const string Text = "text/plain; charset=utf-8";
     private readonly Lookup _lookup = new(context);
 
@@ -40,6 +43,7 @@ internal sealed class AdminHandler(AdminContext context, Fleet fleet, MetricsPag
     {
         // Ordinal, unlike endpoint routing: paths are case-sensitive here as on the data listener.
         string path = http.Request.Path.Value ?? "";
+        if (http.Request.ContentLength > MaxBodyBytes) return WriteTextAsync(http, 413, "no body is expected here\n");
         if (path == "/-/reload") return AllowsWrite(http) ? ReloadAsync(http) : RefuseMethodAsync(http, "POST, PUT");
         Func<HttpContext, Task>? read = path switch
         {

@@ -75,9 +75,7 @@ internal sealed class AdminListener : IAsyncDisposable
     {
         kestrel.AddServerHeader = false;
         KestrelServerLimits limits = kestrel.Limits;
-
-        // Nothing here reads a body; a little is allowed because some clients send one with a POST.
-        limits.MaxRequestBodySize = 1024;
+        limits.MaxRequestBodySize = AdminHandler.MaxBodyBytes;
 
         // A looked-up path may be as long as a request line of the data plane, each byte percent-encoded.
         limits.MaxRequestLineSize = 32 * 1024;

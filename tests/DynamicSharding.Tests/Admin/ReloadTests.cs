@@ -56,6 +56,19 @@ public sealed class ReloadTests
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
 
+    [Theory]
+    [InlineData(1024, HttpStatusCode.OK)]
+    [InlineData(1025, HttpStatusCode.RequestEntityTooLarge)]
+    [InlineData(1 << 20, HttpStatusCode.RequestEntityTooLarge)]
+    public async Task A_body_is_ignored_and_a_large_one_refused(int bytes, HttpStatusCode expected)
+    {
+        await using AdminFixture admin = await Answering(new ReloadResult(true, [], []));
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/-/reload") { Content = new ByteArrayContent(new byte[bytes]) };
+        request.Headers.ExpectContinue = true;
+        using HttpResponseMessage response = await admin.Client.SendAsync(request);
+        Assert.Equal(expected, response.StatusCode);
+    }
+
     private static Task<AdminFixture> Answering(ReloadResult result) =>
         new AdminFixture { Reload = _ => Task.FromResult(result) }.StartAsync();
 
