@@ -149,7 +149,8 @@ internal sealed class AdminHandler(AdminContext context, Fleet fleet, MetricsPag
 
     private static string Lines(IEnumerable<string> lines) => string.Concat(lines.Select(line => line + "\n"));
 
-    private static Task WriteTextAsync(HttpContext http, int status, string text) => WriteAsync(http, status, Text, Encoding.UTF8.GetBytes(text));
+    private static Task WriteTextAsync(HttpContext http, int status, string text) =>
+        WriteAsync(http, status, Text, Encoding.UTF8.GetBytes(text));
 
     private static Task WriteJsonAsync<T>(HttpContext http, int status, T value, JsonTypeInfo<T> type) =>
         WriteAsync(http, status, "application/json; charset=utf-8", JsonSerializer.SerializeToUtf8Bytes(value, type));

@@ -13,8 +13,8 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Admin;
 
 /// <summary>
-/// The operators' port: Kestrel on pool threads, apart from the data plane's loops. An empty builder: no configuration files, no environment
-/// variables, no console, no signal handlers; the process is not this listener's.
+/// The operators' port: Kestrel on pool threads, apart from the data plane's loops. An empty builder: no configuration files, no
+/// environment variables, no console, no signal handlers; the process is not this listener's.
 /// </summary>
 internal sealed class AdminListener : IAsyncDisposable
 {
@@ -52,7 +52,8 @@ internal sealed class AdminListener : IAsyncDisposable
         catch (Exception e) when (e is IOException or SocketException)
         {
             bool taken = e.InnerException is AddressInUseException or SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse };
-            throw new IOException($"admin listener: cannot listen on {_address}: {(taken ? "the address is already in use" : e.Message)}", e);
+            string why = taken ? "the address is already in use" : e.Message;
+            throw new IOException($"admin listener: cannot listen on {_address}: {why}", e);
         }
 
         _logger.AdminStarted(_bound!.IPEndPoint!);

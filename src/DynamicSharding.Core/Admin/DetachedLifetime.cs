@@ -2,7 +2,7 @@ using Microsoft.Extensions.Hosting;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>In place of the host's console lifetime, which would take the process's signals: the process tells the listener when to stop.</summary>
+/// <summary>In place of the host's console lifetime, which would take the process's signals: the server says when to stop.</summary>
 internal sealed class DetachedLifetime : IHostLifetime
 {
     public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;

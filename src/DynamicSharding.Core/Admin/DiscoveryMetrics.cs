@@ -20,14 +20,16 @@ internal sealed class DiscoveryMetrics
     {
         var unknownAtFirst = new GaugeConfiguration { SuppressInitialValue = true };
         _failures = factory.CreateCounter(MetricNames.DiscoveryFailures, "Refreshes of the list of gateways that failed.");
-        _lastSuccess = factory.CreateGauge(MetricNames.DiscoveryLastSuccess, "When discovery last had a good answer, in Unix time.", unknownAtFirst);
+        _lastSuccess = factory.CreateGauge(
+            MetricNames.DiscoveryLastSuccess, "When discovery last had a good answer, in Unix time.", unknownAtFirst);
         _sinceSuccess = factory.CreateGauge(
             MetricNames.DiscoverySinceSuccess, "Time since discovery last had a good answer, by this process's clock.", unknownAtFirst);
         _consulIndex = factory.CreateGauge(MetricNames.ConsulIndex, "X-Consul-Index of the last good answer.", unknownAtFirst);
         _consulLastContact = factory.CreateGauge(
             MetricNames.ConsulLastContact, "How long the answering Consul server had not heard from its leader.", unknownAtFirst);
         _reloadSuccessful = factory.CreateGauge(MetricNames.ConfigReloadSuccessful, "1 if the last load of the configuration was applied.");
-        _reloadSuccessTime = factory.CreateGauge(MetricNames.ConfigReloadSuccessTime, "When a configuration was last applied, in Unix time.");
+        _reloadSuccessTime = factory.CreateGauge(
+            MetricNames.ConfigReloadSuccessTime, "When a configuration was last applied, in Unix time.");
         _ready = factory.CreateGauge(MetricNames.Ready, "1 while /-/ready answers 200.");
         factory.CreateGauge(MetricNames.BuildInfo, "What is running; always 1.", ["version", "revision", "runtime", "arch"])
             .WithLabels(build.Version, build.Revision, build.Runtime, build.Architecture)

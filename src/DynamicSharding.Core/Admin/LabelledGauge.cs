@@ -2,7 +2,7 @@ using Prometheus;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>A gauge whose label sets are exactly those that were set since the last <see cref="Begin"/>: what vanished stops being shown.</summary>
+/// <summary>A gauge that shows exactly the label sets that were set since the last <see cref="Begin"/>: what vanished is removed.</summary>
 internal sealed class LabelledGauge(Gauge gauge)
 {
     private readonly HashSet<string> _stale = new(StringComparer.Ordinal);

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Primitives;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>Who owns a path, by the grouping key and the ring of the data plane, so that this answer and the redirect cannot differ.</summary>
+/// <summary>Who owns a path, by the data plane's own grouping key and ring, so that this answer and the redirect cannot differ.</summary>
 internal sealed class Lookup(AdminContext context)
 {
     /// <param name="asked">A request path, or the whole URL of a push.</param>
@@ -22,7 +22,7 @@ internal sealed class Lookup(AdminContext context)
         ServerOptions options = context.Options();
         if (raw.Length > options.Limits.RequestLine) return (null, 400, "longer than limits.request_line");
         if (raw.AsSpan().ContainsAnyInRange((byte)0x00, (byte)0x20) || raw.AsSpan().Contains((byte)0x7F))
-            return (null, 400, "a space or a control character: percent-encode it, as a client does (a + in the query of this address is a space)");
+            return (null, 400, "a space or a control character: percent-encode it as a client does (a + in a query is a space)");
         if (context.Ring.Current is not { } ring) return (null, 503, "there is no ring yet");
 
         GroupingKey key = context.GroupingKey();
@@ -45,7 +45,8 @@ internal sealed class Lookup(AdminContext context)
     {
         path = null;
         int start = 0;
-        if (text.StartsWith("http://", StringComparison.OrdinalIgnoreCase) || text.StartsWith("https://", StringComparison.OrdinalIgnoreCase))
+        if (text.StartsWith("http://", StringComparison.OrdinalIgnoreCase)
+            || text.StartsWith("https://", StringComparison.OrdinalIgnoreCase))
         {
             int authority = text.IndexOf("//", StringComparison.Ordinal) + 2;
             start = text.IndexOf('/', authority);

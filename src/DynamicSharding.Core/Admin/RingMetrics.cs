@@ -26,12 +26,15 @@ internal sealed class RingMetrics
         var unknownAtFirst = new GaugeConfiguration { SuppressInitialValue = true };
         _members = factory.CreateGauge(MetricNames.RingMembers, "Gateways in the ring.");
         _ownership = new(factory.CreateGauge(MetricNames.RingOwnership, "Share of the hash space that a gateway owns.", ["gateway"]));
-        _info = new(factory.CreateGauge(MetricNames.RingInfo, "The ring in use; equal on instances that agree.", ["fingerprint", "key", "replicas"]));
+        _info = new(factory.CreateGauge(
+            MetricNames.RingInfo, "The ring in use; equal on instances that agree.", ["fingerprint", "key", "replicas"]));
         _state = new(factory.CreateGauge(MetricNames.GatewayState, "1 for the state that a gateway is in.", ["gateway", "state"]));
-        _overloaded = new(factory.CreateGauge(MetricNames.GatewayOverloaded, "1 while a gateway says that its write queue is full.", ["gateway"]));
+        _overloaded = new(factory.CreateGauge(
+            MetricNames.GatewayOverloaded, "1 while a gateway says that its write queue is full.", ["gateway"]));
         _redirects = factory.CreateCounter(MetricNames.Redirects, "Redirects that named a gateway.", ["gateway"]);
         _changes = factory.CreateCounter(MetricNames.RingChanges, "Replacements of the ring, by reason.", ["reason"]);
-        _moved = factory.CreateGauge(MetricNames.RingMoved, "Share of the hash space that the last change gave another owner.", unknownAtFirst);
+        _moved = factory.CreateGauge(
+            MetricNames.RingMoved, "Share of the hash space that the last change gave another owner.", unknownAtFirst);
         _build = factory.CreateGauge(MetricNames.RingBuild, "Time that building the last ring took.", unknownAtFirst);
     }
 
@@ -55,7 +58,8 @@ internal sealed class RingMetrics
         {
             string address = gateway.Status.Address;
             if (gateway.InRing) _ownership.Set(gateway.Ownership, address);
-            foreach (GatewayState state in GatewayStates.All) _state.Set(state == gateway.Status.State ? 1 : 0, address, GatewayStates.Label(state));
+            foreach (GatewayState state in GatewayStates.All)
+                _state.Set(state == gateway.Status.State ? 1 : 0, address, GatewayStates.Label(state));
             _overloaded.Set(gateway.Status.Overloaded ? 1 : 0, address);
             _redirects.WithLabels(address).IncTo(gateway.Redirects);
         }

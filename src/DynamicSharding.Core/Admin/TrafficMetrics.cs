@@ -40,7 +40,8 @@ internal sealed class TrafficMetrics
         _requests = factory.CreateCounter(MetricNames.Requests, "Requests answered by the data listener.", ["method", "code"]);
         _rejected = factory.CreateCounter(MetricNames.RejectedRequests, "Requests that were not served, by reason.", ["reason"]);
         _accepted = factory.CreateCounter(MetricNames.ConnectionsAccepted, "Connections accepted by the data listener.");
-        _closed = factory.CreateCounter(MetricNames.ConnectionsClosed, "Connections of the data listener that ended, by reason.", ["reason"]);
+        _closed = factory.CreateCounter(
+            MetricNames.ConnectionsClosed, "Connections of the data listener that ended, by reason.", ["reason"]);
         _open = factory.CreateGauge(MetricNames.ConnectionsOpen, "Connections of the data listener that are open.");
         double[] bounds = [.. Enumerable.Range(0, DurationBuckets.BoundCount).Select(DurationBuckets.Bound)];
         _duration = factory.CreateHistogram(

@@ -70,7 +70,8 @@ internal sealed class AdminFixture : IAsyncDisposable
         };
     }
 
-    public static GatewayStatus Status(string address, GatewayState state) => new(address, state, Start, "as configured", null, Overloaded: false);
+    public static GatewayStatus Status(string address, GatewayState state) =>
+        new(address, state, Start, "as configured", null, Overloaded: false);
 
     public static RingChange Change(string reason, double moved = 0.25) =>
         new(Start, reason, ["a:1"], ["a:1", "b:1"], moved, TimeSpan.FromMilliseconds(3), "0123456789abcdef");

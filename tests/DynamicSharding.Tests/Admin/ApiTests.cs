@@ -11,7 +11,10 @@ public sealed class ApiTests
     [Fact]
     public async Task Status_has_the_documented_shape()
     {
-        await using var admin = new AdminFixture { Discovery = new DiscoveryStatus("consul", AdminFixture.Start, 2, "timed out", 77, TimeSpan.FromSeconds(1.5)) };
+        await using var admin = new AdminFixture
+        {
+            Discovery = new DiscoveryStatus("consul", AdminFixture.Start, 2, "timed out", 77, TimeSpan.FromSeconds(1.5)),
+        };
         admin.Publish("gw1:9091", "gw2:9091");
         admin.View = admin.View with
         {

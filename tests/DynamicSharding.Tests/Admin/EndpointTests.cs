@@ -88,7 +88,10 @@ public sealed class EndpointTests
     [Fact]
     public async Task A_failure_inside_is_500_and_tells_the_client_nothing()
     {
-        await using AdminFixture admin = await new AdminFixture { Reload = _ => throw new InvalidOperationException("secret") }.StartAsync();
+        await using AdminFixture admin = await new AdminFixture
+        {
+            Reload = _ => throw new InvalidOperationException("secret"),
+        }.StartAsync();
         using HttpResponseMessage response = await admin.Client.PostAsync("/-/reload", null);
         Assert.Equal(HttpStatusCode.InternalServerError, response.StatusCode);
         Assert.DoesNotContain("secret", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);

@@ -41,7 +41,8 @@ public sealed class ListenerTests
     public async Task An_address_of_another_machine_is_named()
     {
         // TEST-NET-1, RFC 5737: no interface has it.
-        var fixture = new AdminFixture { Options = new ServerOptions { AdminListenAddr = new ListenAddress(IPAddress.Parse("192.0.2.1"), 0) } };
+        var nowhere = new ListenAddress(IPAddress.Parse("192.0.2.1"), 0);
+        var fixture = new AdminFixture { Options = new ServerOptions { AdminListenAddr = nowhere } };
         await using var listener = new AdminListener(fixture.Context());
         IOException error = await Assert.ThrowsAsync<IOException>(listener.StartAsync);
         Assert.StartsWith("admin listener: cannot listen on 192.0.2.1:0: ", error.Message, StringComparison.Ordinal);

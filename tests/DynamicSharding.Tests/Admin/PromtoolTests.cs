@@ -31,7 +31,12 @@ public sealed class PromtoolTests
         string page = await admin.Client.GetStringAsync("/metrics");
         await AssertCleanAsync(page);
 
-        string[] shown = [.. page.Split('\n').Where(line => line.StartsWith("# TYPE ", StringComparison.Ordinal)).Select(line => line.Split(' ')[2])];
+        string[] shown =
+        [
+            .. page.Split('\n')
+                .Where(line => line.StartsWith("# TYPE ", StringComparison.Ordinal))
+                .Select(line => line.Split(' ')[2]),
+        ];
         Assert.Equal(shown.Length, shown.Distinct().Count());
         IEnumerable<string> declared = typeof(MetricNames).GetFields().Select(field => (string)field.GetRawConstantValue()!);
         Assert.Equal(declared.Order(StringComparer.Ordinal), shown.Order(StringComparer.Ordinal));

@@ -20,7 +20,8 @@ public sealed class ReloadTests
     [Fact]
     public async Task A_refused_reload_is_400_with_one_error_a_line()
     {
-        await using AdminFixture admin = await Answering(new ReloadResult(false, ["a.yml:1:2: unknown key", "a.yml:3:4: not a number"], []));
+        await using AdminFixture admin = await Answering(
+            new ReloadResult(false, ["a.yml:1:2: unknown key", "a.yml:3:4: not a number"], []));
         using HttpResponseMessage response = await SendAsync(admin, "POST", origin: null);
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         Assert.Equal("text/plain", response.Content.Headers.ContentType!.MediaType);

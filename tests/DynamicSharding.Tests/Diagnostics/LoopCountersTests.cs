@@ -13,7 +13,7 @@ public sealed class LoopCountersTests
         long step = 0;
         foreach (RequestMethod method in Enum.GetValues<RequestMethod>())
             for (int code = 0; code < StatusIndex.Count; code++)
-                {
+            {
                 step++;
                 for (int i = 0; i < step; i++) loop.CountRequest(method, code);
             }
