@@ -9,7 +9,7 @@ internal static class ServerProcess
     public static Task<int> RunAsync(LaunchOptions options)
     {
         ILogger logger = options.Logs.CreateLogger("DynamicSharding");
-        logger.Starting(BuildInfo.Version, BuildInfo.Revision, options.ConfigFile);
+        logger.Starting(BuildInfo.Current.Version, BuildInfo.Current.Revision, options.ConfigFile);
         return Task.FromResult(ExitCode.Stopped);
     }
 }

@@ -59,7 +59,10 @@ internal sealed class DataPlaneCounters
         return sum;
     }
 
-    /// <summary>How many requests fell into the bucket, and how long they took together. The count first: see <see cref="LoopCounters.ObserveBatch"/>.</summary>
+    /// <summary>
+    /// How many requests fell into the bucket, and how long they took together. The count is read first: see
+    /// <see cref="LoopCounters.ObserveBatch"/>.
+    /// </summary>
     public (long Count, long Ticks) Duration(int bucket)
     {
         long count = 0;

@@ -20,9 +20,10 @@ internal static class DurationBuckets
     private static readonly long FirstBoundTicks = Stopwatch.Frequency / (1_000_000 / FirstBoundMicroseconds);
 
     /// <summary>Upper bound in seconds. A whole number of microseconds divided once, so that it prints short.</summary>
-    public static double Bound(int bucket) => bucket < BoundCount ? ((long)FirstBoundMicroseconds << bucket) / 1e6 : double.PositiveInfinity;
+    public static double Bound(int bucket) =>
+        bucket < BoundCount ? ((long)FirstBoundMicroseconds << bucket) / 1e6 : double.PositiveInfinity;
 
-    /// <summary>The bucket whose upper bound is the first not below the duration: bounds are inclusive, as Prometheus' <c>le</c> is.</summary>
+    /// <summary>The bucket whose upper bound is the first not below the duration: inclusive, as Prometheus' <c>le</c> is.</summary>
     public static int IndexOf(long stopwatchTicks)
     {
         if (stopwatchTicks <= FirstBoundTicks) return 0;

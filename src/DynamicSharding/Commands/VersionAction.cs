@@ -9,7 +9,7 @@ internal sealed class VersionAction : SynchronousCommandLineAction
 {
     public override int Invoke(ParseResult parseResult)
     {
-        parseResult.InvocationConfiguration.Output.WriteLine($"dynamic-sharding, version {BuildInfo.Version} (revision {BuildInfo.Revision})");
+        parseResult.InvocationConfiguration.Output.WriteLine($"dynamic-sharding, version {BuildInfo.Current.Version} (revision {BuildInfo.Current.Revision})");
         return ExitCode.Stopped;
     }
 }

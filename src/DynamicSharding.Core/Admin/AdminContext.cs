@@ -1,0 +1,41 @@
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Membership;
+using DynamicSharding.Ring;
+using DynamicSharding.Routing;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Admin;
+
+/// <summary>Everything the admin listener looks at. Each function is called from pool threads, several at once.</summary>
+internal sealed record AdminContext
+{
+    /// <summary>The configuration in force.</summary>
+    public required Func<ServerOptions> Options { get; init; }
+
+    /// <summary>The same object that the data plane reads.</summary>
+    public required ActiveRing Ring { get; init; }
+
+    public required Func<MembershipView> Membership { get; init; }
+
+    public required DataPlaneCounters Counters { get; init; }
+
+    public required Func<Readiness> Readiness { get; init; }
+
+    /// <summary>Loads the file again and applies what changed. Calls that overlap are the callee's to put in order.</summary>
+    public required Func<CancellationToken, Task<ReloadResult>> Reload { get; init; }
+
+    public required Func<ReloadStatus> ReloadStatus { get; init; }
+
+    /// <summary>A grouping key that nobody else uses, in the mode of the data plane.</summary>
+    public required Func<GroupingKey> GroupingKey { get; init; }
+
+    public required BuildInfo Build { get; init; }
+
+    /// <summary>When the process started.</summary>
+    public required DateTimeOffset Started { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    public required ILoggerFactory LoggerFactory { get; init; }
+}

@@ -1,0 +1,6 @@
+namespace DynamicSharding.Admin.Api;
+
+/// <summary><c>GET /api/v1/history</c>.</summary>
+/// <param name="Changes">Since the start; the list may hold fewer.</param>
+/// <param name="History">Newest first.</param>
+internal sealed record HistoryResponse(long Changes, IReadOnlyList<ChangeEntry> History);

@@ -1,0 +1,8 @@
+namespace DynamicSharding.Admin.Api;
+
+/// <summary><c>GET /api/v1/lookup?path=</c>.</summary>
+/// <param name="Path">What was looked up: the path without origin and query.</param>
+/// <param name="Key">The key mode.</param>
+/// <param name="RunnerUp">Who would own it if the owner left; null on a ring of one.</param>
+/// <param name="Location">What a push to the path is redirected to.</param>
+internal sealed record LookupResponse(string Path, string Key, uint Hash, string Owner, string? RunnerUp, string Location);

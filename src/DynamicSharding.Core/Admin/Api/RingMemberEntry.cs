@@ -1,0 +1,3 @@
+namespace DynamicSharding.Admin.Api;
+
+internal sealed record RingMemberEntry(string Address, double Ownership);

@@ -1,0 +1,56 @@
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Discovery;
+using Prometheus;
+
+namespace DynamicSharding.Admin;
+
+/// <summary>How fresh the knowledge of the gateways is, and whether the configuration file was good the last time.</summary>
+internal sealed class DiscoveryMetrics
+{
+    private readonly Counter _failures;
+    private readonly Gauge _lastSuccess;
+    private readonly Gauge _sinceSuccess;
+    private readonly Gauge _consulIndex;
+    private readonly Gauge _consulLastContact;
+    private readonly Gauge _reloadSuccessful;
+    private readonly Gauge _reloadSuccessTime;
+    private readonly Gauge _ready;
+
+    public DiscoveryMetrics(MetricFactory factory, BuildInfo build)
+    {
+        var unknownAtFirst = new GaugeConfiguration { SuppressInitialValue = true };
+        _failures = factory.CreateCounter(MetricNames.DiscoveryFailures, "Refreshes of the list of gateways that failed.");
+        _lastSuccess = factory.CreateGauge(
+            MetricNames.DiscoveryLastSuccess, "When discovery last had a good answer, in Unix time.", unknownAtFirst);
+        _sinceSuccess = factory.CreateGauge(
+            MetricNames.DiscoverySinceSuccess, "Time since discovery last had a good answer, by this process's clock.", unknownAtFirst);
+        _consulIndex = factory.CreateGauge(MetricNames.ConsulIndex, "X-Consul-Index of the last good answer.", unknownAtFirst);
+        _consulLastContact = factory.CreateGauge(
+            MetricNames.ConsulLastContact, "How long the answering Consul server had not heard from its leader.", unknownAtFirst);
+        _reloadSuccessful = factory.CreateGauge(MetricNames.ConfigReloadSuccessful, "1 if the last load of the configuration was applied.");
+        _reloadSuccessTime = factory.CreateGauge(
+            MetricNames.ConfigReloadSuccessTime, "When a configuration was last applied, in Unix time.");
+        _ready = factory.CreateGauge(MetricNames.Ready, "1 while /-/ready answers 200.");
+        factory.CreateGauge(MetricNames.BuildInfo, "What is running; always 1.", ["version", "revision", "runtime", "arch"])
+            .WithLabels(build.Version, build.Revision, build.Runtime, build.Architecture)
+            .Set(1);
+    }
+
+    public void Update(DiscoveryStatus discovery, ReloadStatus reload, bool ready, DateTimeOffset now)
+    {
+        _failures.IncTo(discovery.Failures);
+        if (discovery.LastGoodAnswer is { } last)
+        {
+            _lastSuccess.Set(UnixSeconds(last));
+            _sinceSuccess.Set(Math.Max(0, (now - last).TotalSeconds));
+        }
+
+        if (discovery.Source == "consul") _consulIndex.Set(discovery.ConsulIndex);
+        if (discovery.ConsulLastContact is { } contact) _consulLastContact.Set(contact.TotalSeconds);
+        _reloadSuccessful.Set(reload.LastSuccessful ? 1 : 0);
+        _reloadSuccessTime.Set(UnixSeconds(reload.LastSuccess));
+        _ready.Set(ready ? 1 : 0);
+    }
+
+    private static double UnixSeconds(DateTimeOffset time) => time.ToUnixTimeMilliseconds() / 1000.0;
+}

@@ -1,0 +1,54 @@
+using DynamicSharding.Membership;
+using DynamicSharding.Ring;
+
+namespace DynamicSharding.Admin;
+
+/// <summary>
+/// Joins the ring with what membership says of each gateway. Remembers the gateways that it has seen in a ring, so that the redirects of
+/// one that left go on being shown for as long as it is known.
+/// </summary>
+internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership)
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Gateway> _seen = new(StringComparer.Ordinal);
+    private Dictionary<string, double> _ownership = new(StringComparer.Ordinal);
+    private HashRing? _measured;
+
+    public FleetView Look()
+    {
+        // The ring last: it is published before the view that tells of it, so what the view calls a member is there.
+        MembershipView view = membership();
+        HashRing? current = ring.Current;
+        lock (_lock)
+        {
+            if (current is not null && !ReferenceEquals(current, _measured)) Measure(current);
+            var known = new SortedDictionary<string, GatewayStatus>(StringComparer.Ordinal);
+            foreach (GatewayStatus status in view.Gateways) known[status.Address] = status;
+            foreach (string address in _ownership.Keys)
+                known.TryAdd(address, new GatewayStatus(address, GatewayState.Member, default, "just let in", null, Overloaded: false));
+            foreach (string forgotten in _seen.Keys.Where(address => !known.ContainsKey(address)).ToArray()) _seen.Remove(forgotten);
+            return new FleetView(current, view, [.. known.Values.Select(Describe)]);
+        }
+    }
+
+    // The shares take a walk over all points: once for each ring.
+    private void Measure(HashRing current)
+    {
+        double[] shares = current.OwnershipRatios();
+        _ownership = new Dictionary<string, double>(StringComparer.Ordinal);
+        for (int i = 0; i < shares.Length; i++)
+        {
+            _ownership[current.Gateways[i].Address] = shares[i];
+            _seen[current.Gateways[i].Address] = current.Gateways[i];
+        }
+
+        _measured = current;
+    }
+
+    private FleetGateway Describe(GatewayStatus status)
+    {
+        bool inRing = _ownership.TryGetValue(status.Address, out double share);
+        long redirects = _seen.TryGetValue(status.Address, out Gateway? gateway) ? gateway.Redirects.Sum() : 0;
+        return new FleetGateway(status, inRing, share, redirects);
+    }
+}

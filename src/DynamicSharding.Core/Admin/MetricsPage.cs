@@ -1,0 +1,55 @@
+using Prometheus;
+
+namespace DynamicSharding.Admin;
+
+/// <summary>The text of <c>/metrics</c>: every value is pulled from its owner when the page is asked for.</summary>
+internal sealed class MetricsPage : IDisposable
+{
+    public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+    private readonly AdminContext _context;
+    private readonly Fleet _fleet;
+    private readonly CollectorRegistry _registry = Metrics.NewCustomRegistry();
+    private readonly TrafficMetrics _traffic;
+    private readonly RingMetrics _ring;
+    private readonly DiscoveryMetrics _discovery;
+    private readonly ProcessMetrics _process;
+
+    // Two scrapes at once would count one difference twice.
+    private readonly SemaphoreSlim _scrape = new(1);
+
+    public MetricsPage(AdminContext context, Fleet fleet)
+    {
+        _context = context;
+        _fleet = fleet;
+        MetricFactory factory = Metrics.WithCustomRegistry(_registry);
+        _traffic = new TrafficMetrics(factory, context.Counters);
+        _ring = new RingMetrics(factory);
+        _discovery = new DiscoveryMetrics(factory, context.Build);
+        _process = new ProcessMetrics(factory);
+    }
+
+    public async Task<ReadOnlyMemory<byte>> RenderAsync(CancellationToken cancellation)
+    {
+        await _scrape.WaitAsync(cancellation);
+        try
+        {
+            // Not as the registry's before-collect callbacks: those swallow what goes wrong and show old values as new ones.
+            FleetView fleet = _fleet.Look();
+            _traffic.Update();
+            _ring.Update(fleet, _context.Options().Sharding);
+            _discovery.Update(
+                fleet.Membership.Discovery, _context.ReloadStatus(), _context.Readiness().Ready, _context.Time.GetUtcNow());
+            _process.Update();
+            var text = new MemoryStream();
+            await _registry.CollectAndExportAsTextAsync(text, cancellation);
+            return text.GetBuffer().AsMemory(0, (int)text.Length);
+        }
+        finally
+        {
+            _scrape.Release();
+        }
+    }
+
+    public void Dispose() => _scrape.Dispose();
+}

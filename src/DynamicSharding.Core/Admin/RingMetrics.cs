@@ -1,0 +1,95 @@
+using System.Globalization;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Membership;
+using Prometheus;
+
+namespace DynamicSharding.Admin;
+
+/// <summary>The ring, its changes and its gateways.</summary>
+internal sealed class RingMetrics
+{
+    private readonly Gauge _members;
+    private readonly LabelledGauge _ownership;
+    private readonly LabelledGauge _info;
+    private readonly LabelledGauge _state;
+    private readonly LabelledGauge _overloaded;
+    private readonly Counter _redirects;
+    private readonly Counter _changes;
+    private readonly Gauge _moved;
+    private readonly Gauge _build;
+    private readonly HashSet<string> _reasons = new(StringComparer.Ordinal);
+    private long _countedChanges;
+
+    public RingMetrics(MetricFactory factory)
+    {
+        var unknownAtFirst = new GaugeConfiguration { SuppressInitialValue = true };
+        _members = factory.CreateGauge(MetricNames.RingMembers, "Gateways in the ring.");
+        _ownership = new(factory.CreateGauge(MetricNames.RingOwnership, "Share of the hash space that a gateway owns.", ["gateway"]));
+        _info = new(factory.CreateGauge(
+            MetricNames.RingInfo, "The ring in use; equal on instances that agree.", ["fingerprint", "key", "replicas"]));
+        _state = new(factory.CreateGauge(MetricNames.GatewayState, "1 for the state that a gateway is in.", ["gateway", "state"]));
+        _overloaded = new(factory.CreateGauge(
+            MetricNames.GatewayOverloaded, "1 while a gateway says that its write queue is full.", ["gateway"]));
+        _redirects = factory.CreateCounter(MetricNames.Redirects, "Redirects that named a gateway.", ["gateway"]);
+        _changes = factory.CreateCounter(MetricNames.RingChanges, "Replacements of the ring, by reason.", ["reason"]);
+        _moved = factory.CreateGauge(
+            MetricNames.RingMoved, "Share of the hash space that the last change gave another owner.", unknownAtFirst);
+        _build = factory.CreateGauge(MetricNames.RingBuild, "Time that building the last ring took.", unknownAtFirst);
+    }
+
+    public void Update(FleetView fleet, ShardingOptions sharding)
+    {
+        _members.Set(fleet.Ring?.Gateways.Length ?? 0);
+        _info.Begin();
+        if (fleet.Ring is { } ring)
+            _info.Set(1, ring.Fingerprint, sharding.Key.Name(), sharding.Replicas.ToString(CultureInfo.InvariantCulture));
+        _info.End();
+        UpdateGateways(fleet);
+        UpdateChanges(fleet.Membership);
+    }
+
+    private void UpdateGateways(FleetView fleet)
+    {
+        _ownership.Begin();
+        _state.Begin();
+        _overloaded.Begin();
+        foreach (FleetGateway gateway in fleet.Gateways)
+        {
+            string address = gateway.Status.Address;
+            if (gateway.InRing) _ownership.Set(gateway.Ownership, address);
+            foreach (GatewayState state in GatewayStates.All)
+                _state.Set(state == gateway.Status.State ? 1 : 0, address, GatewayStates.Label(state));
+            _overloaded.Set(gateway.Status.Overloaded ? 1 : 0, address);
+            _redirects.WithLabels(address).IncTo(gateway.Redirects);
+        }
+
+        _ownership.End();
+        _state.End();
+        _overloaded.End();
+        HashSet<string> known = [.. fleet.Gateways.Select(g => g.Status.Address)];
+        foreach (string[] labels in _redirects.GetAllLabelValues())
+            if (!known.Contains(labels[0])) _redirects.RemoveLabelled(labels);
+    }
+
+    private void UpdateChanges(MembershipView view)
+    {
+        long fresh = view.Changes - _countedChanges;
+        _countedChanges = view.Changes;
+        for (int i = 0; i < Math.Min(fresh, view.History.Length); i++) _changes.WithLabels(BoundedReason(view.History[i].Reason)).Inc();
+
+        // More changes between two scrapes than the history holds: they count, without their reason.
+        if (fresh > view.History.Length) _changes.WithLabels("other").Inc(fresh - view.History.Length);
+        if (view.History is not [RingChange last, ..]) return;
+        _moved.Set(last.MovedRatio);
+        _build.Set(last.BuildTime.TotalSeconds);
+    }
+
+    // Reasons are few, fixed words. Should one of them ever carry a name, the page must not grow by a series for each.
+    private string BoundedReason(string reason)
+    {
+        const int Limit = 16;
+        if (_reasons.Contains(reason)) return reason;
+        return _reasons.Count < Limit && _reasons.Add(reason) ? reason : "other";
+    }
+}

@@ -1,0 +1,24 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Primitives;
+
+// The message is a fixed sentence that can be searched for; the arguments are printed after it as key=value.
+#pragma warning disable SYSLIB1015
+
+namespace DynamicSharding.Diagnostics;
+
+/// <summary>Events 5000 to 5999: the admin listener.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(EventId = 5000, Level = LogLevel.Information, Message = "admin listener started")]
+    public static partial void AdminStarted(this ILogger logger, IPEndPoint address);
+
+    [LoggerMessage(EventId = 5001, Level = LogLevel.Information, Message = "admin listener stopped")]
+    public static partial void AdminStopped(this ILogger logger);
+
+    [LoggerMessage(EventId = 5002, Level = LogLevel.Error, Message = "admin request failed")]
+    public static partial void AdminRequestFailed(this ILogger logger, Exception exception, string path);
+
+    [LoggerMessage(EventId = 5003, Level = LogLevel.Debug, Message = "reload refused: sent by a page of another origin")]
+    public static partial void AdminCrossOriginRefused(this ILogger logger, StringValues origin);
+}

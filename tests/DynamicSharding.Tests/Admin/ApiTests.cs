@@ -1,0 +1,154 @@
+using System.Net;
+using System.Text.Json;
+using DynamicSharding.Config;
+using DynamicSharding.Discovery;
+using DynamicSharding.Membership;
+
+namespace DynamicSharding.Tests.Admin;
+
+public sealed class ApiTests
+{
+    [Fact]
+    public async Task Status_has_the_documented_shape()
+    {
+        await using var admin = new AdminFixture
+        {
+            Discovery = new DiscoveryStatus("consul", AdminFixture.Start, 2, "timed out", 77, TimeSpan.FromSeconds(1.5)),
+        };
+        admin.Publish("gw1:9091", "gw2:9091");
+        admin.View = admin.View with
+        {
+            Gateways =
+            [
+                AdminFixture.Status("gw1:9091", GatewayState.Member),
+                AdminFixture.Status("gw2:9091", GatewayState.Leaving) with { CheckOutput = "connection refused", Overloaded = true },
+                AdminFixture.Status("gw3:9091", GatewayState.Out),
+            ],
+            Changes = 3,
+            History = [AdminFixture.Change("joined"), AdminFixture.Change("left")],
+        };
+        admin.Gateway("gw1:9091").Redirects.Increment(0);
+        admin.Gateway("gw1:9091").Redirects.Increment(1);
+        admin.Time.Advance(TimeSpan.FromSeconds(90));
+        await admin.StartAsync();
+
+        JsonElement status = await admin.JsonAsync("/api/v1/status");
+        Assert.Equal(
+            [
+                "version", "revision", "started", "uptime_seconds", "ready", "ready_reason", "fingerprint", "replicas", "key", "discovery",
+                "members", "configured", "changes", "last_change",
+            ],
+            Names(status));
+        Assert.Equal("1.2.3", status.GetProperty("version").GetString());
+        Assert.Equal("abcdef", status.GetProperty("revision").GetString());
+        Assert.Equal(AdminFixture.Start, status.GetProperty("started").GetDateTimeOffset());
+        Assert.Equal(90, status.GetProperty("uptime_seconds").GetDouble());
+        Assert.True(status.GetProperty("ready").GetBoolean());
+        Assert.Equal("ready", status.GetProperty("ready_reason").GetString());
+        Assert.Equal(admin.Ring.Current!.Fingerprint, status.GetProperty("fingerprint").GetString());
+        Assert.Equal(500, status.GetProperty("replicas").GetInt32());
+        Assert.Equal("group", status.GetProperty("key").GetString());
+        Assert.Equal(["gw1:9091", "gw2:9091"], Strings(status.GetProperty("configured")));
+        Assert.Equal(3, status.GetProperty("changes").GetInt64());
+
+        JsonElement discovery = status.GetProperty("discovery");
+        Assert.Equal(
+            ["source", "last_good_answer", "failures", "last_error", "consul_index", "consul_last_contact_seconds"], Names(discovery));
+        Assert.Equal("consul", discovery.GetProperty("source").GetString());
+        Assert.Equal(77, discovery.GetProperty("consul_index").GetInt64());
+        Assert.Equal(1.5, discovery.GetProperty("consul_last_contact_seconds").GetDouble());
+        AssertChange(status.GetProperty("last_change"), "joined");
+
+        JsonElement[] members = [.. status.GetProperty("members").EnumerateArray()];
+        string[] fields = ["address", "state", "in_ring", "since", "reason", "check_output", "overloaded", "ownership", "redirects"];
+        Assert.All(members, member => Assert.Equal(fields, Names(member)));
+        Assert.Equal(["gw1:9091", "gw2:9091", "gw3:9091"], members.Select(m => m.GetProperty("address").GetString()));
+        Assert.Equal(["member", "leaving", "out"], members.Select(m => m.GetProperty("state").GetString()));
+        Assert.Equal([true, true, false], members.Select(m => m.GetProperty("in_ring").GetBoolean()));
+        Assert.Equal([2, 0, 0], members.Select(m => m.GetProperty("redirects").GetInt64()));
+        Assert.Equal([null, "connection refused", null], members.Select(m => m.GetProperty("check_output").GetString()));
+        Assert.Equal([false, true, false], members.Select(m => m.GetProperty("overloaded").GetBoolean()));
+        Assert.Equal(1, members.Sum(m => m.GetProperty("ownership").GetDouble()), 9);
+    }
+
+    [Fact]
+    public async Task Before_the_first_ring_the_answers_are_whole_and_empty()
+    {
+        await using AdminFixture admin = await new AdminFixture { Readiness = new(false, "no ring yet") }.StartAsync();
+        JsonElement status = await admin.JsonAsync("/api/v1/status");
+        Assert.False(status.GetProperty("ready").GetBoolean());
+        Assert.Equal(JsonValueKind.Null, status.GetProperty("fingerprint").ValueKind);
+        Assert.Equal(JsonValueKind.Null, status.GetProperty("last_change").ValueKind);
+        Assert.Equal(JsonValueKind.Null, status.GetProperty("discovery").GetProperty("consul_index").ValueKind);
+        Assert.Empty(status.GetProperty("members").EnumerateArray());
+
+        JsonElement ring = await admin.JsonAsync("/api/v1/ring");
+        Assert.Equal(JsonValueKind.Null, ring.GetProperty("fingerprint").ValueKind);
+        Assert.Empty(ring.GetProperty("members").EnumerateArray());
+        Assert.Empty((await admin.JsonAsync("/api/v1/history")).GetProperty("history").EnumerateArray());
+        JsonElement lookup = await admin.JsonAsync("/api/v1/lookup?path=/metrics/job/a", HttpStatusCode.ServiceUnavailable);
+        Assert.Equal(["error"], Names(lookup));
+    }
+
+    [Fact]
+    public async Task Ring_lists_the_members_and_their_shares()
+    {
+        await using var admin = new AdminFixture();
+        admin.Options = admin.Options with { Sharding = new ShardingOptions { Key = ShardingKey.Path, Replicas = 50 } };
+        admin.Publish("gw2:9091", "gw1:9091");
+        admin.View = admin.View with { Gateways = [.. admin.View.Gateways, AdminFixture.Status("gw3:9091", GatewayState.Out)] };
+        await admin.StartAsync();
+        JsonElement ring = await admin.JsonAsync("/api/v1/ring");
+        Assert.Equal(["fingerprint", "replicas", "key", "members"], Names(ring));
+        Assert.Equal(50, ring.GetProperty("replicas").GetInt32());
+        Assert.Equal("path", ring.GetProperty("key").GetString());
+        JsonElement[] members = [.. ring.GetProperty("members").EnumerateArray()];
+        Assert.All(members, member => Assert.Equal(["address", "ownership"], Names(member)));
+        Assert.Equal(["gw1:9091", "gw2:9091"], members.Select(m => m.GetProperty("address").GetString()));
+        Assert.Equal(admin.Ring.Current!.OwnershipRatios(), members.Select(m => m.GetProperty("ownership").GetDouble()));
+    }
+
+    [Fact]
+    public async Task History_is_newest_first()
+    {
+        await using var admin = new AdminFixture();
+        admin.View = admin.View with { Changes = 9, History = [AdminFixture.Change("newest"), AdminFixture.Change("older")] };
+        await admin.StartAsync();
+        JsonElement history = await admin.JsonAsync("/api/v1/history");
+        Assert.Equal(["changes", "history"], Names(history));
+        Assert.Equal(9, history.GetProperty("changes").GetInt64());
+        JsonElement[] changes = [.. history.GetProperty("history").EnumerateArray()];
+        AssertChange(changes[0], "newest");
+        AssertChange(changes[1], "older");
+    }
+
+    [Fact]
+    public async Task Hostile_names_and_outputs_stay_data()
+    {
+        const string Hostile = "</script><img src=x onerror=alert(1)>\"\\\n\u2028:9091";
+        await using var admin = new AdminFixture();
+        admin.View = admin.View with { Gateways = [AdminFixture.Status(Hostile, GatewayState.Out) with { CheckOutput = Hostile }] };
+        await admin.StartAsync();
+        string text = await admin.Client.GetStringAsync("/api/v1/status");
+        Assert.DoesNotContain('<', text);
+        JsonElement member = (await admin.JsonAsync("/api/v1/status")).GetProperty("members")[0];
+        Assert.Equal(Hostile, member.GetProperty("address").GetString());
+        Assert.Equal(Hostile, member.GetProperty("check_output").GetString());
+    }
+
+    private static void AssertChange(JsonElement change, string reason)
+    {
+        Assert.Equal(["at", "reason", "before", "after", "moved_ratio", "build_seconds", "fingerprint"], Names(change));
+        Assert.Equal(AdminFixture.Start, change.GetProperty("at").GetDateTimeOffset());
+        Assert.Equal(reason, change.GetProperty("reason").GetString());
+        Assert.Equal(["a:1"], Strings(change.GetProperty("before")));
+        Assert.Equal(["a:1", "b:1"], Strings(change.GetProperty("after")));
+        Assert.Equal(0.25, change.GetProperty("moved_ratio").GetDouble());
+        Assert.Equal(0.003, change.GetProperty("build_seconds").GetDouble());
+        Assert.Equal("0123456789abcdef", change.GetProperty("fingerprint").GetString());
+    }
+
+    private static string[] Names(JsonElement element) => [.. element.EnumerateObject().Select(p => p.Name)];
+
+    private static string[] Strings(JsonElement array) => [.. array.EnumerateArray().Select(e => e.GetString()!)];
+}

@@ -1,0 +1,73 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Discovery;
+using DynamicSharding.Http;
+
+namespace DynamicSharding.Tests.Admin;
+
+public sealed class PromtoolTests
+{
+    [Fact]
+    public async Task Promtool_has_nothing_to_say_about_an_idle_page()
+    {
+        await using AdminFixture admin = await new AdminFixture().StartAsync();
+        await AssertCleanAsync(await admin.Client.GetStringAsync("/metrics"));
+    }
+
+    [Fact]
+    public async Task Promtool_has_nothing_to_say_about_a_full_page()
+    {
+        await using var admin = new AdminFixture
+        {
+            Discovery = new DiscoveryStatus("consul", AdminFixture.Start, 1, "timed out", 7, TimeSpan.FromSeconds(1)),
+        };
+        admin.Publish("gw1:9091", "[fd00::1]:9091", "x\"} 1\nfake{a=\"\\\u4e2d:9091");
+        admin.View = admin.View with { Changes = 1, History = [AdminFixture.Change("joined")] };
+        foreach (RequestMethod method in Enum.GetValues<RequestMethod>())
+            for (int code = 0; code < StatusIndex.Count; code++) admin.Counters.Loops[0].CountRequest(method, code);
+        for (int ticks = 1; ticks < 1 << 30; ticks *= 2) admin.Counters.Loops[1].ObserveBatch(ticks, 3);
+        await admin.StartAsync();
+        string page = await admin.Client.GetStringAsync("/metrics");
+        await AssertCleanAsync(page);
+
+        string[] shown =
+        [
+            .. page.Split('\n')
+                .Where(line => line.StartsWith("# TYPE ", StringComparison.Ordinal))
+                .Select(line => line.Split(' ')[2]),
+        ];
+        Assert.Equal(shown.Length, shown.Distinct().Count());
+        IEnumerable<string> declared = typeof(MetricNames).GetFields().Select(field => (string)field.GetRawConstantValue()!);
+        Assert.Equal(declared.Order(StringComparer.Ordinal), shown.Order(StringComparer.Ordinal));
+    }
+
+    private static async Task AssertCleanAsync(string page)
+    {
+        using Process promtool = Start();
+        await promtool.StandardInput.WriteAsync(page);
+        promtool.StandardInput.Close();
+        Task<string> errors = promtool.StandardError.ReadToEndAsync();
+        string output = await promtool.StandardOutput.ReadToEndAsync() + await errors;
+        await promtool.WaitForExitAsync();
+        Assert.True(promtool.ExitCode == 0 && output.Length == 0, $"promtool check metrics: exit code {promtool.ExitCode}\n{output}");
+    }
+
+    private static Process Start()
+    {
+        var start = new ProcessStartInfo("promtool", ["check", "metrics"])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (Win32Exception e)
+        {
+            throw new InvalidOperationException("promtool is not installed: run tests/install-peers.sh", e);
+        }
+    }
+}

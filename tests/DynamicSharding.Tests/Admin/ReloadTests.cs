@@ -1,0 +1,82 @@
+using System.Net;
+using DynamicSharding.Admin;
+
+namespace DynamicSharding.Tests.Admin;
+
+public sealed class ReloadTests
+{
+    [Theory]
+    [InlineData("POST")]
+    [InlineData("PUT")]
+    public async Task An_applied_reload_is_200_and_names_what_needs_a_restart(string method)
+    {
+        await using AdminFixture admin = await Answering(new ReloadResult(true, [], ["http_listen_addr", "sharding.key"]));
+        using HttpResponseMessage response = await SendAsync(admin, method, origin: null);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.Equal(
+            "OK\nneeds a restart: http_listen_addr\nneeds a restart: sharding.key\n", await response.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task A_refused_reload_is_400_with_one_error_a_line()
+    {
+        await using AdminFixture admin = await Answering(
+            new ReloadResult(false, ["a.yml:1:2: unknown key", "a.yml:3:4: not a number"], []));
+        using HttpResponseMessage response = await SendAsync(admin, "POST", origin: null);
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Equal("text/plain", response.Content.Headers.ContentType!.MediaType);
+        Assert.Equal("a.yml:1:2: unknown key\na.yml:3:4: not a number\n", await response.Content.ReadAsStringAsync());
+    }
+
+    [Theory]
+    [InlineData("http://evil.example")]
+    [InlineData("null")]
+    [InlineData("http://127.0.0.1")]
+    [InlineData("")]
+    public async Task A_page_of_another_origin_cannot_reload(string origin)
+    {
+        int reloads = 0;
+        await using AdminFixture admin = await new AdminFixture
+        {
+            Reload = _ =>
+            {
+                reloads++;
+                return Task.FromResult(new ReloadResult(true, [], []));
+            },
+        }.StartAsync();
+        using HttpResponseMessage response = await SendAsync(admin, "POST", origin);
+        Assert.Equal(HttpStatusCode.Forbidden, response.StatusCode);
+        Assert.Equal(0, reloads);
+    }
+
+    [Fact]
+    public async Task A_page_of_its_own_origin_can_reload()
+    {
+        await using AdminFixture admin = await Answering(new ReloadResult(true, [], []));
+        using HttpResponseMessage response = await SendAsync(admin, "POST", $"http://127.0.0.1:{admin.Listener.Port}");
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData(1024, HttpStatusCode.OK)]
+    [InlineData(1025, HttpStatusCode.RequestEntityTooLarge)]
+    [InlineData(1 << 20, HttpStatusCode.RequestEntityTooLarge)]
+    public async Task A_body_is_ignored_and_a_large_one_refused(int bytes, HttpStatusCode expected)
+    {
+        await using AdminFixture admin = await Answering(new ReloadResult(true, [], []));
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/-/reload") { Content = new ByteArrayContent(new byte[bytes]) };
+        request.Headers.ExpectContinue = true;
+        using HttpResponseMessage response = await admin.Client.SendAsync(request);
+        Assert.Equal(expected, response.StatusCode);
+    }
+
+    private static Task<AdminFixture> Answering(ReloadResult result) =>
+        new AdminFixture { Reload = _ => Task.FromResult(result) }.StartAsync();
+
+    private static async Task<HttpResponseMessage> SendAsync(AdminFixture admin, string method, string? origin)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), "/-/reload");
+        if (origin is not null) request.Headers.TryAddWithoutValidation("Origin", origin);
+        return await admin.Client.SendAsync(request);
+    }
+}
