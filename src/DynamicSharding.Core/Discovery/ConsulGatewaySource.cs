@@ -94,7 +94,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         }
     }
 
-    private async ValueTask AnsweredAsync(List<ServiceEntry> rows, Task probing, CancellationToken ct)
+    private async Task AnsweredAsync(List<ServiceEntry> rows, Task probing, CancellationToken ct)
     {
         PushgatewayOptions options = _options;
         var skipped = new List<string>();
@@ -105,6 +105,9 @@ internal sealed class ConsulGatewaySource : IGatewaySource
             await LostAsync(ct).ConfigureAwait(false);
             return;
         }
+
+        // One of ours that lost its registration must be back before the patience with it ends, which is sooner than the registrar's period.
+        if (options.Servers.Except(verdicts.Select(static v => v.Address), StringComparer.Ordinal).Any()) _registrar.ReconcileNow();
 
         HealthCheckOptions check = options.HealthCheck;
         var report = new GatewayReport(verdicts, (2 * check.Interval) + check.Timeout) { Adopt = !_adopted };
@@ -125,7 +128,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         await _reports.Writer.WriteAsync(report, ct).ConfigureAwait(false);
     }
 
-    private async ValueTask LostAsync(CancellationToken ct)
+    private async Task LostAsync(CancellationToken ct)
     {
         // Before the first answer the probes are the judge, and they go on.
         if (!_adopted || _last is { Interrupted: true }) return;

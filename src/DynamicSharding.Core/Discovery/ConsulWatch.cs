@@ -19,16 +19,17 @@ internal sealed class ConsulWatch(ConsulClient client, ConsulOptions options, IL
     private readonly LoopLimiter _limiter = new(time);
     private readonly Backoff _backoff = new(Random.Shared);
     private ConsulTrouble _trouble;
+    private bool _answered;
     private volatile DiscoveryStatus _status = new("consul", null, 0, null, 0, null);
 
     public DiscoveryStatus Status => _status;
 
     /// <param name="answered">Told every complete answer that is not empty and may differ from the one before.</param>
     /// <param name="lost">Told when there is no such answer: a failure, or an empty list, which proves nothing.</param>
-    /// <param name="recovered">Told when Consul answers again after it could not be reached.</param>
+    /// <param name="reconcile">Told when registrations may be gone: nobody is there, or Consul answers again after it could not be reached.</param>
     /// <param name="ct">Ends it.</param>
     public async Task RunAsync(
-        Func<List<ServiceEntry>, ValueTask> answered, Func<ValueTask> lost, Action recovered, CancellationToken ct)
+        Func<List<ServiceEntry>, Task> answered, Func<Task> lost, Action reconcile, CancellationToken ct)
     {
         ulong index = 0;
         while (true)
@@ -52,15 +53,20 @@ internal sealed class ConsulWatch(ConsulClient client, ConsulOptions options, IL
                 {
                     LastGoodAnswer = time.GetUtcNow(), LastError = null, ConsulIndex = newest, ConsulLastContact = result.LastContact,
                 };
-                if (newest == index) continue;
-                index = newest;
+                bool empty = result.Response.Count == 0;
+                if (newest == index)
+                {
+                    // Nobody is registered before the first instance has registered him: news only when it lasts.
+                    if (empty) Enter(ConsulTrouble.Empty, "");
+                    continue;
+                }
 
-                // After the first answer the state is told even if it is the old one: the listener may think that it was interrupted.
+                index = newest;
                 bool wasLost = _trouble is not (ConsulTrouble.None or ConsulTrouble.Empty);
-                Enter(result.Response.Count == 0 ? ConsulTrouble.Empty : ConsulTrouble.None, "");
-                if (wasLost) recovered();
-                if (result.Response.Count == 0) await lost().ConfigureAwait(false);
-                else await answered(result.Response).ConfigureAwait(false);
+                if (!empty || _answered) Enter(empty ? ConsulTrouble.Empty : ConsulTrouble.None, "");
+                if (wasLost || empty) reconcile();
+                _answered |= !empty;
+                await (empty ? lost() : answered(result.Response)).ConfigureAwait(false);
             }
             catch (Exception ex) when (!ct.IsCancellationRequested)
             {

@@ -21,6 +21,9 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
     /// <summary>Kept in the ring only because too much was lost.</summary>
     public bool Held { get; set; }
 
+    /// <summary>It was held during the loss that it is in.</summary>
+    public bool WasHeld { get; set; }
+
     public GatewayHealth Health { get; private set; } = GatewayHealth.Unknown;
 
     /// <summary>When it came to that health.</summary>

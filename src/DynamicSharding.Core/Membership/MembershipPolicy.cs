@@ -121,17 +121,23 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
     private PolicyDecision? Decide(TimeSpan now)
     {
-        ImmutableArray<string> target = Target(now);
-        PolicyDecision? decision = null;
-        if (target.IsEmpty || target.SequenceEqual(Members)) _pendingSince = null;
-        else if (now - (_pendingSince ??= now) >= _options.Settle)
+        ImmutableArray<string> target = Aim(now);
+        if (now - _pendingSince >= _options.Settle)
         {
             (RingChangeCause cause, string reason) = Explain(target);
-            decision = Publish(target, cause, reason, now);
+            return Publish(target, cause, reason, now);
         }
 
-        if (decision is null) Refresh(now);
-        return decision;
+        Refresh(now);
+        return null;
+    }
+
+    /// <summary>The target, and since when the ring is not it.</summary>
+    private ImmutableArray<string> Aim(TimeSpan now)
+    {
+        ImmutableArray<string> target = Target(now);
+        _pendingSince = target.IsEmpty || target.SequenceEqual(Members) ? null : _pendingSince ?? now;
+        return target;
     }
 
     /// <summary>Who should be in the ring if nothing else happened. Empty when that would be nobody: then the ring stays as it is.</summary>
@@ -179,7 +185,9 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         var inRing = members.ToHashSet(StringComparer.Ordinal);
         foreach (Candidate candidate in _candidates.Values) candidate.InRing = inRing.Contains(candidate.Address);
         _history.Add(now, members);
-        Target(now);
+
+        // Losses are measured anew against the new past: one that was held a moment ago may not be a mass any more.
+        Aim(now);
         Refresh(now);
         return new PolicyDecision(members, cause, reason);
     }
@@ -189,7 +197,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         List<Candidate> left = [.. Members.Except(target, StringComparer.Ordinal).Select(m => _candidates[m])];
         List<string> joined = [.. target.Except(Members, StringComparer.Ordinal)];
         RingChangeCause cause =
-            left.Exists(static c => c.State == GatewayState.Held) ? RingChangeCause.MassLoss
+            left.Exists(static c => c.WasHeld) ? RingChangeCause.MassLoss
             : left.Exists(static c => !c.IsTakenOut) ? RingChangeCause.Loss
             : left.Exists(static c => c.Health == GatewayHealth.Maintenance) ? RingChangeCause.Drain
             : left.Count > 0 ? RingChangeCause.Reload
@@ -210,8 +218,9 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     private void Refresh(TimeSpan now)
     {
         DateTimeOffset wallClock = time.GetUtcNow();
-        NextDeadline = null;
-        Wake(_pendingSince + _options.Settle, now);
+
+        // Due already only where nothing has to settle; the next tick decides it.
+        NextDeadline = _pendingSince is { } since ? Max(since + _options.Settle - now, TimeSpan.Zero) : null;
         foreach (Candidate candidate in _candidates.Values.ToArray())
         {
             if (candidate is { Configured: false, InRing: false, Reported: false, Removed: false })
@@ -221,6 +230,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
             }
 
             TimeSpan? unhealthy = candidate.UnhealthySince(Patience, now);
+            candidate.WasHeld = candidate.InRing && unhealthy is not null && (candidate.Held || candidate.WasHeld);
             if (unhealthy is not null) candidate.HasVerdict = true;
             (GatewayState state, string reason) = CandidateState.Describe(candidate, unhealthy is not null, _pendingSince is not null);
             candidate.Enter(state, reason, wallClock);
@@ -234,6 +244,8 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         // Losses are held for as long as the source is interrupted, so the past may be needed for longer than the hold.
         if (!_interrupted) _history.Forget(now - (2 * _options.MassLossHold) - _options.Settle);
     }
+
+    private static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;
 
     private void Wake(TimeSpan? moment, TimeSpan now)
     {
