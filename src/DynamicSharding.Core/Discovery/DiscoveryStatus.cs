@@ -13,4 +13,14 @@ internal sealed record DiscoveryStatus(
     long Failures,
     string? LastError,
     ulong ConsulIndex,
-    TimeSpan? ConsulLastContact);
+    TimeSpan? ConsulLastContact)
+{
+    /// <summary>Rows of Consul's answers that name no usable address, since the start.</summary>
+    public long SkippedAddresses { get; init; }
+
+    /// <summary>Registrations and deregistrations that Consul accepted.</summary>
+    public long RegistrationWrites { get; init; }
+
+    /// <summary>Rounds of registration that failed.</summary>
+    public long RegistrationFailures { get; init; }
+}

@@ -13,4 +13,11 @@ internal sealed record MembershipView(
     ImmutableArray<RingChange> History,
     long Changes,
     bool HasVerdict,
-    DiscoveryStatus Discovery);
+    DiscoveryStatus Discovery)
+{
+    /// <summary>Ring changes since the start by their cause; the first publication counts as <see cref="RingChangeCause.Start"/>.</summary>
+    public ImmutableDictionary<RingChangeCause, long> ChangesByCause { get; init; } = ImmutableDictionary<RingChangeCause, long>.Empty;
+
+    /// <summary>Rings that could not be built.</summary>
+    public long BuildFailures { get; init; }
+}

@@ -11,4 +11,8 @@ internal sealed record RingChange(
     ImmutableArray<string> After,
     double MovedRatio,
     TimeSpan BuildTime,
-    string Fingerprint);
+    string Fingerprint)
+{
+    /// <summary><see cref="Reason"/> as one word of a small set.</summary>
+    public RingChangeCause Cause { get; init; }
+}

@@ -1,0 +1,89 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
+namespace DynamicSharding.Consul;
+
+/// <summary>One exchange with the agent: fields, deadline, size bound, and a failure as one kind of exception per cause.</summary>
+internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration configuration, TimeProvider time)
+{
+    /// <summary>About 1.3 kB per instance: room for 50,000 of them, and a bound on what a broken agent can make us hold.</summary>
+    private const long MaxAnswerBytes = 64 * 1024 * 1024;
+
+    private const int MaxErrorTextBytes = 512;
+
+    public ConsulClientConfiguration Configuration { get; } = configuration;
+
+    public async Task<QueryResult<T>> GetAsync<T>(string pathAndQuery, JsonTypeInfo<T> type, TimeSpan deadline, CancellationToken ct)
+        where T : class
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, Path(pathAndQuery));
+        return await ExchangeAsync(request, deadline, async (response, stop) =>
+        {
+            await using Stream body = await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false);
+            await using var bounded = new BoundedReadStream(body, MaxAnswerBytes);
+            T answer = await JsonSerializer.DeserializeAsync(bounded, type, stop).ConfigureAwait(false)
+                ?? throw new JsonException("the answer is null");
+            return QueryResult<T>.From(answer, response.Headers);
+        }, ct).ConfigureAwait(false);
+    }
+
+    /// <param name="pathAndQuery">Below <c>v1/</c>.</param>
+    /// <param name="json">Null for a request without a body.</param>
+    /// <param name="deadline">Of the whole exchange.</param>
+    /// <param name="ct">Stops it earlier.</param>
+    public async Task PutAsync(string pathAndQuery, byte[]? json, TimeSpan deadline, CancellationToken ct)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Put, Path(pathAndQuery));
+        if (json is not null) request.Content = new ByteArrayContent(json) { Headers = { ContentType = new("application/json") } };
+        await ExchangeAsync(request, deadline, static (_, _) => Task.FromResult(true), ct).ConfigureAwait(false);
+    }
+
+    private async Task<T> ExchangeAsync<T>(
+        HttpRequestMessage request, TimeSpan deadline, Func<HttpResponseMessage, CancellationToken, Task<T>> read, CancellationToken ct)
+    {
+        if (Configuration.Token() is { Length: > 0 } token) request.Headers.TryAddWithoutValidation("X-Consul-Token", token);
+        if (Configuration.Authorization is { } authorization) request.Headers.TryAddWithoutValidation("Authorization", authorization);
+
+        using var expiry = new CancellationTokenSource(deadline, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
+        try
+        {
+            using HttpResponseMessage response = await http
+                .SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token).ConfigureAwait(false);
+            if (response.StatusCode != HttpStatusCode.OK) throw await RefusalAsync(response, either.Token).ConfigureAwait(false);
+            return await read(response, either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            throw new TimeoutException(string.Create(CultureInfo.InvariantCulture, $"no complete answer within {deadline.TotalSeconds:0.#} s"));
+        }
+    }
+
+    private static async Task<ConsulRequestException> RefusalAsync(HttpResponseMessage response, CancellationToken ct)
+    {
+        await using Stream body = await response.Content.ReadAsStreamAsync(ct).ConfigureAwait(false);
+        var text = new byte[MaxErrorTextBytes];
+        int length = await body.ReadAtLeastAsync(text, text.Length, throwOnEndOfStream: false, ct).ConfigureAwait(false);
+        return new ConsulRequestException(
+            response.StatusCode, Encoding.UTF8.GetString(text, 0, length).Trim(), response.Headers.RetryAfter?.Delta);
+    }
+
+    private Uri Path(string pathAndQuery)
+    {
+        var path = new StringBuilder("v1/").Append(pathAndQuery);
+        char separator = pathAndQuery.Contains('?') ? '&' : '?';
+        Append("ns", Configuration.Namespace);
+        Append("partition", Configuration.Partition);
+        return new Uri(path.ToString(), UriKind.Relative);
+
+        void Append(string name, string? value)
+        {
+            if (string.IsNullOrEmpty(value)) return;
+            path.Append(separator).Append(name).Append('=').Append(Uri.EscapeDataString(value));
+            separator = '&';
+        }
+    }
+}

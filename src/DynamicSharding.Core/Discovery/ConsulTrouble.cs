@@ -1,0 +1,38 @@
+using System.Net;
+using DynamicSharding.Consul;
+
+namespace DynamicSharding.Discovery;
+
+/// <summary>What is wrong between us and Consul, as far as an operator has to do something different about it.</summary>
+internal enum ConsulTrouble
+{
+    None,
+    Unreachable,
+    Refused,
+    BadRequest,
+    Forbidden,
+    Empty,
+}
+
+internal static class ConsulTroubles
+{
+    public static ConsulTrouble Of(Exception failure) => failure switch
+    {
+        ConsulRequestException { StatusCode: HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized } => ConsulTrouble.Forbidden,
+        ConsulRequestException { StatusCode: HttpStatusCode.BadRequest } => ConsulTrouble.BadRequest,
+        ConsulRequestException => ConsulTrouble.Refused,
+        _ => ConsulTrouble.Unreachable,
+    };
+
+    /// <summary>What to do, in a sentence.</summary>
+    public static string Advice(ConsulTrouble trouble, string service) => trouble switch
+    {
+        ConsulTrouble.Forbidden =>
+            $"check consul_server.token: its policy needs service \"{service}\" {{ policy = \"write\" }} and node_prefix \"\" {{ policy = \"read\" }}",
+        ConsulTrouble.BadRequest => "the agent does not accept what the configuration asks for: see its answer",
+        ConsulTrouble.Empty =>
+            $"nobody is registered as \"{service}\", its agent restarts, or the token hides it: it needs service \"{service}\" write and node_prefix \"\" read",
+        ConsulTrouble.Refused => "the agent answers with an error, as it does while there is no leader; asking again",
+        _ => "check consul_server.addr and the agent; asking again",
+    };
+}

@@ -1,0 +1,22 @@
+namespace DynamicSharding.Discovery;
+
+/// <summary>What a source says about one gateway at one moment.</summary>
+/// <param name="Address"><c>host:port</c>.</param>
+/// <param name="Health">Its verdict.</param>
+/// <param name="Overloaded">It answers that its write queue is full, and passes for that.</param>
+/// <param name="Output">What the last check said, shortened; null when it said nothing.</param>
+internal sealed record GatewayVerdict(string Address, GatewayHealth Health, bool Overloaded, string? Output)
+{
+    private const int MaxOutput = 256;
+
+    /// <summary>Check output comes from elsewhere: one line of bounded length, without control characters, is kept.</summary>
+    public static string? Shorten(string? output)
+    {
+        if (string.IsNullOrWhiteSpace(output)) return null;
+        ReadOnlySpan<char> text = output.AsSpan().Trim();
+        return string.Create(Math.Min(text.Length, MaxOutput), text, static (line, source) =>
+        {
+            for (int i = 0; i < line.Length; i++) line[i] = char.IsControl(source[i]) ? ' ' : source[i];
+        });
+    }
+}

@@ -1,0 +1,55 @@
+using DynamicSharding.Config;
+
+namespace DynamicSharding.Discovery;
+
+/// <summary>One gateway that is probed again and again, until it is disposed.</summary>
+internal sealed class ProbedGateway(string address) : IDisposable
+{
+    /// <summary>The share of an interval by which a round of a fleet is spread, so that its probes do not march in step.</summary>
+    private const double Jitter = 0.1;
+
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ProbeCounter _counter = new();
+    private volatile GatewayVerdict _verdict = new(address, GatewayHealth.Unknown, false, null);
+
+    public GatewayVerdict Verdict => _verdict;
+
+    /// <param name="prober">Shared by all.</param>
+    /// <param name="settings">Asked before every probe: a reload changes them while this runs.</param>
+    /// <param name="changed">Told after the verdict changed.</param>
+    /// <param name="time">The clock.</param>
+    public async Task RunAsync(GatewayProber prober, Func<HealthCheckOptions> settings, Action changed, TimeProvider time)
+    {
+        CancellationToken ct = _stop.Token;
+        try
+        {
+            // The first round is spread over a fifth of the interval: soon, and not all at once.
+            await Task.Delay(settings().Interval * (Random.Shared.NextDouble() / 5), time, ct).ConfigureAwait(false);
+            while (true)
+            {
+                HealthCheckOptions check = settings();
+                long begun = time.GetTimestamp();
+                ProbeResult result = await prober.ProbeAsync(_verdict.Address, check, ct).ConfigureAwait(false);
+                GatewayHealth health = _counter.Count(result.Healthy, check);
+                var verdict = new GatewayVerdict(_verdict.Address, health, result.Overloaded, GatewayVerdict.Shorten(result.Output));
+                if (verdict != _verdict)
+                {
+                    _verdict = verdict;
+                    changed();
+                }
+
+                // Measured from start to start. After a failure the interval is exact: shortened, two probes could both fall into a
+                // restart that is shorter than interval times (failures - 1); lengthened, the bound for leaving would not hold.
+                TimeSpan interval = _counter.InDoubt ? check.Interval : check.Interval * (1 - Jitter * Random.Shared.NextDouble());
+                TimeSpan pause = interval - time.GetElapsedTime(begun);
+                if (pause > TimeSpan.Zero) await Task.Delay(pause, time, ct).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Removed from the configuration, or the process stops.
+        }
+    }
+
+    public void Dispose() => _stop.Cancel();
+}

@@ -1,0 +1,257 @@
+using System.Collections.Immutable;
+using DynamicSharding.Config;
+using DynamicSharding.Discovery;
+
+namespace DynamicSharding.Membership;
+
+/// <summary>
+/// Which of the gateways are in the ring. Every needless move of a group leaves a stale copy of it behind, so changes are damped: they
+/// settle, joiners prove themselves, and the loss of many at once is believed only if it lasts. Nothing here waits, logs or publishes; the
+/// caller hands in what happened and asks again at <see cref="NextDeadline"/>. One caller at a time.
+/// </summary>
+internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider time)
+{
+    private readonly SortedDictionary<string, Candidate> _candidates = new(StringComparer.Ordinal);
+    private readonly RingHistory _history = new();
+    private readonly long _origin = time.GetTimestamp();
+    private MembershipOptions _options = options;
+    private TimeSpan _patience = Timeout.InfiniteTimeSpan;
+    private bool _interrupted;
+    private TimeSpan? _pendingSince;
+
+    /// <summary>The ring as it was last asked for; empty until the first.</summary>
+    public ImmutableArray<string> Members { get; private set; } = [];
+
+    public bool HasVerdict => _candidates.Values.All(static c => !c.Configured || c.HasVerdict);
+
+    /// <summary>What time alone may still change, and how far away it is. Null: nothing.</summary>
+    public TimeSpan? NextDeadline { get; private set; }
+
+    private TimeSpan Now => time.GetElapsedTime(_origin);
+
+    /// <summary>Without answers no time counts towards leaving.</summary>
+    private TimeSpan Patience => _interrupted ? Timeout.InfiniteTimeSpan : _patience;
+
+    /// <summary>The configured list, at start and at every reload. At start it is the ring; later, what was removed leaves at once.</summary>
+    public PolicyDecision? Configure(ImmutableArray<string> servers, MembershipOptions options)
+    {
+        TimeSpan now = Now;
+        _options = options;
+        var configured = servers.ToHashSet(StringComparer.Ordinal);
+        foreach (Candidate candidate in _candidates.Values)
+        {
+            if (candidate.Configured && !configured.Contains(candidate.Address)) candidate.Removed = true;
+            candidate.Configured = false;
+        }
+
+        foreach (string address in configured)
+        {
+            Candidate candidate = Find(address, now);
+            candidate.Configured = true;
+            candidate.Removed = false;
+        }
+
+        if (Members.IsEmpty && configured.Count > 0) return Publish([.. _candidates.Keys], RingChangeCause.Start, "configured", now);
+        ImmutableArray<string> staying = [.. Members.Where(m => !_candidates[m].Removed)];
+        if (staying.Length == Members.Length || staying.IsEmpty) return Decide(now);
+        return Publish(staying, RingChangeCause.Reload, "removed from the configuration: " + Join(Members.Except(staying)), now);
+    }
+
+    public PolicyDecision? Observe(GatewayReport report)
+    {
+        TimeSpan now = Now;
+        if (report.Interrupted)
+        {
+            _interrupted = true;
+            return Decide(now);
+        }
+
+        bool afresh = _interrupted || report.Adopt;
+        _interrupted = false;
+        _patience = report.Patience;
+        foreach (Candidate candidate in _candidates.Values) candidate.Reported = false;
+        foreach (GatewayVerdict verdict in report.Verdicts)
+        {
+            Candidate candidate = Find(verdict.Address, now);
+            candidate.Reported = true;
+            candidate.Take(verdict, now);
+        }
+
+        foreach (Candidate candidate in _candidates.Values)
+        {
+            if (!candidate.Reported)
+            {
+                candidate.Removed &= candidate.InRing;
+                candidate.Take(new GatewayVerdict(candidate.Address, GatewayHealth.Unknown, false, null), now);
+            }
+
+            if (afresh) candidate.RestartPatience(now);
+        }
+
+        return (report.Adopt ? Adopt(now) : null) ?? Decide(now);
+    }
+
+    /// <summary>Time went by.</summary>
+    public PolicyDecision? Tick() => Decide(Now);
+
+    public ImmutableArray<GatewayStatus> Statuses() =>
+        [.. _candidates.Values.Select(static c => new GatewayStatus(c.Address, c.State, c.StateSince, c.Reason, c.Output, c.Overloaded))];
+
+    private Candidate Find(string address, TimeSpan now)
+    {
+        if (_candidates.TryGetValue(address, out Candidate? candidate)) return candidate;
+        candidate = new Candidate(address, now, time.GetUtcNow());
+        _candidates.Add(address, candidate);
+        return candidate;
+    }
+
+    /// <summary>The first answer replaces the assumption of the start, without settle or hold: nothing was known before it.</summary>
+    private PolicyDecision? Adopt(TimeSpan now)
+    {
+        ImmutableArray<string> healthy =
+        [
+            .. _candidates.Values
+                .Where(static c => !c.IsTakenOut && (c.Health == GatewayHealth.Passing || (c.InRing && c.Health == GatewayHealth.Unknown)))
+                .Select(static c => c.Address),
+        ];
+        return healthy.IsEmpty || healthy.SequenceEqual(Members)
+            ? null
+            : Publish(healthy, RingChangeCause.FirstAnswer, "first answer of the discovery", now);
+    }
+
+    private PolicyDecision? Decide(TimeSpan now)
+    {
+        ImmutableArray<string> target = Aim(now);
+        if (now - _pendingSince >= _options.Settle)
+        {
+            (RingChangeCause cause, string reason) = Explain(target);
+            return Publish(target, cause, reason, now);
+        }
+
+        Refresh(now);
+        return null;
+    }
+
+    /// <summary>The target, and since when the ring is not it.</summary>
+    private ImmutableArray<string> Aim(TimeSpan now)
+    {
+        ImmutableArray<string> target = Target(now);
+        _pendingSince = target.IsEmpty || target.SequenceEqual(Members) ? null : _pendingSince ?? now;
+        return target;
+    }
+
+    /// <summary>Who should be in the ring if nothing else happened. Empty when that would be nobody: then the ring stays as it is.</summary>
+    private ImmutableArray<string> Target(TimeSpan now)
+    {
+        foreach (Candidate candidate in _candidates.Values) candidate.Held = false;
+        List<Candidate> staying = [.. _candidates.Values.Where(c => IsWanted(c, now))];
+        if (staying.Count == 0) return [];
+
+        List<Candidate> lost = [.. _candidates.Values.Where(c => c.InRing && !c.IsTakenOut && c.UnhealthySince(Patience, now) is not null)];
+        if (lost.Count > 0 && IsMassLoss(staying, lost, now))
+        {
+            foreach (Candidate candidate in lost)
+            {
+                candidate.Held = _interrupted || now - candidate.UnhealthySince(Patience, now) < _options.MassLossHold;
+                if (candidate.Held) staying.Add(candidate);
+            }
+        }
+
+        return [.. staying.Select(static c => c.Address).Order(StringComparer.Ordinal)];
+    }
+
+    private bool IsWanted(Candidate candidate, TimeSpan now)
+    {
+        if (candidate.IsTakenOut) return false;
+        if (candidate.InRing) return candidate.UnhealthySince(Patience, now) is null;
+        return candidate.Health == GatewayHealth.Passing && !_interrupted && now - candidate.HealthSince >= _options.AdmitAfter;
+    }
+
+    private bool IsMassLoss(List<Candidate> staying, List<Candidate> lost, TimeSpan now)
+    {
+        // Looking back from the first of the losses at hand, not from now: else the ring that they are measured against would be
+        // forgotten while the last of them is still being held.
+        TimeSpan first = lost.Min(c => c.UnhealthySince(Patience, now) ?? now);
+        IReadOnlyCollection<string> largest = _history.LargestSince(
+            first - _options.MassLossHold, m => !_candidates.TryGetValue(m, out Candidate? c) || !c.IsTakenOut);
+        var left = staying.Select(static c => c.Address).ToHashSet(StringComparer.Ordinal);
+        return largest.Count(m => !left.Contains(m)) > _options.MassLossRatio * largest.Count;
+    }
+
+    private PolicyDecision Publish(ImmutableArray<string> members, RingChangeCause cause, string reason, TimeSpan now)
+    {
+        Members = members;
+        _pendingSince = null;
+        var inRing = members.ToHashSet(StringComparer.Ordinal);
+        foreach (Candidate candidate in _candidates.Values) candidate.InRing = inRing.Contains(candidate.Address);
+        _history.Add(now, members);
+
+        // Losses are measured anew against the new past: one that was held a moment ago may not be a mass any more.
+        Aim(now);
+        Refresh(now);
+        return new PolicyDecision(members, cause, reason);
+    }
+
+    private (RingChangeCause Cause, string Reason) Explain(ImmutableArray<string> target)
+    {
+        List<Candidate> left = [.. Members.Except(target, StringComparer.Ordinal).Select(m => _candidates[m])];
+        List<string> joined = [.. target.Except(Members, StringComparer.Ordinal)];
+        RingChangeCause cause =
+            left.Exists(static c => c.WasHeld) ? RingChangeCause.MassLoss
+            : left.Exists(static c => !c.IsTakenOut) ? RingChangeCause.Loss
+            : left.Exists(static c => c.Health == GatewayHealth.Maintenance) ? RingChangeCause.Drain
+            : left.Count > 0 ? RingChangeCause.Reload
+            : RingChangeCause.Join;
+        string reason = left.Count > 0 ? "left: " + Join(left.Select(static c => $"{c.Address} ({c.Reason})")) : "";
+        if (joined.Count > 0) reason += (reason.Length > 0 ? "; " : "") + "joined: " + Join(joined);
+        return (cause, reason);
+    }
+
+    private static string Join(IEnumerable<string> parts)
+    {
+        const int Shown = 5;
+        List<string> all = [.. parts];
+        return string.Join(", ", all.Take(Shown)) + (all.Count > Shown ? $" and {all.Count - Shown} more" : "");
+    }
+
+    /// <summary>States, deadline, and what may be forgotten.</summary>
+    private void Refresh(TimeSpan now)
+    {
+        DateTimeOffset wallClock = time.GetUtcNow();
+
+        // Due already only where nothing has to settle; the next tick decides it.
+        NextDeadline = _pendingSince is { } since ? Max(since + _options.Settle - now, TimeSpan.Zero) : null;
+        foreach (Candidate candidate in _candidates.Values.ToArray())
+        {
+            if (candidate is { Configured: false, InRing: false, Reported: false, Removed: false })
+            {
+                _candidates.Remove(candidate.Address);
+                continue;
+            }
+
+            TimeSpan? unhealthy = candidate.UnhealthySince(Patience, now);
+            candidate.WasHeld = candidate.InRing && unhealthy is not null && (candidate.Held || candidate.WasHeld);
+            if (unhealthy is not null) candidate.HasVerdict = true;
+            (GatewayState state, string reason) = CandidateState.Describe(candidate, unhealthy is not null, _pendingSince is not null);
+            candidate.Enter(state, reason, wallClock);
+
+            if (_interrupted) continue;
+            if (state == GatewayState.Joining) Wake(candidate.HealthSince + _options.AdmitAfter, now);
+            if (candidate.Held) Wake(unhealthy + _options.MassLossHold, now);
+            if (candidate.Health == GatewayHealth.Unknown && Patience != Timeout.InfiniteTimeSpan) Wake(candidate.HealthSince + Patience, now);
+        }
+
+        // Losses are held for as long as the source is interrupted, so the past may be needed for longer than the hold.
+        if (!_interrupted) _history.Forget(now - (2 * _options.MassLossHold) - _options.Settle);
+    }
+
+    private static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;
+
+    private void Wake(TimeSpan? moment, TimeSpan now)
+    {
+        // What is due was just decided.
+        if (moment is not { } at || at <= now) return;
+        TimeSpan distance = at - now;
+        if (NextDeadline is null || distance < NextDeadline) NextDeadline = distance;
+    }
+}

@@ -1,0 +1,152 @@
+using System.Collections.Immutable;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Discovery;
+using DynamicSharding.Ring;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Membership;
+
+/// <summary>Drives the policy: reports, reloads and time go in under one lock, rings come out.</summary>
+internal sealed class MembershipService : IAsyncDisposable
+{
+    private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(5);
+
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly MembershipPolicy _policy;
+    private readonly RingPublisher _publisher;
+    private readonly IGatewaySource _source;
+    private readonly ITimer _timer;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _gate = new();
+    private ServerOptions _options;
+    private Task _watching = Task.CompletedTask;
+    private bool _stopped;
+    private volatile MembershipView _view;
+
+    /// <param name="options">Validated.</param>
+    /// <param name="ring">Written by nobody else.</param>
+    /// <param name="gatewayFor">Makes the data plane's object for an address; called once per address.</param>
+    /// <param name="loggers">For the rooms of discovery and membership.</param>
+    /// <param name="time">The clock.</param>
+    public MembershipService(
+        ServerOptions options, ActiveRing ring, Func<string, Gateway> gatewayFor, ILoggerFactory loggers, TimeProvider time)
+    {
+        _options = options;
+        _time = time;
+        _logger = loggers.CreateLogger("membership");
+        _policy = new MembershipPolicy(options.Membership, time);
+        _publisher = new RingPublisher(ring, gatewayFor, options.Sharding, _logger, time);
+        _source = options.Discovery == DiscoveryKind.Consul
+            ? new ConsulGatewaySource(options, loggers.CreateLogger("discovery"), time)
+            : new StaticGatewaySource(options, time);
+        _timer = time.CreateTimer(_ => Advance(_policy.Tick), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _view = new MembershipView([], [], 0, false, _source.Status);
+    }
+
+    public MembershipView View => _view with { Discovery = _source.Status };
+
+    /// <summary>The configured gateways are the first ring, at once; everything else happens behind it.</summary>
+    public void Start()
+    {
+        Advance(() => _policy.Configure(_options.Pushgateway.Servers, _options.Membership));
+        _watching = Task.Run(WatchAsync);
+    }
+
+    /// <summary>A reload. Never waits for anyone.</summary>
+    public void Apply(ServerOptions options)
+    {
+        lock (_gate) _options = options;
+        Advance(() => _policy.Configure(options.Pushgateway.Servers, options.Membership));
+        _source.Apply(options);
+    }
+
+    /// <summary>The ring stays as it is: connections that drain still need it.</summary>
+    public async Task StopAsync()
+    {
+        lock (_gate)
+        {
+            if (_stopped) return;
+            _stopped = true;
+        }
+
+        await _timer.DisposeAsync().ConfigureAwait(false);
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _source.DisposeAsync().ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    public async ValueTask DisposeAsync() => await StopAsync().ConfigureAwait(false);
+
+    private async Task WatchAsync()
+    {
+        CancellationToken ct = _stop.Token;
+        while (!ct.IsCancellationRequested)
+        {
+            try
+            {
+                await foreach (GatewayReport report in _source.WatchAsync(ct).ConfigureAwait(false)) Advance(() => _policy.Observe(report));
+            }
+            catch (OperationCanceledException) when (ct.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception ex)
+            {
+                // A source handles what it meets; this is a bug of ours, and no reason to stop watching for good.
+                Log.SourceFailed(_logger, ex);
+                await Task.Delay(RestartPause, _time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private void Advance(Func<PolicyDecision?> step)
+    {
+        lock (_gate)
+        {
+            if (_stopped) return;
+            ImmutableArray<GatewayStatus> before = _view.Gateways;
+            if (step() is { } decision) _publisher.TryPublish(decision);
+            _view = Snapshot();
+            Tell(before, _view.Gateways);
+            _timer.Change(_policy.NextDeadline is { } due ? Ceiling(due) : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>Timers count whole milliseconds and may round down; a tick before its deadline would decide nothing and be asked again.</summary>
+    private static TimeSpan Ceiling(TimeSpan due) => TimeSpan.FromMilliseconds(Math.Ceiling(due.TotalMilliseconds));
+
+    private MembershipView Snapshot()
+    {
+        ImmutableDictionary<RingChangeCause, long> changes = _publisher.Changes;
+        return new MembershipView(
+            _policy.Statuses(),
+            _publisher.History,
+            changes.Where(static c => c.Key != RingChangeCause.Start).Sum(static c => c.Value),
+            _policy.HasVerdict,
+            _source.Status)
+        {
+            ChangesByCause = changes, BuildFailures = _publisher.Failures,
+        };
+    }
+
+    /// <summary>What an operator should hear of; a ring's change has its own line.</summary>
+    private void Tell(ImmutableArray<GatewayStatus> before, ImmutableArray<GatewayStatus> after)
+    {
+        Dictionary<string, GatewayStatus> old = before.ToDictionary(static g => g.Address, StringComparer.Ordinal);
+        List<string> held = [];
+        foreach (GatewayStatus gateway in after)
+        {
+            GatewayStatus? was = old.GetValueOrDefault(gateway.Address);
+            if (gateway.Overloaded && was is not { Overloaded: true }) Log.GatewayOverloaded(_logger, gateway.Address, gateway.CheckOutput ?? "");
+            if (!gateway.Overloaded && was is { Overloaded: true }) Log.GatewayNotOverloaded(_logger, gateway.Address);
+            if (was?.State == gateway.State) continue;
+            if (gateway.State == GatewayState.Held) held.Add(gateway.Address);
+            Log.GatewayStateChanged(_logger, gateway.Address, gateway.State.ToString(), gateway.Reason);
+        }
+
+        if (held.Count > 0) Log.MassLossHeld(_logger, string.Join(',', held));
+    }
+}

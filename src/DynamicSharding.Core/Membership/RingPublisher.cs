@@ -1,0 +1,85 @@
+using System.Collections.Immutable;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Ring;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Membership;
+
+/// <summary>Builds the ring that the policy asks for, off to the side, and replaces the old one with a single store.</summary>
+internal sealed class RingPublisher(
+    ActiveRing ring, Func<string, Gateway> gatewayFor, ShardingOptions sharding, ILogger logger, TimeProvider time)
+{
+    private const int HistoryLength = 50;
+
+    private readonly string _keyMode = sharding.Key == ShardingKey.Path ? "path" : "group";
+
+    /// <summary>One object per address for the life of the process: its counters never go backwards.</summary>
+    private readonly Dictionary<string, Gateway> _gateways = new(StringComparer.Ordinal);
+
+    /// <summary>Newest first, bounded.</summary>
+    public ImmutableArray<RingChange> History { get; private set; } = [];
+
+    /// <summary>Every change of the process by its cause, the start included.</summary>
+    public ImmutableDictionary<RingChangeCause, long> Changes { get; private set; } = ImmutableDictionary<RingChangeCause, long>.Empty;
+
+    public long Failures { get; private set; }
+
+    /// <summary>False when the ring could not be built: the old one goes on.</summary>
+    public bool TryPublish(PolicyDecision decision)
+    {
+        try
+        {
+            Publish(decision);
+            return true;
+        }
+        catch (Exception ex)
+        {
+            // A bug or no memory; either way the old ring serves better than none.
+            Failures++;
+            Log.RingBuildFailed(logger, ex);
+            return false;
+        }
+    }
+
+    private void Publish(PolicyDecision decision)
+    {
+        HashRing? before = ring.Current;
+        if (before is not null && before.Gateways.Select(static g => g.Address).SequenceEqual(decision.Members)) return;
+
+        long begun = time.GetTimestamp();
+        HashRing after = HashRing.Build(decision.Members.Select(GatewayOf), sharding.Replicas, _keyMode);
+        TimeSpan buildTime = time.GetElapsedTime(begun);
+        double moved = before is null ? 0 : HashRing.MovedRatio(before, after);
+        ring.Publish(after);
+
+        var change = new RingChange(
+            time.GetUtcNow(),
+            decision.Reason,
+            before is null ? [] : [.. before.Gateways.Select(static g => g.Address)],
+            decision.Members,
+            moved,
+            buildTime,
+            after.Fingerprint)
+        {
+            Cause = decision.Cause,
+        };
+        History = [change, .. History.Take(HistoryLength - 1)];
+        Changes = Changes.SetItem(decision.Cause, Changes.GetValueOrDefault(decision.Cause) + 1);
+        Log.RingChanged(
+            logger,
+            decision.Cause.ToString(),
+            decision.Reason,
+            string.Join(',', change.Before),
+            string.Join(',', change.After),
+            Math.Round(moved, 4),
+            Math.Round(buildTime.TotalMilliseconds, 3),
+            after.Fingerprint);
+    }
+
+    private Gateway GatewayOf(string address)
+    {
+        if (!_gateways.TryGetValue(address, out Gateway? gateway)) _gateways.Add(address, gateway = gatewayFor(address));
+        return gateway;
+    }
+}

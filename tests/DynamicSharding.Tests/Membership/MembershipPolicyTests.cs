@@ -1,0 +1,301 @@
+using DynamicSharding.Discovery;
+using DynamicSharding.Membership;
+
+namespace DynamicSharding.Tests.Membership;
+
+public class MembershipPolicyTests
+{
+    private const string A = "a:9091", B = "b:9091", C = "c:9091", D = "d:9091";
+
+    [Fact]
+    public void The_configured_list_is_the_first_ring_and_healthy_gateways_change_nothing()
+    {
+        var policy = new PolicyHarness(null, B, A, C);
+        Assert.Equal($"{A},{B},{C}", policy.Ring);
+        policy.SayAll(GatewayHealth.Passing, A, B, C);
+        policy.Advance(600);
+        Assert.Equal(0, policy.Changes);
+        Assert.True(policy.Policy.HasVerdict);
+        Assert.Null(policy.Policy.NextDeadline);
+    }
+
+    [Fact]
+    public void A_single_loss_settles_and_goes()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Say(B, GatewayHealth.Critical, "connection refused");
+        Assert.Equal(GatewayState.Leaving, policy.Status(B).State);
+        policy.Advance(0.99);
+        Assert.Equal(0, policy.Changes);
+        policy.Advance(0.01);
+        Assert.Equal($"{A},{C}", policy.Ring);
+        Assert.Equal(RingChangeCause.Loss, policy.Rings[^1].Decision.Cause);
+        Assert.Contains("connection refused", policy.Rings[^1].Decision.Reason);
+        Assert.Equal(GatewayState.Out, policy.Status(B).State);
+    }
+
+    [Fact]
+    public void What_returns_before_it_settled_never_left()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Say(B, GatewayHealth.Critical);
+        policy.Advance(0.9);
+        policy.Say(B, GatewayHealth.Passing);
+        policy.Advance(100);
+        Assert.Equal(0, policy.Changes);
+    }
+
+    [Fact]
+    public void A_joiner_proves_itself_without_a_break_first()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Say(B, GatewayHealth.Critical);
+        policy.Advance(10);
+        policy.Say(B, GatewayHealth.Passing);
+        Assert.Equal(GatewayState.Joining, policy.Status(B).State);
+        policy.Advance(4);
+        policy.Say(B, GatewayHealth.Critical);
+        policy.Advance(1);
+        policy.Say(B, GatewayHealth.Passing);
+        policy.Advance(5.9);
+        Assert.Equal(1, policy.Changes);
+        policy.Advance(0.1);
+        Assert.Equal($"{A},{B},{C}", policy.Ring);
+        Assert.Equal(RingChangeCause.Join, policy.Rings[^1].Decision.Cause);
+    }
+
+    [Fact]
+    public void Losing_too_many_at_once_is_held_and_believed_when_it_lasts()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.SayAll(GatewayHealth.Critical, A, B);
+        Assert.Equal(GatewayState.Held, policy.Status(A).State);
+        policy.Advance(15.9);
+        Assert.Equal(0, policy.Changes);
+        policy.Advance(0.2);
+        Assert.Equal(C, policy.Ring);
+        Assert.Equal(RingChangeCause.MassLoss, policy.Rings[^1].Decision.Cause);
+    }
+
+    [Fact]
+    public void A_mass_loss_that_does_not_last_changes_nothing()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.SayAll(GatewayHealth.Critical, A, B);
+        policy.Advance(14);
+        policy.SayAll(GatewayHealth.Passing, A, B);
+        policy.Advance(60);
+        Assert.Equal(0, policy.Changes);
+        Assert.Equal(GatewayState.Member, policy.Status(A).State);
+    }
+
+    [Fact]
+    public void Checks_that_fail_one_after_the_other_are_one_loss()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Say(A, GatewayHealth.Critical);
+        policy.Advance(2);
+        Assert.Equal($"{B},{C}", policy.Ring);
+        double second = policy.Now;
+        policy.Say(B, GatewayHealth.Critical);
+        policy.Advance(14.9);
+        Assert.Equal(1, policy.Changes);
+        policy.Advance(1.2);
+        Assert.Equal(C, policy.Ring);
+        Assert.InRange(policy.Rings[^1].At - second, 15, 16.1);
+    }
+
+    [Fact]
+    public void The_last_ring_stays_when_nobody_is_healthy()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Say(A, GatewayHealth.Critical);
+        policy.Advance(0.4);
+        policy.Say(B, GatewayHealth.Critical);
+        policy.Advance(0.4);
+        policy.Say(C, GatewayHealth.Critical);
+        policy.Advance(3600);
+        Assert.Equal($"{A},{B},{C}", policy.Ring);
+        Assert.Equal(0, policy.Changes);
+        Assert.All(policy.Policy.Statuses(), g => Assert.Equal(GatewayState.Held, g.State));
+        policy.SayAll(GatewayHealth.Passing, A, B, C);
+        policy.Advance(60);
+        Assert.Equal(0, policy.Changes);
+    }
+
+    [Fact]
+    public void Maintenance_drains_without_a_hold_and_returns_after_admission()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.SayAll(GatewayHealth.Maintenance, A, B);
+        Assert.Equal(GatewayState.Draining, policy.Status(A).State);
+        policy.Advance(1);
+        Assert.Equal(C, policy.Ring);
+        Assert.Equal(RingChangeCause.Drain, policy.Rings[^1].Decision.Cause);
+        Assert.Equal(GatewayState.Draining, policy.Status(A).State);
+        policy.SayAll(GatewayHealth.Passing, A, B);
+        policy.Advance(6);
+        Assert.Equal($"{A},{B},{C}", policy.Ring);
+    }
+
+    [Fact]
+    public void What_an_operator_took_out_does_not_count_as_lost()
+    {
+        PolicyHarness policy = Healthy(A, B, C, D);
+        policy.SayAll(GatewayHealth.Maintenance, A);
+        policy.Advance(2);
+        policy.Say(B, GatewayHealth.Critical);
+        policy.Advance(1);
+        Assert.Equal($"{C},{D}", policy.Ring);
+    }
+
+    [Fact]
+    public void A_reload_removes_at_once_and_admits_after_proof()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Configure(C, D);
+        Assert.Equal(C, policy.Ring);
+        Assert.Equal(RingChangeCause.Reload, policy.Rings[^1].Decision.Cause);
+        Assert.Equal(GatewayState.Out, policy.Status(D).State);
+        policy.Forget(A, B);
+        policy.Say(D, GatewayHealth.Passing);
+        policy.Advance(6);
+        Assert.Equal($"{C},{D}", policy.Ring);
+        Assert.Equal([C, D], policy.Policy.Statuses().Select(g => g.Address));
+    }
+
+    [Fact]
+    public void A_report_from_before_the_reload_brings_nobody_back()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Configure(B, C);
+        policy.Report();
+        policy.Advance(60);
+        Assert.Equal($"{B},{C}", policy.Ring);
+
+        // Not named any more, and then registered anew by somebody else: a member like any other.
+        policy.Forget(A);
+        policy.Say(A, GatewayHealth.Passing);
+        policy.Advance(6);
+        Assert.Equal($"{A},{B},{C}", policy.Ring);
+    }
+
+    [Fact]
+    public void A_reload_that_replaces_everybody_waits_for_the_first_new_one()
+    {
+        PolicyHarness policy = Healthy(A, B);
+        policy.Configure(C, D);
+        Assert.Equal($"{A},{B}", policy.Ring);
+        Assert.Equal(GatewayState.Leaving, policy.Status(A).State);
+        policy.SayAll(GatewayHealth.Passing, C, D);
+        policy.Advance(6);
+        Assert.Equal($"{C},{D}", policy.Ring);
+    }
+
+    [Fact]
+    public void The_first_answer_is_taken_over_at_once()
+    {
+        var policy = new PolicyHarness(null, A, B, C);
+        policy.Adopt((A, GatewayHealth.Passing), (B, GatewayHealth.Critical), (C, GatewayHealth.Unknown), (D, GatewayHealth.Passing));
+        Assert.Equal($"{A},{C},{D}", policy.Ring);
+        Assert.Equal(RingChangeCause.FirstAnswer, policy.Rings[^1].Decision.Cause);
+        Assert.Equal(0, policy.Now);
+    }
+
+    [Fact]
+    public void Fresh_registrations_do_not_reshard()
+    {
+        var policy = new PolicyHarness(null, A, B, C);
+        policy.Adopt((A, GatewayHealth.Unknown));
+        policy.Advance(1);
+        policy.SayAll(GatewayHealth.Unknown, B, C);
+        policy.Say(B, GatewayHealth.Passing);
+        policy.Advance(4);
+        policy.SayAll(GatewayHealth.Passing, A, C);
+        policy.Advance(60);
+        Assert.Equal(0, policy.Changes);
+    }
+
+    [Fact]
+    public void Patience_without_a_verdict_ends()
+    {
+        var policy = new PolicyHarness(null, A, B, C);
+        policy.Adopt((A, GatewayHealth.Passing), (B, GatewayHealth.Passing));
+        Assert.False(policy.Policy.HasVerdict);
+        policy.Advance(12.9);
+        Assert.Equal($"{A},{B},{C}", policy.Ring);
+        policy.Advance(0.1);
+        Assert.Equal($"{A},{B}", policy.Ring);
+        Assert.True(policy.Policy.HasVerdict);
+    }
+
+    [Fact]
+    public void An_interruption_stops_the_clocks_of_leaving_and_joining()
+    {
+        var policy = new PolicyHarness(null, A, B, C);
+        policy.Adopt((A, GatewayHealth.Passing), (B, GatewayHealth.Passing), (C, GatewayHealth.Unknown));
+        policy.Advance(11);
+        policy.Interrupt();
+        policy.Advance(600);
+        policy.Report();
+        policy.Advance(11);
+        Assert.Equal(0, policy.Changes);
+        policy.Advance(2);
+        Assert.Equal($"{A},{B}", policy.Ring);
+    }
+
+    [Fact]
+    public void An_interruption_does_not_end_a_hold()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.SayAll(GatewayHealth.Critical, A, B);
+        policy.Advance(3);
+        policy.Interrupt();
+        policy.Advance(600);
+        Assert.Equal(0, policy.Changes);
+        policy.SayAll(GatewayHealth.Passing, A, B);
+        policy.Advance(60);
+        Assert.Equal(0, policy.Changes);
+    }
+
+    [Fact]
+    public void A_gateway_of_others_is_forgotten_after_it_left()
+    {
+        var policy = new PolicyHarness(null, A);
+        policy.Adopt((A, GatewayHealth.Passing), (D, GatewayHealth.Passing));
+        Assert.Equal($"{A},{D}", policy.Ring);
+        policy.Forget(D);
+        policy.Advance(13);
+        Assert.Equal(A, policy.Ring);
+        policy.Advance(1);
+        Assert.Single(policy.Policy.Statuses());
+    }
+
+    [Fact]
+    public void An_overloaded_gateway_is_a_member_and_shows_it()
+    {
+        PolicyHarness policy = Healthy(A, B);
+        policy.Say(A, GatewayHealth.Passing, "status 500: write queue is full", overloaded: true);
+        policy.Advance(60);
+        Assert.Equal(0, policy.Changes);
+        Assert.True(policy.Status(A).Overloaded);
+        Assert.Equal(GatewayState.Member, policy.Status(A).State);
+    }
+
+    [Fact]
+    public void Without_a_configured_list_the_first_answer_makes_the_first_ring()
+    {
+        var policy = new PolicyHarness();
+        Assert.Empty(policy.Rings);
+        policy.Adopt((A, GatewayHealth.Passing));
+        Assert.Equal(A, policy.Ring);
+    }
+
+    private static PolicyHarness Healthy(params string[] servers)
+    {
+        var policy = new PolicyHarness(null, servers);
+        policy.SayAll(GatewayHealth.Passing, servers);
+        policy.Advance(60);
+        return policy;
+    }
+}
