@@ -5,6 +5,8 @@
 # Consul is not in Debian 12; Debian's bullseye suite has 1.8.7. That suite is added next to the machine's own Debian source,
 # from the same mirror, pinned at 100, so that nothing that Debian 12 has comes from it. CONSUL_SUITE_MIRROR names another mirror
 # for it, should the machine's own have stopped carrying bullseye.
+# Debian 12 builds its Prometheus without consul_sd_configs (its changelog: until the Consul package is back); bullseye's build has them.
+# That one is unpacked into a folder of its own, so that a Prometheus which the machine runs is neither replaced nor needed.
 set -euo pipefail
 
 # what must exist | Debian package | why
@@ -24,6 +26,7 @@ CODENAME=$(. /etc/os-release && echo "${VERSION_CODENAME:-unknown}")
 readonly CODENAME
 readonly SOURCES=/etc/apt/sources.list.d/$MARK
 readonly PREFERENCES=/etc/apt/preferences.d/$MARK
+readonly FOLDER=/usr/local/lib/$MARK
 readonly POLICY=/usr/sbin/policy-rc.d
 readonly POLICY_BACKUP=$POLICY.before-$MARK
 readonly POLICY_MARK="# written by $MARK for the time of an installation"
@@ -34,6 +37,11 @@ die() { say "$*"; exit 1; }
 # Services install into sbin on some machines, and a plain user's PATH may lack it.
 PATH=$PATH:/usr/sbin:/sbin
 
+finds_gateways_in_consul() {
+    local program
+    program=$(command -v "$1") && grep -qa consul_sd "$program"
+}
+
 missing_packages() {
     local what package
     while IFS='|' read -r what package _; do
@@ -41,6 +49,7 @@ missing_packages() {
         case $what in
             /*) [[ -e $what ]] ;;
             gcc) command -v clang || command -v gcc ;;
+            prometheus) finds_gateways_in_consul "$FOLDER/prometheus" || finds_gateways_in_consul prometheus ;;
             *) command -v "$what" ;;
         esac >/dev/null || echo "$package"
     done <<<"$PEERS"
@@ -138,7 +147,7 @@ update_bullseye() { # Only this source: other people's broken sources are no rea
 }
 
 add_bullseye() {
-    [[ $CODENAME == bullseye ]] && return
+    if [[ $CODENAME == bullseye ]]; then return; fi
     # The pin must stand before the source does anything.
     write_bullseye ''
     update_bullseye && return
@@ -166,30 +175,49 @@ forbid_service_starts() {
     chmod 755 "$POLICY"
 }
 
-install_missing() {
-    local packages=("$@") package service
-    say "installing ${packages[*]}"
-    for package in "${packages[@]}"; do
+unpack_prometheus() {
+    local folder
+    folder=$(mktemp -d)
+    (
+        cd "$folder"
+        quietly apt -o APT::Sandbox::User=root download prometheus/bullseye
+        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/prometheus
+        install -D usr/bin/prometheus "$FOLDER/prometheus"
+    ) || die "could not unpack bullseye's prometheus"
+    rm -rf "$folder"
+}
+
+install_packages() {
+    local package
+    for package in "$@"; do
         [[ $package == consul ]] || has_candidate "$package" || { update || cat "$LOG" >&2; break; }
     done
-    if [[ " ${packages[*]} " == *' consul '* ]] && ! has_candidate consul; then add_bullseye; fi
 
     forbid_service_starts
-    if ! apt install -y --no-install-recommends "${packages[@]}" >"$LOG" 2>&1 </dev/null; then
+    if ! apt install -y --no-install-recommends "$@" >"$LOG" 2>&1 </dev/null; then
         # Lists older than the mirror name files that are gone: one fresh look.
         update || true
-        quietly apt install -y --no-install-recommends "${packages[@]}" || die "apt-get could not install ${packages[*]}"
+        quietly apt install -y --no-install-recommends "$@" || die "apt-get could not install $*"
     fi
     restore_policy
 
     # Fresh units are enabled for the next boot; only those that this run brought are turned off.
-    for package in "${packages[@]}"; do
-        for service in consul prometheus prometheus-pushgateway; do
-            if [[ $package == "$service" ]] && command -v systemctl >/dev/null; then
-                systemctl disable "$service.service" >/dev/null 2>&1 || true
-            fi
-        done
+    for package in "$@"; do
+        if [[ $package == consul || $package == prometheus-pushgateway ]] && command -v systemctl >/dev/null; then
+            systemctl disable "$package.service" >/dev/null 2>&1 || true
+        fi
     done
+}
+
+install_missing() {
+    local package packages=() unpack=0
+    say "installing $*"
+    for package in "$@"; do
+        if [[ $package == prometheus ]]; then unpack=1; else packages+=("$package"); fi
+    done
+    if [[ " $* " == *' consul '* ]] && ! has_candidate consul || ((unpack)); then add_bullseye; fi
+    if ((${#packages[@]})); then install_packages "${packages[@]}"; fi
+    if ((unpack)); then unpack_prometheus; fi
 }
 
 main() {

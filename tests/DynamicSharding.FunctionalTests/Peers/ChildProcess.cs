@@ -10,6 +10,7 @@ namespace DynamicSharding.FunctionalTests.Peers;
 public sealed partial class ChildProcess : IAsyncDisposable
 {
     private const int SigTerm = 15;
+    private const string UnpackedPeers = "/usr/local/lib/dynamic-sharding-tests";
     private const int OutputLimit = 256 * 1024;
 
     private readonly Process _process;
@@ -56,6 +57,8 @@ public sealed partial class ChildProcess : IAsyncDisposable
             info.Environment.Remove(key);
         }
 
+        // What tests/install-peers.sh unpacked goes before what the machine has: a Prometheus that can ask Consul.
+        info.Environment["PATH"] = $"{UnpackedPeers}:{Environment.GetEnvironmentVariable("PATH")}";
         foreach ((string key, string value) in environment ?? new Dictionary<string, string>()) info.Environment[key] = value;
 
         ChildProcess child = new(name, new Process { StartInfo = info });

@@ -21,8 +21,9 @@ public sealed class PushgatewayProcess : IAsyncDisposable
 
     public static async Task<PushgatewayProcess> StartAsync(string address)
     {
+        // Debian's build persists to one file under /var by default: gateways would inherit each other's groups.
         ChildProcess process = await ChildProcess.StartAsync(
-            "pushgateway " + address, "prometheus-pushgateway", ["--web.listen-address=" + address]);
+            "pushgateway " + address, "prometheus-pushgateway", ["--web.listen-address=" + address, "--persistence.file="]);
         PushgatewayProcess gateway = new(process, address);
         try
         {
