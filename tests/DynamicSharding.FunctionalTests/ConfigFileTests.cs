@@ -1,0 +1,90 @@
+using System.Text.RegularExpressions;
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests;
+
+public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
+{
+    /// <summary>The default of a key that the original does not know.</summary>
+    private const string AdminDefault = "127.0.0.1:9293";
+
+    [Fact, Trait("Smoke", "true")]
+    public async Task The_originals_file_starts_the_program()
+    {
+        FreePort.Require(AdminDefault, "the original's file does not move the admin listener");
+        ConsulAgent consul = await Cast.ConsulAsync();
+        string address = FreePort.NextAddress();
+        string port = address.Split(':')[1];
+        string config = (await File.ReadAllTextAsync(Golden.Path("dynamic-sharding.yml")))
+            .Replace(" :9292", " :" + port, StringComparison.Ordinal)
+            .Replace("localhost:8500", consul.Address, StringComparison.Ordinal)
+            .Replace("1.1.1.", "127.0.0.", StringComparison.Ordinal);
+
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(config, address, AdminDefault);
+
+        Assert.Contains(await server.OwnerOfAsync("/metrics/job/a"), (string[])["127.0.0.1:9091", "127.0.0.2:9091"]);
+        await Eventually.TrueAsync(
+            async () => (await consul.GetAsync("v1/agent/services")).EnumerateObject().Select(service => service.Name).Order()
+                .SequenceEqual(["127.0.0.1_9091", "127.0.0.2_9091"]),
+            TimeSpan.FromSeconds(20),
+            () => "both servers registered in Consul");
+    }
+
+    public static TheoryData<string, string, string> BrokenFiles => new()
+    {
+        // what is broken, the file, and what is said: line:column, then words that the message has in this order
+        { "an unknown key", "htp_listen_addr: :9292", "1:1 htp_listen_addr" },
+        { "an unknown key further down", "pushgateway:\n  prot: 9091", "2:3 prot" },
+        { "a word where a number belongs", "pushgateway:\n  port: ninety", "2:9 ninety" },
+        { "a port out of range", "pushgateway:\n  port: 70000", "2:9 70000" },
+        { "a duration with a space", "pushgateway:\n  servers: [a]\n  health_check:\n    interval: 5 sec", "4:15 5 sec" },
+        { "an address without a port", "http_listen_addr: localhost", "1:19 localhost" },
+        { "a server with a bad port", "pushgateway:\n  servers:\n    - 127.0.0.1\n    - 127.0.0.2:99999", "4:7 99999" },
+        { "a word where a list belongs", "pushgateway:\n  servers: 127.0.0.1", "2:12 servers" },
+        { "a key given twice", "pushgateway:\n  servers: [a]\n  port: 9091\n  port: 9092", "4:3 port" },
+        { "an unknown discovery", "discovery: zookeeper", "1:12 zookeeper" },
+        { "a ratio above one", "membership:\n  mass_loss_ratio: 1.5", "2:20 1.5" },
+        { "a tab for indentation", "pushgateway:\n\tport: 9091", "2:1" },
+    };
+
+    [Theory]
+    [MemberData(nameof(BrokenFiles))]
+    public async Task A_broken_file_is_refused_with_line_and_column(string what, string text, string expected)
+    {
+        (int exitCode, string said, string path) = await StartWithAsync(text);
+
+        Assert.True(exitCode == 2, $"{what}: exit code {exitCode}\n{said}");
+        string[] words = expected.Split(' ', 2);
+        string message = Assert.Single(said.Split('\n'), line => line.Contains($"{path}:{words[0]}: ", StringComparison.Ordinal));
+        if (words.Length > 1) Assert.Contains(words[1], message[message.IndexOf(path, StringComparison.Ordinal)..], StringComparison.Ordinal);
+    }
+
+    [Fact, Trait("Smoke", "true")]
+    public async Task All_errors_of_a_file_are_said_at_once()
+    {
+        (int exitCode, string said, string path) = await StartWithAsync(
+            "http_listen_addr: nowhere\npushgateway:\n  port: ninety\n  colour: red\nlog:\n  level: loud\n");
+
+        Assert.Equal(2, exitCode);
+        IEnumerable<string> places = Regex.Matches(said, Regex.Escape(path) + @":(\d+:\d+): ").Select(match => match.Groups[1].Value);
+        Assert.Equal(["1:19", "3:9", "4:3", "6:10"], places);
+    }
+
+    [Fact]
+    public async Task A_file_that_is_not_there_is_named()
+    {
+        string path = Path.Combine(Path.GetTempPath(), "no-such-folder", "dynamic-sharding.yml");
+        (int exitCode, string said) = await DynamicShardingProcess.RunAsync("--config.file", path);
+        Assert.Equal(2, exitCode);
+        Assert.Contains(path, said, StringComparison.Ordinal);
+    }
+
+    private static async Task<(int ExitCode, string Said, string Path)> StartWithAsync(string text)
+    {
+        using TemporaryFolder folder = new();
+        string path = folder.Write("broken.yml", text);
+        (int exitCode, string said) = await DynamicShardingProcess.RunAsync("--config.file", path);
+        return (exitCode, said, path);
+    }
+}

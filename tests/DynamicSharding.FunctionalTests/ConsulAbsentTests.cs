@@ -1,0 +1,58 @@
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests;
+
+public sealed class ConsulAbsentTests(ITestOutputHelper output) : PeerTest(output)
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(40);
+
+    [Fact]
+    public async Task Without_Consul_at_start_its_own_probes_judge_the_configured_list_then_Consul_does()
+    {
+        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(2);
+        string[] alive = [.. gateways.Select(gateway => gateway.Address)];
+        string dead = FreePort.NextAddress();
+        string consulAddress = FreePort.NextAddress();
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync($$"""
+            consul_server:
+              addr: {{consulAddress}}
+            pushgateway:
+              servers: ["{{alive[0]}}", "{{alive[1]}}", "{{dead}}"]
+              health_check: { interval: 1s, timeout: 1s }
+            membership:
+              admit_after: 1s
+            """);
+
+        // Serves at once, and lets go of the dead one by itself.
+        Assert.Contains(await server.OwnerOfAsync("/metrics/job/a"), alive.Append(dead));
+        TimeSpan judged = await server.WaitForMembersAsync(alive, Limit);
+        Output.WriteLine($"own probes let the dead gateway go after {judged.TotalSeconds:0.0} s");
+
+        ConsulAgent consul = await Cast.ConsulAsync(consulAddress);
+        string[] passing = [.. alive.Select(Id).Order()];
+        TimeSpan registered = await Eventually.TrueAsync(
+            async () => (await consul.PassingAsync("pushgateway")).SequenceEqual(passing), Limit, () => "both living gateways pass in Consul");
+        Output.WriteLine($"registered and passing {registered.TotalSeconds:0.0} s after Consul's start");
+        Assert.Equal(alive, await server.MembersAsync());
+
+        // Maintenance is known to Consul only: the gateway's own answers stay good.
+        await consul.PutAsync($"v1/agent/service/maintenance/{Id(alive[0])}?enable=true&reason=test");
+        await server.WaitForMembersAsync([alive[1]], Limit);
+        await consul.PutAsync($"v1/agent/service/maintenance/{Id(alive[0])}?enable=false");
+        await server.WaitForMembersAsync(alive, Limit);
+
+        // A healthy instance that somebody else registered is a member, too.
+        PushgatewayProcess third = await Cast.PushgatewayAsync();
+        string[] parts = third.Address.Split(':');
+        await consul.PutAsync("v1/agent/service/register", $$"""
+            {
+              "ID": "registered-by-hand", "Name": "pushgateway", "Address": "{{parts[0]}}", "Port": {{parts[1]}},
+              "Check": { "HTTP": "http://{{third.Address}}/-/healthy", "Interval": "1s", "Timeout": "1s" }
+            }
+            """);
+        await server.WaitForMembersAsync(alive.Append(third.Address), Limit);
+    }
+
+    private static string Id(string address) => address.Replace(':', '_');
+}

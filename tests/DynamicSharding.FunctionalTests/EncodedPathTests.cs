@@ -1,0 +1,76 @@
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests;
+
+/// <summary>
+/// However a group is spelled, the gateway hears the same as without the redirect: the group that a real Pushgateway lists is the one
+/// that a direct push makes.
+/// </summary>
+public sealed class EncodedPathTests(ITestOutputHelper output) : PeerTest(output)
+{
+    /// <summary>Spellings that the Pushgateway takes, a character per byte.</summary>
+    private static readonly string[] Paths =
+    [
+        "/metrics/job/plain/instance/x",
+        "/metrics/job/a%2Fb/c",
+        "/metrics/job/slash%2finstance%2fx",
+        "/metrics/job/with%20space/instance/x%20y",
+        "/metrics/job/plus+sign/instance/%2B",
+        "/metrics/job/percent%25/query/a%3Fb/fragment/%23c",
+        "/metrics/job/%E4%BD%9C%E4%B8%9A/instance/b%C3%BC",
+        "/metrics/job/\u00E4\u00BD\u009C\u00E4\u00B8\u009A-raw/instance/b\u00C3\u00BC",
+        "/metrics/job/%6eeedless/%69nstance/%78",
+        "/metrics/job@base64/YS9i",
+        "/metrics/job@base64/5L2c5Lia/path@base64/L3Zhci90bXA",
+        "/metrics/job/padded/path@base64/L3Zhci90bXA=",
+        "/metrics/job/escaped-at/path%40base64/L3Zhci90bXA",
+        "/metrics/job/empty/instance@base64/=",
+        "/metrics/job/trailing-slash/",
+        "/metrics/job/quotes/instance/a%22b%5Cc%27",
+    ];
+
+    [Fact, Trait("Smoke", "true")]
+    public async Task Encoded_paths_reach_the_gateway_unchanged()
+    {
+        PushgatewayProcess direct = await Cast.PushgatewayAsync();
+        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(3);
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+            $"pushgateway:\n  servers: [\"{string.Join("\", \"", gateways.Select(gateway => gateway.Address))}\"]\n");
+        await server.WaitUntilReadyAsync();
+
+        HashSet<string> expected = [];
+        foreach (string path in Paths)
+        {
+            Assert.StartsWith("HTTP/1.1 200 ", await PutAsync(direct.Address, path), StringComparison.Ordinal);
+            string group = Assert.Single(await direct.GroupsAsync(), group => expected.Add(group));
+
+            Uri location = await LocationAsync(server, path);
+            PushgatewayProcess owner = Assert.Single(gateways, gateway => gateway.Address == location.Authority);
+            string[] before = await owner.GroupsAsync();
+            Assert.StartsWith("HTTP/1.1 200 ", await PutAsync(owner.Address, location.PathAndQuery), StringComparison.Ordinal);
+            Assert.Equal(group, Assert.Single((await owner.GroupsAsync()).Except(before)));
+        }
+
+        string[][] all = await Task.WhenAll(gateways.Select(gateway => gateway.GroupsAsync()));
+        Assert.Equal(expected.Order(), all.SelectMany(groups => groups).Order());
+    }
+
+    private static async Task<Uri> LocationAsync(DynamicShardingProcess server, string path)
+    {
+        string reply = await PutAsync(server.Address, path);
+        Assert.StartsWith("HTTP/1.1 307 ", reply, StringComparison.Ordinal);
+        string field = Assert.Single(reply.Split("\r\n"), line => line.StartsWith("Location: ", StringComparison.Ordinal));
+
+        // As received: System.Uri would otherwise tidy the path up on its own.
+        return new Uri(field["Location: ".Length..], new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+    }
+
+    private static async Task<string> PutAsync(string address, string path)
+    {
+        using RawHttp connection = await RawHttp.ConnectAsync(address);
+        await connection.SendAsync($"PUT {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 8\r\n\r\nvalue 1\n");
+        return await connection.ReadReplyAsync();
+    }
+}

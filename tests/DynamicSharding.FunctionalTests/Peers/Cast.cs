@@ -1,0 +1,68 @@
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Peers;
+
+/// <summary>
+/// Everybody that takes part in one test. At its end they are stopped, last come first, and what each of them said goes to the test's
+/// output, which is shown when the test fails.
+/// </summary>
+public sealed class Cast(ITestOutputHelper output) : IAsyncDisposable
+{
+    private readonly Stack<(ChildProcess Process, IAsyncDisposable Peer)> _peers = new();
+
+    public Task<ConsulAgent> ConsulAsync() => ConsulAsync(FreePort.NextAddress());
+
+    public async Task<ConsulAgent> ConsulAsync(string address)
+    {
+        ConsulAgent agent = await ConsulAgent.StartAsync(address);
+        _peers.Push((agent.Process, agent));
+        return agent;
+    }
+
+    public Task<PushgatewayProcess> PushgatewayAsync() => PushgatewayAsync(FreePort.NextAddress());
+
+    public async Task<PushgatewayProcess> PushgatewayAsync(string address)
+    {
+        PushgatewayProcess gateway = await PushgatewayProcess.StartAsync(address);
+        _peers.Push((gateway.Process, gateway));
+        return gateway;
+    }
+
+    /// <summary>Gateways on free ports, in the order of their addresses.</summary>
+    public async Task<PushgatewayProcess[]> PushgatewaysAsync(int count)
+    {
+        PushgatewayProcess[] gateways = new PushgatewayProcess[count];
+        for (int i = 0; i < count; i++) gateways[i] = await PushgatewayAsync();
+        return [.. gateways.OrderBy(gateway => gateway.Address, StringComparer.Ordinal)];
+    }
+
+    public async Task<PrometheusProcess> PrometheusAsync(ConsulAgent consul, string service)
+    {
+        PrometheusProcess prometheus = await PrometheusProcess.StartAsync(consul.Address, service);
+        _peers.Push((prometheus.Process, prometheus));
+        return prometheus;
+    }
+
+    public async Task<DynamicShardingProcess> DynamicShardingAsync(string config)
+    {
+        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config);
+        _peers.Push((server.Process, server));
+        return server;
+    }
+
+    public async Task<DynamicShardingProcess> DynamicShardingAsync(string config, string address, string adminAddress)
+    {
+        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config, address, adminAddress);
+        _peers.Push((server.Process, server));
+        return server;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        while (_peers.TryPop(out (ChildProcess Process, IAsyncDisposable Peer) next))
+        {
+            await next.Peer.DisposeAsync();
+            output.WriteLine($"----- {next.Process.Name}\n{next.Process.Output}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace DynamicSharding.FunctionalTests.Peers;
+
+/// <summary>A real program on loopback: its output is kept, it is stopped by its pid, and it cannot outlive the test host.</summary>
+public sealed partial class ChildProcess : IAsyncDisposable
+{
+    private const int SigTerm = 15;
+    private const string UnpackedPeers = "/usr/local/lib/dynamic-sharding-tests";
+    private const int OutputLimit = 256 * 1024;
+
+    private readonly Process _process;
+    private readonly StringBuilder _output = new();
+
+    private ChildProcess(string name, Process process)
+    {
+        Name = name;
+        _process = process;
+    }
+
+    public string Name { get; }
+
+    public int Pid => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
+    public int ExitCode => _process.ExitCode;
+
+    /// <summary>Standard output and standard error, as they came.</summary>
+    public string Output
+    {
+        get
+        {
+            lock (_output) return _output.ToString();
+        }
+    }
+
+    public static async Task<ChildProcess> StartAsync(
+        string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        ProcessStartInfo info = new("setpriv")
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (string argument in (string[])["--pdeathsig", "KILL", "--", program]) info.ArgumentList.Add(argument);
+        foreach (string argument in arguments) info.ArgumentList.Add(argument);
+
+        // Consul's own variables on the developer's machine would point the peers somewhere else.
+        foreach (string key in info.Environment.Keys.Where(key => key.StartsWith("CONSUL_", StringComparison.Ordinal)).ToArray())
+        {
+            info.Environment.Remove(key);
+        }
+
+        // What tests/install-peers.sh unpacked goes before what the machine has: a Prometheus that can ask Consul.
+        info.Environment["PATH"] = $"{UnpackedPeers}:{Environment.GetEnvironmentVariable("PATH")}";
+        foreach ((string key, string value) in environment ?? new Dictionary<string, string>()) info.Environment[key] = value;
+
+        ChildProcess child = new(name, new Process { StartInfo = info });
+        child._process.OutputDataReceived += child.Keep;
+        child._process.ErrorDataReceived += child.Keep;
+        try
+        {
+            await ProcessStarter.StartAsync(child._process);
+        }
+        catch (Win32Exception e)
+        {
+            child._process.Dispose();
+            throw new InvalidOperationException($"{name} could not be started ({e.Message}); tests/install-peers.sh installs what is missing", e);
+        }
+
+        child._process.StandardInput.Close();
+        child._process.BeginOutputReadLine();
+        child._process.BeginErrorReadLine();
+        return child;
+    }
+
+    /// <summary>Polls until the program answers, and fails with its output when it ends first or takes too long.</summary>
+    public async Task WaitUntilReadyAsync(Func<Task<bool>> ready, TimeSpan limit)
+    {
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                if (HasExited) throw new InvalidOperationException(await DescribeExitAsync());
+                return await ready();
+            },
+            limit,
+            () => $"{Name} is not ready:\n{Output}");
+    }
+
+    public void Kill() => _process.Kill();
+
+    public void Terminate() => Signal(SigTerm);
+
+    /// <summary>Waits for the end and for the last line of output.</summary>
+    public async Task<int> WaitForExitAsync(TimeSpan limit)
+    {
+        using CancellationTokenSource cancellation = new(limit);
+        try
+        {
+            await _process.WaitForExitAsync(cancellation.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException($"{Name} (pid {Pid}) still runs after {limit.TotalSeconds:0} s:\n{Output}");
+        }
+
+        return _process.ExitCode;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            Terminate();
+            try
+            {
+                await WaitForExitAsync(TimeSpan.FromSeconds(15));
+            }
+            catch (TimeoutException)
+            {
+                _process.Kill();
+                await WaitForExitAsync(TimeSpan.FromSeconds(5));
+            }
+        }
+
+        _process.Dispose();
+    }
+
+    private async Task<string> DescribeExitAsync()
+    {
+        // 127 is what setpriv says of a program that is not there.
+        int code = await WaitForExitAsync(TimeSpan.FromSeconds(5));
+        string hint = code == 127 ? "; tests/install-peers.sh installs what is missing" : "";
+        return string.Create(CultureInfo.InvariantCulture, $"{Name} ended with exit code {code}{hint}:\n{Output}");
+    }
+
+    private void Signal(int signal)
+    {
+        if (!_process.HasExited) _ = kill(_process.Id, signal);
+    }
+
+    private void Keep(object sender, DataReceivedEventArgs e)
+    {
+        if (e.Data is null) return;
+        lock (_output)
+        {
+            if (_output.Length > OutputLimit) _output.Remove(0, OutputLimit / 2).Insert(0, "[earlier output dropped]\n");
+            _output.Append(e.Data).Append('\n');
+        }
+    }
+
+    [LibraryImport("libc")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+#pragma warning disable IDE1006 // libc's own name
+    private static partial int kill(int pid, int signal);
+#pragma warning restore IDE1006
+}

@@ -1,0 +1,15 @@
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Peers;
+
+/// <summary>A test with a cast of its own.</summary>
+public abstract class PeerTest(ITestOutputHelper output) : IAsyncLifetime
+{
+    protected ITestOutputHelper Output { get; } = output;
+
+    protected Cast Cast { get; } = new(output);
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await Cast.DisposeAsync();
+}

@@ -1,0 +1,88 @@
+using System.Text.Json;
+
+namespace DynamicSharding.FunctionalTests.Peers;
+
+/// <summary>A real Prometheus that finds the Pushgateways through Consul.</summary>
+public sealed class PrometheusProcess : IAsyncDisposable
+{
+    private readonly TemporaryFolder _folder;
+    private readonly HttpClient _client;
+
+    private PrometheusProcess(ChildProcess process, string address, TemporaryFolder folder)
+    {
+        Process = process;
+        _folder = folder;
+        _client = LoopbackHttp.Client(address);
+    }
+
+    public ChildProcess Process { get; }
+
+    public static async Task<PrometheusProcess> StartAsync(string consulAddress, string service)
+    {
+        TemporaryFolder folder = new();
+        string config = folder.Write("prometheus.yml", $$"""
+            global:
+              scrape_interval: 1s
+              scrape_timeout: 1s
+            scrape_configs:
+              - job_name: pushgateway
+                honor_labels: true
+                consul_sd_configs:
+                  - server: {{consulAddress}}
+                    services: [{{service}}]
+                    refresh_interval: 1s
+                relabel_configs:
+                  - source_labels: [__meta_consul_health]
+                    regex: passing
+                    action: keep
+                  - source_labels: [__address__]
+                    target_label: gateway
+            """);
+        string address = FreePort.NextAddress();
+        ChildProcess process = await ChildProcess.StartAsync(
+            "prometheus " + address,
+            "prometheus",
+            ["--config.file=" + config, "--storage.tsdb.path=" + Path.Combine(folder.Path, "data"), "--web.listen-address=" + address]);
+        PrometheusProcess prometheus = new(process, address, folder);
+        try
+        {
+            await process.WaitUntilReadyAsync(
+                async () =>
+                {
+                    using HttpResponseMessage reply = await prometheus._client.GetAsync("-/ready");
+                    return reply.IsSuccessStatusCode;
+                },
+                TimeSpan.FromSeconds(30));
+        }
+        catch
+        {
+            await prometheus.DisposeAsync();
+            throw;
+        }
+
+        return prometheus;
+    }
+
+    /// <summary>An instant query: each series' labels with its value under the name <c>value</c>.</summary>
+    public async Task<IReadOnlyList<IReadOnlyDictionary<string, string>>> QueryAsync(string expression)
+    {
+        using JsonDocument document = JsonDocument.Parse(await _client.GetStringAsync("api/v1/query?query=" + Uri.EscapeDataString(expression)));
+        List<IReadOnlyDictionary<string, string>> series = [];
+        foreach (JsonElement result in document.RootElement.GetProperty("data").GetProperty("result").EnumerateArray())
+        {
+            Dictionary<string, string> labels = result.GetProperty("metric").EnumerateObject()
+                .ToDictionary(label => label.Name, label => label.Value.GetString()!);
+            labels["value"] = result.GetProperty("value")[1].GetString()!;
+            series.Add(labels);
+        }
+
+        return series;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _client.Dispose();
+        await Process.DisposeAsync();
+        _folder.Dispose();
+    }
+}

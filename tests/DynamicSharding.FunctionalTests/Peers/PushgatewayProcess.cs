@@ -1,0 +1,65 @@
+using System.Text.Json;
+
+namespace DynamicSharding.FunctionalTests.Peers;
+
+/// <summary>A real Prometheus Pushgateway.</summary>
+public sealed class PushgatewayProcess : IAsyncDisposable
+{
+    private readonly HttpClient _client;
+
+    private PushgatewayProcess(ChildProcess process, string address)
+    {
+        Process = process;
+        Address = address;
+        _client = LoopbackHttp.Client(address);
+    }
+
+    /// <summary><c>host:port</c>.</summary>
+    public string Address { get; }
+
+    public ChildProcess Process { get; }
+
+    public static async Task<PushgatewayProcess> StartAsync(string address)
+    {
+        // Debian's build persists to one file under /var by default: gateways would inherit each other's groups.
+        ChildProcess process = await ChildProcess.StartAsync(
+            "pushgateway " + address, "prometheus-pushgateway", ["--web.listen-address=" + address, "--persistence.file="]);
+        PushgatewayProcess gateway = new(process, address);
+        try
+        {
+            await process.WaitUntilReadyAsync(
+                async () =>
+                {
+                    using HttpResponseMessage reply = await gateway._client.GetAsync("-/healthy");
+                    return reply.IsSuccessStatusCode;
+                },
+                TimeSpan.FromSeconds(30));
+        }
+        catch
+        {
+            await gateway.DisposeAsync();
+            throw;
+        }
+
+        return gateway;
+    }
+
+    /// <summary>The groups that it holds: each as <c>name=value</c> lines in ordinal order, the form in which labels can be compared.</summary>
+    public async Task<string[]> GroupsAsync()
+    {
+        using JsonDocument document = JsonDocument.Parse(await _client.GetStringAsync("api/v1/metrics"));
+        return [.. document.RootElement.GetProperty("data").EnumerateArray().Select(group => Describe(group.GetProperty("labels")))];
+    }
+
+    public static string Describe(IEnumerable<KeyValuePair<string, string>> labels) =>
+        string.Join('\n', labels.Select(label => $"{label.Key}={label.Value}").Order(StringComparer.Ordinal));
+
+    public async ValueTask DisposeAsync()
+    {
+        _client.Dispose();
+        await Process.DisposeAsync();
+    }
+
+    private static string Describe(JsonElement labels) =>
+        Describe(labels.EnumerateObject().Select(label => KeyValuePair.Create(label.Name, label.Value.GetString()!)));
+}

@@ -1,0 +1,41 @@
+using System.Globalization;
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests;
+
+/// <summary>Instances do not talk to each other: they agree because the ring depends on nothing but its members.</summary>
+public sealed class TwoInstancesTests(ITestOutputHelper output) : PeerTest(output)
+{
+    [Fact]
+    public async Task Two_instances_give_the_same_owner_for_1000_groups()
+    {
+        string[] addresses = [.. (await Cast.PushgatewaysAsync(3)).Select(gateway => gateway.Address)];
+        ConsulAgent consul = await Cast.ConsulAsync();
+
+        // The order in which an operator lists the gateways is not a part of the ring.
+        DynamicShardingProcess one = await Cast.DynamicShardingAsync(Config(consul, addresses));
+        DynamicShardingProcess other = await Cast.DynamicShardingAsync(Config(consul, addresses.Reverse()));
+        foreach (DynamicShardingProcess server in (DynamicShardingProcess[])[one, other])
+        {
+            await server.WaitUntilReadyAsync();
+            await server.WaitForMembersAsync(addresses, TimeSpan.FromSeconds(20));
+        }
+
+        string[] groups = [.. Enumerable.Range(0, 1000)
+            .Select(i => string.Create(CultureInfo.InvariantCulture, $"/metrics/job/job-{i % 40}/instance/host-{i}/zone/z{i % 3}"))];
+        Dictionary<string, string> owners = await one.OwnersOfAsync(groups);
+        Assert.Equal(owners, await other.OwnersOfAsync(groups));
+        Assert.Equal(addresses, owners.Values.Distinct().Order(StringComparer.Ordinal));
+        Assert.Equal(
+            (await one.StatusAsync()).GetProperty("fingerprint").GetString(), (await other.StatusAsync()).GetProperty("fingerprint").GetString());
+    }
+
+    private static string Config(ConsulAgent consul, IEnumerable<string> servers) => $$"""
+        consul_server:
+          addr: {{consul.Address}}
+        pushgateway:
+          servers: ["{{string.Join("\", \"", servers)}}"]
+          health_check: { interval: 1s, timeout: 1s }
+        """;
+}

@@ -1,0 +1,137 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace DynamicSharding.FunctionalTests.Wire;
+
+/// <summary>Literal bytes in, literal bytes out: one connection without an HTTP library. Text is Latin-1, a byte per character.</summary>
+internal sealed class RawHttp : IDisposable
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
+
+    private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+    private readonly byte[] _buffer = new byte[16 * 1024];
+    private readonly StringBuilder _received = new();
+
+    private RawHttp()
+    {
+    }
+
+    public static async Task<RawHttp> ConnectAsync(string address)
+    {
+        RawHttp connection = new();
+        try
+        {
+            await connection._socket.ConnectAsync(IPEndPoint.Parse(address));
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    public async Task SendAsync(string text, Delivery delivery = Delivery.Whole)
+    {
+        byte[] bytes = Encoding.Latin1.GetBytes(text);
+        if (delivery == Delivery.Whole)
+        {
+            await SendAllAsync(bytes);
+            return;
+        }
+
+        for (int i = 0; i < bytes.Length; i++)
+        {
+            // The pause lets the server read each byte on its own; an error reply in between may have closed the connection.
+            if (_socket.Available > 0) return;
+            await SendAllAsync(bytes.AsMemory(i, 1));
+            await Task.Delay(TimeSpan.FromMilliseconds(1));
+        }
+    }
+
+    /// <summary>One whole reply, by its own framing; nothing is left behind it unless the server sent more than it should.</summary>
+    public async Task<string> ReadReplyAsync(bool head = false)
+    {
+        while (true)
+        {
+            string text = _received.ToString();
+            int end = ReplyEnd(text, head);
+            if (end > 0)
+            {
+                _received.Remove(0, end);
+                return text[..end];
+            }
+
+            if (!await ReadMoreAsync(Limit)) throw new IOException($"closed in the middle of a reply: {text}");
+        }
+    }
+
+    /// <summary>Everything until the server closes.</summary>
+    public async Task<string> ReadToCloseAsync()
+    {
+        while (await ReadMoreAsync(Limit))
+        {
+        }
+
+        return Take();
+    }
+
+    /// <summary>What arrives although nothing more is due; empty when all is well.</summary>
+    public async Task<string> ReadExcessAsync(TimeSpan pause)
+    {
+        try
+        {
+            while (await ReadMoreAsync(pause))
+            {
+            }
+
+            return Take() + "[closed]";
+        }
+        catch (TimeoutException)
+        {
+            return Take();
+        }
+    }
+
+    public void Dispose() => _socket.Dispose();
+
+    private string Take()
+    {
+        string text = _received.ToString();
+        _received.Clear();
+        return text;
+    }
+
+    private async Task SendAllAsync(ReadOnlyMemory<byte> bytes)
+    {
+        while (bytes.Length > 0) bytes = bytes[await _socket.SendAsync(bytes)..];
+    }
+
+    private async Task<bool> ReadMoreAsync(TimeSpan limit)
+    {
+        using CancellationTokenSource cancellation = new(limit);
+        try
+        {
+            int count = await _socket.ReceiveAsync(_buffer.AsMemory(), cancellation.Token);
+            _received.Append(Encoding.Latin1.GetString(_buffer, 0, count));
+            return count > 0;
+        }
+        catch (OperationCanceledException)
+        {
+            throw new TimeoutException($"nothing came for {limit.TotalSeconds:0.#} s after: {_received}");
+        }
+    }
+
+    private static int ReplyEnd(string text, bool head)
+    {
+        int body = text.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4;
+        if (body < 4) return 0;
+        const string Field = "\r\nContent-Length: ";
+        int field = text.IndexOf(Field, 0, body, StringComparison.OrdinalIgnoreCase);
+        if (head || field < 0) return body;
+        int start = field + Field.Length;
+        int end = body + int.Parse(text[start..text.IndexOf('\r', start)], System.Globalization.CultureInfo.InvariantCulture);
+        return text.Length >= end ? end : 0;
+    }
+}

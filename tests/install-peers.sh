@@ -1,0 +1,248 @@
+#!/usr/bin/env bash
+# Installs what the tests need besides the .NET SDK: the real Consul, Pushgateway and Prometheus, and a linker for NativeAOT.
+# Idempotent; silent and quick when everything is there. Starts no service, and leaves the new ones disabled: port 9091 stays free.
+#
+# Consul is not in Debian 12; Debian's bullseye suite has 1.8.7. That suite is added next to the machine's own Debian source,
+# from the same mirror, pinned at 100, so that nothing that Debian 12 has comes from it. CONSUL_SUITE_MIRROR names another mirror
+# for it, should the machine's own have stopped carrying bullseye.
+# Debian 12 builds its Prometheus without consul_sd_configs (its changelog: until the Consul package is back); bullseye's build has them.
+# That one is unpacked into a folder of its own, so that a Prometheus which the machine runs is neither replaced nor needed.
+set -euo pipefail
+
+# what must exist | Debian package | why
+readonly PEERS='
+consul|consul|discovery and registration against a real agent
+prometheus|prometheus|finds the gateways through Consul and scrapes what was pushed
+prometheus-pushgateway|prometheus-pushgateway|the gateways that redirects lead to
+curl|curl|lab.sh asks for health with it
+python3|python3|tests/http/runner.py sends the raw HTTP cases
+setpriv|util-linux|a child process dies with the test host (PR_SET_PDEATHSIG)
+gcc|gcc|the NativeAOT publish links with clang or gcc
+/usr/include/zlib.h|zlib1g-dev|the NativeAOT publish links against it; brings libc6-dev
+'
+readonly MARK=dynamic-sharding-tests
+# shellcheck disable=SC1091
+CODENAME=$(. /etc/os-release && echo "${VERSION_CODENAME:-unknown}")
+readonly CODENAME
+readonly SOURCES=/etc/apt/sources.list.d/$MARK
+readonly PREFERENCES=/etc/apt/preferences.d/$MARK
+readonly FOLDER=/usr/local/lib/$MARK
+readonly POLICY=/usr/sbin/policy-rc.d
+readonly POLICY_BACKUP=$POLICY.before-$MARK
+readonly POLICY_MARK="# written by $MARK for the time of an installation"
+
+say() { echo "install-peers: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# Services install into sbin on some machines, and a plain user's PATH may lack it.
+PATH=$PATH:/usr/sbin:/sbin
+
+finds_gateways_in_consul() {
+    local program
+    program=$(command -v "$1") && grep -qa consul_sd "$program"
+}
+
+missing_packages() {
+    local what package
+    while IFS='|' read -r what package _; do
+        [[ -n $what ]] || continue
+        case $what in
+            /*) [[ -e $what ]] ;;
+            gcc) command -v clang || command -v gcc ;;
+            prometheus) finds_gateways_in_consul "$FOLDER/prometheus" || finds_gateways_in_consul prometheus ;;
+            *) command -v "$what" ;;
+        esac >/dev/null || echo "$package"
+    done <<<"$PEERS"
+}
+
+# A failed apt's own words are worth more than ours; a successful one's are noise.
+quietly() {
+    "$@" >"$LOG" 2>&1 </dev/null || { cat "$LOG" >&2; return 1; }
+}
+
+apt() { # DPkg::Lock covers the package database; the lists' lock has no such option, hence the retries in update.
+    DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 "$@"
+}
+
+update() {
+    local attempt
+    for attempt in 1 2 3 4 5 6; do
+        if apt update "$@" >"$LOG" 2>&1 </dev/null && ! grep -qE '^(Err:|E:)|Some index files failed' "$LOG"; then return 0; fi
+        grep -qE 'Could not get lock|Unable to lock' "$LOG" || break
+        sleep 10
+    done
+    return 1
+}
+
+has_candidate() {
+    LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'
+}
+
+# Prints the machine's own Debian source with the suite replaced by bullseye; the first line names the format it is in.
+bullseye_source() {
+    local suites file
+    suites="$CODENAME|stable|testing|unstable|sid"
+    for file in /etc/apt/sources.list.d/*.sources; do
+        [[ -e $file && $file != "$SOURCES".* ]] || continue
+        grep -v '^#' "$file" | awk -v RS= -v suites="$suites" -v mirror="${CONSUL_SUITE_MIRROR:-}" '
+            function field(name,   i) {
+                for (i = 1; i <= count; i++)
+                    if (tolower(lines[i]) ~ "^" tolower(name) ":") return substr(lines[i], length(name) + 2)
+                return ""
+            }
+            {
+                count = split($0, lines, "\n")
+                if (tolower(field("Enabled")) ~ /no/ || field("Types") !~ /(^|[ \t])deb([ \t]|$)/) next
+                if (field("Suites") !~ "(^|[ \t])(" suites ")([ \t]|$)" || field("Components") !~ /main/) next
+                if (field("URIs") ~ /security/) next
+                print "sources"
+                for (i = 1; i <= count; i++) {
+                    line = tolower(lines[i])
+                    if (line ~ /^[ \t]/) { if (!replaced) print lines[i]; continue }
+                    replaced = 1
+                    if (line ~ /^types:/) print "Types: deb"
+                    else if (line ~ /^suites:/) print "Suites: bullseye"
+                    else if (line ~ /^components:/) print "Components: main"
+                    else if (line ~ /^uris:/ && mirror != "") print "URIs: " mirror
+                    else { replaced = 0; print lines[i] }
+                }
+                found = 1; exit
+            }
+            END { exit !found }' && return 0
+    done
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+        [[ -e $file && $file != "$SOURCES".* ]] || continue
+        awk -v suites="$suites" -v mirror="${CONSUL_SUITE_MIRROR:-}" '
+            /^[ \t]*deb[ \t]/ {
+                options = match($0, /\[[^]]*\]/) ? substr($0, RSTART, RLENGTH) " " : ""
+                sub(/^[ \t]*deb[ \t]+(\[[^]]*\][ \t]*)?/, "")
+                if ($2 !~ "^(" suites ")$" || $0 !~ /[ \t]main([ \t]|$)/) next
+                print "list"
+                print "deb " options (mirror != "" ? mirror : $1) " bullseye main"
+                found = 1; exit
+            }
+            END { exit !found }' "$file" && return 0
+    done
+    return 1
+}
+
+write_bullseye() { # $1: "expired" when the Release file is too old for apt, else ""
+    local text format
+    text=$(bullseye_source) || die "no Debian source with the suite $CODENAME found under /etc/apt; put a consul on PATH yourself"
+    format=${text%%$'\n'*}
+    text=${text#*$'\n'}
+    if [[ $1 == expired && $format == sources ]]; then
+        text+=$'\nCheck-Valid-Until: no'
+    elif [[ $1 == expired ]]; then
+        text=$(sed -E 's/^deb \[/deb [check-valid-until=no /; t; s/^deb /deb [check-valid-until=no] /' <<<"$text")
+    fi
+    printf 'Package: *\nPin: release n=bullseye\nPin-Priority: 100\n' >"$PREFERENCES"
+    printf '# For the tests of dynamic-sharding only: consul 1.8.7.\n%s\n' "$text" >"$SOURCES.$format"
+    chmod 644 "$PREFERENCES" "$SOURCES.$format"
+    BULLSEYE_FILE=$SOURCES.$format
+}
+
+update_bullseye() { # Only this source: other people's broken sources are no reason to fail.
+    update -o Dir::Etc::sourcelist="$BULLSEYE_FILE" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0
+}
+
+add_bullseye() {
+    if [[ $CODENAME == bullseye ]]; then return; fi
+    # The pin must stand before the source does anything.
+    write_bullseye ''
+    update_bullseye && return
+    if grep -qiE 'is expired|not valid (any more|yet)|Valid-Until' "$LOG"; then
+        write_bullseye expired
+        update_bullseye && return
+    fi
+    cat "$LOG" >&2
+    rm -f "$BULLSEYE_FILE" "$PREFERENCES"
+    die "the machine's Debian mirror does not give the bullseye suite; set CONSUL_SUITE_MIRROR, or put a consul on PATH yourself"
+}
+
+restore_policy() {
+    if [[ -e $POLICY_BACKUP ]]; then
+        mv -f "$POLICY_BACKUP" "$POLICY"
+    elif [[ -e $POLICY ]] && grep -qF "$POLICY_MARK" "$POLICY"; then
+        rm -f "$POLICY"
+    fi
+}
+
+forbid_service_starts() {
+    restore_policy # a run that was killed before may have left its own
+    [[ ! -e $POLICY ]] || mv "$POLICY" "$POLICY_BACKUP"
+    printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
+    chmod 755 "$POLICY"
+}
+
+unpack_prometheus() {
+    local folder
+    folder=$(mktemp -d)
+    (
+        cd "$folder"
+        quietly apt -o APT::Sandbox::User=root download prometheus/bullseye
+        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/prometheus
+        install -D usr/bin/prometheus "$FOLDER/prometheus"
+    ) || die "could not unpack bullseye's prometheus"
+    rm -rf "$folder"
+}
+
+install_packages() {
+    local package
+    for package in "$@"; do
+        [[ $package == consul ]] || has_candidate "$package" || { update || cat "$LOG" >&2; break; }
+    done
+
+    forbid_service_starts
+    if ! apt install -y --no-install-recommends "$@" >"$LOG" 2>&1 </dev/null; then
+        # Lists older than the mirror name files that are gone: one fresh look.
+        update || true
+        quietly apt install -y --no-install-recommends "$@" || die "apt-get could not install $*"
+    fi
+    restore_policy
+
+    # Fresh units are enabled for the next boot; only those that this run brought are turned off.
+    for package in "$@"; do
+        if [[ $package == consul || $package == prometheus-pushgateway ]] && command -v systemctl >/dev/null; then
+            systemctl disable "$package.service" >/dev/null 2>&1 || true
+        fi
+    done
+}
+
+install_missing() {
+    local package packages=() unpack=0
+    say "installing $*"
+    for package in "$@"; do
+        if [[ $package == prometheus ]]; then unpack=1; else packages+=("$package"); fi
+    done
+    if [[ " $* " == *' consul '* ]] && ! has_candidate consul || ((unpack)); then add_bullseye; fi
+    if ((${#packages[@]})); then install_packages "${packages[@]}"; fi
+    if ((unpack)); then unpack_prometheus; fi
+}
+
+main() {
+    local missing
+    mapfile -t missing < <(missing_packages)
+    ((${#missing[@]})) || return 0
+
+    command -v apt-get >/dev/null || die "not a Debian: put these on PATH yourself: ${missing[*]}"
+    if ((EUID != 0)); then
+        command -v sudo >/dev/null || die "run as root: $(realpath "$0")   (missing: ${missing[*]})"
+        exec sudo --preserve-env=CONSUL_SUITE_MIRROR "$(realpath "$0")"
+    fi
+
+    exec 9>/var/lock/$MARK.lock
+    flock 9
+    mapfile -t missing < <(missing_packages) # another run may have been installing while this one waited
+    ((${#missing[@]})) || return 0
+
+    LOG=$(mktemp)
+    trap 'restore_policy; rm -f "$LOG"' EXIT
+    trap 'exit 130' INT TERM HUP
+    install_missing "${missing[@]}"
+
+    mapfile -t missing < <(missing_packages)
+    ((${#missing[@]} == 0)) || die "still missing after the installation: ${missing[*]}"
+}
+
+main "$@"

@@ -1,0 +1,208 @@
+#!/usr/bin/env bash
+# A whole installation on loopback for trying things by hand: a real Consul, three real Pushgateways, a real Prometheus that finds them
+# through Consul, and two instances of dynamic-sharding.
+#
+#   tests/lab.sh up       builds if necessary and starts everything
+#   tests/lab.sh status   health and addresses
+#   tests/lab.sh down     stops everything by its pid and removes the folder
+#
+# Everything that it writes is in LAB_DIR (default: a folder of its own under XDG_RUNTIME_DIR or /tmp).
+# DYNAMIC_SHARDING_BINARY runs another build, for example the NativeAOT file.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+DIR=${LAB_DIR:-${XDG_RUNTIME_DIR:-/tmp}/dynamic-sharding-lab-$UID}
+BINARY=${DYNAMIC_SHARDING_BINARY:-$ROOT/src/DynamicSharding/bin/Release/net10.0/dynamic-sharding}
+readonly ROOT DIR BINARY
+# What install-peers.sh unpacked goes first: a Prometheus that can ask Consul.
+PATH=/usr/local/lib/dynamic-sharding-tests:$PATH
+
+readonly CONSUL=127.0.0.1:8500
+readonly PROMETHEUS=127.0.0.1:9090
+readonly GATEWAYS='127.0.0.1:9091 127.0.0.2:9091 127.0.0.3:9091'
+# data and admin listener of each instance
+readonly INSTANCES='127.0.0.1:9292/127.0.0.1:9293 127.0.0.1:9294/127.0.0.1:9295'
+# Consul's other ports: server RPC and gossip
+readonly CONSUL_PORTS='127.0.0.1:8300 127.0.0.1:8301'
+
+# name and health URL of everything, in the order of the start
+members() {
+    local gateway instance number=1
+    echo "consul http://$CONSUL/v1/status/leader"
+    for gateway in $GATEWAYS; do echo "pushgateway-${gateway%:*} http://$gateway/-/healthy"; done
+    for instance in $INSTANCES; do
+        echo "dynamic-sharding-$number http://${instance%/*}/-/ready"
+        number=$((number + 1))
+    done
+    echo "prometheus http://$PROMETHEUS/-/ready"
+}
+
+alive() { # name
+    local pid
+    pid=$(cat "$DIR/$1.pid" 2>/dev/null) || return 1
+    # A pid can be somebody else's by now: the mark in its environment says whose it is.
+    grep -qsz "^DYNAMIC_SHARDING_LAB=$DIR\$" "/proc/$pid/environ"
+}
+
+healthy() { # url
+    local body
+    body=$(curl -fsS --noproxy '*' -m 2 "$1" 2>/dev/null) && [[ $body != '""' ]] # Consul's answer while it has no leader
+}
+
+start() { # name, program, arguments
+    local name=$1
+    shift
+    # In a session of its own: Ctrl-C at the terminal is not meant for the lab.
+    DYNAMIC_SHARDING_LAB=$DIR setsid "$@" </dev/null >"$DIR/$name.log" 2>&1 &
+    echo $! >"$DIR/$name.pid"
+}
+
+await() { # name, url
+    local _
+    for _ in $(seq 150); do
+        if healthy "$2"; then return 0; fi
+        kill -0 "$(cat "$DIR/$1.pid")" 2>/dev/null || break
+        sleep 0.2
+    done
+    echo "lab: $1 does not come up; the end of $DIR/$1.log:" >&2
+    tail -n 20 "$DIR/$1.log" >&2
+    return 1
+}
+
+refuse_taken_ports() {
+    local address taken=()
+    for address in $CONSUL $CONSUL_PORTS $PROMETHEUS $GATEWAYS ${INSTANCES//\// }; do
+        # Only an open port accepts; nothing is sent.
+        if (exec 3<>"/dev/tcp/${address%:*}/${address##*:}") 2>/dev/null; then taken+=("$address"); fi
+    done
+    if ((${#taken[@]})); then
+        echo "lab: already in use: ${taken[*]}" >&2
+        return 1
+    fi
+}
+
+write_config() {
+    local instance number=1 gateway
+    for instance in $INSTANCES; do
+        {
+            echo "http_listen_addr: ${instance%/*}"
+            echo "admin_listen_addr: ${instance#*/}"
+            echo "consul_server:"
+            echo "  addr: $CONSUL"
+            echo "  register_service_name: pushgateway"
+            echo "pushgateway:"
+            echo "  servers:"
+            for gateway in $GATEWAYS; do echo "    - $gateway"; done
+        } >"$DIR/dynamic-sharding-$number.yml"
+        number=$((number + 1))
+    done
+    cat >"$DIR/prometheus.yml" <<YAML
+global:
+  scrape_interval: 5s
+scrape_configs:
+  - job_name: pushgateway
+    honor_labels: true
+    consul_sd_configs:
+      - server: $CONSUL
+        services: [pushgateway]
+        refresh_interval: 5s
+    relabel_configs:
+      - source_labels: [__meta_consul_health]
+        regex: passing
+        action: keep
+      - source_labels: [__address__]
+        target_label: gateway
+  - job_name: dynamic-sharding
+    static_configs:
+      - targets: [$(sed -E 's#[^ ]*/##g; s# #, #g' <<<"$INSTANCES")]
+YAML
+}
+
+up() {
+    local name url gateway number program
+    while read -r name _; do
+        if alive "$name"; then echo "lab: already up ($DIR); tests/lab.sh down stops it" >&2; return 1; fi
+    done < <(members)
+    "$ROOT/tests/install-peers.sh"
+    refuse_taken_ports
+    if [[ -z ${DYNAMIC_SHARDING_BINARY:-} ]]; then
+        dotnet build "$ROOT/src/DynamicSharding" -c Release -v quiet --nologo -nodeReuse:false </dev/null
+    fi
+
+    mkdir -p "$DIR"
+    chmod 700 "$DIR"
+    write_config
+    trap 'down >/dev/null' EXIT
+    trap 'exit 130' INT TERM
+    start consul consul agent -dev -node=lab -bind=127.0.0.1 -client=127.0.0.1 -dns-port=-1 -grpc-port=-1 -serf-wan-port=-1
+    for gateway in $GATEWAYS; do
+        # Debian's build persists to one file under /var by default: the three would inherit each other's groups.
+        start "pushgateway-${gateway%:*}" prometheus-pushgateway --web.listen-address="$gateway" --persistence.file=
+    done
+    await consul "http://$CONSUL/v1/status/leader"
+    for number in 1 2; do
+        start "dynamic-sharding-$number" "$BINARY" --config.file "$DIR/dynamic-sharding-$number.yml"
+    done
+    program=$(command -v prometheus)
+    start prometheus "$program" --config.file="$DIR/prometheus.yml" --storage.tsdb.path="$DIR/prometheus" --web.listen-address="$PROMETHEUS"
+    while read -r name url; do await "$name" "$url"; done < <(members)
+    trap - EXIT INT TERM
+    status
+    echo
+    echo "a push:    echo 'lab_value 1' | curl -sSL --data-binary @- http://${INSTANCES%%/*}/metrics/job/lab/instance/hand"
+    echo "its value: curl -sS 'http://$PROMETHEUS/api/v1/query?query=lab_value'"
+    echo "stop:      tests/lab.sh down"
+}
+
+status() {
+    local name url state failed=0 instance number=1
+    while read -r name url; do
+        state=down
+        if alive "$name"; then state='up, not healthy'; fi
+        if [[ $state != down ]] && healthy "$url"; then state=healthy; fi
+        if [[ $state != healthy ]]; then failed=1; fi
+        printf '%-24s %-16s %s\n' "$name" "$state" "$url"
+    done < <(members)
+    echo
+    echo "Consul      http://$CONSUL/ui/"
+    echo "Prometheus  http://$PROMETHEUS/targets"
+    for instance in $INSTANCES; do
+        echo "instance $number  http://${instance%/*}/metrics/job/...  (status: http://${instance#*/}/api/v1/status)"
+        number=$((number + 1))
+    done
+    echo "logs        $DIR/*.log"
+    return "$failed"
+}
+
+down() {
+    local name names=() left
+    while read -r name _; do names=("$name" "${names[@]}"); done < <(members)
+    for name in "${names[@]}"; do
+        if alive "$name"; then kill -TERM "$(cat "$DIR/$name.pid")"; fi
+    done
+    for _ in $(seq 150); do
+        left=0
+        for name in "${names[@]}"; do if alive "$name"; then left=1; fi; done
+        if ((!left)); then break; fi
+        sleep 0.1
+    done
+    for name in "${names[@]}"; do
+        if alive "$name"; then
+            echo "lab: $name did not stop in 15 s, killed" >&2
+            kill -KILL "$(cat "$DIR/$name.pid")"
+        fi
+    done
+    # Only what this script made: LAB_DIR may hold other things.
+    if [[ -d $DIR ]]; then
+        rm -rf "$DIR/prometheus"
+        rm -f "$DIR"/{prometheus,dynamic-sharding-1,dynamic-sharding-2}.yml
+        for name in "${names[@]}"; do rm -f "$DIR/$name".{log,pid}; done
+        rmdir "$DIR" 2>/dev/null || true
+    fi
+    echo "lab: down"
+}
+
+case ${1:-} in
+    up | status | down) "$1" ;;
+    *) echo "usage: tests/lab.sh up|status|down" >&2; exit 2 ;;
+esac
