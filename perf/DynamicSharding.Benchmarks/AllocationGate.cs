@@ -1,0 +1,61 @@
+using System.Globalization;
+using System.Text.Json;
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Filters;
+using BenchmarkDotNet.Reports;
+using BenchmarkDotNet.Running;
+
+namespace DynamicSharding.Benchmarks;
+
+/// <summary>
+/// Holds the bytes that each row allocates per operation against a JSON file: a number is exact, <c>{"max": n}</c> is a bound. A row that
+/// only one side knows is a failure, so a new benchmark is not forgotten and a renamed one is not silently dropped.
+/// </summary>
+internal static class AllocationGate
+{
+    /// <summary>Rows of this category inform decisions; the product does not run them.</summary>
+    public const string NotGated = "NotGated";
+
+    public static int Run(string expectationsFile)
+    {
+        var expected = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(File.ReadAllText(expectationsFile))!;
+        IConfig config = new QuickConfig()
+            .WithOptions(ConfigOptions.JoinSummary)
+            .AddFilter(new SimpleFilter(static row => !row.Descriptor.Categories.Contains(NotGated)));
+        Dictionary<string, long?> measured = BenchmarkRunner.Run(typeof(AllocationGate).Assembly, config)
+            .SelectMany(static summary => summary.Reports)
+            .ToDictionary(static report => RowName(report.BenchmarkCase), BytesPerOperation);
+
+        int passed = 0;
+        int failed = 0;
+        foreach (string row in expected.Keys.Union(measured.Keys).Order(StringComparer.Ordinal))
+        {
+            string? complaint = Judge(row, expected, measured);
+            if (complaint is null) passed++;
+            else failed++;
+            Console.WriteLine(complaint is null ? $"ok    {row}" : $"FAIL  {row}: {complaint}");
+        }
+
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{passed} passed, {failed} failed"));
+        return failed == 0 && passed > 0 ? 0 : 1;
+    }
+
+    private static string? Judge(string row, Dictionary<string, JsonElement> expected, Dictionary<string, long?> measured)
+    {
+        if (!expected.TryGetValue(row, out JsonElement expectation)) return "measured, but not in the expectations";
+        if (!measured.TryGetValue(row, out long? bytes)) return "expected, but no such benchmark ran";
+        if (bytes is null) return "the benchmark failed";
+        bool exact = expectation.ValueKind == JsonValueKind.Number;
+        long limit = exact ? expectation.GetInt64() : expectation.GetProperty("max").GetInt64();
+        return (exact ? bytes == limit : bytes <= limit) ? null : $"{bytes} B, expected {(exact ? "" : "at most ")}{limit} B";
+    }
+
+    private static string RowName(BenchmarkCase row)
+    {
+        string name = $"{row.Descriptor.Type.Name}.{row.Descriptor.WorkloadMethod.Name}";
+        return row.HasParameters ? $"{name}({string.Join(", ", row.Parameters.Items.Select(static item => item.Value))})" : name;
+    }
+
+    private static long? BytesPerOperation(BenchmarkReport report) =>
+        report.Success ? report.GcStats.GetBytesAllocatedPerOperation(report.BenchmarkCase) : null;
+}

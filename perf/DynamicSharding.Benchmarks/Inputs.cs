@@ -1,0 +1,37 @@
+using System.Text;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Ring;
+
+namespace DynamicSharding.Benchmarks;
+
+/// <summary>The same gateways, hashes and paths in every run: seeded, and enough of them that neither caches nor branch history learn them.</summary>
+internal static class Inputs
+{
+    public const int Replicas = 500;
+
+    /// <summary>Touches more points than the second-level cache holds on a ring of a thousand.</summary>
+    public const int HashCount = 65536;
+
+    public const int PathCount = 1024;
+
+    public static Gateway[] Gateways(int count) =>
+    [
+        .. Enumerable.Range(0, count).Select(static i =>
+            new Gateway($"10.{i / 65536}.{i / 256 % 256}.{i % 256}:9091", [], [], new PerLoopCounter(1))),
+    ];
+
+    public static HashRing Ring(int gateways) => HashRing.Build(Gateways(gateways), Replicas, "group");
+
+    public static uint[] Hashes()
+    {
+        var random = new Random(1);
+        return [.. Enumerable.Range(0, HashCount).Select(_ => (uint)random.NextInt64(1L << 32))];
+    }
+
+    /// <summary>Paths of one form; <c>#</c> in it stands for a random letter.</summary>
+    public static byte[][] Paths(string form)
+    {
+        var random = new Random(2);
+        return [.. Enumerable.Range(0, PathCount).Select(_ => Encoding.ASCII.GetBytes([.. form.Select(c => c == '#' ? (char)random.Next('a', 'z' + 1) : c)]))];
+    }
+}

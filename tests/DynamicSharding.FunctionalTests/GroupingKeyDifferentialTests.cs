@@ -1,0 +1,136 @@
+using System.Text;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Ring;
+using DynamicSharding.Routing;
+using DynamicSharding.Tests.Routing;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests;
+
+/// <summary>
+/// Pushes two spellings at a time to a real Pushgateway and asks it how many groups it holds. Each pair carries a label of its own, so that
+/// a batch of pairs can be told apart in one answer.
+/// </summary>
+public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
+{
+    private const string PairLabel = "pair_number";
+    private const int BatchSize = 100;
+
+    private readonly GroupingKey _key = new(ShardingKey.Group, 8192);
+    private readonly HashRing _ring = HashRing.Build(
+        Enumerable.Range(1, 50).Select(i => new Gateway($"10.0.0.{i}:9091", [], [], new PerLoopCounter(1))), 500, "group");
+
+    [Fact]
+    public void Whenever_Pushgateway_holds_one_group_it_has_one_owner()
+    {
+        var random = new Random(20260101);
+        using RealPushgateway pushgateway = RealPushgateway.Start();
+        int oneGroup = 0, merged = 0, apart = 0, apartByKeyAlone = 0;
+        for (int pair = 0; pair < 3000; pair += BatchSize)
+        {
+            Pair[] batch = [.. Enumerable.Range(pair, BatchSize).Select(number => Pair.Random(random, number))];
+            int[] held = CountGroups(pushgateway, batch);
+            for (int i = 0; i < batch.Length; i++)
+            {
+                (uint firstHash, string firstKey) = Compute(batch[i].First);
+                (uint secondHash, string secondKey) = Compute(batch[i].Second);
+                bool sameOwner = _ring.Find(firstHash) == _ring.Find(secondHash);
+                if (held[i] == 1)
+                {
+                    Assert.True(sameOwner && firstKey == secondKey, $"one group, two keys:\n{batch[i].First}\n{batch[i].Second}\n{firstKey}\n{secondKey}");
+                    oneGroup++;
+                }
+                else if (firstKey == secondKey)
+                {
+                    merged++;
+                }
+                else if (sameOwner)
+                {
+                    apartByKeyAlone++;
+                }
+                else
+                {
+                    apart++;
+                }
+            }
+        }
+
+        output.WriteLine($"{oneGroup} pairs are one group for Pushgateway: all have one key and one owner");
+        output.WriteLine($"{merged + apart + apartByKeyAlone} pairs are two groups: {apart} with two owners, {apartByKeyAlone} with two keys that one gateway owns, {merged} merged by the key");
+        Assert.True(oneGroup >= 2000);
+        Assert.True(merged + apart + apartByKeyAlone >= 200);
+
+        // Only an empty label merges, and those are few.
+        Assert.True(merged < (apart + apartByKeyAlone) / 4);
+    }
+
+    [Fact]
+    public void What_is_hashed_as_received_is_what_Pushgateway_refuses()
+    {
+        var random = new Random(20260102);
+        using RealPushgateway pushgateway = RealPushgateway.Start();
+        int refused = 0;
+        for (int i = 0; i < 1500; i++)
+        {
+            string path = PushGroup.Random(random, maxLabels: 2).Spell(random);
+
+            // Pushgateway 1.5 keeps a lock when it refuses a job for its base64, and answers no push after that.
+            if (Uri.UnescapeDataString(path).Contains("/job@base64", StringComparison.Ordinal)) continue;
+            path = random.Next(4) switch
+            {
+                0 => path + "/odd",
+                1 => path + "/x@base64/a+b" + random.Next(10),
+                2 => path + "/__x/1",
+                _ => path.Insert(random.Next("/metrics/job".Length, path.Length), "/"),
+            };
+            if (_key.Compute(Encoding.Latin1.GetBytes(path), out ReadOnlySpan<byte> location) != GroupVerdict.Group) continue;
+            int status = pushgateway.Push(Encoding.Latin1.GetString(location));
+
+            // This version cleans the decoded path and redirects (301) where newer ones would answer 400 or 200.
+            if (status == 301) continue;
+            Assert.True(status == (_key.RefusedByPushgateway ? 400 : 200), $"{status} for {path}, expected to be refused: {_key.RefusedByPushgateway}");
+            refused += status == 400 ? 1 : 0;
+        }
+
+        output.WriteLine($"{refused} paths refused by both");
+        Assert.True(refused > 500);
+    }
+
+    /// <summary>For each pair how many groups it became.</summary>
+    private int[] CountGroups(RealPushgateway pushgateway, Pair[] batch)
+    {
+        pushgateway.Wipe();
+        foreach (Pair pair in batch)
+        {
+            foreach (string path in new[] { pair.First, pair.Second })
+            {
+                Assert.Equal(GroupVerdict.Group, _key.Compute(Encoding.Latin1.GetBytes(path), out ReadOnlySpan<byte> location));
+                string followed = Encoding.Latin1.GetString(location);
+                int status = pushgateway.Push(followed);
+                Assert.True(status == 200, $"{status} for {followed}");
+            }
+        }
+
+        var groups = pushgateway.Groups().CountBy(labels => labels[PairLabel]).ToDictionary();
+        return [.. batch.Select(pair => groups[pair.Number])];
+    }
+
+    private (uint Hash, string Key) Compute(string path)
+    {
+        _key.Compute(Encoding.Latin1.GetBytes(path), out _, out ReadOnlySpan<byte> key);
+        return (_key.Hash, Encoding.Latin1.GetString(key));
+    }
+
+    private sealed record Pair(string Number, string First, string Second)
+    {
+        /// <summary>Four in five spell one group twice; the others spell two groups that differ in one place.</summary>
+        public static Pair Random(Random random, int number)
+        {
+            PushGroup group = PushGroup.Random(random);
+            PushGroup other = random.Next(5) == 0 ? group.Neighbour(random) : group;
+            string label = $"n{number}";
+            return new Pair(label, group.With(PairLabel, label).Spell(random), other.With(PairLabel, label).Spell(random));
+        }
+    }
+}
