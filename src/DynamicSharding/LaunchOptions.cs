@@ -8,4 +8,14 @@ namespace DynamicSharding;
 /// <param name="Level">From the flag, which wins over the file at every reload; null when not given.</param>
 /// <param name="Options">The configuration with the flags applied.</param>
 /// <param name="Logs">Already writing, at the level of <paramref name="Options"/>; its creator disposes it.</param>
-internal sealed record LaunchOptions(string ConfigFile, LogLevelName? Level, ServerOptions Options, LogOutput Logs);
+internal sealed record LaunchOptions(string ConfigFile, LogLevelName? Level, ServerOptions Options, LogOutput Logs)
+{
+    /// <summary>Reads the file again, with the flags applied as at the start.</summary>
+    public ConfigResult Load()
+    {
+        ConfigResult loaded = Config.ConfigFile.Load(ConfigFile, Environment.GetEnvironmentVariable);
+        return loaded.Options is { } options && Level is { } level
+            ? loaded with { Options = options with { Log = options.Log with { Level = level } } }
+            : loaded;
+    }
+}

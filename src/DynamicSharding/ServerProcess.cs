@@ -3,13 +3,27 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding;
 
-/// <summary>A running server from start to exit code.</summary>
+/// <summary>A running server from start to exit code: signals in, exit code out.</summary>
 internal static class ServerProcess
 {
-    public static Task<int> RunAsync(LaunchOptions options)
+    public static async Task<int> RunAsync(LaunchOptions launch)
     {
-        ILogger logger = options.Logs.CreateLogger("DynamicSharding");
-        logger.Starting(BuildInfo.Current.Version, BuildInfo.Current.Revision, options.ConfigFile);
-        return Task.FromResult(ExitCode.Stopped);
+        using var loggers = new LoggerFactory([launch.Logs], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
+        ILogger logger = loggers.CreateLogger("DynamicSharding");
+        logger.Starting(BuildInfo.Current.Version, BuildInfo.Current.Revision, launch.ConfigFile);
+        using var signals = new Signals(logger);
+        try
+        {
+            await using var host = new ServerHost(launch.Options, launch.Load, launch.Logs.SetLevel, loggers, TimeProvider.System);
+            await host.StartAsync();
+            await signals.UntilStopAsync(host.ReloadAsync);
+            await host.StopAsync();
+            return ExitCode.Stopped;
+        }
+        catch (IOException error)
+        {
+            logger.CouldNotStart(error.Message);
+            return ExitCode.CouldNotStart;
+        }
     }
 }

@@ -20,7 +20,7 @@ internal sealed record AdminContext
 
     public required DataPlaneCounters Counters { get; init; }
 
-    public required Func<Readiness> Readiness { get; init; }
+    public required Readiness Readiness { get; init; }
 
     /// <summary>Loads the file again and applies what changed. Calls that overlap are the callee's to put in order.</summary>
     public required Func<CancellationToken, Task<ReloadResult>> Reload { get; init; }

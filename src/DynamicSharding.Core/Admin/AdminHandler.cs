@@ -4,6 +4,7 @@ using System.Text.Json.Serialization.Metadata;
 using DynamicSharding.Admin.Api;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
+using DynamicSharding.Routing;
 using DynamicSharding.Membership;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -77,8 +78,8 @@ internal sealed class AdminHandler(AdminContext context, Fleet fleet, MetricsPag
 
     private Task ReadyAsync(HttpContext http)
     {
-        Readiness readiness = context.Readiness();
-        return WriteTextAsync(http, readiness.Ready ? 200 : 503, readiness.Ready ? "OK\n" : readiness.Reason + "\n");
+        Readiness readiness = context.Readiness;
+        return WriteTextAsync(http, readiness.IsReady ? 200 : 503, readiness.IsReady ? "OK\n" : readiness.Reason + "\n");
     }
 
     private async Task ReloadAsync(HttpContext http)
@@ -103,13 +104,13 @@ internal sealed class AdminHandler(AdminContext context, Fleet fleet, MetricsPag
         FleetView view = fleet.Look();
         ServerOptions options = context.Options();
         MembershipView membership = view.Membership;
-        Readiness readiness = context.Readiness();
+        Readiness readiness = context.Readiness;
         var status = new StatusResponse(
             context.Build.Version,
             context.Build.Revision,
             context.Started,
             (context.Time.GetUtcNow() - context.Started).TotalSeconds,
-            readiness.Ready,
+            readiness.IsReady,
             readiness.Reason,
             view.Ring?.Fingerprint,
             options.Sharding.Replicas,

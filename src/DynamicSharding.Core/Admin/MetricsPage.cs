@@ -39,7 +39,7 @@ internal sealed class MetricsPage : IDisposable
             _traffic.Update();
             _ring.Update(fleet, _context.Options().Sharding);
             _discovery.Update(
-                fleet.Membership.Discovery, _context.ReloadStatus(), _context.Readiness().Ready, _context.Time.GetUtcNow());
+                fleet.Membership.Discovery, _context.ReloadStatus(), _context.Readiness.IsReady, _context.Time.GetUtcNow());
             _process.Update();
             var text = new MemoryStream();
             await _registry.CollectAndExportAsTextAsync(text, cancellation);

@@ -2,9 +2,6 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Primitives;
 
-// The message is a fixed sentence that can be searched for; the arguments are printed after it as key=value.
-#pragma warning disable SYSLIB1015
-
 namespace DynamicSharding.Diagnostics;
 
 /// <summary>Events 5000 to 5999: the admin listener.</summary>

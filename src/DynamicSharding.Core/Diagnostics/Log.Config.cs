@@ -1,11 +1,8 @@
 using Microsoft.Extensions.Logging;
 
-// The message is a fixed sentence; the values stand beside it as keys of the line.
-#pragma warning disable SYSLIB1015
-
 namespace DynamicSharding.Diagnostics;
 
-/// <summary>Events of the process and its configuration: 1000 to 1999. Last used: 1003.</summary>
+/// <summary>Events of the process and its configuration: 1000 to 1999. Last used: 1009.</summary>
 internal static partial class Log
 {
     [LoggerMessage(1000, LogLevel.Information, "starting dynamic-sharding")]
@@ -19,4 +16,22 @@ internal static partial class Log
 
     [LoggerMessage(1003, LogLevel.Warning, "changed configuration keys wait for a restart")]
     public static partial void RestartNeeded(this ILogger logger, IEnumerable<string> keys);
+
+    [LoggerMessage(1004, LogLevel.Error, "reload failed; the running configuration stays in force")]
+    public static partial void ReloadFailed(this ILogger logger, int errors);
+
+    [LoggerMessage(1005, LogLevel.Information, "configuration reloaded")]
+    public static partial void Reloaded(this ILogger logger, IEnumerable<string> changed);
+
+    [LoggerMessage(1006, LogLevel.Information, "ready")]
+    public static partial void Ready(this ILogger logger, int members, string fingerprint, TimeSpan after);
+
+    [LoggerMessage(1007, LogLevel.Information, "stopping; a second signal stops at once")]
+    public static partial void StopRequested(this ILogger logger, string signal);
+
+    [LoggerMessage(1008, LogLevel.Warning, "stopped at once")]
+    public static partial void StoppedAtOnce(this ILogger logger, string signal);
+
+    [LoggerMessage(1009, LogLevel.Error, "could not start")]
+    public static partial void CouldNotStart(this ILogger logger, string err);
 }

@@ -2,8 +2,6 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Diagnostics;
 
-#pragma warning disable SYSLIB1015 // What the sentence does not name is written behind it, as key=value.
-
 /// <summary>3000-3499: Consul and discovery. 3500-3999: registration.</summary>
 internal static partial class Log
 {

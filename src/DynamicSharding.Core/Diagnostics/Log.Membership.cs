@@ -2,8 +2,6 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Diagnostics;
 
-#pragma warning disable SYSLIB1015 // What the sentence does not name is written behind it, as key=value.
-
 /// <summary>4000-4999: who is in the ring.</summary>
 internal static partial class Log
 {

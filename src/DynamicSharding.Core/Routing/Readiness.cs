@@ -2,16 +2,22 @@ using System.Text;
 
 namespace DynamicSharding.Routing;
 
-/// <summary>Whether this instance should be sent traffic, and if not, why. Written by the host, read by whoever is asked.</summary>
+/// <summary>Whether this instance should be sent traffic, and if not, why. Written by the host, read by both listeners.</summary>
 internal sealed class Readiness
 {
-    private volatile byte[]? _obstacle = "starting\n"u8.ToArray();
+    private volatile State _state = new("starting", "starting\n"u8.ToArray());
 
-    public bool IsReady => _obstacle is null;
+    public bool IsReady => _state.Body is null;
 
-    /// <summary>A sentence with its newline; empty when ready.</summary>
-    public ReadOnlySpan<byte> Obstacle => _obstacle;
+    /// <summary>One sentence: why it is, or is not, ready.</summary>
+    public string Reason => _state.Reason;
 
-    /// <param name="obstacle">Null = ready.</param>
-    public void Set(string? obstacle) => _obstacle = obstacle is null ? null : Encoding.UTF8.GetBytes(obstacle + "\n");
+    /// <summary>The reason as a response body; empty when ready.</summary>
+    public ReadOnlySpan<byte> Obstacle => _state.Body;
+
+    public void SetReady() => _state = new State("ready", null);
+
+    public void SetObstacle(string reason) => _state = new State(reason, Encoding.UTF8.GetBytes(reason + "\n"));
+
+    private sealed record State(string Reason, byte[]? Body);
 }

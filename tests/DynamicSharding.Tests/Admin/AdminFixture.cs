@@ -34,7 +34,7 @@ internal sealed class AdminFixture : IAsyncDisposable
 
     public FakeTimeProvider Time { get; } = new(Start);
 
-    public Readiness Readiness { get; set; } = new(true, "ready");
+    public Readiness Readiness { get; } = new();
 
     public ReloadStatus ReloadStatus { get; set; } = new(true, Start);
 
@@ -82,7 +82,7 @@ internal sealed class AdminFixture : IAsyncDisposable
         Ring = Ring,
         Membership = () => View,
         Counters = Counters,
-        Readiness = () => Readiness,
+        Readiness = Readiness,
         Reload = cancellation => Reload(cancellation),
         ReloadStatus = () => ReloadStatus,
         GroupingKey = () => new GroupingKey(ShardingKey.Group, 8192),
@@ -91,6 +91,8 @@ internal sealed class AdminFixture : IAsyncDisposable
         Time = Time,
         LoggerFactory = NullLoggerFactory.Instance,
     };
+
+    public AdminFixture() => Readiness.SetReady();
 
     public async Task<AdminFixture> StartAsync()
     {

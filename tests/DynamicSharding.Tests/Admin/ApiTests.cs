@@ -74,7 +74,8 @@ public sealed class ApiTests
     [Fact]
     public async Task Before_the_first_ring_the_answers_are_whole_and_empty()
     {
-        await using AdminFixture admin = await new AdminFixture { Readiness = new(false, "no ring yet") }.StartAsync();
+        await using AdminFixture admin = await new AdminFixture().StartAsync();
+        admin.Readiness.SetObstacle("no ring yet");
         JsonElement status = await admin.JsonAsync("/api/v1/status");
         Assert.False(status.GetProperty("ready").GetBoolean());
         Assert.Equal(JsonValueKind.Null, status.GetProperty("fingerprint").ValueKind);

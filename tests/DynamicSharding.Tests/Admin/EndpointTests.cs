@@ -17,12 +17,13 @@ public sealed class EndpointTests
     [Fact]
     public async Task Ready_follows_the_server_and_says_why_not()
     {
-        await using AdminFixture admin = await new AdminFixture { Readiness = new(false, "no ring yet") }.StartAsync();
+        await using AdminFixture admin = await new AdminFixture().StartAsync();
+        admin.Readiness.SetObstacle("no ring yet");
         using HttpResponseMessage not = await admin.Client.GetAsync("/-/ready");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, not.StatusCode);
         Assert.Equal("no ring yet\n", await not.Content.ReadAsStringAsync());
 
-        admin.Readiness = new(true, "ready");
+        admin.Readiness.SetReady();
         using HttpResponseMessage ready = await admin.Client.GetAsync("/-/ready");
         Assert.Equal(HttpStatusCode.OK, ready.StatusCode);
         Assert.Equal("OK\n", await ready.Content.ReadAsStringAsync());

@@ -1,0 +1,187 @@
+using System.Collections.Immutable;
+using DynamicSharding.Admin;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Membership;
+using DynamicSharding.Ring;
+using DynamicSharding.Routing;
+using DynamicSharding.Server;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding;
+
+/// <summary>
+/// The parts list: the only place where objects are joined. Starts them in an order in which nothing waits for anything that may be
+/// missing, and stops them in four steps.
+/// </summary>
+internal sealed class ServerHost : IAsyncDisposable
+{
+    /// <summary>How long readiness waits for a first verdict on the members.</summary>
+    private static readonly TimeSpan VerdictPatience = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan ReadinessPoll = TimeSpan.FromMilliseconds(50);
+
+    private readonly ActiveRing _ring = new();
+    private readonly Readiness _readiness = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly SemaphoreSlim _reloading = new(1, 1);
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly Func<ConfigResult> _load;
+    private readonly Action<LogLevelName> _setLogLevel;
+    private readonly MembershipService _membership;
+    private readonly DataServer _data;
+    private readonly AdminListener? _admin;
+    private volatile ServerOptions _options;
+    private volatile ReloadStatus _reloadStatus;
+    private Task _readinessWatch = Task.CompletedTask;
+
+    /// <summary>Binds the data listener; nothing runs yet.</summary>
+    /// <param name="options">The configuration to start with.</param>
+    /// <param name="load">Reads the configuration again, for a reload; flags applied.</param>
+    /// <param name="setLogLevel">Takes a reload's log level.</param>
+    /// <param name="loggers">Where every room logs.</param>
+    /// <param name="time">The one clock.</param>
+    /// <exception cref="IOException">An address cannot be bound; the message says which.</exception>
+    public ServerHost(
+        ServerOptions options, Func<ConfigResult> load, Action<LogLevelName> setLogLevel, ILoggerFactory loggers, TimeProvider time)
+    {
+        _options = options;
+        _load = load;
+        _setLogLevel = setLogLevel;
+        _loggers = loggers;
+        _logger = loggers.CreateLogger<ServerHost>();
+        _time = time;
+        _reloadStatus = new ReloadStatus(LastSuccessful: true, time.GetUtcNow());
+
+        int loops = Environment.ProcessorCount;
+        var counters = new DataPlaneCounters(loops);
+        var gateways = new Gateways(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
+        _membership = new MembershipService(options, _ring, gateways.For, loggers, time);
+        _data = new DataServer(options, _ring, _readiness, counters, loggers, time);
+        if (options.AdminListenAddr is not null) _admin = new AdminListener(AdminContext(counters));
+    }
+
+    /// <summary>Where pushes are answered, with the port that the system chose if 0 was asked for.</summary>
+    public System.Net.IPEndPoint DataEndPoint => _data.EndPoint;
+
+    public async Task StartAsync()
+    {
+        // The configured gateways are the ring before the first connection is accepted.
+        _membership.Start();
+        if (_admin is not null) await _admin.StartAsync();
+        _data.Start();
+        _readinessWatch = WatchReadinessAsync();
+    }
+
+    /// <summary>Reads the configuration again. A bad one changes nothing and says why.</summary>
+    public async Task<ReloadResult> ReloadAsync(CancellationToken cancellation = default)
+    {
+        await _reloading.WaitAsync(cancellation);
+        try
+        {
+            return Reload();
+        }
+        finally
+        {
+            _reloading.Release();
+        }
+    }
+
+    /// <summary>
+    /// Not ready, still answering; then no longer accepting; then waiting for what is in flight; then cutting off.
+    /// </summary>
+    public async Task StopAsync()
+    {
+        ShutdownOptions shutdown = _options.Shutdown;
+        await _stopping.CancelAsync();
+        await _readinessWatch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _readiness.SetObstacle("shutting down");
+        _data.Drain();
+        _logger.Draining(shutdown.DrainDelay, _data.OpenConnections);
+        await Task.Delay(shutdown.DrainDelay, _time);
+        await _data.StopAsync(shutdown.Timeout);
+        await _membership.StopAsync();
+        if (_admin is not null) await _admin.StopAsync(new CancellationToken(canceled: true));
+        _logger.Stopped();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _readinessWatch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _membership.DisposeAsync();
+        if (_admin is not null) await _admin.DisposeAsync();
+        _data.Dispose();
+        _stopping.Dispose();
+        _reloading.Dispose();
+    }
+
+    private ReloadResult Reload()
+    {
+        ConfigResult loaded = _load();
+        foreach (ConfigProblem warning in loaded.Warnings) _logger.ConfigurationWarning(warning.ToString());
+        if (loaded.Options is not { } wanted)
+        {
+            foreach (ConfigProblem error in loaded.Errors) _logger.ConfigurationError(error.ToString());
+            _logger.ReloadFailed(loaded.Errors.Length);
+            _reloadStatus = _reloadStatus with { LastSuccessful = false };
+            return new ReloadResult(Applied: false, [.. loaded.Errors.Select(error => error.ToString())], []);
+        }
+
+        ServerOptions running = _options;
+        ImmutableArray<string> needRestart = ConfigDiff.RestartKeys(running, wanted);
+        ImmutableArray<string> changed = ConfigDiff.ReloadKeys(running, wanted);
+        if (!needRestart.IsEmpty) _logger.RestartNeeded(needRestart);
+
+        ServerOptions options = ConfigDiff.Reload(running, wanted);
+        _options = options;
+        _setLogLevel(options.Log.Level);
+        if (options.Limits != running.Limits) _data.Apply(options.Limits);
+        _membership.Apply(options);
+        _reloadStatus = new ReloadStatus(LastSuccessful: true, _time.GetUtcNow());
+        _logger.Reloaded(changed);
+        return new ReloadResult(Applied: true, [], needRestart);
+    }
+
+    private async Task WatchReadinessAsync()
+    {
+        long started = _time.GetTimestamp();
+        using var timer = new PeriodicTimer(ReadinessPoll, _time);
+        do
+        {
+            if (_ring.Current is not { } ring)
+            {
+                _readiness.SetObstacle("no pushgateway is known yet");
+            }
+            else if (_membership.View.HasVerdict || _time.GetElapsedTime(started) >= VerdictPatience)
+            {
+                _readiness.SetReady();
+                _logger.Ready(ring.Gateways.Length, ring.Fingerprint, _time.GetElapsedTime(started));
+                return;
+            }
+            else
+            {
+                _readiness.SetObstacle("no verdict on the gateways' health yet");
+            }
+        }
+        while (await timer.WaitForNextTickAsync(_stopping.Token));
+    }
+
+    private AdminContext AdminContext(DataPlaneCounters counters) => new()
+    {
+        Options = () => _options,
+        Ring = _ring,
+        Membership = () => _membership.View,
+        Counters = counters,
+        Readiness = _readiness,
+        Reload = ReloadAsync,
+        ReloadStatus = () => _reloadStatus,
+        GroupingKey = () => new GroupingKey(_options.Sharding.Key, _options.Limits.RequestLine),
+        Build = BuildInfo.Current,
+        Started = _time.GetUtcNow(),
+        Time = _time,
+        LoggerFactory = _loggers,
+    };
+}

@@ -1,0 +1,62 @@
+using System.Runtime.InteropServices;
+using DynamicSharding.Admin;
+using DynamicSharding.Diagnostics;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding;
+
+/// <summary>SIGTERM and SIGINT stop in good order, a second one at once; SIGHUP reloads.</summary>
+internal sealed class Signals : IDisposable
+{
+    private readonly ILogger _logger;
+    private readonly TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SemaphoreSlim _hangups = new(0);
+    private readonly PosixSignalRegistration[] _registrations;
+
+    public Signals(ILogger logger)
+    {
+        _logger = logger;
+        _registrations =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop),
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, OnStop),
+            PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangup),
+        ];
+    }
+
+    /// <summary>Reloads on every SIGHUP until the first signal to stop.</summary>
+    public async Task UntilStopAsync(Func<CancellationToken, Task<ReloadResult>> reload)
+    {
+        Task hangup = _hangups.WaitAsync();
+        while (await Task.WhenAny(_stop.Task, hangup) == hangup)
+        {
+            await reload(CancellationToken.None);
+            hangup = _hangups.WaitAsync();
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (PosixSignalRegistration registration in _registrations) registration.Dispose();
+        _hangups.Dispose();
+    }
+
+    private void OnStop(PosixSignalContext signal)
+    {
+        signal.Cancel = true;
+        if (_stop.TrySetResult())
+        {
+            _logger.StopRequested(signal.Signal.ToString());
+            return;
+        }
+
+        _logger.StoppedAtOnce(signal.Signal.ToString());
+        Environment.Exit(ExitCode.Stopped);
+    }
+
+    private void OnHangup(PosixSignalContext signal)
+    {
+        signal.Cancel = true;
+        _hangups.Release();
+    }
+}
