@@ -11,10 +11,15 @@ internal static class CommandLine
     public static async Task<int> RunAsync(string[] args, TextWriter output, TextWriter error, Stream logStream)
     {
         // Flags are the original's (double dash, dots); bundling and @files would give some file names a second meaning.
-        ParseResult parsed = CreateRoot(logStream).Parse(args, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
+        var parsing = new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null };
+        ParseResult parsed = CreateRoot(logStream).Parse(args, parsing);
         if (parsed.Errors.Count > 0)
         {
-            foreach (ParseError problem in parsed.Errors) await error.WriteLineAsync($"dynamic-sharding: error: {problem.Message}").ConfigureAwait(false);
+            foreach (ParseError problem in parsed.Errors)
+            {
+                await error.WriteLineAsync($"dynamic-sharding: error: {problem.Message}").ConfigureAwait(false);
+            }
+
             await error.WriteLineAsync("dynamic-sharding: try --help").ConfigureAwait(false);
             return ExitCode.BadConfiguration;
         }

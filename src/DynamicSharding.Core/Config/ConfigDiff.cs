@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace DynamicSharding.Config;
 
-/// <summary>What a reload does with a new configuration: takes the keys that can change in a running process and names the others.</summary>
+/// <summary>What a reload does with a new configuration: takes the keys that can change while running and names the others.</summary>
 internal static class ConfigDiff
 {
     /// <returns>The changed keys that only a restart applies, in the order of the schema.</returns>

@@ -5,7 +5,9 @@ namespace DynamicSharding.Config;
 /// <summary>Files that the configuration names.</summary>
 internal static class ConfigFiles
 {
-    /// <summary>Reads a path, relative to the configuration file, of a file that can be opened now: better said at the start than at the first handshake.</summary>
+    /// <summary>
+    /// Reads a path, relative to the configuration file, of a file that can be opened now: better said at the start than at the first handshake.
+    /// </summary>
     public static bool TryRead(ConfigSite site, out string? path)
     {
         path = null;

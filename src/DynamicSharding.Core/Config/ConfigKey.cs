@@ -1,6 +1,6 @@
 namespace DynamicSharding.Config;
 
-/// <summary>One key of the configuration file: its name, when a change of it applies, and how its value travels in and out of the options.</summary>
+/// <summary>One key of the file: its name, when a change of it applies, and how its value travels in and out of the options.</summary>
 internal abstract class ConfigKey(string path, Applies applies)
 {
     /// <summary>From the root, with dots: <c>membership.settle</c>.</summary>
@@ -8,7 +8,7 @@ internal abstract class ConfigKey(string path, Applies applies)
 
     public bool Reloadable { get; } = applies == Applies.OnReload;
 
-    /// <summary>The options with the value of <paramref name="site"/>; unchanged when it is wrong, which is then among the site's problems.</summary>
+    /// <returns>The options with the value of <paramref name="site"/>; unchanged when it is wrong, which the site then knows.</returns>
     public abstract ServerOptions Read(ConfigSite site, ServerOptions options);
 
     public abstract bool SameIn(ServerOptions a, ServerOptions b);

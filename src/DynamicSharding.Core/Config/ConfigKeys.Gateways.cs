@@ -1,3 +1,6 @@
+using static DynamicSharding.Config.Applies;
+using static DynamicSharding.Config.ConfigValues;
+
 namespace DynamicSharding.Config;
 
 /// <summary>Where gateways come from and how they are reached.</summary>
@@ -6,58 +9,69 @@ internal static partial class ConfigKeys
     private static IEnumerable<ConfigKey> ConsulKeys()
     {
         ConfigSection<ConsulOptions> consul = Root.Section("consul_server", o => o.Consul, (o, v) => o with { Consul = v });
-        yield return consul.Key("addr", Applies.OnRestart, ConfigValues.ConsulAddress, c => c.Addr, (c, v) => c with { Addr = v });
-        yield return consul.Key("username", Applies.OnRestart, ConfigValues.UserName, c => c.Username, (c, v) => c with { Username = v });
-        yield return consul.Key("password", Applies.OnRestart, ConfigValues.Secret, c => c.Password, (c, v) => c with { Password = v });
-        yield return consul.Key("token", Applies.OnReload, ConfigValues.Secret, c => c.Token, (c, v) => c with { Token = v });
-        yield return consul.Key("token_file", Applies.OnReload, ConfigValues.ExistingFile, c => c.TokenFile, (c, v) => c with { TokenFile = v });
-        yield return consul.Key("datacenter", Applies.OnRestart, ConfigValues.OptionalName, c => c.Datacenter, (c, v) => c with { Datacenter = v });
+        yield return consul.Key("addr", OnRestart, ConsulAddress, c => c.Addr, (c, v) => c with { Addr = v });
+        yield return consul.Key("username", OnRestart, UserName, c => c.Username, (c, v) => c with { Username = v });
+        yield return consul.Key("password", OnRestart, Secret, c => c.Password, (c, v) => c with { Password = v });
+        yield return consul.Key("token", OnReload, Secret, c => c.Token, (c, v) => c with { Token = v });
+        yield return consul.Key("token_file", OnReload, ExistingFile, c => c.TokenFile, (c, v) => c with { TokenFile = v });
+        yield return consul.Key("datacenter", OnRestart, OptionalName, c => c.Datacenter, (c, v) => c with { Datacenter = v });
         yield return consul.Key(
             "consistency",
-            Applies.OnRestart,
-            ConfigValues.OneOf(
+            OnRestart,
+            OneOf(
                 ("stale", ConsulConsistency.Stale), ("default", ConsulConsistency.Default), ("consistent", ConsulConsistency.Consistent)),
             c => c.Consistency,
             (c, v) => c with { Consistency = v });
 
         ConfigSection<ConsulTlsOptions> tls = consul.Section("tls", c => c.Tls, (c, v) => c with { Tls = v });
-        yield return tls.Key("ca_file", Applies.OnRestart, ConfigValues.ExistingFile, t => t.CaFile, (t, v) => t with { CaFile = v });
-        yield return tls.Key("cert_file", Applies.OnRestart, ConfigValues.ExistingFile, t => t.CertFile, (t, v) => t with { CertFile = v });
-        yield return tls.Key("key_file", Applies.OnRestart, ConfigValues.ExistingFile, t => t.KeyFile, (t, v) => t with { KeyFile = v });
-        yield return tls.Key("server_name", Applies.OnRestart, ConfigValues.OptionalHost, t => t.ServerName, (t, v) => t with { ServerName = v });
-        yield return tls.Key("insecure_skip_verify", Applies.OnRestart, ConfigValues.Bool, t => t.InsecureSkipVerify, (t, v) => t with { InsecureSkipVerify = v });
+        yield return tls.Key("ca_file", OnRestart, ExistingFile, t => t.CaFile, (t, v) => t with { CaFile = v });
+        yield return tls.Key("cert_file", OnRestart, ExistingFile, t => t.CertFile, (t, v) => t with { CertFile = v });
+        yield return tls.Key("key_file", OnRestart, ExistingFile, t => t.KeyFile, (t, v) => t with { KeyFile = v });
+        yield return tls.Key("server_name", OnRestart, OptionalHost, t => t.ServerName, (t, v) => t with { ServerName = v });
+        yield return tls.Key(
+            "insecure_skip_verify", OnRestart, Bool, t => t.InsecureSkipVerify, (t, v) => t with { InsecureSkipVerify = v });
 
-        yield return consul.Key("register_service_name", Applies.OnRestart, ConfigValues.Name, c => c.RegisterServiceName, (c, v) => c with { RegisterServiceName = v });
+        yield return consul.Key(
+            "register_service_name", OnRestart, Name, c => c.RegisterServiceName, (c, v) => c with { RegisterServiceName = v });
     }
 
     private static IEnumerable<ConfigKey> PushgatewayKeys()
     {
         ConfigSection<PushgatewayOptions> gateways = Root.Section("pushgateway", o => o.Pushgateway, (o, v) => o with { Pushgateway = v });
-        yield return gateways.Key("servers", Applies.OnReload, ConfigValues.Servers, p => p.Servers, (p, v) => p with { Servers = v });
-        yield return gateways.Key("port", Applies.OnReload, ConfigValues.Int(1, 65535), p => p.Port, (p, v) => p with { Port = v });
-        yield return gateways.Key("scheme", Applies.OnRestart, ConfigValues.OneOf(("http", "http"), ("https", "https")), p => p.Scheme, (p, v) => p with { Scheme = v });
-        yield return gateways.Key("path_prefix", Applies.OnRestart, ConfigValues.PathPrefix, p => p.PathPrefix, (p, v) => p with { PathPrefix = v });
-        yield return gateways.Key("basic_auth.username", Applies.OnRestart, ConfigValues.UserName, p => p.BasicAuthUsername, (p, v) => p with { BasicAuthUsername = v });
+        yield return gateways.Key("servers", OnReload, Servers, p => p.Servers, (p, v) => p with { Servers = v });
+        yield return gateways.Key("port", OnReload, Int(1, 65535), p => p.Port, (p, v) => p with { Port = v });
         yield return gateways.Key(
-            "basic_auth.password_file", Applies.OnRestart, ConfigValues.ExistingFile, p => p.BasicAuthPasswordFile, (p, v) => p with { BasicAuthPasswordFile = v });
+            "scheme", OnRestart, OneOf(("http", "http"), ("https", "https")), p => p.Scheme, (p, v) => p with { Scheme = v });
+        yield return gateways.Key("path_prefix", OnRestart, PathPrefix, p => p.PathPrefix, (p, v) => p with { PathPrefix = v });
+        yield return gateways.Key(
+            "basic_auth.username", OnRestart, UserName, p => p.BasicAuthUsername, (p, v) => p with { BasicAuthUsername = v });
+        yield return gateways.Key(
+            "basic_auth.password_file", OnRestart, ExistingFile, p => p.BasicAuthPasswordFile, (p, v) => p with { BasicAuthPasswordFile = v });
 
         ConfigSection<GatewayTlsOptions> tls = gateways.Section("tls", p => p.Tls, (p, v) => p with { Tls = v });
-        yield return tls.Key("ca_file", Applies.OnRestart, ConfigValues.ExistingFile, t => t.CaFile, (t, v) => t with { CaFile = v });
-        yield return tls.Key("cert_file", Applies.OnRestart, ConfigValues.ExistingFile, t => t.CertFile, (t, v) => t with { CertFile = v });
-        yield return tls.Key("key_file", Applies.OnRestart, ConfigValues.ExistingFile, t => t.KeyFile, (t, v) => t with { KeyFile = v });
-        yield return tls.Key("server_name", Applies.OnRestart, ConfigValues.OptionalHost, t => t.ServerName, (t, v) => t with { ServerName = v });
+        yield return tls.Key("ca_file", OnRestart, ExistingFile, t => t.CaFile, (t, v) => t with { CaFile = v });
+        yield return tls.Key("cert_file", OnRestart, ExistingFile, t => t.CertFile, (t, v) => t with { CertFile = v });
+        yield return tls.Key("key_file", OnRestart, ExistingFile, t => t.KeyFile, (t, v) => t with { KeyFile = v });
+        yield return tls.Key("server_name", OnRestart, OptionalHost, t => t.ServerName, (t, v) => t with { ServerName = v });
 
         ConfigSection<HealthCheckOptions> health = gateways.Section("health_check", p => p.HealthCheck, (p, v) => p with { HealthCheck = v });
-        yield return health.Key("enabled", Applies.OnReload, ConfigValues.Bool, h => h.Enabled, (h, v) => h with { Enabled = v });
-        yield return health.Key("path", Applies.OnReload, ConfigValues.UrlPath, h => h.Path, (h, v) => h with { Path = v });
-        yield return health.Key("interval", Applies.OnReload, ConfigValues.Duration, h => h.Interval, (h, v) => h with { Interval = v });
-        yield return health.Key("timeout", Applies.OnReload, ConfigValues.Duration, h => h.Timeout, (h, v) => h with { Timeout = v });
-        yield return health.Key("failures_before_critical", Applies.OnReload, ConfigValues.Int(1, 1000), h => h.FailuresBeforeCritical, (h, v) => h with { FailuresBeforeCritical = v });
-        yield return health.Key("success_before_passing", Applies.OnReload, ConfigValues.Int(1, 1000), h => h.SuccessBeforePassing, (h, v) => h with { SuccessBeforePassing = v });
-        yield return health.Key("overload_is_healthy", Applies.OnReload, ConfigValues.Bool, h => h.OverloadIsHealthy, (h, v) => h with { OverloadIsHealthy = v });
+        yield return health.Key("enabled", OnReload, Bool, h => h.Enabled, (h, v) => h with { Enabled = v });
+        yield return health.Key("path", OnReload, UrlPath, h => h.Path, (h, v) => h with { Path = v });
+        yield return health.Key("interval", OnReload, Duration, h => h.Interval, (h, v) => h with { Interval = v });
+        yield return health.Key("timeout", OnReload, Duration, h => h.Timeout, (h, v) => h with { Timeout = v });
         yield return health.Key(
-            "type", Applies.OnReload, ConfigValues.OneOf(("http", HealthCheckType.Http), ("tcp", HealthCheckType.Tcp)), h => h.Type, (h, v) => h with { Type = v });
+            "failures_before_critical",
+            OnReload,
+            Int(1, 1000),
+            h => h.FailuresBeforeCritical,
+            (h, v) => h with { FailuresBeforeCritical = v });
         yield return health.Key(
-            "deregister_critical_after", Applies.OnReload, ConfigValues.OptionalDuration, h => h.DeregisterCriticalAfter, (h, v) => h with { DeregisterCriticalAfter = v });
+            "success_before_passing", OnReload, Int(1, 1000), h => h.SuccessBeforePassing, (h, v) => h with { SuccessBeforePassing = v });
+        yield return health.Key(
+            "overload_is_healthy", OnReload, Bool, h => h.OverloadIsHealthy, (h, v) => h with { OverloadIsHealthy = v });
+        yield return health.Key(
+            "type", OnReload, OneOf(("http", HealthCheckType.Http), ("tcp", HealthCheckType.Tcp)), h => h.Type, (h, v) => h with { Type = v });
+        yield return health.Key(
+            "deregister_critical_after", OnReload, OptionalDuration, h => h.DeregisterCriticalAfter, (h, v) => h with { DeregisterCriticalAfter = v });
     }
 }

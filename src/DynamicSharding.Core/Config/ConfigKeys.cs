@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using static DynamicSharding.Config.Applies;
+using static DynamicSharding.Config.ConfigValues;
 
 namespace DynamicSharding.Config;
 
@@ -27,14 +29,16 @@ internal static partial class ConfigKeys
 
     private static IEnumerable<ConfigKey> ServerKeys()
     {
-        yield return Root.Key("http_listen_addr", Applies.OnRestart, ConfigValues.Listen, o => o.HttpListenAddr, (o, v) => o with { HttpListenAddr = v });
-        yield return Root.Key("admin_listen_addr", Applies.OnRestart, ConfigValues.OptionalListen, o => o.AdminListenAddr, (o, v) => o with { AdminListenAddr = v });
-        yield return Root.Key("forward_listen_addr", Applies.OnRestart, ConfigValues.OptionalListen, o => o.ForwardListenAddr, (o, v) => o with { ForwardListenAddr = v });
-        yield return Root.Key("reuse_port", Applies.OnRestart, ConfigValues.Bool, o => o.ReusePort, (o, v) => o with { ReusePort = v });
+        yield return Root.Key("http_listen_addr", OnRestart, Listen, o => o.HttpListenAddr, (o, v) => o with { HttpListenAddr = v });
+        yield return Root.Key(
+            "admin_listen_addr", OnRestart, OptionalListen, o => o.AdminListenAddr, (o, v) => o with { AdminListenAddr = v });
+        yield return Root.Key(
+            "forward_listen_addr", OnRestart, OptionalListen, o => o.ForwardListenAddr, (o, v) => o with { ForwardListenAddr = v });
+        yield return Root.Key("reuse_port", OnRestart, Bool, o => o.ReusePort, (o, v) => o with { ReusePort = v });
         yield return Root.Key(
             "discovery",
-            Applies.OnRestart,
-            ConfigValues.OneOf(("static", DiscoveryKind.Static), ("consul", DiscoveryKind.Consul)),
+            OnRestart,
+            OneOf(("static", DiscoveryKind.Static), ("consul", DiscoveryKind.Consul)),
             o => o.Discovery,
             (o, v) => o with { Discovery = v });
     }
@@ -44,54 +48,56 @@ internal static partial class ConfigKeys
         ConfigSection<ShardingOptions> sharding = Root.Section("sharding", o => o.Sharding, (o, v) => o with { Sharding = v });
         yield return sharding.Key(
             "key",
-            Applies.OnRestart,
-            ConfigValues.OneOf(("group", ShardingKey.Group), ("path", ShardingKey.Path)),
+            OnRestart,
+            OneOf(("group", ShardingKey.Group), ("path", ShardingKey.Path)),
             s => s.Key,
             (s, v) => s with { Key = v });
-        yield return sharding.Key("replicas", Applies.OnRestart, ConfigValues.Int(1, 100_000), s => s.Replicas, (s, v) => s with { Replicas = v });
+        yield return sharding.Key("replicas", OnRestart, Int(1, 100_000), s => s.Replicas, (s, v) => s with { Replicas = v });
 
         ConfigSection<MembershipOptions> membership = Root.Section("membership", o => o.Membership, (o, v) => o with { Membership = v });
-        yield return membership.Key("settle", Applies.OnReload, ConfigValues.DurationOrZero, m => m.Settle, (m, v) => m with { Settle = v });
-        yield return membership.Key("admit_after", Applies.OnReload, ConfigValues.DurationOrZero, m => m.AdmitAfter, (m, v) => m with { AdmitAfter = v });
-        yield return membership.Key("mass_loss_ratio", Applies.OnReload, ConfigValues.Ratio, m => m.MassLossRatio, (m, v) => m with { MassLossRatio = v });
-        yield return membership.Key("mass_loss_hold", Applies.OnReload, ConfigValues.DurationOrZero, m => m.MassLossHold, (m, v) => m with { MassLossHold = v });
+        yield return membership.Key("settle", OnReload, DurationOrZero, m => m.Settle, (m, v) => m with { Settle = v });
+        yield return membership.Key("admit_after", OnReload, DurationOrZero, m => m.AdmitAfter, (m, v) => m with { AdmitAfter = v });
+        yield return membership.Key("mass_loss_ratio", OnReload, Ratio, m => m.MassLossRatio, (m, v) => m with { MassLossRatio = v });
+        yield return membership.Key("mass_loss_hold", OnReload, DurationOrZero, m => m.MassLossHold, (m, v) => m with { MassLossHold = v });
     }
 
     private static IEnumerable<ConfigKey> LimitKeys()
     {
         ConfigSection<LimitOptions> limits = Root.Section("limits", o => o.Limits, (o, v) => o with { Limits = v });
-        yield return limits.Key("max_connections", Applies.OnReload, ConfigValues.OptionalInt(1, MaxConnections), l => l.MaxConnections, (l, v) => l with { MaxConnections = v });
+        yield return limits.Key(
+            "max_connections", OnReload, OptionalInt(1, MaxConnections), l => l.MaxConnections, (l, v) => l with { MaxConnections = v });
         // RFC 9112 3 wants 8000 octets of request line supported; less is an operator's own choice, but a push path must fit.
-        yield return limits.Key("request_line", Applies.OnReload, ConfigValues.IntSize(256, 1 << 20), l => l.RequestLine, (l, v) => l with { RequestLine = v });
-        yield return limits.Key("header_fields", Applies.OnReload, ConfigValues.Int(8, 10_000), l => l.HeaderFields, (l, v) => l with { HeaderFields = v });
-        yield return limits.Key("header_bytes", Applies.OnReload, ConfigValues.IntSize(512, 16 << 20), l => l.HeaderBytes, (l, v) => l with { HeaderBytes = v });
-        yield return limits.Key("header_timeout", Applies.OnReload, ConfigValues.Duration, l => l.HeaderTimeout, (l, v) => l with { HeaderTimeout = v });
-        yield return limits.Key("idle_timeout", Applies.OnReload, ConfigValues.Duration, l => l.IdleTimeout, (l, v) => l with { IdleTimeout = v });
-        yield return limits.Key("body_skip_bytes", Applies.OnReload, ConfigValues.Size(0, 1L << 40), l => l.BodySkipBytes, (l, v) => l with { BodySkipBytes = v });
-        yield return limits.Key("body_min_rate", Applies.OnReload, ConfigValues.IntSize(0, 1 << 30), l => l.BodyMinRate, (l, v) => l with { BodyMinRate = v });
-        yield return limits.Key("linger_timeout", Applies.OnReload, ConfigValues.DurationOrZero, l => l.LingerTimeout, (l, v) => l with { LingerTimeout = v });
-        yield return limits.Key("write_timeout", Applies.OnReload, ConfigValues.Duration, l => l.WriteTimeout, (l, v) => l with { WriteTimeout = v });
+        yield return limits.Key("request_line", OnReload, IntSize(256, 1 << 20), l => l.RequestLine, (l, v) => l with { RequestLine = v });
+        yield return limits.Key("header_fields", OnReload, Int(8, 10_000), l => l.HeaderFields, (l, v) => l with { HeaderFields = v });
+        yield return limits.Key("header_bytes", OnReload, IntSize(512, 16 << 20), l => l.HeaderBytes, (l, v) => l with { HeaderBytes = v });
+        yield return limits.Key("header_timeout", OnReload, Duration, l => l.HeaderTimeout, (l, v) => l with { HeaderTimeout = v });
+        yield return limits.Key("idle_timeout", OnReload, Duration, l => l.IdleTimeout, (l, v) => l with { IdleTimeout = v });
+        yield return limits.Key(
+            "body_skip_bytes", OnReload, Size(0, 1L << 40), l => l.BodySkipBytes, (l, v) => l with { BodySkipBytes = v });
+        yield return limits.Key("body_min_rate", OnReload, IntSize(0, 1 << 30), l => l.BodyMinRate, (l, v) => l with { BodyMinRate = v });
+        yield return limits.Key("linger_timeout", OnReload, DurationOrZero, l => l.LingerTimeout, (l, v) => l with { LingerTimeout = v });
+        yield return limits.Key("write_timeout", OnReload, Duration, l => l.WriteTimeout, (l, v) => l with { WriteTimeout = v });
 
         ConfigSection<ShutdownOptions> shutdown = Root.Section("shutdown", o => o.Shutdown, (o, v) => o with { Shutdown = v });
-        yield return shutdown.Key("drain_delay", Applies.OnReload, ConfigValues.DurationOrZero, s => s.DrainDelay, (s, v) => s with { DrainDelay = v });
-        yield return shutdown.Key("timeout", Applies.OnReload, ConfigValues.DurationOrZero, s => s.Timeout, (s, v) => s with { Timeout = v });
+        yield return shutdown.Key("drain_delay", OnReload, DurationOrZero, s => s.DrainDelay, (s, v) => s with { DrainDelay = v });
+        yield return shutdown.Key("timeout", OnReload, DurationOrZero, s => s.Timeout, (s, v) => s with { Timeout = v });
     }
 
     private static IEnumerable<ConfigKey> OutwardKeys()
     {
         ConfigSection<ForwardOptions> forward = Root.Section("forward", o => o.Forward, (o, v) => o with { Forward = v });
-        yield return forward.Key("timeout", Applies.OnReload, ConfigValues.Duration, f => f.Timeout, (f, v) => f with { Timeout = v });
-        yield return forward.Key("max_in_flight", Applies.OnReload, ConfigValues.Int(1, 1_000_000), f => f.MaxInFlight, (f, v) => f with { MaxInFlight = v });
-        yield return forward.Key("max_body_bytes", Applies.OnReload, ConfigValues.Size(1, 1L << 40), f => f.MaxBodyBytes, (f, v) => f with { MaxBodyBytes = v });
+        yield return forward.Key("timeout", OnReload, Duration, f => f.Timeout, (f, v) => f with { Timeout = v });
+        yield return forward.Key("max_in_flight", OnReload, Int(1, 1_000_000), f => f.MaxInFlight, (f, v) => f with { MaxInFlight = v });
+        yield return forward.Key("max_body_bytes", OnReload, Size(1, 1L << 40), f => f.MaxBodyBytes, (f, v) => f with { MaxBodyBytes = v });
 
         ConfigSection<AdminOptions> admin = Root.Section("admin", o => o.Admin, (o, v) => o with { Admin = v });
-        yield return admin.Key("basic_auth_users", Applies.OnRestart, ConfigValues.Users, a => a.BasicAuthUsers, (a, v) => a with { BasicAuthUsers = v });
-        yield return admin.Key("tls.cert_file", Applies.OnRestart, ConfigValues.ExistingFile, a => a.TlsCertFile, (a, v) => a with { TlsCertFile = v });
-        yield return admin.Key("tls.key_file", Applies.OnRestart, ConfigValues.ExistingFile, a => a.TlsKeyFile, (a, v) => a with { TlsKeyFile = v });
+        yield return admin.Key("basic_auth_users", OnRestart, Users, a => a.BasicAuthUsers, (a, v) => a with { BasicAuthUsers = v });
+        yield return admin.Key("tls.cert_file", OnRestart, ExistingFile, a => a.TlsCertFile, (a, v) => a with { TlsCertFile = v });
+        yield return admin.Key("tls.key_file", OnRestart, ExistingFile, a => a.TlsKeyFile, (a, v) => a with { TlsKeyFile = v });
 
         ConfigSection<LogOptions> log = Root.Section("log", o => o.Log, (o, v) => o with { Log = v });
-        yield return log.Key("level", Applies.OnReload, ConfigValues.OneOf(LogNames.Levels), l => l.Level, (l, v) => l with { Level = v });
-        yield return log.Key("format", Applies.OnRestart, ConfigValues.OneOf(LogNames.Formats), l => l.Format, (l, v) => l with { Format = v });
+        yield return log.Key("level", OnReload, OneOf(LogNames.Levels), l => l.Level, (l, v) => l with { Level = v });
+        yield return log.Key("format", OnRestart, OneOf(LogNames.Formats), l => l.Format, (l, v) => l with { Format = v });
     }
 
     private static Dictionary<string, List<string>> FindSections()

@@ -11,7 +11,10 @@ internal static class ConfigLists
     public static bool TryReadServers(ConfigSite site, out ImmutableArray<string> servers)
     {
         servers = [];
-        if (site.Node is not YamlSequence sequence) return site.Fail("must be a list; put each server on a line of its own that begins with '- '");
+        if (site.Node is not YamlSequence sequence)
+        {
+            return site.Fail("must be a list; put each server on a line of its own that begins with '- '");
+        }
 
         bool good = true;
         foreach (YamlNode item in sequence.Items) good &= CheckServer(site.At(item));
@@ -26,13 +29,19 @@ internal static class ConfigLists
 
         bool good = true;
         foreach (YamlEntry entry in mapping.Entries) good &= CheckUser(site, entry);
-        if (good) users = mapping.Entries.ToImmutableSortedDictionary(entry => entry.Key.Text, entry => ((YamlScalar)entry.Value).Text, StringComparer.Ordinal);
-        return good;
+        if (!good) return false;
+        users = mapping.Entries.ToImmutableSortedDictionary(
+            entry => entry.Key.Text, entry => ((YamlScalar)entry.Value).Text, StringComparer.Ordinal);
+        return true;
     }
 
     private static bool CheckServer(ConfigSite site)
     {
-        if (site.Node is not YamlScalar scalar) return site.Fail("each server must be one text, host or host:port; an IPv6 address needs quotes: \"[::1]:9091\"");
+        if (site.Node is not YamlScalar scalar)
+        {
+            return site.Fail("each server must be one text, host or host:port; an IPv6 address needs quotes: \"[::1]:9091\"");
+        }
+
         if (scalar.IsNull) return site.Fail("a server is empty; write host or host:port, or remove the line");
         return HostText.CheckAuthority(scalar.Text, out _) is not { } problem || site.Fail($"{ConfigText.Quote(scalar.Text)} {problem}");
     }
@@ -41,7 +50,11 @@ internal static class ConfigLists
     {
         string name = entry.Key.Text;
         // RFC 7617 2: the first colon ends the user name.
-        if (name.Length == 0 || name.Contains(':') || name.Any(char.IsControl)) return site.At(entry.Key).Fail("a user name must not be empty or have a ':' or a control character");
+        if (name.Length == 0 || name.Contains(':') || name.Any(char.IsControl))
+        {
+            return site.At(entry.Key).Fail("a user name must not be empty or have a ':' or a control character");
+        }
+
         // The value is not shown: it may be the password itself.
         return (entry.Value is YamlScalar hash && BcryptText.IsHash(hash.Text))
             || site.At(entry.Value).Fail($"the value of user {ConfigText.Quote(name)} is not a bcrypt hash; make one with: htpasswd -nBC 10 ''");

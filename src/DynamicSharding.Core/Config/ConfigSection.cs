@@ -6,7 +6,8 @@ internal sealed class ConfigSection<TSection>(
     Func<ServerOptions, TSection> get,
     Func<ServerOptions, TSection, ServerOptions> set)
 {
-    public ConfigKey Key<T>(string name, Applies applies, ConfigValue<T> value, Func<TSection, T> getValue, Func<TSection, T, TSection> setValue) =>
+    public ConfigKey Key<T>(
+        string name, Applies applies, ConfigValue<T> value, Func<TSection, T> getValue, Func<TSection, T, TSection> setValue) =>
         new ConfigKey<T>(
             prefix + name, applies, value, options => getValue(get(options)), (options, v) => set(options, setValue(get(options), v)));
 

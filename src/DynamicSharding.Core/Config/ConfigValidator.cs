@@ -42,7 +42,10 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
 
     private ImmutableArray<string> CompleteServers(PushgatewayOptions gateways)
     {
-        if (document.Find("pushgateway.servers") is not YamlSequence written || written.Items.Count != gateways.Servers.Length) return gateways.Servers;
+        if (document.Find("pushgateway.servers") is not YamlSequence written || written.Items.Count != gateways.Servers.Length)
+        {
+            return gateways.Servers;
+        }
 
         // Host names do not differ by case; two spellings of one gateway would be two members that share a process.
         var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
@@ -78,32 +81,41 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
     {
         (string Key, ListenAddress? Address)[] listeners =
         [
-            ("http_listen_addr", options.HttpListenAddr), ("admin_listen_addr", options.AdminListenAddr), ("forward_listen_addr", options.ForwardListenAddr),
+            ("http_listen_addr", options.HttpListenAddr),
+            ("admin_listen_addr", options.AdminListenAddr),
+            ("forward_listen_addr", options.ForwardListenAddr),
         ];
         for (int i = 1; i < listeners.Length; i++)
         {
             for (int j = 0; j < i; j++)
             {
-                if (!Overlap(listeners[i].Address, listeners[j].Address)) continue;
-                // Point at a key that was written, even if it is the other of the two that moved onto a default.
-                string at = document.Has(listeners[i].Key) ? listeners[i].Key : listeners[j].Key;
-                problems.Error(
-                    document.Nearest(at),
-                    $"{listeners[i].Key}: {listeners[i].Address} is taken by {listeners[j].Key} ({listeners[j].Address}); give each listener a port of its own");
+                if (Overlap(listeners[i].Address, listeners[j].Address)) ReportOverlap(listeners[i], listeners[j]);
             }
         }
+    }
+
+    private void ReportOverlap((string Key, ListenAddress? Address) listener, (string Key, ListenAddress? Address) other)
+    {
+        // Point at a key that was written, even if it is the other of the two that moved onto a default.
+        problems.Error(
+            document.Nearest(document.Has(listener.Key) ? listener.Key : other.Key),
+            $"{listener.Key}: {listener.Address} is taken by {other.Key} ({other.Address}); give each listener a port of its own");
     }
 
     private void CheckConsul(ConsulOptions consul)
     {
         if (consul.Password is not null && consul.Username is null)
         {
-            problems.Error(document.Nearest("consul_server.password"), "consul_server.password: is set without consul_server.username; set both or neither");
+            problems.Error(
+                document.Nearest("consul_server.password"),
+                "consul_server.password: is set without consul_server.username; set both or neither");
         }
 
         if (document.Has("consul_server.token") && consul is { Token: not null, TokenFile: not null })
         {
-            problems.Warning(document.Nearest("consul_server.token"), "consul_server.token: is not used, since consul_server.token_file wins; remove one");
+            problems.Warning(
+                document.Nearest("consul_server.token"),
+                "consul_server.token: is not used, since consul_server.token_file wins; remove one");
         }
 
         // The environment's own pair was judged where it was read.
@@ -140,7 +152,9 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
 
         if (gateways.Scheme == "http" && gateways.Tls != new GatewayTlsOptions())
         {
-            problems.Warning(document.Nearest("pushgateway.tls"), "pushgateway.tls: has no effect while pushgateway.scheme is http; set it to https");
+            problems.Warning(
+                document.Nearest("pushgateway.tls"),
+                "pushgateway.tls: has no effect while pushgateway.scheme is http; set it to https");
         }
     }
 
@@ -148,8 +162,9 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
     {
         if (health.Timeout > health.Interval)
         {
+            string written = document.Has("pushgateway.health_check.timeout") ? "timeout" : "interval";
             problems.Warning(
-                document.Nearest(document.Has("pushgateway.health_check.timeout") ? "pushgateway.health_check.timeout" : "pushgateway.health_check.interval"),
+                document.Nearest("pushgateway.health_check." + written),
                 "pushgateway.health_check.timeout: is longer than pushgateway.health_check.interval, so that probes are late; make it shorter");
         }
 

@@ -30,7 +30,8 @@ internal static class ConfigValues
 
     public static ConfigValue<string> PathPrefix { get; } = Text<string>(UrlPathText.ParsePrefix);
 
-    public static ConfigValue<string> UrlPath { get; } = Text((string text, out string value) => UrlPathText.Check(value = text, allowQuery: true));
+    public static ConfigValue<string> UrlPath { get; } =
+        Text((string text, out string value) => UrlPathText.Check(value = text, allowQuery: true));
 
     /// <summary>A word for a URL or a field: no blanks, no controls, nothing to encode.</summary>
     public static ConfigValue<string> Name { get; } = Text((string text, out string value) =>
@@ -68,7 +69,7 @@ internal static class ConfigValues
 
     /// <summary>More than 0, at most 1.</summary>
     public static ConfigValue<double> Ratio { get; } = Typed((string text, out double value) =>
-        double.TryParse(text, NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out value) && value is > 0 and <= 1
+        double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value) && value is > 0 and <= 1
             ? null
             : "must be a number above 0 and at most 1, such as 0.5");
 
@@ -127,7 +128,9 @@ internal static class ConfigValues
     private static ConfigValue<TimeSpan> DurationFrom(TimeSpan min) => Text((string text, out TimeSpan value) =>
     {
         if (!DurationText.TryParse(text, out value)) return "must be a duration such as 500ms, 5s or 1m30s";
-        return value >= min && value <= LongestDuration ? null : $"must be from {DurationText.Format(min)} to {DurationText.Format(LongestDuration)}";
+        return value >= min && value <= LongestDuration
+            ? null
+            : $"must be from {DurationText.Format(min)} to {DurationText.Format(LongestDuration)}";
     });
 
     /// <summary>Any scalar, quoted or not.</summary>

@@ -47,7 +47,11 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
 
     private string CheckAddress(string text)
     {
-        if (ConsulAddressText.Check(text) is { } problem) problems.EnvironmentError($"CONSUL_HTTP_ADDR: {ConfigText.Quote(text)} {problem}");
+        if (ConsulAddressText.Check(text) is { } problem)
+        {
+            problems.EnvironmentError($"CONSUL_HTTP_ADDR: {ConfigText.Quote(text)} {problem}");
+        }
+
         return text;
     }
 
@@ -56,14 +60,22 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
     private string? GetFile(string name)
     {
         string? path = Get(name);
-        if (path is not null && ConfigFiles.Unreadable(path) is { } why) problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} {why}");
+        if (path is not null && ConfigFiles.Unreadable(path) is { } why)
+        {
+            problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} {why}");
+        }
+
         return path;
     }
 
     private string? GetDirectory(string name)
     {
         string? path = Get(name);
-        if (path is not null && !Directory.Exists(path)) problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} is not a directory; correct or unset it");
+        if (path is not null && !Directory.Exists(path))
+        {
+            problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} is not a directory; correct or unset it");
+        }
+
         return path;
     }
 

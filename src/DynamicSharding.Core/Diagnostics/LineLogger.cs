@@ -18,7 +18,7 @@ internal sealed class LineLogger : ILogger
     public IDisposable? BeginScope<TState>(TState state)
         where TState : notnull => null;
 
-    /// <summary>A library's info is about itself ("Application started. Press Ctrl+C"); it speaks up from warnings on, or when somebody debugs.</summary>
+    /// <summary>A library's info is about itself ("Application started. Press Ctrl+C"): it speaks from warnings on, or to a debugger.</summary>
     public bool IsEnabled(LogLevel logLevel) =>
         _output.IsEnabled(logLevel) && (_component is null || logLevel >= LogLevel.Warning || _output.IsEnabled(LogLevel.Debug));
 

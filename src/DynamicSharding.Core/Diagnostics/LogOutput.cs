@@ -49,8 +49,8 @@ internal sealed class LogOutput : ILoggerProvider
     {
         // A stack is for whoever debugs, and for what must never happen; an unreachable Consul is neither.
         bool withStack = exception is not null && (level == LogLevel.Critical || _level <= LogLevel.Debug);
-        var logEvent = new LogEvent(
-            _time.GetUtcNow(), level, message, component, values, exception is null ? null : Describe(exception), withStack ? exception!.StackTrace : null);
+        string? error = exception is null ? null : Describe(exception);
+        var logEvent = new LogEvent(_time.GetUtcNow(), level, message, component, values, error, withStack ? exception!.StackTrace : null);
         var line = new ArrayBufferWriter<byte>(256);
         _formatter.Write(logEvent, line);
         return line.WrittenMemory;

@@ -43,7 +43,9 @@ internal static class LogValue
         for (int i = 0; i < name.Length; i++)
         {
             char c = name[i];
-            bool wordStarts = i > 0 && char.IsAsciiLetterUpper(c) && (!char.IsAsciiLetterUpper(name[i - 1]) || (i + 1 < name.Length && char.IsAsciiLetterLower(name[i + 1])));
+            bool afterLower = i > 0 && !char.IsAsciiLetterUpper(name[i - 1]);
+            bool beforeLower = i > 0 && i + 1 < name.Length && char.IsAsciiLetterLower(name[i + 1]);
+            bool wordStarts = char.IsAsciiLetterUpper(c) && (afterLower || beforeLower);
             if (wordStarts && result[^1] != '_') result.Append('_');
             result.Append(char.IsAsciiLetterOrDigit(c) ? char.ToLowerInvariant(c) : '_');
         }

@@ -23,7 +23,8 @@ internal static class CheckConfigCommand
         if (config.Options is null) return ExitCode.BadConfiguration;
 
         string discovery = config.Options.Discovery == DiscoveryKind.Consul ? "consul" : "static";
-        output.WriteLine($"{file}: valid, discovery={discovery} servers={config.Options.Pushgateway.Servers.Length} warnings={config.Warnings.Length}");
+        int servers = config.Options.Pushgateway.Servers.Length;
+        output.WriteLine($"{file}: valid, discovery={discovery} servers={servers} warnings={config.Warnings.Length}");
         return ExitCode.Stopped;
     }
 }

@@ -63,7 +63,8 @@ internal sealed class ServeCommand
     private static void AcceptOnly<T>(Option<string?> option, (string Name, T Value)[] choices) => option.Validators.Add(result =>
     {
         if (result.Tokens is not [var token] || choices.Any(choice => choice.Name == token.Value)) return;
-        result.AddError($"{option.Name}: {ConfigText.Quote(token.Value)} must be one of {string.Join(", ", choices.Select(choice => choice.Name))}");
+        string names = string.Join(", ", choices.Select(choice => choice.Name));
+        result.AddError($"{option.Name}: {ConfigText.Quote(token.Value)} must be one of {names}");
     });
 
     private static T? Choice<T>(string? name, (string Name, T Value)[] choices)

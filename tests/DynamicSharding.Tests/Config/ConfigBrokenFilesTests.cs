@@ -96,7 +96,8 @@ public sealed class ConfigBrokenFilesTests
         { "S\nreuse_port: !!bool true", "2:13: 'tag:yaml.org,2002:bool' is a YAML tag, which is not supported; remove it" },
         { "S\n---\nlog: {}", "2:1: a second document begins here; put everything into one and remove the '---'" },
         { "a: b\n  c: 2", "2:4: not valid YAML: While scanning a plain scalar value, found invalid mapping; " + Quoting },
-        { "a:\n\tb: 2", "2:1: not valid YAML: While scanning for the next token, found character that cannot start any token; " + Quoting },
+        { "S\nlog:\n\tlevel: info", "3:1: a tab indents this line, which YAML does not allow; use spaces" },
+        { "a: \"x\nb: 1\n", "2:1: not valid YAML: While scanning a multi-line double-quoted scalar, found wrong indentation (begun on line 1); " + Quoting },
         { "a: [1\nb: 2\n", "1:4: not valid YAML after this place; " + Quoting },
         { "a: [[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]", "1:19: nested deeper than 16 levels; no key is that deep" },
     };

@@ -12,9 +12,13 @@ internal static class BcryptText
     public static bool IsHash(string text)
     {
         if (text.Length != Length) return false;
-        if (!(text.StartsWith("$2a$", StringComparison.Ordinal) || text.StartsWith("$2b$", StringComparison.Ordinal) || text.StartsWith("$2y$", StringComparison.Ordinal))) return false;
+        if (text.AsSpan(0, CostStart) is not ("$2a$" or "$2b$" or "$2y$")) return false;
         if (text[SaltStart - 1] != '$') return false;
-        if (!int.TryParse(text.AsSpan(CostStart, 2), NumberStyles.None, CultureInfo.InvariantCulture, out int cost) || cost is < 4 or > 31) return false;
+        if (!int.TryParse(text.AsSpan(CostStart, 2), NumberStyles.None, CultureInfo.InvariantCulture, out int cost) || cost is < 4 or > 31)
+        {
+            return false;
+        }
+
         foreach (char c in text.AsSpan(SaltStart))
         {
             if (!char.IsAsciiLetterOrDigit(c) && c is not ('.' or '/')) return false;

@@ -24,7 +24,11 @@ internal static class ConsulAddressText
         int slash = rest.IndexOf('/');
         string authority = slash < 0 ? rest : rest[..slash];
         if (authority.Contains('@')) return "must not carry a user and password; use consul_server.username and consul_server.password";
-        if (slash >= 0 && rest.Length > slash + 1 && UrlPathText.Check(rest[slash..].TrimEnd('/'), allowQuery: false) is { } problem) return problem;
+        if (slash >= 0 && rest.Length > slash + 1 && UrlPathText.Check(rest[slash..].TrimEnd('/'), allowQuery: false) is { } problem)
+        {
+            return problem;
+        }
+
         return HostText.CheckAuthority(authority, out _);
     }
 }

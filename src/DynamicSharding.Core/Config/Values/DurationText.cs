@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace DynamicSharding.Config.Values;
 
-/// <summary>Durations as Prometheus writes them: units from large to small, each at most once (<c>1h30m</c>, <c>500ms</c>), or a bare <c>0</c>.</summary>
+/// <summary>Durations as Prometheus writes them: units from large to small, each at most once (<c>1h30m</c>), or a bare <c>0</c>.</summary>
 internal static class DurationText
 {
     // A year of 365 days and a week of 7, as prometheus/common/model defines them.
@@ -23,7 +23,11 @@ internal static class DurationText
         while (!rest.IsEmpty)
         {
             int digits = rest.IndexOfAnyExceptInRange('0', '9');
-            if (digits <= 0 || !long.TryParse(rest[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out long number)) return false;
+            if (digits <= 0 || !long.TryParse(rest[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out long number))
+            {
+                return false;
+            }
+
             rest = rest[digits..];
             int unitLength = rest.IndexOfAnyInRange('0', '9');
             ReadOnlySpan<char> unit = unitLength < 0 ? rest : rest[..unitLength];

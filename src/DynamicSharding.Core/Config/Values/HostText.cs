@@ -19,14 +19,22 @@ internal static class HostText
     public static string? CheckAuthority(string text, out bool hasPort)
     {
         hasPort = false;
-        if (text.Contains("://", StringComparison.Ordinal)) return "must be a bare host or host:port; remove the scheme (the key pushgateway.scheme sets it)";
+        if (text.Contains("://", StringComparison.Ordinal))
+        {
+            return "must be a bare host or host:port; remove the scheme (the key pushgateway.scheme sets it)";
+        }
+
         if (text.Contains('/')) return "must be a bare host or host:port; remove the path (the key pushgateway.path_prefix sets it)";
         if (text.Contains('@')) return "must be a bare host or host:port; remove the user and password before '@'";
 
         int hostEnd = text.StartsWith('[') ? text.IndexOf(']') + 1 : text.IndexOf(':');
         if (text.StartsWith('[') && hostEnd == 0) return "has '[' without ']'";
         if (hostEnd < 0) hostEnd = text.Length;
-        if (!text.StartsWith('[') && text.AsSpan(hostEnd).Count(':') > 1) return "looks like an IPv6 address; write it in brackets and quotes: \"[::1]:9091\"";
+        if (!text.StartsWith('[') && text.AsSpan(hostEnd).Count(':') > 1)
+        {
+            return "looks like an IPv6 address; write it in brackets and quotes: \"[::1]:9091\"";
+        }
+
         if (CheckHost(text[..hostEnd]) is { } problem) return problem;
         if (hostEnd == text.Length) return null;
         if (text[hostEnd] != ':') return "has something other than ':port' after ']'";
@@ -40,7 +48,10 @@ internal static class HostText
     {
         if (host.Length == 0) return "has no host";
         if (host[0] == '[') return IsIPv6(host.AsSpan(1, host.Length - 2)) ? null : "has no valid IPv6 address between '[' and ']'";
-        if (host.AsSpan().ContainsAnyExcept(NameCharacters)) return "has a character that no host name has; letters, digits, '-', '_' and '.' are allowed";
+        if (host.AsSpan().ContainsAnyExcept(NameCharacters))
+        {
+            return "has a character that no host name has; letters, digits, '-', '_' and '.' are allowed";
+        }
 
         // RFC 1123 2.1: a name whose last label is a number can only be an IPv4 address, and a resolver would take it for one.
         ReadOnlySpan<char> name = host.EndsWith('.') ? host.AsSpan(0, host.Length - 1) : host;
@@ -70,5 +81,7 @@ internal static class HostText
 
     /// <summary>Without a zone: it would mean nothing on another machine.</summary>
     private static bool IsIPv6(ReadOnlySpan<char> text) =>
-        !text.ContainsAny('%', '[', ']') && IPAddress.TryParse(text, out IPAddress? address) && address.AddressFamily == AddressFamily.InterNetworkV6;
+        !text.ContainsAny('%', '[', ']')
+        && IPAddress.TryParse(text, out IPAddress? address)
+        && address.AddressFamily == AddressFamily.InterNetworkV6;
 }

@@ -18,7 +18,11 @@ internal static class SizeText
             factor = bytes;
         }
 
-        if (!long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out value) || value > long.MaxValue / factor) return false;
+        if (!long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out value) || value > long.MaxValue / factor)
+        {
+            return false;
+        }
+
         value *= factor;
         return true;
     }

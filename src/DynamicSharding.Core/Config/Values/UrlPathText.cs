@@ -28,7 +28,10 @@ internal static class UrlPathText
 
         for (int i = text.IndexOf('%'); i >= 0; i = text.IndexOf('%', i + 1))
         {
-            if (i + 2 >= text.Length || !char.IsAsciiHexDigit(text[i + 1]) || !char.IsAsciiHexDigit(text[i + 2])) return "has a '%' that two hex digits do not follow";
+            if (i + 2 >= text.Length || !char.IsAsciiHexDigit(text[i + 1]) || !char.IsAsciiHexDigit(text[i + 2]))
+            {
+                return "has a '%' that two hex digits do not follow";
+            }
         }
 
         if (path.Length == 1) return null;

@@ -12,6 +12,8 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
     /// <summary>The schema is four levels deep; the rest is room for an error message that names the real mistake.</summary>
     private const int MaxDepth = 16;
 
+    private const string QuotingAdvice = "check the indentation, and quote a value that begins with or contains one of [ ] { } : # & * ! %";
+
     /// <summary>The collections that are open, the innermost on top: depth costs heap, not stack.</summary>
     private readonly Stack<OpenCollection> _open = new();
 
@@ -31,9 +33,17 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
 
             return _root;
         }
+        catch (YamlException) when (TabInIndentation(text) is var (line, column))
+        {
+            // By far the commonest cause, and the parser complains about whatever stands before it.
+            problems.Error(line, column, "a tab indents this line, which YAML does not allow; use spaces");
+            return null;
+        }
         catch (YamlException e)
         {
-            problems.Error(ToInt(e.Start.Line), ToInt(e.Start.Column), $"not valid YAML: {Sentence(e.Message)}; {QuotingAdvice}");
+            // The end is where the parser stumbled; the start may be lines above, where a quote or a mapping was opened.
+            string begun = e.Start.Line == e.End.Line ? "" : $" (begun on line {ToInt(e.Start.Line)})";
+            problems.Error(ToInt(e.End.Line), ToInt(e.End.Column), $"not valid YAML: {e.Message.TrimEnd('.', ' ')}{begun}; {QuotingAdvice}");
             return null;
         }
         catch (Exception e) when (e is not OutOfMemoryException)
@@ -44,8 +54,6 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
             return null;
         }
     }
-
-    private const string QuotingAdvice = "check the indentation, and quote a value that begins with or contains one of [ ] { } : # & * ! %";
 
     private bool Take(ParsingEvent e)
     {
@@ -140,13 +148,24 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
         problems.Error(Line(node), Column(node), $"{ConfigText.Quote(node.Tag.Value)} is a YAML tag, which is not supported; remove it");
     }
 
+    private static (int Line, int Column)? TabInIndentation(string text)
+    {
+        int line = 0;
+        foreach (ReadOnlySpan<char> content in text.AsSpan().EnumerateLines())
+        {
+            line++;
+            int tab = content.IndexOfAnyExcept(' ');
+            if (tab >= 0 && content[tab] == '\t' && !content.TrimStart().IsEmpty) return (line, tab + 1);
+        }
+
+        return null;
+    }
+
     private static int Line(ParsingEvent e) => ToInt(e.Start.Line);
 
     private static int Column(ParsingEvent e) => ToInt(e.Start.Column);
 
     private static int ToInt(long value) => (int)Math.Clamp(value, 1, int.MaxValue);
-
-    private static string Sentence(string message) => message.TrimEnd('.', ' ');
 
     private sealed class OpenCollection(YamlNode node)
     {
