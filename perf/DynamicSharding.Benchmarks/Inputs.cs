@@ -9,8 +9,10 @@ internal static class Inputs
 {
     public const int Replicas = 500;
 
-    /// <summary>Touches more points than the second-level cache holds on a ring of a thousand.</summary>
-    public const int HashCount = 65536;
+    /// <summary>Different groups that push in turn. <see cref="RingLayouts"/> also asks for more than a core's own cache can hold the points of.</summary>
+    public const int HashCount = 4096;
+
+    public const int ManyHashes = 65536;
 
     public const int PathCount = 1024;
 
@@ -22,10 +24,10 @@ internal static class Inputs
 
     public static HashRing Ring(int gateways) => HashRing.Build(Gateways(gateways), Replicas, "group");
 
-    public static uint[] Hashes()
+    public static uint[] Hashes(int count = HashCount)
     {
         var random = new Random(1);
-        return [.. Enumerable.Range(0, HashCount).Select(_ => (uint)random.NextInt64(1L << 32))];
+        return [.. Enumerable.Range(0, count).Select(_ => (uint)random.NextInt64(1L << 32))];
     }
 
     /// <summary>Paths of one form; <c>#</c> in it stands for a random letter.</summary>

@@ -28,14 +28,14 @@ public class RingLayouts
     public int Gateways { get; set; }
 
     /// <summary>How many different groups push: few stay in the second-level cache, many do not on a large ring.</summary>
-    [Params(4096, 65536)]
+    [Params(Inputs.HashCount, Inputs.ManyHashes)]
     public int Groups { get; set; }
 
     [GlobalSetup]
     public void Setup()
     {
-        uint[] distinct = Inputs.Hashes()[..Groups];
-        _hashes = [.. Enumerable.Range(0, Inputs.HashCount).Select(i => distinct[i % Groups])];
+        uint[] distinct = Inputs.Hashes(Groups);
+        _hashes = [.. Enumerable.Range(0, Inputs.ManyHashes).Select(i => distinct[i % Groups])];
         _packed = RingPoints.Build([.. Inputs.Gateways(Gateways).OrderBy(static g => g.Address, StringComparer.Ordinal)], Inputs.Replicas);
         int count = _packed.Length - 1;
         _points = [.. _packed.Take(count).Select(static p => (uint)(p >> OwnerBits))];
@@ -46,7 +46,7 @@ public class RingLayouts
         BuildLines();
     }
 
-    [Benchmark(OperationsPerInvoke = Inputs.HashCount)]
+    [Benchmark(OperationsPerInvoke = Inputs.ManyHashes)]
     public int IndexAndPackedPoints()
     {
         int sum = 0;
@@ -60,7 +60,7 @@ public class RingLayouts
         return sum;
     }
 
-    [Benchmark(OperationsPerInvoke = Inputs.HashCount)]
+    [Benchmark(OperationsPerInvoke = Inputs.ManyHashes)]
     public int IndexAndSplitArrays()
     {
         int sum = 0;
@@ -74,7 +74,7 @@ public class RingLayouts
         return sum;
     }
 
-    [Benchmark(OperationsPerInvoke = Inputs.HashCount)]
+    [Benchmark(OperationsPerInvoke = Inputs.ManyHashes)]
     public int BinarySearch()
     {
         int sum = 0;
@@ -87,7 +87,7 @@ public class RingLayouts
         return sum;
     }
 
-    [Benchmark(OperationsPerInvoke = Inputs.HashCount)]
+    [Benchmark(OperationsPerInvoke = Inputs.ManyHashes)]
     public int Eytzinger()
     {
         int sum = 0;
@@ -102,7 +102,7 @@ public class RingLayouts
         return sum;
     }
 
-    [Benchmark(OperationsPerInvoke = Inputs.HashCount)]
+    [Benchmark(OperationsPerInvoke = Inputs.ManyHashes)]
     public int CacheLineBuckets()
     {
         int sum = 0;

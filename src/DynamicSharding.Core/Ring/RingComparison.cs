@@ -1,0 +1,49 @@
+namespace DynamicSharding.Ring;
+
+/// <summary>What a change of members does to a sample of keys: how many move, from where to where, and what each gateway owns.</summary>
+internal sealed class RingComparison
+{
+    private readonly SortedDictionary<(string From, string To), int> _moves = [];
+    private readonly SortedDictionary<string, GatewayShare> _shares = new(StringComparer.Ordinal);
+
+    public RingComparison(HashRing before, HashRing after, IEnumerable<uint> hashes)
+    {
+        AddShares(before, static (share, ratio) => share with { RatioBefore = ratio });
+        AddShares(after, static (share, ratio) => share with { RatioAfter = ratio });
+        foreach (uint hash in hashes)
+        {
+            string from = before.Find(hash).Address;
+            string to = after.Find(hash).Address;
+            Keys++;
+            _shares[from] = _shares[from] with { KeysBefore = _shares[from].KeysBefore + 1 };
+            _shares[to] = _shares[to] with { KeysAfter = _shares[to].KeysAfter + 1 };
+            if (from == to) continue;
+            Moved++;
+            _moves[(from, to)] = _moves.GetValueOrDefault((from, to)) + 1;
+        }
+
+        MovedRatio = HashRing.MovedRatio(before, after);
+    }
+
+    public int Keys { get; }
+
+    public int Moved { get; }
+
+    /// <summary>Of the whole hash space (0 to 1), not of the sample.</summary>
+    public double MovedRatio { get; }
+
+    public IReadOnlyDictionary<(string From, string To), int> Moves => _moves;
+
+    /// <summary>Every gateway of either ring, by address.</summary>
+    public IReadOnlyCollection<GatewayShare> Shares => _shares.Values;
+
+    private void AddShares(HashRing ring, Func<GatewayShare, double, GatewayShare> set)
+    {
+        double[] ratios = ring.OwnershipRatios();
+        for (int i = 0; i < ratios.Length; i++)
+        {
+            string address = ring.Gateways[i].Address;
+            _shares[address] = set(_shares.GetValueOrDefault(address) ?? new GatewayShare(address), ratios[i]);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using System.CommandLine;
+using System.Text.Json;
+using DynamicSharding.Config;
+
+namespace DynamicSharding.Commands;
+
+/// <summary>Where a one-shot command takes the ring's members from: a configuration file, the command line, or a running server.</summary>
+internal sealed class MemberSource
+{
+    private const int DefaultPort = 9091;
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(5);
+
+    private readonly Option<string?> _configFile = new("--config.file") { Description = "Take members, replicas and key from this file." };
+    private readonly Option<string?> _gateways = new("--gateways") { Description = "Take these members: a:9091,b:9091" };
+    private readonly Option<string?> _url = new("--url") { Description = "Ask the admin listener of a running server: http://host:9293" };
+    private readonly Option<int?> _replicas = new("--replicas") { Description = "Points per gateway (default 500, or the source's)." };
+    private readonly Option<string?> _key = new("--key") { Description = "group or path (default group, or the source's)." };
+
+    /// <summary>Reads the options of a configuration file, or throws <see cref="CommandException"/> with all that is wrong with it.</summary>
+    public static Func<string, ServerOptions> LoadConfig { get; set; } =
+        static path => throw new CommandException($"cannot read {path}: configuration files are not supported here");
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in new Option[] { _configFile, _gateways, _url, _replicas, _key }) command.Options.Add(option);
+        command.Validators.Add(result =>
+        {
+            int sources = new Option<string?>[] { _configFile, _gateways, _url }.Count(option => result.GetValue(option) is not null);
+            if (sources != 1) result.AddError("Give exactly one of --config.file, --gateways and --url.");
+            if (result.GetValue(_key) is not (null or "group" or "path")) result.AddError("--key is group or path.");
+            if (result.GetValue(_replicas) is < 1) result.AddError("--replicas is at least 1.");
+        });
+    }
+
+    public async Task<RingDefinition> ReadAsync(ParseResult arguments, CancellationToken cancellationToken)
+    {
+        RingDefinition definition = await ReadSourceAsync(arguments, cancellationToken).ConfigureAwait(false);
+        if (definition.Members.Length == 0) throw new CommandException("the source names no gateway");
+        return definition with
+        {
+            Replicas = arguments.GetValue(_replicas) ?? definition.Replicas,
+            Key = arguments.GetValue(_key) is { } key ? ParseKey(key) : definition.Key,
+        };
+    }
+
+    /// <summary>Split at commas; the default port is added where none is given.</summary>
+    public static string[] ParseGateways(string list) =>
+    [
+        .. list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Select(static gateway => HasPort(gateway) ? gateway : $"{gateway}:{DefaultPort}").Distinct(StringComparer.Ordinal),
+    ];
+
+    public static ShardingKey ParseKey(string? key) => key == "path" ? ShardingKey.Path : ShardingKey.Group;
+
+    private async Task<RingDefinition> ReadSourceAsync(ParseResult arguments, CancellationToken cancellationToken)
+    {
+        if (arguments.GetValue(_gateways) is { } list) return new RingDefinition(ParseGateways(list));
+        if (arguments.GetValue(_url) is { } url) return await AskServerAsync(url, cancellationToken).ConfigureAwait(false);
+        ServerOptions options = LoadConfig(arguments.GetValue(_configFile)!);
+        return new RingDefinition([.. options.Pushgateway.Servers], options.Sharding.Replicas, options.Sharding.Key);
+    }
+
+    private static async Task<RingDefinition> AskServerAsync(string url, CancellationToken cancellationToken)
+    {
+        if (!Uri.TryCreate(url.TrimEnd('/') + "/api/v1/status", UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
+        {
+            throw new CommandException($"{url} is no http or https address");
+        }
+
+        try
+        {
+            using var client = new HttpClient { Timeout = AnswerLimit };
+            byte[] answer = await client.GetByteArrayAsync(address, cancellationToken).ConfigureAwait(false);
+            return ServerStatusReader.Read(answer);
+        }
+        catch (Exception e) when (e is HttpRequestException or JsonException || (e is TaskCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            throw new CommandException($"cannot read {address}: {e.Message}");
+        }
+    }
+
+    /// <summary>A bare IPv6 address has colons, but its port stands behind a bracket.</summary>
+    private static bool HasPort(string gateway) => gateway.LastIndexOf(':') > gateway.LastIndexOf(']') && gateway.LastIndexOf(':') > 0;
+}

@@ -1,0 +1,42 @@
+using System.Text.Json;
+
+namespace DynamicSharding.Commands;
+
+/// <summary>
+/// Reads the members of a running server's ring from its status. Only what a ring is made of is looked at, so that a newer or older
+/// server's other fields do not matter.
+/// </summary>
+internal static class ServerStatusReader
+{
+    public static RingDefinition Read(ReadOnlyMemory<byte> json)
+    {
+        using JsonDocument status = JsonDocument.Parse(json);
+        JsonElement root = status.RootElement;
+        if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("members", out JsonElement members) || members.ValueKind != JsonValueKind.Array)
+        {
+            throw new JsonException("the answer has no list of members");
+        }
+
+        var definition = new RingDefinition([.. members.EnumerateArray().Where(IsInTheRing).Select(AddressOf).OfType<string>()]);
+        if (root.TryGetProperty("replicas", out JsonElement replicas) && replicas.TryGetInt32(out int count) && count > 0)
+        {
+            definition = definition with { Replicas = count };
+        }
+
+        return root.TryGetProperty("key", out JsonElement key) && key.ValueKind == JsonValueKind.String
+            ? definition with { Key = MemberSource.ParseKey(key.GetString()) }
+            : definition;
+    }
+
+    /// <summary>Joining and out are not in it; draining gateways may be about to leave, but whether they have only the server knows.</summary>
+    private static bool IsInTheRing(JsonElement member) =>
+        member.ValueKind == JsonValueKind.String || StringOf(member, "state") is null or "member" or "leaving" or "held";
+
+    private static string? AddressOf(JsonElement member) =>
+        member.ValueKind == JsonValueKind.String ? member.GetString() : StringOf(member, "address");
+
+    private static string? StringOf(JsonElement member, string name) =>
+        member.ValueKind == JsonValueKind.Object && member.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : null;
+}

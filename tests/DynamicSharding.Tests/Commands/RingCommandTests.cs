@@ -1,0 +1,145 @@
+using System.CommandLine;
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using DynamicSharding.Commands;
+using DynamicSharding.Ring;
+using DynamicSharding.Tests.Ring;
+
+namespace DynamicSharding.Tests.Commands;
+
+public sealed class RingCommandTests
+{
+    [Fact]
+    public async Task Lookup_names_key_hash_owner_and_runner_up()
+    {
+        (int exitCode, string output, _) = await RunAsync("lookup", "--json", "--gateways", "a,b:9091,c", "/metrics/job/a/y/2/x/1", "http://h/metrics/job@base64/YQ/x/1/y/2?q");
+        Assert.Equal(0, exitCode);
+        HashRing ring = TestRing.Build(["a:9091", "b:9091", "c:9091"]);
+        uint hash = MurmurHash3.Hash32("/metrics/job/a/x/1/y/2"u8);
+        JsonElement[] lookups = [.. JsonDocument.Parse(output).RootElement.EnumerateArray()];
+        Assert.Equal(2, lookups.Length);
+        foreach (JsonElement lookup in lookups)
+        {
+            Assert.Equal("/metrics/job/a/x/1/y/2", lookup.GetProperty("key").GetString());
+            Assert.Equal(hash, lookup.GetProperty("hash").GetUInt32());
+            Assert.Equal(ring.Find(hash).Address, lookup.GetProperty("owner").GetString());
+            Assert.Equal(ring.FindRunnerUp(hash)!.Address, lookup.GetProperty("runner_up").GetString());
+        }
+    }
+
+    [Theory]
+    [InlineData("/other", "404")]
+    [InlineData("/metrics/job/a/..", "DotSegment")]
+    public async Task Lookup_of_what_is_no_push_path_says_so_and_fails(string path, string note)
+    {
+        (int exitCode, string output, _) = await RunAsync("lookup", "--gateways", "a", path);
+        Assert.Equal(1, exitCode);
+        Assert.Contains(note, output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Simulate_moves_only_to_the_added_gateway()
+    {
+        (int exitCode, string output, _) = await RunAsync("simulate", "--json", "--gateways", "a,b,c", "--add", "d", "--keys", "5000");
+        Assert.Equal(0, exitCode);
+        JsonElement result = JsonDocument.Parse(output).RootElement;
+        Assert.Equal(5000, result.GetProperty("keys").GetInt32());
+        Assert.InRange(result.GetProperty("moved").GetInt32(), 5000 / 6, 5000 / 3);
+        Assert.All(result.GetProperty("moves").EnumerateArray(), move => Assert.Equal("d:9091", move.GetProperty("to").GetString()));
+        Assert.Equal(result.GetProperty("moved").GetInt32(), result.GetProperty("moves").EnumerateArray().Sum(move => move.GetProperty("keys").GetInt32()));
+        Assert.Equal(1, result.GetProperty("gateways").EnumerateArray().Sum(gateway => gateway.GetProperty("ratio_after").GetDouble()), 9);
+    }
+
+    [Fact]
+    public async Task Simulate_takes_keys_from_a_file_and_draws_a_bar_for_each_gateway()
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllLinesAsync(file, ["/metrics/job/a", "http://h/metrics/job/b/", "", "/other"]);
+            (int exitCode, string output, _) = await RunAsync("simulate", "--gateways", "a,b", "--remove", "a", "--keys.file", file);
+            Assert.Equal(0, exitCode);
+            Assert.Contains(" of 2 keys move", output, StringComparison.Ordinal);
+            Assert.Contains("b:9091", output, StringComparison.Ordinal);
+            Assert.Contains(new string('#', 40), output, StringComparison.Ordinal);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Theory]
+    [InlineData("simulate --gateways a,b", "--add or --remove")]
+    [InlineData("simulate --gateways a --remove a", "no gateway would be left")]
+    [InlineData("simulate --gateways a --remove b", "b:9091 is no member")]
+    [InlineData("simulate --gateways a --add a", "a:9091 is a member already")]
+    [InlineData("simulate --gateways a --add b --keys 0", "--keys is at least 1")]
+    [InlineData("simulate --gateways a --add b --keys.file /no/such/file", "cannot read /no/such/file")]
+    [InlineData("lookup /metrics/job/a", "exactly one of")]
+    [InlineData("lookup /metrics/job/a --gateways a --url http://b", "exactly one of")]
+    [InlineData("lookup /metrics/job/a --gateways ,", "names no gateway")]
+    [InlineData("lookup /metrics/job/a --gateways a --key other", "--key is group or path")]
+    [InlineData("lookup /metrics/job/a --url nonsense", "no http or https address")]
+    public async Task A_wrong_call_is_explained(string arguments, string explanation)
+    {
+        (int exitCode, _, string error) = await RunAsync(arguments.Split(' '));
+        Assert.Equal(1, exitCode);
+        Assert.Contains(explanation, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Members_come_from_a_running_server()
+    {
+        const string Status = """
+            {"members":[{"address":"a:9091","state":"member"},{"address":"b:9091","state":"out"},{"address":"c:9091","state":"held","more":1}],
+             "replicas":7,"key":"path","version":"9"}
+            """;
+        using var server = new HttpListener();
+        int port = FreePort();
+        server.Prefixes.Add($"http://127.0.0.1:{port}/");
+        server.Start();
+        Task answer = Task.Run(async () =>
+        {
+            HttpListenerContext context = await server.GetContextAsync();
+            Assert.Equal("/api/v1/status", context.Request.RawUrl);
+            await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(Status));
+            context.Response.Close();
+        });
+        (int exitCode, string output, string error) = await RunAsync("lookup", "--json", "--url", $"http://127.0.0.1:{port}/", "/metrics/job/a/y/2/x/1");
+        Assert.True(exitCode == 0, error);
+        await answer;
+        HashRing ring = TestRing.Build(["a:9091", "c:9091"], 7);
+        Assert.Equal(ring.Find(MurmurHash3.Hash32("/metrics/job/a/y/2/x/1"u8)).Address, JsonDocument.Parse(output).RootElement[0].GetProperty("owner").GetString());
+    }
+
+    [Theory]
+    [InlineData("[]")]
+    [InlineData("{}")]
+    [InlineData("""{"members":3}""")]
+    [InlineData("not JSON")]
+    public void A_status_without_members_is_refused(string status) =>
+        Assert.ThrowsAny<JsonException>(() => ServerStatusReader.Read(Encoding.UTF8.GetBytes(status)));
+
+    [Theory]
+    [InlineData("a,b:1, [::1] ,[::1]:2,a", "a:9091 b:1 [::1]:9091 [::1]:2")]
+    public void Gateways_get_the_default_port(string list, string expected) =>
+        Assert.Equal(expected, string.Join(' ', MemberSource.ParseGateways(list)));
+
+    private static async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments)
+    {
+        var root = new RootCommand { LookupCommand.Create(), SimulateCommand.Create() };
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        int exitCode = await root.Parse(arguments).InvokeAsync(new InvocationConfiguration { Output = output, Error = error });
+        return (exitCode, output.ToString(), error.ToString());
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
