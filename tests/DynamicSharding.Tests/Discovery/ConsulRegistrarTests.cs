@@ -1,0 +1,172 @@
+using DynamicSharding.Config;
+using DynamicSharding.Consul;
+using DynamicSharding.Discovery;
+
+namespace DynamicSharding.Tests.Discovery;
+
+public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
+{
+    private readonly FakeAgent _agent = new();
+    private readonly LogCapture _log = new();
+    private readonly CancellationTokenSource _stop = new();
+    private ServerOptions _options = Options("10.0.0.1:9091", "10.0.0.2:9091");
+    private ConsulClient? _client;
+    private ConsulRegistrar? _registrar;
+    private Task _running = Task.CompletedTask;
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _agent.DisposeAsync();
+    }
+
+    public void Dispose()
+    {
+        _client?.Dispose();
+        _log.Dispose();
+        _stop.Dispose();
+    }
+
+    [Fact]
+    public async Task What_is_missing_is_written_once()
+    {
+        await StartAsync();
+        Assert.Equal(2, _agent.Puts.Count);
+        Assert.Contains("\"ID\":\"10.0.0.1_9091\",\"Name\":\"pushgateway\",\"Address\":\"10.0.0.1\",\"Port\":9091", _agent.Puts.First());
+        Assert.Contains("\"managed-by\":\"dynamic-sharding\"", _agent.Puts.First());
+        Assert.Contains(
+            "\"Check\":{\"HTTP\":\"http://10.0.0.1:9091/-/healthy\",\"Interval\":\"5s\",\"Timeout\":\"2s\",\"SuccessBeforePassing\":1,\"FailuresBeforeCritical\":2}",
+            _agent.Puts.First());
+        await AgainAsync();
+        await AgainAsync();
+        Assert.Equal(2, _agent.Puts.Count);
+    }
+
+    [Fact]
+    public async Task What_vanished_is_written_again()
+    {
+        await StartAsync();
+        _agent.Services.Clear();
+        await AgainAsync();
+        Assert.Equal(4, _agent.Puts.Count);
+    }
+
+    [Fact]
+    public async Task The_originals_definition_is_replaced_once_and_then_left_alone()
+    {
+        string original = FakeAgent.Listed("pushgateway", "10.0.0.1", 9091, "null");
+        _agent.Services["10.0.0.1_9091"] = original;
+        await StartAsync();
+        Assert.Equal(2, _agent.Puts.Count);
+        _agent.Services["10.0.0.1_9091"] = original;
+        await AgainAsync();
+        await AgainAsync();
+        Assert.Equal(2, _agent.Puts.Count);
+    }
+
+    [Fact]
+    public async Task Another_process_of_the_same_configuration_writes_nothing()
+    {
+        await StartAsync();
+        var second = new ConsulRegistrar(_client!, _options, _log, TimeProvider.System);
+        Task running = second.RunAsync(_stop.Token);
+        await Eventually.True(() => _agent.Reads >= 2, "it has read");
+        await Task.Delay(200);
+        Assert.Equal(2, _agent.Puts.Count);
+        Assert.Equal(0, second.Writes);
+        Assert.False(running.IsCompleted);
+    }
+
+    [Fact]
+    public async Task A_reload_writes_the_new_check_and_deregisters_what_left_the_file_and_nothing_else()
+    {
+        _agent.Services["10.0.0.9_9091"] = FakeAgent.Listed("pushgateway", "10.0.0.9", 9091, """{"managed-by":"dynamic-sharding"}""");
+        _agent.Services["db"] = FakeAgent.Listed("db", "10.0.0.8", 1, "null");
+        await StartAsync();
+        Assert.Equal(1, _log.Count("id=10.0.0.9_9091"));
+        ServerOptions next = Options("10.0.0.2:9091", "10.0.0.3:9091");
+        next = next with { Pushgateway = next.Pushgateway with { HealthCheck = new HealthCheckOptions { Interval = TimeSpan.FromSeconds(7) } } };
+        _registrar!.Apply(next);
+        await Eventually.True(() => _agent.Puts.Count == 5, "deregistered, changed, new");
+        Assert.Contains("-10.0.0.1_9091", _agent.Puts);
+        Assert.Equal(["10.0.0.2_9091", "10.0.0.3_9091", "10.0.0.9_9091", "db"], _agent.Services.Keys.Order(StringComparer.Ordinal));
+        Assert.Contains("\"Interval\":\"7s\"", _agent.Puts.Last());
+    }
+
+    [Fact]
+    public async Task An_agent_that_does_not_know_the_counters_gets_the_check_without_them()
+    {
+        _agent.Refuse = static json => json.Contains("SuccessBeforePassing", StringComparison.Ordinal)
+            ? (400, "Request decode failed: json: unknown field \"SuccessBeforePassing\"")
+            : null;
+        await StartAsync();
+        Assert.Equal(2, _agent.Services.Count);
+        Assert.Equal(3, _agent.Puts.Count);
+        await AgainAsync();
+        Assert.Equal(3, _agent.Puts.Count);
+    }
+
+    [Fact]
+    public async Task A_refused_write_says_what_to_do_once_and_is_tried_again()
+    {
+        bool refuse = true;
+        _agent.Refuse = _ => refuse ? (403, "Permission denied: Missing service:write on pushgateway") : null;
+        Start();
+        await Eventually.True(() => _agent.Puts.Count > 3, "it insists");
+        Assert.Equal(1, _log.Count("registration failed"));
+        Assert.Equal(1, _log.Count("consul_server.token"));
+        refuse = false;
+        await Eventually.True(() => _agent.Services.Count == 2, "both are there", 60);
+        await Eventually.True(() => _log.Count("registration works again") == 1, "it is said");
+    }
+
+    [Theory]
+    [InlineData(HealthCheckType.Tcp, "\"TCP\":\"10.0.0.1:9091\"")]
+    [InlineData(HealthCheckType.Http, "\"Header\":{\"Authorization\":[\"Basic dTpwdw==\"]}")]
+    internal async Task Credentials_go_into_a_check_only_when_it_is_http(HealthCheckType type, string part)
+    {
+        string file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, "pw\n");
+        _options = Options("10.0.0.1:9091");
+        _options = _options with
+        {
+            Pushgateway = _options.Pushgateway with
+            {
+                BasicAuthUsername = "u", BasicAuthPasswordFile = file, HealthCheck = new HealthCheckOptions { Type = type },
+            },
+        };
+        await StartAsync();
+        File.Delete(file);
+        Assert.Contains(part, _agent.Puts.Single());
+        Assert.Equal(type == HealthCheckType.Http, _agent.Puts.Single().Contains("Authorization", StringComparison.Ordinal));
+    }
+
+    private static ServerOptions Options(params string[] servers) => new()
+    {
+        Discovery = DiscoveryKind.Consul, Pushgateway = new PushgatewayOptions { Servers = [.. servers] },
+    };
+
+    private void Start()
+    {
+        _client = ConsulConnection.Open(new ConsulOptions { Addr = _agent.Address }, static () => null, TimeProvider.System);
+        _registrar = new ConsulRegistrar(_client, _options, _log, TimeProvider.System);
+        _running = _registrar.RunAsync(_stop.Token);
+    }
+
+    private async Task StartAsync()
+    {
+        Start();
+        await Eventually.True(() => _registrar!.Writes == _options.Pushgateway.Servers.Length, "all are registered");
+    }
+
+    private async Task AgainAsync()
+    {
+        int reads = _agent.Reads;
+        _registrar!.ReconcileNow();
+        await Eventually.True(() => _agent.Reads > reads, "it has read again");
+        await Task.Delay(200);
+    }
+}

@@ -1,0 +1,125 @@
+using System.Collections.Concurrent;
+using DynamicSharding.Config;
+using DynamicSharding.Consul;
+using DynamicSharding.Discovery;
+
+namespace DynamicSharding.Tests.Discovery;
+
+public sealed class ConsulWatchTests : IDisposable
+{
+    private const string Row = """{"Service":{"ID":"a_1","Service":"pushgateway","Address":"a","Port":1}}""";
+
+    private readonly LogCapture _log = new();
+    private readonly ConcurrentQueue<string> _heard = [];
+
+    public void Dispose() => _log.Dispose();
+
+    [Fact]
+    public async Task It_follows_the_index_and_starts_anew_when_that_goes_back()
+    {
+        // Index by index as the server has it; the fourth answer is that of a restored snapshot.
+        int n = 0;
+        ulong[] indexes = [10, 20, 5, 5, 6];
+        await using var server = new FakeServer(async (request, socket, ct) =>
+        {
+            int i = n++;
+            if (i >= indexes.Length) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, $"[{Row}]", 200, $"X-Consul-Index: {indexes[i]}\r\n");
+        });
+        await RunAsync(server, () => server.Requests.Count == 6);
+        Assert.Equal(["0", "10", "20", "0", "5", "6"], server.Requests.Select(Index));
+        Assert.Equal(4, _heard.Count(static h => h == "1"));
+    }
+
+    [Fact]
+    public async Task A_query_that_returns_at_once_again_and_again_is_no_spin()
+    {
+        ulong index = 1;
+        await using var server = new FakeServer((_, socket, _) => FakeServer.Reply(socket, $"[{Row}]", 200, $"X-Consul-Index: {++index}\r\n"));
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        await RunAsync(server, () => clock.Elapsed > TimeSpan.FromSeconds(4));
+        Assert.InRange(server.Requests.Count, 3, 8);
+    }
+
+    [Theory]
+    [InlineData(403, "ACL not found", "forbidden", "node_prefix")]
+    [InlineData(400, "Invalid wait time", "badrequest", "see its answer")]
+    [InlineData(500, "No cluster leader", "refused", "asking again")]
+    public async Task A_refusal_is_said_once_with_what_to_do(int status, string text, string trouble, string advice)
+    {
+        await using var server = FakeServer.Always(_ => (status, text));
+        await RunAsync(server, () => server.Requests.Count >= 3);
+        string line = Assert.Single(_log.Lines(Microsoft.Extensions.Logging.LogLevel.Warning));
+        Assert.Contains($"trouble={trouble}", line);
+        Assert.Contains(text, line);
+        Assert.Contains(advice, line);
+        Assert.All(server.Requests, static r => Assert.Equal("0", Index(r)));
+        Assert.All(_heard, static h => Assert.Equal("lost", h));
+    }
+
+    [Fact]
+    public async Task After_an_error_it_asks_from_the_start_and_tells_the_answer()
+    {
+        int n = 0;
+        await using var server = new FakeServer(async (_, socket, ct) =>
+        {
+            int i = n++;
+            if (i == 3) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, i == 1 ? "[{" : $"[{Row}]", 200, "X-Consul-Index: 9\r\n");
+        });
+        await RunAsync(server, () => server.Requests.Count == 4);
+        Assert.Equal(["0", "9", "0", "9"], server.Requests.Select(Index));
+        Assert.Equal(["1", "lost", "reconcile", "1"], _heard);
+        Assert.Equal(1, _log.Count("consul answers"));
+    }
+
+    [Fact]
+    public async Task An_answer_without_an_index_is_an_error()
+    {
+        await using var server = FakeServer.Always(static _ => (200, $"[{Row}]"));
+        await RunAsync(server, () => server.Requests.Count >= 2);
+        Assert.All(_heard, static h => Assert.Equal("lost", h));
+    }
+
+    [Fact]
+    public async Task An_empty_answer_is_a_warning_after_there_were_others_and_not_before()
+    {
+        int n = 0;
+        await using var server = new FakeServer(async (_, socket, ct) =>
+        {
+            int i = n++;
+            if (i == 3) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, i == 1 ? $"[{Row}]" : "[]", 200, $"X-Consul-Index: {i + 1}\r\n");
+        });
+        await RunAsync(server, () => server.Requests.Count == 4);
+        Assert.Equal(["reconcile", "lost", "1", "reconcile", "lost"], _heard);
+        Assert.Equal(1, _log.Count("trouble=empty"));
+    }
+
+    private static string Index(string request) => request.Split("index=")[1].Split('&', ' ')[0];
+
+    private async Task RunAsync(FakeServer server, Func<bool> until)
+    {
+        using var stop = new CancellationTokenSource();
+        var options = new ConsulOptions { Addr = server.Address };
+        using ConsulClient client = ConsulConnection.Open(options, static () => null, TimeProvider.System);
+        var watch = new ConsulWatch(client, options, _log, TimeProvider.System);
+        Task running = watch.RunAsync(
+            rows =>
+            {
+                _heard.Enqueue($"{rows.Count}");
+                return Task.CompletedTask;
+            },
+            () =>
+            {
+                _heard.Enqueue("lost");
+                return Task.CompletedTask;
+            },
+            () => _heard.Enqueue("reconcile"),
+            stop.Token);
+        await Eventually.True(until, "the exchange took place", 60);
+        await Task.Delay(100);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+}

@@ -1,0 +1,55 @@
+using System.Collections.Concurrent;
+using System.Net.Sockets;
+using System.Text.Json;
+
+namespace DynamicSharding.Tests.Discovery;
+
+/// <summary>The registration half of an agent: it lists what was put, and it can refuse.</summary>
+internal sealed class FakeAgent : IAsyncDisposable
+{
+    private readonly FakeServer _server;
+
+    public FakeAgent() => _server = new FakeServer(AnswerAsync);
+
+    /// <summary>By id, as JSON of the listing.</summary>
+    public ConcurrentDictionary<string, string> Services { get; } = [];
+
+    public ConcurrentQueue<string> Puts { get; } = [];
+
+    /// <summary>Given a registration's JSON; null accepts it.</summary>
+    public Func<string, (int Status, string Text)?> Refuse { get; set; } = static _ => null;
+
+    public string Address => _server.Address;
+
+    public int Reads => _server.Requests.Count(static r => r.StartsWith("GET /v1/agent/services", StringComparison.Ordinal));
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    private Task AnswerAsync(string request, Socket socket, CancellationToken ct)
+    {
+        const string Deregister = "PUT /v1/agent/service/deregister/";
+        if (request.StartsWith("GET", StringComparison.Ordinal))
+        {
+            return FakeServer.Reply(socket, "{" + string.Join(',', Services.Select(static s => $"\"{s.Key}\":{s.Value}")) + "}");
+        }
+
+        if (request.StartsWith(Deregister, StringComparison.Ordinal))
+        {
+            string id = request[Deregister.Length..request.IndexOf(' ', Deregister.Length)];
+            Puts.Enqueue("-" + id);
+            return FakeServer.Reply(socket, "", Services.TryRemove(id, out _) ? 200 : 404);
+        }
+
+        string json = request[(request.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..];
+        Puts.Enqueue(json);
+        if (Refuse(json) is { } refusal) return FakeServer.Reply(socket, refusal.Text, refusal.Status);
+        using JsonDocument document = JsonDocument.Parse(json);
+        JsonElement root = document.RootElement;
+        Services[root.GetProperty("ID").GetString()!] = Listed(
+            root.GetProperty("Name").GetString()!, root.GetProperty(nameof(Address)).GetString()!, root.GetProperty("Port").GetInt32(), root.GetProperty("Meta").GetRawText());
+        return FakeServer.Reply(socket, "");
+    }
+
+    public static string Listed(string name, string address, int port, string meta) =>
+        $$"""{"ID":"{{address}}_{{port}}","Service":"{{name}}","Address":"{{address}}","Port":{{port}},"Meta":{{meta}}}""";
+}

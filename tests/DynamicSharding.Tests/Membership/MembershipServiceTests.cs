@@ -1,0 +1,189 @@
+using System.Net;
+using System.Net.Sockets;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Membership;
+using DynamicSharding.Ring;
+using DynamicSharding.Tests.Discovery;
+
+namespace DynamicSharding.Tests.Membership;
+
+/// <summary>The room as a whole, over real sockets: static discovery with its probes, and Consul played by a small fake.</summary>
+public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
+{
+    private readonly List<FakeServer> _servers = [];
+    private readonly ActiveRing _ring = new();
+    private readonly LogCapture _log = new();
+    private MembershipService? _service;
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
+    {
+        if (_service is not null) await _service.DisposeAsync();
+        foreach (FakeServer server in _servers) await server.DisposeAsync();
+    }
+
+    public void Dispose() => _log.Dispose();
+
+    [Fact]
+    public async Task A_gateway_that_stops_leaves_and_returns_and_the_others_stay()
+    {
+        FakeServer one = Gateway(), two = Gateway(), three = Gateway();
+        Start(Options(one.Address, two.Address, three.Address));
+        Assert.Equal(3, Ring.Count);
+        HashRing first = _ring.Current!;
+        await Eventually.True(() => View.HasVerdict, "a verdict on everybody");
+
+        await two.DisposeAsync();
+        await Eventually.True(() => !Ring.Contains(two.Address), "the dead one is out");
+        Assert.Equal(2, Ring.Count);
+        RingChange change = View.History[0];
+        Assert.Equal(RingChangeCause.Loss, change.Cause);
+        Assert.InRange(change.MovedRatio, 0.1, 0.6);
+
+        _servers.Add(FakeServer.Always(_ => (200, "OK"), two.Port));
+        await Eventually.True(() => Ring.Contains(two.Address), "it is back");
+        Assert.Equal(first.Fingerprint, _ring.Current!.Fingerprint);
+        Assert.Same(first.Gateways[0], _ring.Current.Gateways[0]);
+        Assert.Equal(2, View.Changes);
+        Assert.Equal(3, _log.Count("ring changed"));
+    }
+
+    [Fact]
+    public async Task An_overloaded_gateway_stays_with_one_warning()
+    {
+        FakeServer one = Gateway(), two = Gateway(500, "write queue is full\n");
+        Start(Options(one.Address, two.Address));
+        await Eventually.True(() => View.Gateways.Any(g => g.Overloaded), "the overload shows");
+        await Eventually.True(() => two.Requests.Count > 5, "some more probes");
+        Assert.Equal(2, Ring.Count);
+        Assert.Equal(1, _log.Count("overloaded, it stays"));
+        Assert.Equal(0, View.Changes);
+    }
+
+    [Fact]
+    public async Task The_last_ring_stays_when_every_gateway_is_dead()
+    {
+        FakeServer one = Gateway(500, "no"), two = Gateway(500, "no");
+        Start(Options(one.Address, two.Address));
+        await Eventually.True(() => View.Gateways.All(g => g.State == GatewayState.Held), "both are held");
+        Assert.Equal(2, Ring.Count);
+    }
+
+    [Fact]
+    public async Task A_gateway_that_accepts_and_says_nothing_is_dead_and_an_endless_page_does_not_matter()
+    {
+        FakeServer good = Gateway(), endless = Add(new FakeServer(async (_, socket, ct) =>
+        {
+            await FakeServer.Send(socket, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            string chunk = "8000\r\n" + new string('x', 0x8000) + "\r\n";
+            while (!ct.IsCancellationRequested) await FakeServer.Send(socket, chunk);
+        }));
+        FakeServer silent = Add(new FakeServer((_, _, _) => Task.CompletedTask));
+        Start(Options(good.Address, endless.Address, silent.Address));
+        await Eventually.True(() => !Ring.Contains(silent.Address), "the silent one is out");
+        Assert.Contains("no answer within", View.Gateways.Single(g => g.Address == silent.Address).CheckOutput);
+        Assert.Contains(endless.Address, Ring);
+    }
+
+    [Fact]
+    public async Task A_reload_adds_after_proof_and_removes_at_once()
+    {
+        FakeServer one = Gateway(), two = Gateway(), three = Gateway();
+        ServerOptions options = Options(one.Address, two.Address);
+        Start(options);
+        await Eventually.True(() => View.HasVerdict, "a verdict");
+        _service!.Apply(options with { Pushgateway = options.Pushgateway with { Servers = [one.Address, three.Address] } });
+        Assert.Equal([one.Address], Ring);
+        await Eventually.True(() => Ring.Contains(three.Address), "the new one is in");
+        Assert.DoesNotContain(View.Gateways, g => g.Address == two.Address);
+    }
+
+    [Fact]
+    public async Task Without_health_checks_everybody_configured_is_a_member_and_nobody_is_asked()
+    {
+        FakeServer one = Gateway(500, "no");
+        ServerOptions options = Options(one.Address, "127.0.0.1:1");
+        Start(options with { Pushgateway = options.Pushgateway with { HealthCheck = new HealthCheckOptions { Enabled = false } } });
+        await Eventually.True(() => View.HasVerdict, "a verdict");
+        await Task.Delay(300);
+        Assert.Equal(2, Ring.Count);
+        Assert.Empty(one.Requests);
+    }
+
+    [Fact]
+    public async Task Own_probes_judge_until_consul_answers_and_then_consul()
+    {
+        FakeServer one = Gateway(), two = Gateway();
+        FakeServer dead = Gateway();
+        int port = FreePort();
+        await dead.DisposeAsync();
+        Start(Options(one.Address, two.Address, dead.Address) with
+        {
+            Discovery = DiscoveryKind.Consul, Consul = new ConsulOptions { Addr = $"127.0.0.1:{port}" },
+        });
+        await Eventually.True(() => !Ring.Contains(dead.Address), "own probes took the dead one out");
+        Assert.Equal(1, _log.Count("trouble=unreachable"));
+
+        FakeServer consul = Add(new FakeServer(
+            async (request, socket, ct) =>
+            {
+                if (request.Contains("agent/services", StringComparison.Ordinal)) await FakeServer.Reply(socket, "{}");
+                else if (request.StartsWith("PUT", StringComparison.Ordinal)) await FakeServer.Reply(socket, "");
+                else if (request.Contains("index=0", StringComparison.Ordinal))
+                {
+                    string rows = string.Join(',', Row(one.Port, "passing", "ok"), Row(two.Port, "critical", "says consul"), Row(dead.Port, "passing", "ok"));
+                    await FakeServer.Reply(socket, $"[{rows}]", 200, "X-Consul-Index: 7\r\n");
+                }
+                else await Task.Delay(Timeout.Infinite, ct);
+            },
+            port));
+        await Eventually.True(() => Ring.SequenceEqual(new[] { one.Address, dead.Address }.Order(StringComparer.Ordinal)), "consul's word counts", 60);
+        Assert.Equal(RingChangeCause.FirstAnswer, View.History[0].Cause);
+        await Eventually.True(() => consul.Requests.Count(r => r.StartsWith("PUT /v1/agent/service/register", StringComparison.Ordinal)) >= 3, "all are registered", 60);
+        Assert.Equal(7UL, View.Discovery.ConsulIndex);
+    }
+
+    private static string Row(int port, string status, string output) =>
+        $$"""{"Node":{"Node":"n","Address":"10.0.0.1"},"Service":{"ID":"x_{{port}}","Service":"pushgateway","Address":"127.0.0.1","Port":{{port}},"Meta":null,"Tags":null},"Checks":[{"CheckID":"service:x_{{port}}","Status":"{{status}}","Output":"{{output}}","ServiceID":"x_{{port}}"}]}""";
+
+    private MembershipView View => _service!.View;
+
+    private List<string> Ring => [.. _ring.Current!.Gateways.Select(g => g.Address)];
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private FakeServer Gateway(int status = 200, string body = "OK") => Add(FakeServer.Always(_ => (status, body)));
+
+    private FakeServer Add(FakeServer server)
+    {
+        _servers.Add(server);
+        return server;
+    }
+
+    private static ServerOptions Options(params string[] servers) => new()
+    {
+        Pushgateway = new PushgatewayOptions
+        {
+            Servers = [.. servers],
+            HealthCheck = new HealthCheckOptions { Interval = TimeSpan.FromMilliseconds(200), Timeout = TimeSpan.FromSeconds(1) },
+        },
+        Membership = new MembershipOptions
+        {
+            Settle = TimeSpan.FromMilliseconds(100), AdmitAfter = TimeSpan.FromMilliseconds(300), MassLossHold = TimeSpan.FromSeconds(1),
+        },
+    };
+
+    private void Start(ServerOptions options)
+    {
+        _service = new MembershipService(
+            options, _ring, static a => new Gateway(a, [], [], new PerLoopCounter(1)), _log, TimeProvider.System);
+        _service.Start();
+    }
+}
