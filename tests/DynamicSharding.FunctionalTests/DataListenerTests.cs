@@ -1,3 +1,4 @@
+using System.Globalization;
 using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
 
@@ -29,6 +30,22 @@ public sealed class DataListenerTests(OneGatewayServer shared, ITestOutputHelper
         await connection.SendAsync(string.Concat(rows.Select(row => row.Request)));
 
         foreach (DataListenerRow row in rows) Reply.ShouldBe(row.Reply, await connection.ReadReplyAsync(row.Head));
+    }
+
+    [Fact]
+    public async Task The_Date_goes_with_the_clock()
+    {
+        using RawHttp connection = await RawHttp.ConnectAsync(shared.Server.Address);
+        for (int i = 0; i < 3; i++)
+        {
+            await connection.SendAsync(Probe);
+            string field = Assert.Single((await connection.ReadReplyAsync()).Split("\r\n"), line => line.StartsWith("Date: ", StringComparison.Ordinal));
+            DateTimeOffset date = DateTimeOffset.ParseExact(field["Date: ".Length..], "r", CultureInfo.InvariantCulture);
+
+            // Refreshed once a second, and cut to seconds.
+            Assert.InRange(DateTimeOffset.UtcNow - date, TimeSpan.FromSeconds(-1), TimeSpan.FromSeconds(4));
+            await Task.Delay(TimeSpan.FromSeconds(1.5));
+        }
     }
 
     [Fact]

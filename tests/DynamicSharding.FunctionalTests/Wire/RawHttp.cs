@@ -41,12 +41,19 @@ internal sealed class RawHttp : IDisposable
             return;
         }
 
-        for (int i = 0; i < bytes.Length; i++)
+        try
         {
-            // The pause lets the server read each byte on its own; an error reply in between may have closed the connection.
-            if (_socket.Available > 0) return;
-            await SendAllAsync(bytes.AsMemory(i, 1));
-            await Task.Delay(TimeSpan.FromMilliseconds(1));
+            for (int i = 0; i < bytes.Length; i++)
+            {
+                await SendAllAsync(bytes.AsMemory(i, 1));
+
+                // Lets the server read each byte on its own.
+                await Task.Delay(TimeSpan.FromMilliseconds(1));
+            }
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionReset or SocketError.Shutdown)
+        {
+            // An early refusal may have ended the connection; what it said is still there to be read.
         }
     }
 
