@@ -42,6 +42,8 @@ internal static class CommandLine
         root.Directives.Clear();
         ServeCommand.AddTo(root, logStream);
         root.Add(CheckConfigCommand.Create());
+        root.Add(LookupCommand.Create());
+        root.Add(SimulateCommand.Create());
         return root;
     }
 }

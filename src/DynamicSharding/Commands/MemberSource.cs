@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using DynamicSharding.Config;
+using DynamicSharding.Config.Values;
 
 namespace DynamicSharding.Commands;
 
@@ -15,10 +16,6 @@ internal sealed class MemberSource
     private readonly Option<string?> _url = new("--url") { Description = "Ask the admin listener of a running server: http://host:9293" };
     private readonly Option<int?> _replicas = new("--replicas") { Description = "Points per gateway (default 500, or the source's)." };
     private readonly Option<string?> _key = new("--key") { Description = "group or path (default group, or the source's)." };
-
-    /// <summary>Reads the options of a configuration file, or throws <see cref="CommandException"/> with all that is wrong with it.</summary>
-    public static Func<string, ServerOptions> LoadConfig { get; set; } =
-        static path => throw new CommandException($"cannot read {path}: configuration files are not supported here");
 
     public void AddTo(Command command)
     {
@@ -44,10 +41,11 @@ internal sealed class MemberSource
     }
 
     /// <summary>Split at commas; the default port is added where none is given.</summary>
+    /// <exception cref="CommandException">An entry is no <c>host</c> or <c>host:port</c>; the same rules as for the configuration file.</exception>
     public static string[] ParseGateways(string list) =>
     [
         .. list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-            .Select(static gateway => HasPort(gateway) ? gateway : $"{gateway}:{DefaultPort}").Distinct(StringComparer.Ordinal),
+            .Select(ParseGateway).Distinct(StringComparer.Ordinal),
     ];
 
     public static ShardingKey ParseKey(string? key) => key == "path" ? ShardingKey.Path : ShardingKey.Group;
@@ -79,6 +77,13 @@ internal sealed class MemberSource
         }
     }
 
-    /// <summary>A bare IPv6 address has colons, but its port stands behind a bracket.</summary>
-    private static bool HasPort(string gateway) => gateway.LastIndexOf(':') > gateway.LastIndexOf(']') && gateway.LastIndexOf(':') > 0;
+    private static string ParseGateway(string gateway) => HostText.CheckAuthority(gateway, out bool hasPort) is { } problem
+        ? throw new CommandException($"gateway '{gateway}' {problem}")
+        : hasPort ? gateway : $"{gateway}:{DefaultPort}";
+
+    private static ServerOptions LoadConfig(string path)
+    {
+        ConfigResult config = ConfigFile.Load(path, Environment.GetEnvironmentVariable);
+        return config.Options ?? throw new CommandException(string.Join('\n', config.Errors));
+    }
 }
