@@ -9,8 +9,8 @@ using Perfolizer.Horology;
 namespace DynamicSharding.Benchmarks;
 
 /// <summary>
-/// About two seconds a row: every allocation gate run pays for all of them. Iterations are shorter than a scheduler's time slice and there are
-/// many, after a warm-up that outlasts tiering, so that on a shared machine the Min column shows what a row costs when nobody interrupts it; the mean shows the neighbours.
+/// About two seconds a row, because every allocation gate run pays for all of them: many short iterations after a warm-up that outlasts
+/// tiering. On a shared machine the Min column shows what a row costs when nobody interrupts it; the mean shows the neighbours.
 /// </summary>
 internal sealed class QuickConfig : ManualConfig
 {
@@ -18,9 +18,9 @@ internal sealed class QuickConfig : ManualConfig
     {
         AddJob(Job.Default
             .WithToolchain(InProcessEmitToolchain.Instance)
-            .WithWarmupCount(200)
-            .WithIterationCount(60)
-            .WithIterationTime(TimeInterval.FromMilliseconds(4)));
+            .WithWarmupCount(100)
+            .WithIterationCount(40)
+            .WithIterationTime(TimeInterval.FromMilliseconds(10)));
         AddColumn(StatisticColumn.Min);
         AddDiagnoser(MemoryDiagnoser.Default);
         AddColumnProvider(DefaultColumnProviders.Instance);

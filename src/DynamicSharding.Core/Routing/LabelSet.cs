@@ -108,7 +108,8 @@ internal sealed class LabelSet
     private int CompareByName(Label a, Label b)
     {
         if (a.Prefix != b.Prefix) return a.Prefix < b.Prefix ? -1 : 1;
-        int order = NameOf(a).SequenceCompareTo(NameOf(b));
+        bool same = a.NameLength == b.NameLength && a.NameLength <= sizeof(ulong);
+        int order = same ? 0 : NameOf(a).SequenceCompareTo(NameOf(b));
 
         // Of duplicates the last one counts, as in Pushgateway's map.
         return order != 0 ? order : a.NameStart - b.NameStart;

@@ -18,18 +18,16 @@ public sealed class GroupingKeyCostTests
     [InlineData("/metrics/job/a/../b")]
     [InlineData("/metrics/job/a%zz")]
     [InlineData("/other")]
-    public void Nothing_is_allocated(string path)
-    {
-        byte[] bytes = Encoding.UTF8.GetBytes(path);
-        foreach (ShardingKey mode in Enum.GetValues<ShardingKey>())
-        {
-            var key = new GroupingKey(mode, 8192);
-            for (int i = 0; i < 100; i++) key.Compute(bytes, out _);
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            for (int i = 0; i < 1000; i++) key.Compute(bytes, out _);
-            Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-        }
-    }
+    public void Nothing_is_allocated(string path) => AssertNothingIsAllocated(Encoding.UTF8.GetBytes(path));
+
+    [Theory]
+    [InlineData("/b/1/a/2")]
+    [InlineData("%C3%A9")]
+    [InlineData("é")]
+    [InlineData("/x@base64/Lw")]
+    [InlineData("/U__a_2e_/b//")]
+    public void Nothing_is_allocated_for_a_path_as_long_as_the_limit(string repeated) => AssertNothingIsAllocated(
+        [.. Encoding.UTF8.GetBytes("/metrics/job/a/z/1" + string.Concat(Enumerable.Repeat(repeated, 8192))).Take(8192)]);
 
     [Fact]
     public void Ten_thousand_labels_in_any_order_have_one_key_and_cost_no_more_than_a_sort()
@@ -56,5 +54,17 @@ public sealed class GroupingKeyCostTests
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), $"{clock.Elapsed}");
 
         static byte[] Path(string[] labels) => Encoding.ASCII.GetBytes("/metrics/job/a" + string.Concat(labels));
+    }
+
+    private static void AssertNothingIsAllocated(byte[] path)
+    {
+        foreach (ShardingKey mode in Enum.GetValues<ShardingKey>())
+        {
+            var key = new GroupingKey(mode, 8192);
+            for (int i = 0; i < 100; i++) key.Compute(path, out _);
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 100; i++) key.Compute(path, out _);
+            Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
     }
 }
