@@ -40,7 +40,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         _token = new ConsulToken(options.Consul);
         _client = ConsulConnection.Open(options.Consul, _token.Current, time);
         _watch = new ConsulWatch(_client, options.Consul, logger, time);
-        _registrar = new ConsulRegistrar(_client, options, logger, time);
+        _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time);
         _probes = new StaticGatewaySource(options, time);
     }
 
