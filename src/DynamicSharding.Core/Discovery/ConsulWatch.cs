@@ -55,8 +55,11 @@ internal sealed class ConsulWatch(ConsulClient client, ConsulOptions options, IL
 
                 _status = _status with
                 {
-                    LastGoodAnswer = time.GetUtcNow(), LastError = null, ConsulIndex = newest,
-                    ConsulLastContact = result.LastContact, ConsulKnownLeader = result.KnownLeader,
+                    LastGoodAnswer = time.GetUtcNow(),
+                    LastError = null,
+                    ConsulIndex = newest,
+                    ConsulLastContact = result.LastContact,
+                    ConsulKnownLeader = result.KnownLeader,
                 };
                 await TellAsync(result.Response, isNews: newest != index, answered, lost, reconcile).ConfigureAwait(false);
                 index = newest;

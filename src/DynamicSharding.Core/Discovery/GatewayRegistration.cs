@@ -36,7 +36,11 @@ internal static class GatewayRegistration
         (string host, int port) = GatewayAddress.Split(address);
         var registration = new AgentServiceRegistration
         {
-            ID = Id(address), Name = service, Address = host, Port = port, Check = Check(address, options, thresholds),
+            ID = Id(address),
+            Name = service,
+            Address = host,
+            Port = port,
+            Check = Check(address, options, thresholds),
         };
         string digest = Fingerprint(registration, token);
         return registration with

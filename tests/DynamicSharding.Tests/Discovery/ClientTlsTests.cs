@@ -46,13 +46,19 @@ public sealed class ClientTlsTests : IDisposable
     [Fact]
     public async Task A_private_authority_a_server_name_and_a_client_certificate() => await AskAsync(new ConsulTlsOptions
     {
-        CaFile = CaFile, ServerName = "server.dc1.consul", CertFile = Pem("client.crt"), KeyFile = Pem("client.key"),
+        CaFile = CaFile,
+        ServerName = "server.dc1.consul",
+        CertFile = Pem("client.crt"),
+        KeyFile = Pem("client.key"),
     });
 
     [Fact]
     public async Task A_folder_of_authorities() => await AskAsync(new ConsulTlsOptions
     {
-        CaPath = Path.GetDirectoryName(CaFile), ServerName = "server.dc1.consul", CertFile = Pem("client.crt"), KeyFile = Pem("client.key"),
+        CaPath = Path.GetDirectoryName(CaFile),
+        ServerName = "server.dc1.consul",
+        CertFile = Pem("client.crt"),
+        KeyFile = Pem("client.key"),
     });
 
     [Fact]
@@ -70,7 +76,9 @@ public sealed class ClientTlsTests : IDisposable
     [Fact]
     public async Task Skipping_verification_skips_it() => await AskAsync(new ConsulTlsOptions
     {
-        InsecureSkipVerify = true, CertFile = Pem("client.crt"), KeyFile = Pem("client.key"),
+        InsecureSkipVerify = true,
+        CertFile = Pem("client.crt"),
+        KeyFile = Pem("client.key"),
     });
 
     private async Task RefusedAsync(ConsulTlsOptions tls)

@@ -147,7 +147,9 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         {
             Pushgateway = _options.Pushgateway with
             {
-                BasicAuthUsername = "u", BasicAuthPasswordFile = file, HealthCheck = new HealthCheckOptions { Type = type },
+                BasicAuthUsername = "u",
+                BasicAuthPasswordFile = file,
+                HealthCheck = new HealthCheckOptions { Type = type },
             },
         };
         await StartAsync();
@@ -158,7 +160,8 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
 
     private static ServerOptions Options(params string[] servers) => new()
     {
-        Discovery = DiscoveryKind.Consul, Pushgateway = new PushgatewayOptions { Servers = [.. servers] },
+        Discovery = DiscoveryKind.Consul,
+        Pushgateway = new PushgatewayOptions { Servers = [.. servers] },
     };
 
     private void Start()
