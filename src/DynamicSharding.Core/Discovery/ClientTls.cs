@@ -52,10 +52,11 @@ internal static class ClientTls
         SocketsHttpConnectionContext context, SslClientAuthenticationOptions options, string serverName, CancellationToken ct)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        Stream stream = new NetworkStream(socket, ownsSocket: true);
+        Stream? stream = null;
         try
         {
             await socket.ConnectAsync(context.DnsEndPoint, ct).ConfigureAwait(false);
+            stream = new NetworkStream(socket, ownsSocket: true);
             if (context.InitialRequestMessage.RequestUri?.Scheme != Uri.UriSchemeHttps) return stream;
 
             var ssl = new SslStream(stream);
@@ -74,7 +75,8 @@ internal static class ClientTls
         }
         catch
         {
-            await stream.DisposeAsync().ConfigureAwait(false);
+            if (stream is not null) await stream.DisposeAsync().ConfigureAwait(false);
+            socket.Dispose();
             throw;
         }
     }

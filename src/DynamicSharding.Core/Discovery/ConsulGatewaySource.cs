@@ -40,7 +40,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         _token = new ConsulToken(options.Consul);
         _client = ConsulConnection.Open(options.Consul, _token.Current, time);
         _watch = new ConsulWatch(_client, options.Consul, logger, time);
-        _registrar = new ConsulRegistrar(_client, options, logger, time);
+        _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time);
         _probes = new StaticGatewaySource(options, time);
     }
 
@@ -110,6 +110,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         if (options.Servers.Except(verdicts.Select(static v => v.Address), StringComparer.Ordinal).Any()) _registrar.ReconcileNow();
 
         HealthCheckOptions check = options.HealthCheck;
+        if (!check.Enabled) verdicts = Trust(verdicts, options.Servers);
         var report = new GatewayReport(verdicts, (2 * check.Interval) + check.Timeout) { Adopt = !_adopted };
         if (!_adopted)
         {
@@ -126,6 +127,22 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
         _last = report;
         await _reports.Writer.WriteAsync(report, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Without health checks every configured gateway is a member, whatever check an earlier registration left behind; only an operator's
+    /// maintenance counts.
+    /// </summary>
+    private static ImmutableArray<GatewayVerdict> Trust(ImmutableArray<GatewayVerdict> verdicts, ImmutableArray<string> servers)
+    {
+        var all = new SortedDictionary<string, GatewayVerdict>(verdicts.ToDictionary(static v => v.Address, StringComparer.Ordinal), StringComparer.Ordinal);
+        foreach (string address in servers)
+        {
+            if (all.TryGetValue(address, out GatewayVerdict? verdict) && verdict.Health == GatewayHealth.Maintenance) continue;
+            all[address] = new GatewayVerdict(address, GatewayHealth.Passing, false, "not checked");
+        }
+
+        return [.. all.Values];
     }
 
     private async Task LostAsync(CancellationToken ct)

@@ -65,7 +65,7 @@ internal static class ConsulJudge
         {
             if (check.CheckID == HealthStatus.NodeMaintenance || check.CheckID == HealthStatus.ServiceMaintenancePrefix + id)
             {
-                return new GatewayVerdict(address, GatewayHealth.Maintenance, false, GatewayVerdict.Shorten(check.Output));
+                return new GatewayVerdict(address, GatewayHealth.Maintenance, false, GatewayVerdict.Shorten(check.Notes));
             }
         }
 

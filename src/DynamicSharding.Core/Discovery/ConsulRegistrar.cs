@@ -18,6 +18,7 @@ internal sealed class ConsulRegistrar
     private static readonly TimeSpan ReapFloor = TimeSpan.FromMinutes(1);
 
     private readonly ConsulClient _client;
+    private readonly Func<string?> _token;
     private readonly string _service;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -41,9 +42,10 @@ internal sealed class ConsulRegistrar
     private string? _failure;
     private long _writes, _failures;
 
-    public ConsulRegistrar(ConsulClient client, ServerOptions options, ILogger logger, TimeProvider time)
+    public ConsulRegistrar(ConsulClient client, Func<string?> token, ServerOptions options, ILogger logger, TimeProvider time)
     {
         _client = client;
+        _token = token;
         _service = options.Consul.RegisterServiceName;
         _logger = logger;
         _time = time;
@@ -129,7 +131,7 @@ internal sealed class ConsulRegistrar
 
         foreach (string address in options.Servers)
         {
-            AgentServiceRegistration wanted = GatewayRegistration.Describe(address, _service, options, password, _thresholds);
+            AgentServiceRegistration wanted = GatewayRegistration.Describe(address, _service, options, password, _token(), _thresholds);
             if (IsRegistered(present.GetValueOrDefault(wanted.ID), wanted)) continue;
             await RegisterAsync(address, wanted, options, password, ct).ConfigureAwait(false);
         }
@@ -164,7 +166,7 @@ internal sealed class ConsulRegistrar
         {
             _thresholds = false;
             Log.RegistrationWithoutThresholds(_logger, ex.Text);
-            wanted = GatewayRegistration.Describe(address, _service, options, password, thresholds: false);
+            wanted = GatewayRegistration.Describe(address, _service, options, password, _token(), thresholds: false);
             await _client.Agent.ServiceRegister(wanted, ct).ConfigureAwait(false);
         }
 

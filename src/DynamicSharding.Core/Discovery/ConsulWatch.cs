@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
 using DynamicSharding.Diagnostics;
@@ -24,7 +25,7 @@ internal sealed class ConsulWatch(ConsulClient client, ConsulOptions options, IL
 
     public DiscoveryStatus Status => _status;
 
-    /// <param name="answered">Told every complete answer that is not empty and may differ from the one before.</param>
+    /// <param name="answered">Told every complete answer that is not empty.</param>
     /// <param name="lost">Told when there is no such answer: a failure, or an empty list, which proves nothing.</param>
     /// <param name="reconcile">Told when registrations may be gone: nobody is there, or Consul answers again after it could not be reached.</param>
     /// <param name="ct">Ends it.</param>
@@ -49,24 +50,19 @@ internal sealed class ConsulWatch(ConsulClient client, ConsulOptions options, IL
                     continue;
                 }
 
+                // Never half a list: what the token's rights hide would look like gateways that left.
+                if (result.FilteredByAcls) throw new ConsulRequestException(HttpStatusCode.Forbidden, "the token's rights hide some instances", null);
+
                 _status = _status with
                 {
-                    LastGoodAnswer = time.GetUtcNow(), LastError = null, ConsulIndex = newest, ConsulLastContact = result.LastContact,
+                    LastGoodAnswer = time.GetUtcNow(),
+                    LastError = null,
+                    ConsulIndex = newest,
+                    ConsulLastContact = result.LastContact,
+                    ConsulKnownLeader = result.KnownLeader,
                 };
-                bool empty = result.Response.Count == 0;
-                if (newest == index)
-                {
-                    // Nobody is registered before the first instance has registered him: news only when it lasts.
-                    if (empty) Enter(ConsulTrouble.Empty, "");
-                    continue;
-                }
-
+                await TellAsync(result.Response, isNews: newest != index, answered, lost, reconcile).ConfigureAwait(false);
                 index = newest;
-                bool wasLost = _trouble is not (ConsulTrouble.None or ConsulTrouble.Empty);
-                if (!empty || _answered) Enter(empty ? ConsulTrouble.Empty : ConsulTrouble.None, "");
-                if (wasLost || empty) reconcile();
-                _answered |= !empty;
-                await (empty ? lost() : answered(result.Response)).ConfigureAwait(false);
             }
             catch (Exception ex) when (!ct.IsCancellationRequested)
             {
@@ -79,6 +75,20 @@ internal sealed class ConsulWatch(ConsulClient client, ConsulOptions options, IL
                 await Task.Delay(_backoff.Next((ex as ConsulRequestException)?.RetryAfter), time, ct).ConfigureAwait(false);
             }
         }
+    }
+
+    /// <summary>Tells every complete answer, a repeated one, too: the listener compares contents, and may have new settings to judge them by.</summary>
+    private async Task TellAsync(
+        List<ServiceEntry> rows, bool isNews, Func<List<ServiceEntry>, Task> answered, Func<Task> lost, Action reconcile)
+    {
+        bool empty = rows.Count == 0;
+        bool wasLost = _trouble is not (ConsulTrouble.None or ConsulTrouble.Empty);
+
+        // At first nobody may be registered, until the first instance has done it: that is a warning only when it lasts.
+        if (!empty || _answered || !isNews) Enter(empty ? ConsulTrouble.Empty : ConsulTrouble.None, "");
+        if (wasLost || empty) reconcile();
+        _answered |= !empty;
+        await (empty ? lost() : answered(rows)).ConfigureAwait(false);
     }
 
     /// <summary>Says a trouble once, when it begins or changes, and that it is over.</summary>

@@ -15,6 +15,9 @@ internal sealed record DiscoveryStatus(
     ulong ConsulIndex,
     TimeSpan? ConsulLastContact)
 {
+    /// <summary>Whether the answering server knew a leader; null without Consul.</summary>
+    public bool? ConsulKnownLeader { get; init; }
+
     /// <summary>Rows of Consul's answers that name no usable address, since the start.</summary>
     public long SkippedAddresses { get; init; }
 

@@ -26,16 +26,23 @@ internal static class GatewayRegistration
     /// <param name="service">The name it is registered as.</param>
     /// <param name="options">How its check looks.</param>
     /// <param name="password">Read from its file, for an HTTP check with credentials.</param>
+    /// <param name="token">
+    /// The agent keeps it with the registration and reports the check's results with it for ever after, so another token means writing anew.
+    /// </param>
     /// <param name="thresholds">Whether the agent knows the counters of successes and failures.</param>
     public static AgentServiceRegistration Describe(
-        string address, string service, PushgatewayOptions options, string? password, bool thresholds)
+        string address, string service, PushgatewayOptions options, string? password, string? token, bool thresholds)
     {
         (string host, int port) = GatewayAddress.Split(address);
         var registration = new AgentServiceRegistration
         {
-            ID = Id(address), Name = service, Address = host, Port = port, Check = Check(address, options, thresholds),
+            ID = Id(address),
+            Name = service,
+            Address = host,
+            Port = port,
+            Check = Check(address, options, thresholds),
         };
-        string digest = Fingerprint(registration);
+        string digest = Fingerprint(registration, token);
         return registration with
         {
             Meta = new(StringComparer.Ordinal) { [Marker] = MarkerValue, [Digest] = digest },
@@ -68,9 +75,10 @@ internal static class GatewayRegistration
         return check with { Header = new(StringComparer.Ordinal) { ["Authorization"] = ["Basic " + credentials] } };
     }
 
-    private static string Fingerprint(AgentServiceRegistration registration)
+    /// <summary>A token is a random UUID, so its trace in eight bytes of a hash tells nobody anything; a password may be a word.</summary>
+    private static string Fingerprint(AgentServiceRegistration registration, string? token)
     {
-        byte[] json = JsonSerializer.SerializeToUtf8Bytes(registration, ConsulJson.Default.AgentServiceRegistration);
-        return Convert.ToHexStringLower(SHA256.HashData(json).AsSpan(0, 8));
+        string json = JsonSerializer.Serialize(registration, ConsulJson.Default.AgentServiceRegistration);
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(json + "\n" + token)).AsSpan(0, 8));
     }
 }

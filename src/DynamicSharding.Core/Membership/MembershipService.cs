@@ -128,7 +128,8 @@ internal sealed class MembershipService : IAsyncDisposable
             _policy.HasVerdict,
             _source.Status)
         {
-            ChangesByCause = changes, BuildFailures = _publisher.Failures,
+            ChangesByCause = changes,
+            BuildFailures = _publisher.Failures,
         };
     }
 

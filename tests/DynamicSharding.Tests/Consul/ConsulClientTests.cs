@@ -21,8 +21,13 @@ public class ConsulClientTests
             socket, "[]", 200, "X-Consul-Index: 42\r\nX-Consul-Knownleader: true\r\nX-Consul-Lastcontact: 13\r\n"));
         using ConsulClient client = Open(new ConsulOptions
         {
-            Addr = $"http://{server.Address}/some/prefix", Token = "secret", Username = "u", Password = "p",
-            Datacenter = "dc 1", Namespace = "team", Partition = "part",
+            Addr = $"http://{server.Address}/some/prefix",
+            Token = "secret",
+            Username = "u",
+            Password = "p",
+            Datacenter = "dc 1",
+            Namespace = "team",
+            Partition = "part",
         });
         var query = new QueryOptions(ConsistencyMode.Consistent, 7, TimeSpan.FromSeconds(60));
         QueryResult<List<ServiceEntry>> result = await client.Health.Service("push gateway", query, default);
@@ -52,7 +57,11 @@ public class ConsulClientTests
         await client.Agent.ServiceRegister(
             new AgentServiceRegistration
             {
-                ID = "a_1", Name = "s", Address = "a", Port = 1, Check = new AgentServiceCheck { TCP = "a:1", Interval = "5s", Timeout = "1500ms" },
+                ID = "a_1",
+                Name = "s",
+                Address = "a",
+                Port = 1,
+                Check = new AgentServiceCheck { TCP = "a:1", Interval = "5s", Timeout = "1500ms" },
             },
             default);
         Assert.EndsWith(

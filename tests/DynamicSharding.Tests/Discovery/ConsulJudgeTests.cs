@@ -35,7 +35,7 @@ public class ConsulJudgeTests
     [InlineData("_service_maintenance:a_9091", "a_9091")]
     public void Maintenance_of_the_node_or_the_service_drains(string check, string service) => Assert.Equal(
         GatewayHealth.Maintenance,
-        Judge(Row("a", Own("passing", "ok"), new HealthCheck(check, "critical", "planned", service))).Single().Health);
+        Judge(Row("a", Own("passing", "ok"), new HealthCheck(check, "critical", "", service, "planned"))).Single().Health);
 
     [Fact]
     public void Another_check_of_the_node_says_nothing() => Assert.Equal(

@@ -9,6 +9,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     private readonly FakeAgent _agent = new();
     private readonly LogCapture _log = new();
     private readonly CancellationTokenSource _stop = new();
+    private string? _token;
     private ServerOptions _options = Options("10.0.0.1:9091", "10.0.0.2:9091");
     private ConsulClient? _client;
     private ConsulRegistrar? _registrar;
@@ -46,6 +47,17 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Another_token_means_writing_anew_because_the_agent_keeps_the_old_one()
+    {
+        await StartAsync();
+        _token = "11111111-1111-1111-1111-111111111111";
+        await AgainAsync();
+        await AgainAsync();
+        Assert.Equal(4, _agent.Puts.Count);
+        Assert.DoesNotContain(_agent.Puts, p => p.Contains(_token, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task What_vanished_is_written_again()
     {
         await StartAsync();
@@ -71,7 +83,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     public async Task Another_process_of_the_same_configuration_writes_nothing()
     {
         await StartAsync();
-        var second = new ConsulRegistrar(_client!, _options, _log, TimeProvider.System);
+        var second = new ConsulRegistrar(_client!, () => _token, _options, _log, TimeProvider.System);
         Task running = second.RunAsync(_stop.Token);
         await Eventually.True(() => _agent.Reads >= 2, "it has read");
         await Task.Delay(200);
@@ -135,7 +147,9 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         {
             Pushgateway = _options.Pushgateway with
             {
-                BasicAuthUsername = "u", BasicAuthPasswordFile = file, HealthCheck = new HealthCheckOptions { Type = type },
+                BasicAuthUsername = "u",
+                BasicAuthPasswordFile = file,
+                HealthCheck = new HealthCheckOptions { Type = type },
             },
         };
         await StartAsync();
@@ -146,13 +160,14 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
 
     private static ServerOptions Options(params string[] servers) => new()
     {
-        Discovery = DiscoveryKind.Consul, Pushgateway = new PushgatewayOptions { Servers = [.. servers] },
+        Discovery = DiscoveryKind.Consul,
+        Pushgateway = new PushgatewayOptions { Servers = [.. servers] },
     };
 
     private void Start()
     {
         _client = ConsulConnection.Open(new ConsulOptions { Addr = _agent.Address }, static () => null, TimeProvider.System);
-        _registrar = new ConsulRegistrar(_client, _options, _log, TimeProvider.System);
+        _registrar = new ConsulRegistrar(_client, () => _token, _options, _log, TimeProvider.System);
         _running = _registrar.RunAsync(_stop.Token);
     }
 

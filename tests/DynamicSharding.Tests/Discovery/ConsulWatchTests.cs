@@ -58,6 +58,16 @@ public sealed class ConsulWatchTests : IDisposable
     }
 
     [Fact]
+    public async Task A_list_of_which_the_token_hides_a_part_is_none()
+    {
+        await using var server = new FakeServer(static (_, socket, _) =>
+            FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 9\r\nX-Consul-Results-Filtered-By-ACLs: true\r\n"));
+        await RunAsync(server, () => server.Requests.Count >= 2);
+        Assert.Equal(1, _log.Count("trouble=forbidden"));
+        Assert.All(_heard, static h => Assert.Equal("lost", h));
+    }
+
+    [Fact]
     public async Task After_an_error_it_asks_from_the_start_and_tells_the_answer()
     {
         int n = 0;

@@ -121,7 +121,8 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         await dead.DisposeAsync();
         Start(Options(one.Address, two.Address, dead.Address) with
         {
-            Discovery = DiscoveryKind.Consul, Consul = new ConsulOptions { Addr = $"127.0.0.1:{port}" },
+            Discovery = DiscoveryKind.Consul,
+            Consul = new ConsulOptions { Addr = $"127.0.0.1:{port}" },
         });
         await Eventually.True(() => !Ring.Contains(dead.Address), "own probes took the dead one out");
         Assert.Equal(1, _log.Count("trouble=unreachable"));
@@ -176,7 +177,9 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         },
         Membership = new MembershipOptions
         {
-            Settle = TimeSpan.FromMilliseconds(100), AdmitAfter = TimeSpan.FromMilliseconds(300), MassLossHold = TimeSpan.FromSeconds(1),
+            Settle = TimeSpan.FromMilliseconds(100),
+            AdmitAfter = TimeSpan.FromMilliseconds(300),
+            MassLossHold = TimeSpan.FromSeconds(1),
         },
     };
 
