@@ -30,16 +30,14 @@ public sealed class ConsulAbsentTests(ITestOutputHelper output) : PeerTest(outpu
         Output.WriteLine($"own probes let the dead gateway go after {judged.TotalSeconds:0.0} s");
 
         ConsulAgent consul = await Cast.ConsulAsync(consulAddress);
-        string[] passing = [.. alive.Select(Id).Order()];
-        TimeSpan registered = await Eventually.TrueAsync(
-            async () => (await consul.PassingAsync("pushgateway")).SequenceEqual(passing), Limit, () => "both living gateways pass in Consul");
+        TimeSpan registered = await consul.WaitForPassingAsync("pushgateway", alive, Limit);
         Output.WriteLine($"registered and passing {registered.TotalSeconds:0.0} s after Consul's start");
         Assert.Equal(alive, await server.MembersAsync());
 
         // Maintenance is known to Consul only: the gateway's own answers stay good.
-        await consul.PutAsync($"v1/agent/service/maintenance/{Id(alive[0])}?enable=true&reason=test");
+        await consul.PutAsync($"v1/agent/service/maintenance/{ConsulAgent.ServiceId(alive[0])}?enable=true&reason=test");
         await server.WaitForMembersAsync([alive[1]], Limit);
-        await consul.PutAsync($"v1/agent/service/maintenance/{Id(alive[0])}?enable=false");
+        await consul.PutAsync($"v1/agent/service/maintenance/{ConsulAgent.ServiceId(alive[0])}?enable=false");
         await server.WaitForMembersAsync(alive, Limit);
 
         // A healthy instance that somebody else registered is a member, too.
@@ -53,6 +51,4 @@ public sealed class ConsulAbsentTests(ITestOutputHelper output) : PeerTest(outpu
             """);
         await server.WaitForMembersAsync(alive.Append(third.Address), Limit);
     }
-
-    private static string Id(string address) => address.Replace(':', '_');
 }

@@ -39,7 +39,8 @@ public sealed class DataListenerTests(OneGatewayServer shared, ITestOutputHelper
         for (int i = 0; i < 3; i++)
         {
             await connection.SendAsync(Probe);
-            string field = Assert.Single((await connection.ReadReplyAsync()).Split("\r\n"), line => line.StartsWith("Date: ", StringComparison.Ordinal));
+            string field = Assert.Single(
+                (await connection.ReadReplyAsync()).Split("\r\n"), line => line.StartsWith("Date: ", StringComparison.Ordinal));
             DateTimeOffset date = DateTimeOffset.ParseExact(field["Date: ".Length..], "r", CultureInfo.InvariantCulture);
 
             // Refreshed once a second, and cut to seconds.
@@ -87,7 +88,8 @@ public sealed class DataListenerTests(OneGatewayServer shared, ITestOutputHelper
         using RawHttp connection = await RawHttp.ConnectAsync(shared.Server.Address);
         await connection.SendAsync(request);
         Reply.ShouldBe(
-            $"HTTP/1.1 {status}\r\nDate: {{date}}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {{length}}\r\nConnection: close\r\n\r\n{{reason}}",
+            $"HTTP/1.1 {status}\r\nDate: {{date}}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {{length}}\r\n"
+                + "Connection: close\r\n\r\n{reason}",
             await connection.ReadToCloseAsync());
     }
 }

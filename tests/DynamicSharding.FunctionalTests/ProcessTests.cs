@@ -43,7 +43,8 @@ public sealed class ProcessTests(ITestOutputHelper output) : PeerTest(output)
         await connection.SendAsync(".test\r\n\r\n");
 
         Reply.ShouldBe(
-            "HTTP/1.1 307 Temporary Redirect\r\nDate: {date}\r\nContent-Length: 0\r\nLocation: http://127.0.0.1:9091/metrics/job/a\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 307 Temporary Redirect\r\nDate: {date}\r\nContent-Length: 0\r\n"
+                + "Location: http://127.0.0.1:9091/metrics/job/a\r\nConnection: close\r\n\r\n",
             await connection.ReadToCloseAsync());
         Assert.Equal(0, await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(10)));
     }

@@ -32,10 +32,7 @@ public sealed class PushThroughConsulTests(ITestOutputHelper output) : PeerTest(
               key: path
             """);
         await server.WaitUntilReadyAsync();
-        await Eventually.TrueAsync(
-            async () => (await consul.PassingAsync(Service)).SequenceEqual(["127.0.0.1_9091", "127.0.0.2_9091", "127.0.0.3_9091"]),
-            TimeSpan.FromSeconds(20),
-            () => "the three gateways registered and passing in Consul");
+        await consul.WaitForPassingAsync(Service, Addresses, TimeSpan.FromSeconds(20));
         await server.WaitForMembersAsync(Addresses, TimeSpan.FromSeconds(20));
         PrometheusProcess prometheus = await Cast.PrometheusAsync(consul, Service);
 

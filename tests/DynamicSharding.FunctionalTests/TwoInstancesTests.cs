@@ -16,6 +16,7 @@ public sealed class TwoInstancesTests(ITestOutputHelper output) : PeerTest(outpu
         // The order in which an operator lists the gateways is not a part of the ring.
         DynamicShardingProcess one = await Cast.DynamicShardingAsync(Config(consul, addresses));
         DynamicShardingProcess other = await Cast.DynamicShardingAsync(Config(consul, addresses.Reverse()));
+        await consul.WaitForPassingAsync("pushgateway", addresses, TimeSpan.FromSeconds(20));
         foreach (DynamicShardingProcess server in (DynamicShardingProcess[])[one, other])
         {
             await server.WaitUntilReadyAsync();

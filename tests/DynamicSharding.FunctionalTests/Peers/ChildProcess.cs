@@ -71,7 +71,8 @@ public sealed partial class ChildProcess : IAsyncDisposable
         catch (Win32Exception e)
         {
             child._process.Dispose();
-            throw new InvalidOperationException($"{name} could not be started ({e.Message}); tests/install-peers.sh installs what is missing", e);
+            throw new InvalidOperationException(
+                $"{name} could not be started ({e.Message}); tests/install-peers.sh installs what is missing", e);
         }
 
         child._process.StandardInput.Close();

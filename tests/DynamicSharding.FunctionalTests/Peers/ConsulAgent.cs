@@ -63,16 +63,32 @@ public sealed class ConsulAgent : IAsyncDisposable
         Assert.True(reply.IsSuccessStatusCode, $"PUT {path}: {(int)reply.StatusCode} {await reply.Content.ReadAsStringAsync()}");
     }
 
-    /// <summary>The ids of the service's instances whose checks all pass.</summary>
-    public async Task<string[]> PassingAsync(string service)
+    /// <summary>
+    /// Until each check has run once, members are the configured list: that looks like the state to test and is not it yet.
+    /// </summary>
+    /// <returns>How long it took.</returns>
+    public Task<TimeSpan> WaitForPassingAsync(string service, IEnumerable<string> addresses, TimeSpan limit)
     {
-        JsonElement entries = await GetAsync($"v1/health/service/{service}?passing=1");
-        return [.. entries.EnumerateArray().Select(entry => entry.GetProperty("Service").GetProperty("ID").GetString()!).Order()];
+        string[] expected = [.. addresses.Select(ServiceId).Order()];
+        return Eventually.TrueAsync(
+            async () => (await PassingAsync(service)).SequenceEqual(expected),
+            limit,
+            () => $"[{string.Join(", ", expected)}] registered as {service} and passing in Consul");
     }
+
+    /// <summary>The id under which a configured server is registered: <c>host_port</c>.</summary>
+    public static string ServiceId(string address) => address.Replace(':', '_');
 
     public async ValueTask DisposeAsync()
     {
         _client.Dispose();
         await Process.DisposeAsync();
+    }
+
+    /// <summary>The ids of the service's instances whose checks all pass.</summary>
+    private async Task<string[]> PassingAsync(string service)
+    {
+        JsonElement entries = await GetAsync($"v1/health/service/{service}?passing=1");
+        return [.. entries.EnumerateArray().Select(entry => entry.GetProperty("Service").GetProperty("ID").GetString()!).Order()];
     }
 }

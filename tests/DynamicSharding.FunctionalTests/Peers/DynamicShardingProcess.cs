@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Text.Json;
 
@@ -47,7 +46,8 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
         DynamicShardingProcess server = new(process, folder, address, adminAddress);
         try
         {
-            await process.WaitUntilReadyAsync(async () => await server.StatusCodeOfAsync("-/healthy") == HttpStatusCode.OK, TimeSpan.FromSeconds(30));
+            await process.WaitUntilReadyAsync(
+                async () => await server.StatusCodeOfAsync("-/healthy") == HttpStatusCode.OK, TimeSpan.FromSeconds(30));
         }
         catch
         {
@@ -126,7 +126,7 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
                 return seen.SequenceEqual(expected);
             },
             limit,
-            () => string.Create(CultureInfo.InvariantCulture, $"members [{string.Join(", ", seen)}], wanted [{string.Join(", ", expected)}]"));
+            () => $"members [{string.Join(", ", seen)}], wanted [{string.Join(", ", expected)}]");
     }
 
     public async ValueTask DisposeAsync()

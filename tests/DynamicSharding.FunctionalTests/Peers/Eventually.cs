@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
@@ -18,7 +19,7 @@ internal static class Eventually
             {
                 if (await condition()) return Stopwatch.GetElapsedTime(start);
             }
-            catch (Exception e) when (e is HttpRequestException or IOException or System.Net.Sockets.SocketException or TaskCanceledException)
+            catch (Exception e) when (e is HttpRequestException or IOException or SocketException or TaskCanceledException)
             {
                 reason = e; // not listening yet, or just gone
             }

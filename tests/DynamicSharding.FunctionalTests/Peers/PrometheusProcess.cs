@@ -66,7 +66,8 @@ public sealed class PrometheusProcess : IAsyncDisposable
     /// <summary>An instant query: each series' labels with its value under the name <c>value</c>.</summary>
     public async Task<IReadOnlyList<IReadOnlyDictionary<string, string>>> QueryAsync(string expression)
     {
-        using JsonDocument document = JsonDocument.Parse(await _client.GetStringAsync("api/v1/query?query=" + Uri.EscapeDataString(expression)));
+        string reply = await _client.GetStringAsync("api/v1/query?query=" + Uri.EscapeDataString(expression));
+        using JsonDocument document = JsonDocument.Parse(reply);
         List<IReadOnlyDictionary<string, string>> series = [];
         foreach (JsonElement result in document.RootElement.GetProperty("data").GetProperty("result").EnumerateArray())
         {

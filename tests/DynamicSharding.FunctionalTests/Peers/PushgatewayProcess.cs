@@ -44,7 +44,7 @@ public sealed class PushgatewayProcess : IAsyncDisposable
         return gateway;
     }
 
-    /// <summary>The groups that it holds: each as <c>name=value</c> lines in ordinal order, the form in which labels can be compared.</summary>
+    /// <summary>The groups that it holds, each as <c>name=value</c> lines in ordinal order, so that they can be compared.</summary>
     public async Task<string[]> GroupsAsync()
     {
         using JsonDocument document = JsonDocument.Parse(await _client.GetStringAsync("api/v1/metrics"));
