@@ -45,7 +45,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         { "a key given twice", "pushgateway:\n  servers: [a]\n  port: 9091\n  port: 9092", "4:3 port" },
         { "an unknown discovery", "pushgateway: { servers: [a] }\ndiscovery: zookeeper", "2:12 zookeeper" },
         { "a ratio above one", "pushgateway: { servers: [a] }\nmembership:\n  mass_loss_ratio: 1.5", "3:20 1.5" },
-        { "a quote that does not end", "pushgateway:\n  servers: [\"a]\n", "2:13 YAML" },
+        { "a quote that does not end", "pushgateway:\n  servers: [\"a]\n", "3:1 YAML" },
         { "nobody to push to", "discovery: static", "1:1 servers" },
     };
 
