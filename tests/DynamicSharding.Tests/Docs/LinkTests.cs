@@ -6,13 +6,11 @@ namespace DynamicSharding.Tests.Docs;
 public sealed partial class LinkTests
 {
     [Fact]
-    public void Every_relative_link_leads_to_a_file() => Assert.All(Repository.Documents(), document =>
+    public void Every_relative_link_leads_to_a_file_and_its_heading() => Assert.All(Repository.Documents(), document =>
     {
-        string folder = Path.GetDirectoryName(Path.Combine(Repository.Root, document))!;
         IEnumerable<string> broken = Link().Matches(Repository.Read(document))
             .Select(match => match.Groups[1].Value)
-            .Where(target => !target.Contains("://", StringComparison.Ordinal) && !target.StartsWith('#'))
-            .Where(target => !Path.Exists(Path.Combine(folder, target.Split('#')[0])));
+            .Where(target => !target.Contains("://", StringComparison.Ordinal) && !Exists(document, target));
         Assert.Equal([], broken);
     });
 
@@ -26,6 +24,18 @@ public sealed partial class LinkTests
     public void A_decision_fits_on_a_page() => Assert.All(
         Repository.Documents().Where(document => document.Contains("decisions", StringComparison.Ordinal)),
         document => Assert.InRange(File.ReadLines(Path.Combine(Repository.Root, document)).Count(), 1, 40));
+
+    private static bool Exists(string document, string target)
+    {
+        string[] parts = target.Split('#');
+        string file = parts[0].Length == 0 ? document : Path.Combine(Path.GetDirectoryName(document)!, parts[0]);
+        return Path.Exists(Path.Combine(Repository.Root, file)) && (parts.Length == 1 || Anchors(file).Contains(parts[1]));
+    }
+
+    /// <summary>As GitHub makes them of headings: lower case, hyphens for spaces, punctuation dropped.</summary>
+    private static IEnumerable<string> Anchors(string file) => Repository.Read(file).Split('\n')
+        .Where(line => line.StartsWith('#'))
+        .Select(line => Punctuation().Replace(line.TrimStart('#').Trim().ToLowerInvariant(), "").Replace(' ', '-'));
 
     /// <summary>What must be the same in every language: levels of headings, columns of tables, and blocks of commands.</summary>
     private static List<string> Shape(string document)
@@ -45,4 +55,7 @@ public sealed partial class LinkTests
 
     [GeneratedRegex(@"\]\(([^)\s]+)\)")]
     private static partial Regex Link();
+
+    [GeneratedRegex(@"[^\w\- ]")]
+    private static partial Regex Punctuation();
 }
