@@ -1,0 +1,149 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text.RegularExpressions;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Tests.Docs;
+
+/// <summary>docs/operations.md and the code name the same keys, metrics, events, reasons and flags.</summary>
+public sealed partial class DocsTests
+{
+    private const string Operations = "docs/operations.md";
+
+    private static readonly string[][] Rows = [.. Repository.TableRows(Operations)];
+
+    private static readonly string[] Metrics =
+        [.. typeof(MetricNames).GetFields(BindingFlags.Static | BindingFlags.Public).Select(field => (string)field.GetRawConstantValue()!)];
+
+    [Fact]
+    public void Every_configuration_key_has_its_row_and_every_row_its_key()
+    {
+        (string Key, bool Reload)[] documented =
+            [.. RowsUnder("key", "default", "unit", "reload").Select(row => (Code(row[0]), row[3] == "yes"))];
+
+        Assert.Equal(
+            ConfigKeys.All.Select(key => (key.Path, key.Reloadable)).Order(),
+            documented.Order());
+    }
+
+    [Fact]
+    public void A_key_that_a_document_names_exists()
+    {
+        HashSet<string> names = [.. ConfigKeys.All.SelectMany(key => Prefixes(key.Path))];
+        Assert.All(
+            Repository.Documents(),
+            document => Assert.Equal([], KeyInText().Matches(Repository.Read(document)).Select(match => match.Groups[1].Value).Where(key => !names.Contains(key))));
+    }
+
+    [Fact]
+    public void Every_metric_has_its_row() =>
+        Assert.Equal(Metrics.Order(StringComparer.Ordinal), RowsUnder("metric", "type", "labels").Select(row => Code(row[0])).Order(StringComparer.Ordinal));
+
+    [Fact]
+    public void A_metric_that_a_document_names_exists() => Assert.All(
+        Repository.Documents(),
+        document => Assert.Equal(
+            [],
+            MetricInText().Matches(Repository.Read(document)).Select(match => match.Value).Where(name => !Metrics.Contains(WithoutSuffix(name)))));
+
+    [Fact]
+    public void Every_log_event_has_its_row()
+    {
+        (string Id, string Level, string Message)[] events =
+        [
+            .. typeof(Log).GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)
+                .Select(method => method.GetCustomAttribute<LoggerMessageAttribute>())
+                .OfType<LoggerMessageAttribute>()
+                .Select(e => (e.EventId.ToString(CultureInfo.InvariantCulture), LevelName(e.Level), e.Message)),
+        ];
+
+        Assert.Equal(events.Order(), RowsUnder("id", "level", "msg").Select(row => (row[0], row[1], row[2])).Order());
+    }
+
+    [Fact]
+    public void Every_reason_of_a_rejection_or_a_close_has_its_row()
+    {
+        IEnumerable<(string Label, string Status)> rejections = Enum.GetValues<RejectReason>()
+            .Where(reason => reason != RejectReason.None)
+            .Select(reason => (RejectReasons.Label(reason), RejectReasons.Status(reason).ToString(CultureInfo.InvariantCulture)));
+        IEnumerable<string> closes = Enum.GetValues<CloseReason>().Select(CloseReasons.Label);
+
+        Assert.Equal(rejections.Order(), RowsUnder("reason", "status").Select(row => (Code(row[0]), row[1])).Order());
+        Assert.Equal(closes.Order(StringComparer.Ordinal), RowsUnder("reason", "the connection").Select(row => Code(row[0])).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Every_flag_and_command_of_the_help_is_described()
+    {
+        string text = Repository.Read(Operations);
+        string help = await HelpAsync();
+        string[] commands = [.. CommandInHelp().Matches(help).Select(match => match.Groups[1].Value)];
+        Assert.NotEmpty(commands);
+        foreach (string command in commands) help += await HelpAsync(command);
+
+        Assert.All(
+            FlagInHelp().Matches(help).Select(match => match.Value).Concat(commands).Distinct(),
+            name => Assert.Contains("`" + name, text, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Every_exit_code_is_described() => Assert.Equal(
+        typeof(ExitCode).GetFields().Select(field => field.GetRawConstantValue()!.ToString()).Order(),
+        RowsUnder("exit code", "meaning").Select(row => row[0]).Order());
+
+    private static async Task<string> HelpAsync(params string[] command)
+    {
+        using var output = new StringWriter();
+        Assert.Equal(0, await DynamicSharding.CommandLine.RunAsync([.. command, "--help"], output, TextWriter.Null, Stream.Null));
+        return output.ToString();
+    }
+
+    /// <summary>The rows of every table whose header begins with these cells.</summary>
+    private static IEnumerable<string[]> RowsUnder(params string[] header)
+    {
+        bool inside = false;
+        for (int i = 0; i < Rows.Length; i++)
+        {
+            bool isRule = Rows[i].All(cell => cell.Trim('-', ':').Length == 0);
+            if (isRule) continue;
+            if (i + 1 < Rows.Length && Rows[i + 1].All(cell => cell.Trim('-', ':').Length == 0)) inside = Rows[i].Take(header.Length).SequenceEqual(header);
+            else if (inside) yield return Rows[i];
+        }
+    }
+
+    private static string Code(string cell) => cell.StartsWith('`') ? cell[1..cell.IndexOf('`', 1)] : cell;
+
+    private static IEnumerable<string> Prefixes(string path)
+    {
+        for (int dot = path.IndexOf('.'); dot >= 0; dot = path.IndexOf('.', dot + 1)) yield return path[..dot];
+        yield return path;
+    }
+
+    private static string WithoutSuffix(string metric) => HistogramSuffix().Replace(metric, "");
+
+    private static string LevelName(LogLevel level) => level switch
+    {
+        LogLevel.Debug => "debug",
+        LogLevel.Information => "info",
+        LogLevel.Warning => "warn",
+        _ => "error",
+    };
+
+    [GeneratedRegex(@"`((?:consul_server|pushgateway|sharding|membership|limits|shutdown|forward|admin|log)\.[a-z_.]+[a-z_])[`:=]")]
+    private static partial Regex KeyInText();
+
+    [GeneratedRegex("dynamic_sharding_[a-z0-9_]+")]
+    private static partial Regex MetricInText();
+
+    [GeneratedRegex("_(bucket|sum|count)$")]
+    private static partial Regex HistogramSuffix();
+
+    [GeneratedRegex(@"(?<=\s)--[a-z][a-z.-]*")]
+    private static partial Regex FlagInHelp();
+
+    /// <summary>Commands stand under their heading, two spaces in.</summary>
+    [GeneratedRegex(@"(?<=Commands:\n(?:  .*\n)*)  ([a-z][a-z-]*)")]
+    private static partial Regex CommandInHelp();
+}
