@@ -18,8 +18,6 @@ internal sealed class RingMetrics
     private readonly Counter _changes;
     private readonly Gauge _moved;
     private readonly Gauge _build;
-    private readonly HashSet<string> _reasons = new(StringComparer.Ordinal);
-    private long _countedChanges;
 
     public RingMetrics(MetricFactory factory)
     {
@@ -74,22 +72,10 @@ internal sealed class RingMetrics
 
     private void UpdateChanges(MembershipView view)
     {
-        long fresh = view.Changes - _countedChanges;
-        _countedChanges = view.Changes;
-        for (int i = 0; i < Math.Min(fresh, view.History.Length); i++) _changes.WithLabels(BoundedReason(view.History[i].Reason)).Inc();
-
-        // More changes between two scrapes than the history holds: they count, without their reason.
-        if (fresh > view.History.Length) _changes.WithLabels("other").Inc(fresh - view.History.Length);
+        foreach (RingChangeCause cause in RingChangeCauses.Replacements)
+            _changes.WithLabels(RingChangeCauses.Label(cause)).IncTo(view.ChangesByCause.GetValueOrDefault(cause));
         if (view.History is not [RingChange last, ..]) return;
         _moved.Set(last.MovedRatio);
         _build.Set(last.BuildTime.TotalSeconds);
-    }
-
-    // Reasons are few, fixed words. Should one of them ever carry a name, the page must not grow by a series for each.
-    private string BoundedReason(string reason)
-    {
-        const int Limit = 16;
-        if (_reasons.Contains(reason)) return reason;
-        return _reasons.Count < Limit && _reasons.Add(reason) ? reason : "other";
     }
 }

@@ -38,6 +38,7 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         CheckPair("admin.tls", options.Admin.TlsCertFile, options.Admin.TlsKeyFile);
         CheckGateways(options.Pushgateway);
         CheckHealth(options.Pushgateway.HealthCheck);
+        CheckEffect(options);
     }
 
     private ImmutableArray<string> CompleteServers(PushgatewayOptions gateways)
@@ -156,6 +157,19 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
                 document.Nearest("pushgateway.tls"),
                 "pushgateway.tls: has no effect while pushgateway.scheme is http; set it to https");
         }
+    }
+
+    /// <summary>Keys of the schema whose room is not built: an operator who relies on one must hear it, most of all on a password.</summary>
+    private void CheckEffect(ServerOptions options)
+    {
+        WarnOfNoEffect(options.ForwardListenAddr is not null, "forward_listen_addr");
+        WarnOfNoEffect(!options.Admin.BasicAuthUsers.IsEmpty, "admin.basic_auth_users");
+        WarnOfNoEffect(options.Admin.TlsCertFile is not null, "admin.tls");
+    }
+
+    private void WarnOfNoEffect(bool isSet, string key)
+    {
+        if (isSet) problems.Warning(document.Nearest(key), $"{key}: has no effect in this version");
     }
 
     private void CheckHealth(HealthCheckOptions health)
