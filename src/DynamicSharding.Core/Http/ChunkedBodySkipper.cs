@@ -11,7 +11,7 @@ internal struct ChunkedBodySkipper
     /// <summary>Size line with extensions, and each trailer line: Go's bound for a chunk line.</summary>
     private const int MaxLine = 4096;
 
-    /// <summary>All trailer lines together: Kestrel's default for a header section.</summary>
+    /// <summary>All trailer lines with their CRLFs: Kestrel's default for a header section.</summary>
     private const int MaxTrailers = 32 * 1024;
 
     private State _state;
@@ -84,7 +84,7 @@ internal struct ChunkedBodySkipper
                     break;
                 case State.TrailerStart:
                     if (b == '\r') _state = State.LastLineFeed;
-                    else if (!Characters.Token.Contains(b)) return Rejected(i, out consumed);
+                    else if (!Characters.Token.Contains(b) || (_trailerBytes += 3) > MaxTrailers) return Rejected(i, out consumed);
                     else _state = State.Trailer;
                     break;
                 case State.TrailerLineFeed:

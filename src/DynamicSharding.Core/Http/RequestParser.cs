@@ -82,23 +82,17 @@ internal struct RequestParser
             if (_lineStart > limits.RequestLine) return Reject(RejectReason.RequestLineTooLong);
         }
 
+        // A first byte that no method has is another protocol (TLS, SSH, …): say so without waiting for the end of a line.
+        if (_lineStart < input.Length && !Characters.Token.Contains(input[_lineStart])) return Reject(RejectReason.NotHttp);
+
         _position = Math.Max(_position, _lineStart);
         int end = input[_position..].IndexOfAny(Characters.NotInValue);
         int length = (end < 0 ? input.Length : _position + end) - _lineStart;
         if (length > limits.RequestLine) return Reject(RejectReason.RequestLineTooLong);
-        if (end < 0)
-        {
-            // A first byte that no method has is another protocol (TLS, SSH, …): say so without waiting for the end of a line.
-            if (length > 0 && !Characters.Token.Contains(input[_lineStart])) return Reject(RejectReason.NotHttp);
-            return NeedMore(input.Length);
-        }
+        if (end < 0) return NeedMore(input.Length);
 
         end += _position;
-        if (input[end] != '\r')
-        {
-            return Reject(Characters.Token.Contains(input[_lineStart]) ? RejectReason.BadRequestLine : RejectReason.NotHttp);
-        }
-
+        if (input[end] != '\r') return Reject(RejectReason.BadRequestLine);
         if (end + 1 == input.Length) return NeedMore(end);
         if (input[end + 1] != '\n') return Reject(RejectReason.BadRequestLine);
 
@@ -114,7 +108,7 @@ internal struct RequestParser
     private RejectReason ReadRequestLine(ReadOnlySpan<byte> line)
     {
         int methodEnd = line.IndexOfAnyExcept(Characters.Token);
-        if (methodEnd <= 0) return methodEnd == 0 ? RejectReason.NotHttp : RejectReason.BadRequestLine;
+        if (methodEnd < 0) return RejectReason.BadRequestLine;
         if (line[methodEnd] != ' ') return RejectReason.BadMethod;
 
         ReadOnlySpan<byte> rest = line[(methodEnd + 1)..];

@@ -90,8 +90,11 @@ internal sealed class Connection : LoopMember
             ReadResult read = await _reader.ReadAsync();
             if (read.IsCanceled)
             {
-                _reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-                return await EndExpiredAsync();
+                _reader.AdvanceTo(read.Buffer.End);
+
+                // What arrived since the loop last looked is a request like any other: a close now would reset it.
+                if (_expired is not (DeadlineKind.Idle or DeadlineKind.Drain) || !_reader.TryRead(out read)) return await EndExpiredAsync();
+                _expired = DeadlineKind.None;
             }
 
             // A client that closed its side still gets the answers to what it had sent (RFC 9112 9.6): they were sent when it came.
@@ -122,8 +125,10 @@ internal sealed class Connection : LoopMember
         SessionContext context = _loop.Context;
         long requests = _session.Requests;
         SessionStep step = _session.Advance(buffer.FirstSpan, context, _loop.OutputBuffer, out int consumed, out int written);
-        bool again = step == SessionStep.Flush;
-        _reader.AdvanceTo(buffer.GetPosition(consumed), again ? buffer.GetPosition(consumed) : buffer.End);
+        SequencePosition used = buffer.GetPosition(consumed);
+        if (step == SessionStep.Read) _reader.AdvanceTo(used, buffer.End);
+        else if (step == SessionStep.Flush) _reader.AdvanceTo(used, used);
+        else _reader.AdvanceTo(buffer.End); // the last answer is written: nothing more is held for this client
         if (_session.LastReject != RejectReason.None) LogReject();
 
         unsent = 0;
@@ -176,8 +181,7 @@ internal sealed class Connection : LoopMember
     }
 
     /// <summary>
-    /// Half-closes and discards what still comes, until the client closes too: bounded between two reads as in nginx, in all, and by the
-    /// minimum rate.
+    /// Half-closes and discards what still comes, until the client closes too: bounded between two reads and in all, as in nginx.
     /// </summary>
     private async Task<CloseReason> LingerAsync()
     {
@@ -223,7 +227,7 @@ internal sealed class Connection : LoopMember
         _deadline = _loop.Now + (long)timeout.TotalMilliseconds;
     }
 
-    /// <summary>Average rate since the content began. A long gap between two heartbeats is our own and is not charged to the client.</summary>
+    /// <summary>Average rate since the content began.</summary>
     private bool IsTooSlow(long now)
     {
         long elapsed = now - _bodyStart;
@@ -262,6 +266,7 @@ internal sealed class Connection : LoopMember
     {
         _reader.Complete();
         if (_logger.IsEnabled(LogLevel.Debug)) _logger.ConnectionClosed(reason, PeerAddress.Of(_socket.Fd));
+        if (reason == CloseReason.WriteTimeout) _socket.ResetOnClose();
         _socket.Close();
         _loop.Connections--;
         _loop.Context.Counters.CountClose(reason);

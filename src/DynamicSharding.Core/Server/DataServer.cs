@@ -26,6 +26,7 @@ internal sealed class DataServer : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private LimitOptions _limits;
+    private bool _draining;
 
     /// <summary>Binds the listener; <see cref="Start"/> begins to serve.</summary>
     /// <exception cref="IOException">The address cannot be bound.</exception>
@@ -43,7 +44,7 @@ internal sealed class DataServer : IDisposable
         _socket = ListenSocket.Open(options.HttpListenAddr, options.ReusePort);
         int loops = counters.Loops.Length;
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
-        _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i, draining: false), time, _logger))];
+        _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i), time, _logger))];
         _listeners = [.. _loops.Select(loop => new Listener(new LoopSocket(loop, (int)_socket.Handle), _limit, loggers))];
     }
 
@@ -64,11 +65,15 @@ internal sealed class DataServer : IDisposable
     {
         _limits = limits;
         _limit.Max = MaxConnections(limits);
-        ReplaceContexts(draining: false);
+        ReplaceContexts();
     }
 
     /// <summary>First step of a stop: everything is still answered, and every answer closes its connection.</summary>
-    public void Drain() => ReplaceContexts(draining: true);
+    public void Drain()
+    {
+        _draining = true;
+        ReplaceContexts();
+    }
 
     /// <summary>
     /// The rest of a stop: accept no more, end what is idle, wait for what is in flight, and cut off what is left after the timeout.
@@ -103,20 +108,20 @@ internal sealed class DataServer : IDisposable
         while (OpenConnections > 0 && _time.GetElapsedTime(start) < timeout) await Task.Delay(TimeSpan.FromMilliseconds(20), _time);
     }
 
-    private void ReplaceContexts(bool draining)
+    private void ReplaceContexts()
     {
         for (int i = 0; i < _loops.Length; i++)
         {
             EventLoop loop = _loops[i];
-            SessionContext context = NewContext(i, draining);
+            SessionContext context = NewContext(i);
             loop.Post(() => loop.Apply(context));
         }
     }
 
-    private SessionContext NewContext(int loop, bool draining)
+    private SessionContext NewContext(int loop)
     {
         var router = new Router(_ring, new GroupingKey(_key, _limits.RequestLine), _readiness);
-        return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = draining };
+        return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining };
     }
 
     private static int MaxConnections(LimitOptions limits) =>

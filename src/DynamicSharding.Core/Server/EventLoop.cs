@@ -188,13 +188,16 @@ internal sealed unsafe class EventLoop : IDisposable
 
     /// <summary>Twice the longest head (with leading empty lines), so that a kept beginning leaves room for a good read.</summary>
     private static int NewReceiveLength(SessionContext context) =>
-        Math.Max(128 * 1024, 2 * ((2 * context.Limits.RequestLine) + context.Limits.HeaderBytes));
+        Math.Max(64 * 1024, 2 * ((2 * context.Limits.RequestLine) + context.Limits.HeaderBytes));
 
     private static byte[] NewOutputBuffer(SessionContext context) =>
         GC.AllocateUninitializedArray<byte>(NewOutputLength(context), pinned: true);
 
-    /// <summary>Room for the answers to a receive buffer full of short requests, and for at least one to the longest.</summary>
-    private static int NewOutputLength(SessionContext context) => Math.Max(256 * 1024, 2 * context.MaxResponse);
+    /// <summary>
+    /// Room for some hundred short answers and for at least one to the longest request. It is also what a connection holds at most for a
+    /// client that does not read.
+    /// </summary>
+    private static int NewOutputLength(SessionContext context) => Math.Max(64 * 1024, 2 * context.MaxResponse);
 
     private static int Check(int result, string call) =>
         result >= 0 ? result : throw new Win32Exception(Marshal.GetLastPInvokeError(), $"{call} failed");

@@ -15,6 +15,7 @@ internal sealed class HttpSession
     private BodyFraming _body;
     private long _bodyRemaining;
     private bool _lastAnswered;
+    private bool _clientPersists;
 
     /// <summary>A request has begun and its head is not complete: the header timeout runs.</summary>
     public bool InHead => _body == BodyFraming.None && _parser.HasStarted;
@@ -77,39 +78,36 @@ internal sealed class HttpSession
 
         ReadOnlySpan<byte> target = rest.Slice(_parser.TargetStart, _parser.TargetLength);
         context.Router.Respond(_parser.Method, target, out Route route);
-        bool persist = MayPersist(route, rest[_parser.HeadLength..], context);
+        bool persist = MayPersist(route, context);
         ConnectionOption option = !persist ? ConnectionOption.Close
             : _parser.IsHttp10 ? ConnectionOption.KeepAlive : ConnectionOption.None;
         Write(route, option, context, ref writer);
 
         consumed += _parser.HeadLength;
         _lastAnswered = !persist;
+        _clientPersists = _parser.KeepAlive;
         _body = _parser.Framing;
         _bodyRemaining = _parser.ContentLength;
         BodySkipped = 0;
         _chunks = default;
         _parser = default;
-        if (_lastAnswered && _body == BodyFraming.None) return Last(consumed == input.Length);
-        return SessionStep.Read;
+        if (!_lastAnswered) return SessionStep.Read;
+        if (_body == BodyFraming.None) return Last(consumed == input.Length);
+
+        // Content that is here is skipped first: where it ends, a close can do.
+        return consumed < input.Length ? SessionStep.Read : SessionStep.Linger;
     }
 
     /// <summary>
     /// RFC 9112 9.3: a connection persists only if all of the content is read. After an early final answer to "Expect: 100-continue" the
-    /// client may send the content or not (RFC 9110 10.1.1), so only content that is here already leaves no doubt.
+    /// client may send the content or not (RFC 9110 10.1.1), and nothing in the bytes tells which: whatever part of it is here, such a
+    /// connection ends, so that the answer does not depend on how the bytes were cut into segments.
     /// </summary>
-    private bool MayPersist(in Route route, ReadOnlySpan<byte> afterHead, SessionContext context)
+    private bool MayPersist(in Route route, SessionContext context)
     {
-        if (!_parser.KeepAlive || context.Draining) return false;
+        if (!_parser.KeepAlive || _parser.ExpectContinue || context.Draining) return false;
         if (route.Kind == RouteKind.Reject && RejectReasons.Status(route.Reason) is not (404 or 405 or 503)) return false;
-        if (_parser.Framing == BodyFraming.ContentLength && _parser.ContentLength > context.Limits.BodySkipBytes) return false;
-        return !_parser.ExpectContinue || IsComplete(afterHead);
-    }
-
-    private bool IsComplete(ReadOnlySpan<byte> content)
-    {
-        if (_parser.Framing == BodyFraming.ContentLength) return _parser.ContentLength <= content.Length;
-        ChunkedBodySkipper ahead = default;
-        return ahead.Skip(content, out _) == ParseStatus.Done;
+        return _parser.Framing != BodyFraming.ContentLength || _parser.ContentLength <= context.Limits.BodySkipBytes;
     }
 
     private SessionStep SkipBody(ReadOnlySpan<byte> input, SessionContext context, ref int consumed)
@@ -139,16 +137,17 @@ internal sealed class HttpSession
             return SessionStep.Linger;
         }
 
-        if (status == ParseStatus.Done)
-        {
-            _body = BodyFraming.None;
-            return _lastAnswered ? Last(consumed == input.Length) : SessionStep.Read;
-        }
-
-        return _lastAnswered || BodySkipped > context.Limits.BodySkipBytes ? SessionStep.Linger : SessionStep.Read;
+        if (status == ParseStatus.Done) _body = BodyFraming.None;
+        if (BodySkipped > context.Limits.BodySkipBytes) return SessionStep.Linger;
+        if (!_lastAnswered) return SessionStep.Read;
+        return status == ParseStatus.Done ? Last(consumed == input.Length) : SessionStep.Linger;
     }
 
-    private static SessionStep Last(bool nothingUnread) => nothingUnread ? SessionStep.Close : SessionStep.Linger;
+    /// <summary>
+    /// A client that asked for the close sends nothing more; one that wanted to go on may have its next request under way, and a close
+    /// would answer that with a reset, which can take the last answer with it (RFC 9112 9.6).
+    /// </summary>
+    private SessionStep Last(bool nothingUnread) => nothingUnread && !_clientPersists ? SessionStep.Close : SessionStep.Linger;
 
     private void Write(in Route route, ConnectionOption option, SessionContext context, ref ResponseWriter writer)
     {

@@ -28,6 +28,8 @@ internal static unsafe partial class LibC
     public const int MSG_DONTWAIT = 0x40;
     public const int MSG_NOSIGNAL = 0x4000;
     public const int SHUT_WR = 1;
+    public const int SOL_SOCKET = 1;
+    public const int SO_LINGER = 13;
     public const int FIONBIO = 0x5421;
 
     public const int RLIMIT_NOFILE = 7;
@@ -72,6 +74,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "getpeername", SetLastError = true)]
     public static partial int GetPeerName(int fd, byte* address, uint* addressLength);
+
+    [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
+    public static partial int SetSocketOption(int fd, int level, int option, void* value, uint length);
 
     [LibraryImport(Library, EntryPoint = "getrlimit", SetLastError = true)]
     public static partial int GetResourceLimit(int resource, ulong* limits);

@@ -10,6 +10,14 @@ internal static unsafe class ListenSocket
 {
     private const int SolSocket = 1;
     private const int SoReusePort = 15;
+    private const int IpProtoTcp = 6;
+    private const int TcpNotSentLowat = 25;
+
+    /// <summary>
+    /// Bytes that the kernel takes for a client beyond what the client's window has room for. Without it a client that asks and never
+    /// reads gets answers buffered up to net.ipv4.tcp_wmem's maximum, four megabytes for each connection.
+    /// </summary>
+    private const int MaxUnsent = 64 * 1024;
 
     /// <exception cref="IOException">The address cannot be bound; the message names it.</exception>
     public static Socket Open(ListenAddress address, bool reusePort)
@@ -39,8 +47,10 @@ internal static unsafe class ListenSocket
                 socket.SetRawSocketOption(SolSocket, SoReusePort, new ReadOnlySpan<byte>(&one, sizeof(int)));
             }
 
-            // Accepted sockets inherit it: every batch of answers is one send and must not wait for an acknowledgement.
+            // Accepted sockets inherit both: every batch of answers is one send and must not wait for an acknowledgement.
             socket.NoDelay = true;
+            int maxUnsent = MaxUnsent;
+            socket.SetRawSocketOption(IpProtoTcp, TcpNotSentLowat, new ReadOnlySpan<byte>(&maxUnsent, sizeof(int)));
             socket.Bind(endpoint);
             socket.Listen(int.MaxValue); // the kernel caps it at net.core.somaxconn
             SetNonBlocking(socket);

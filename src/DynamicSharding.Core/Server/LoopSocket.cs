@@ -42,6 +42,15 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     /// <summary>Accepts one connection: its descriptor as the count.</summary>
     public SocketResult TryAccept() => Result(LibC.Accept(Fd, null, null, LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC));
 
+    /// <summary>Makes the close a reset, so that the kernel does not keep unsent answers for a client that does not read them.</summary>
+    public void ResetOnClose()
+    {
+        // struct linger: on, for 0 seconds.
+        ulong linger = 0;
+        *(int*)&linger = 1;
+        _ = LibC.SetSocketOption(Fd, LibC.SOL_SOCKET, LibC.SO_LINGER, &linger, sizeof(ulong));
+    }
+
     public void ShutdownSend() => _ = LibC.Shutdown(Fd, LibC.SHUT_WR);
 
     /// <summary>True when the socket may be ready, false when the wait was cancelled.</summary>

@@ -66,7 +66,13 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
 
     ReadResult IValueTaskSource<ReadResult>.GetResult(short token)
     {
-        if (!_socket.GetResult(token)) return new ReadResult(Restore(_keptLength).Buffer, isCanceled: true, isCompleted: false);
+        if (!_socket.GetResult(token))
+        {
+            // A wait that was cut off says nothing about the socket.
+            _maybeReadable = true;
+            return new ReadResult(Restore(_keptLength).Buffer, isCanceled: true, isCompleted: false);
+        }
+
         return TryReceive(out ReadResult result) ? result : Restore(_keptLength);
     }
 
