@@ -22,9 +22,19 @@ internal static class StatusIndex
     /// <summary>The status of each index.</summary>
     public static ReadOnlySpan<short> Codes => [200, 307, 400, 404, 405, 408, 414, 431, 501, 503, 505];
 
-    public static int Of(int status)
+    public static int Of(int status) => status switch
     {
-        int index = Codes.IndexOf((short)status);
-        return index >= 0 ? index : throw new UnreachableException($"the data plane does not answer {status}");
-    }
+        200 => Ok,
+        307 => TemporaryRedirect,
+        400 => BadRequest,
+        404 => NotFound,
+        405 => MethodNotAllowed,
+        408 => RequestTimeout,
+        414 => UriTooLong,
+        431 => FieldsTooLarge,
+        501 => NotImplemented,
+        503 => ServiceUnavailable,
+        505 => VersionNotSupported,
+        _ => throw new UnreachableException($"the data plane does not answer {status}"),
+    };
 }

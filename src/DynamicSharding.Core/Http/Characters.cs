@@ -23,8 +23,4 @@ internal static class Characters
     /// </summary>
     public static readonly SearchValues<byte> NotInTarget = SearchValues.Create(
         [.. Enumerable.Range(0, 0x21).Select(b => (byte)b), (byte)'#', (byte)'\\', 0x7f]);
-
-    /// <summary>What may stand in a Host value (RFC 9112 3.2): reg-name, IP literal and port, nothing that opens a path or userinfo.</summary>
-    public static readonly SearchValues<byte> Host =
-        SearchValues.Create("!$%&'()*+,-.0123456789:;=ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_abcdefghijklmnopqrstuvwxyz~"u8);
 }

@@ -30,6 +30,7 @@ internal struct ChunkedBodySkipper
         DataCarriageReturn,
         DataLineFeed,
         TrailerStart,
+        TrailerName,
         Trailer,
         TrailerLineFeed,
         LastLineFeed,
@@ -85,7 +86,12 @@ internal struct ChunkedBodySkipper
                 case State.TrailerStart:
                     if (b == '\r') _state = State.LastLineFeed;
                     else if (!Characters.Token.Contains(b) || (_trailerBytes += 3) > MaxTrailers) return Rejected(i, out consumed);
-                    else _state = State.Trailer;
+                    else _state = State.TrailerName;
+                    break;
+                case State.TrailerName:
+                    if (b == ':') _state = State.Trailer;
+                    else if (!Characters.Token.Contains(b)) return Rejected(i, out consumed);
+                    if (++_lineBytes > MaxLine || ++_trailerBytes > MaxTrailers) return Rejected(i, out consumed);
                     break;
                 case State.TrailerLineFeed:
                     if (b != '\n') return Rejected(i, out consumed);

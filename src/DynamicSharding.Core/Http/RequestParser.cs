@@ -201,7 +201,7 @@ internal struct RequestParser
             case 4 when Ascii.EqualsIgnoreCase(name, "host"u8):
                 if (_hasHost) return RejectReason.DuplicateHost;
                 _hasHost = true;
-                return value.ContainsAnyExcept(Characters.Host) ? RejectReason.BadHost : RejectReason.None;
+                return HostValue.IsValid(value) ? RejectReason.None : RejectReason.BadHost;
 
             case 6 when Ascii.EqualsIgnoreCase(name, "expect"u8):
                 // Any other expectation is ignored, as nginx, HAProxy and Kestrel do; 417 is a MAY (RFC 9110 10.1.1).

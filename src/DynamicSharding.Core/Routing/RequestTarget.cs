@@ -40,7 +40,7 @@ internal static class RequestTarget
         ReadOnlySpan<byte> rest = target[scheme..];
         int end = rest.IndexOfAny((byte)'/', (byte)'?');
         ReadOnlySpan<byte> authority = end < 0 ? rest : rest[..end];
-        if (authority.IsEmpty || authority[0] == ':' || authority.ContainsAnyExcept(Characters.Host)) return false;
+        if (authority.IsEmpty || authority[0] == ':' || !HostValue.IsValid(authority)) return false;
 
         path = end < 0 ? default : rest[end..];
         return true;

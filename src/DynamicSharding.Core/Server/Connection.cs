@@ -124,6 +124,7 @@ internal sealed class Connection : LoopMember
         long began = System.Diagnostics.Stopwatch.GetTimestamp();
         SessionContext context = _loop.Context;
         long requests = _session.Requests;
+        _session.StopsAtReject = _logger.IsEnabled(LogLevel.Debug);
         SessionStep step = _session.Advance(buffer.FirstSpan, context, _loop.OutputBuffer, out int consumed, out int written);
         SequencePosition used = buffer.GetPosition(consumed);
         if (step == SessionStep.Read) _reader.AdvanceTo(used, buffer.End);

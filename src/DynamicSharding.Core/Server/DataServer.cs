@@ -53,6 +53,9 @@ internal sealed class DataServer : IDisposable
 
     public int OpenConnections => _limit.Open;
 
+    /// <summary>Pooled arrays that connections hold: 0 when nobody has sent half a request or refuses to read.</summary>
+    public int KeptBuffers => _loops.Sum(loop => loop.KeptBuffers);
+
     public void Start()
     {
         foreach (EventLoop loop in _loops) loop.Start();

@@ -32,6 +32,9 @@ internal sealed class HttpSession
     /// <summary>The last request that was not served, for the debug log; the reader clears it.</summary>
     public RejectReason LastReject { get; set; }
 
+    /// <summary>Asks for a step after each such request, so that every one of them can be logged.</summary>
+    public bool StopsAtReject { get; set; }
+
     /// <param name="consumed">How many bytes of the input will not be needed again.</param>
     /// <param name="written">How many bytes of the output are to be sent.</param>
     public SessionStep Advance(ReadOnlySpan<byte> input, SessionContext context, Span<byte> output, out int consumed, out int written)
@@ -91,7 +94,7 @@ internal sealed class HttpSession
         BodySkipped = 0;
         _chunks = default;
         _parser = default;
-        if (!_lastAnswered) return SessionStep.Read;
+        if (!_lastAnswered) return StopsAtReject && LastReject != RejectReason.None ? SessionStep.Flush : SessionStep.Read;
         if (_body == BodyFraming.None) return Last(consumed == input.Length);
 
         // Content that is here is skipped first: where it ends, a close can do.

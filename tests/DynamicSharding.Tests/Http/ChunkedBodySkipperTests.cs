@@ -50,6 +50,9 @@ public sealed class ChunkedBodySkipperTests
     [InlineData("0\r\n\rx")]
     [InlineData("0\r\n a: b\r\n")]
     [InlineData("0\r\n: b\r\n")]
+    [InlineData("0\r\na\r\n")]
+    [InlineData("0\r\na b: c\r\n")]
+    [InlineData("0\r\na : c\r\n")]
     [InlineData("0\r\na: b\n")]
     [InlineData("0\r\na: \u0000\r\n")]
     [InlineData("0\r\na: b\rc")]
@@ -73,6 +76,7 @@ public sealed class ChunkedBodySkipperTests
     [InlineData("5;", 4096)]
     [InlineData("5 ", 4096)]
     [InlineData("0\r\na", 4096)]
+    [InlineData("0\r\na:", 4095)]
     public void Lines_are_bounded(string start, int limit)
     {
         char filler = start[^1] == ' ' ? ' ' : 'x';
@@ -81,7 +85,7 @@ public sealed class ChunkedBodySkipperTests
     }
 
     [Theory]
-    [InlineData("a\r\n")]
+    [InlineData("a:\r\n")]
     [InlineData("a: b\r\n")]
     [InlineData("name: a value of some length\r\n")]
     public void Trailers_are_bounded_however_short_their_lines_are(string trailer)

@@ -39,8 +39,10 @@ internal sealed class SessionPeer
 
     public HttpSession Session => _session;
 
+    public string RawAnswers => _answers.ToString();
+
     /// <summary>Everything that was answered; the constant Date fields are left out.</summary>
-    public string Answers => _answers.ToString().Replace("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "", StringComparison.Ordinal);
+    public string Answers => RawAnswers.Replace("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "", StringComparison.Ordinal);
 
     /// <summary>The statuses of <see cref="Answers"/>, in order.</summary>
     public int[] Statuses => [.. ResponseText.Split(_answers.ToString()).Select(response => response.Status)];

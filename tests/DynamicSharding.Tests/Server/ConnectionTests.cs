@@ -1,0 +1,257 @@
+using System.Net.Sockets;
+using System.Text;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+
+namespace DynamicSharding.Tests.Server;
+
+/// <summary>Deadlines, limits and endings over real sockets, with limits short enough for a test.</summary>
+public sealed class ConnectionTests
+{
+    private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    private static readonly LimitOptions Short = new()
+    {
+        HeaderTimeout = TimeSpan.FromSeconds(1),
+        IdleTimeout = TimeSpan.FromSeconds(1),
+        WriteTimeout = TimeSpan.FromSeconds(1),
+        LingerTimeout = TimeSpan.FromSeconds(1),
+    };
+
+    [Fact]
+    public async Task A_request_is_answered_and_the_connection_goes_on()
+    {
+        await using RunningServer server = new();
+        using TestClient client = await server.ConnectAsync();
+        for (int i = 0; i < 3; i++)
+        {
+            await client.SendAsync(Put);
+            Assert.Equal(307, (await client.ReadAsync())!.Status);
+        }
+
+        client.Dispose();
+        Assert.True(await server.ClosedAsync(CloseReason.ClientClosed));
+    }
+
+    [Fact]
+    public async Task A_head_that_does_not_come_in_time_is_408_however_its_bytes_drip()
+    {
+        await using RunningServer server = new(Short with { IdleTimeout = TimeSpan.FromMinutes(1) });
+        using TestClient client = await server.ConnectAsync();
+        Task<ResponseText?> answer = client.ReadAsync();
+        foreach (char c in "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nA: ")
+        {
+            if (answer.IsCompleted) break;
+            await client.SendAsync(c.ToString());
+            await Task.Delay(100);
+        }
+
+        ResponseText response = (await answer)!;
+        Assert.Equal((408, true), (response.Status, response.Closes));
+        Assert.Equal("", await client.ReadToEndAsync());
+        client.Dispose();
+        Assert.True(await server.ClosedAsync(CloseReason.HeaderTimeout));
+        Assert.Equal(1, server.Counters.Rejected(RejectReason.HeaderTimeout));
+    }
+
+    [Fact]
+    public async Task Idle_connections_are_closed_without_a_word()
+    {
+        await using RunningServer server = new(Short);
+        using TestClient silent = await server.ConnectAsync();
+        using TestClient idle = await server.ConnectAsync();
+        await idle.SendAsync(Put);
+        Assert.Equal(307, (await idle.ReadAsync())!.Status);
+        Assert.Equal("", await silent.ReadToEndAsync());
+        Assert.Equal("", await idle.ReadToEndAsync());
+        Assert.True(await server.ClosedAsync(CloseReason.Idle, 2));
+    }
+
+    [Fact, Trait("Category", "Long")]
+    public async Task A_body_slower_than_the_minimum_rate_is_cut_off_and_a_faster_one_is_not()
+    {
+        await using RunningServer server = new();
+        using TestClient slow = await server.ConnectAsync();
+        using TestClient fast = await server.ConnectAsync();
+        const string Head = "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n";
+        await slow.SendAsync(Head);
+        await fast.SendAsync(Head);
+        Assert.Equal(307, (await slow.ReadAsync())!.Status);
+        Assert.Equal(307, (await fast.ReadAsync())!.Status);
+
+        Task<string> end = slow.ReadToEndAsync().ContinueWith(task => task.IsFaulted ? "" : task.Result, TaskScheduler.Default);
+        int sent = 0;
+        for (int i = 0; i < 20 && !end.IsCompleted; i++)
+        {
+            await fast.SendAsync(new string('x', 500));
+            sent += 500;
+            await slow.SendAsync("x");
+            await Task.Delay(500);
+        }
+
+        Assert.Equal("", await end);
+        Assert.True(await server.ClosedAsync(CloseReason.BodyTimeout));
+        await fast.SendAsync(new string('x', 10000 - sent) + Put);
+        Assert.Equal(307, (await fast.ReadAsync())!.Status);
+    }
+
+    [Fact]
+    public async Task A_client_that_does_not_read_is_cut_off_and_costs_two_buffers_at_most()
+    {
+        await using RunningServer server = new(Short, loops: 1);
+        using TestClient client = await server.ConnectAsync(receiveBuffer: 4096);
+        byte[] requests = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat(Put, 1000)));
+        client.Socket.Blocking = false;
+        int sent = 0;
+        int most = 0;
+        await RunningServer.UntilAsync(() =>
+        {
+            client.Socket.Send(requests, 0, requests.Length, SocketFlags.None, out SocketError error);
+            if (error == SocketError.Success) sent++;
+            most = Math.Max(most, server.Server.KeptBuffers);
+            return server.Counters.Closed(CloseReason.WriteTimeout) == 1;
+        });
+
+        Assert.Equal(1, server.Counters.Closed(CloseReason.WriteTimeout));
+        Assert.InRange(most, 1, 2);
+        Assert.True(sent > 1);
+    }
+
+    [Fact]
+    public async Task A_client_that_reads_late_gets_every_answer_in_order()
+    {
+        await using RunningServer server = new();
+        using TestClient client = await server.ConnectAsync(receiveBuffer: 4096);
+        const int Count = 20_000;
+        StringBuilder requests = new();
+        for (int i = 0; i < Count; i++) requests.Append("PUT /metrics/job/").Append(i).Append(" HTTP/1.1\r\nHost: x\r\n\r\n");
+        Task sending = client.SendAsync(requests.ToString() + "PUT /metrics/job/last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        await Task.Delay(500);
+
+        string answers = await client.ReadToEndAsync();
+        await sending;
+        string[] locations = [.. answers.Split("\r\n").Where(line => line.StartsWith("Location: ", StringComparison.Ordinal))];
+        Assert.Equal(Count + 1, locations.Length);
+        for (int i = 0; i < Count; i++) Assert.EndsWith($"/metrics/job/{i}", locations[i], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Content-Length: 67108864\r\n")]
+    [InlineData("Content-Length: 67108864\r\nExpect: 100-continue\r\n")]
+    [InlineData("Content-Length: 67108864\r\nConnection: close\r\n")]
+    public async Task A_client_that_writes_64_MiB_before_it_reads_gets_its_answer_and_no_reset(string fields)
+    {
+        await using RunningServer server = new();
+        using TestClient client = await server.ConnectAsync();
+        await client.SendAsync($"PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+        byte[] megabyte = new byte[1024 * 1024];
+        for (int i = 0; i < 64; i++)
+        {
+            for (int sent = 0; sent < megabyte.Length;) sent += await client.Socket.SendAsync(megabyte.AsMemory(sent));
+        }
+
+        ResponseText response = (await client.ReadAsync())!;
+        Assert.Equal((307, true), (response.Status, response.Closes));
+        Assert.Equal("", await client.ReadToEndAsync());
+        client.Dispose();
+        Assert.True(await server.ClosedAsync(CloseReason.Lingered));
+    }
+
+    [Fact]
+    public async Task A_linger_is_bounded()
+    {
+        await using RunningServer server = new(Short);
+        using TestClient client = await server.ConnectAsync();
+        await client.SendAsync("nonsense\r\n");
+        Assert.Equal(400, (await client.ReadAsync())!.Status);
+        Assert.Equal("", await client.ReadToEndAsync());
+        Assert.True(await server.ClosedAsync(CloseReason.LingerTimeout));
+    }
+
+    [Fact]
+    public async Task A_half_closed_client_still_gets_its_answers()
+    {
+        await using RunningServer server = new();
+        using TestClient client = await server.ConnectAsync();
+        await client.SendAsync(Put + Put);
+        client.Socket.Shutdown(SocketShutdown.Send);
+        Assert.Equal(307, (await client.ReadAsync())!.Status);
+        Assert.Equal(307, (await client.ReadAsync())!.Status);
+        Assert.Equal("", await client.ReadToEndAsync());
+    }
+
+    [Fact]
+    public async Task A_head_cut_off_by_the_end_is_not_served()
+    {
+        await using RunningServer server = new();
+        using TestClient client = await server.ConnectAsync();
+        await client.SendAsync(Put[..^2]);
+        client.Socket.Shutdown(SocketShutdown.Send);
+        Assert.Equal("", await client.ReadToEndAsync());
+    }
+
+    [Fact]
+    public async Task Beyond_the_limit_of_connections_is_503_and_those_within_are_unharmed()
+    {
+        await using RunningServer server = new(new LimitOptions { MaxConnections = 3 });
+        List<TestClient> within = [];
+        for (int i = 0; i < 3; i++)
+        {
+            within.Add(await server.ConnectAsync());
+            await within[i].SendAsync(Put);
+            Assert.Equal(307, (await within[i].ReadAsync())!.Status);
+        }
+
+        for (int i = 0; i < 20; i++)
+        {
+            using TestClient refused = await server.ConnectAsync();
+            ResponseText response = (await refused.ReadAsync())!;
+            Assert.Equal((503, true), (response.Status, response.Closes));
+        }
+
+        Assert.Equal(20, server.Counters.Rejected(RejectReason.TooManyConnections));
+        foreach (TestClient client in within)
+        {
+            await client.SendAsync(Put);
+            Assert.Equal(307, (await client.ReadAsync())!.Status);
+        }
+
+        within[0].Dispose();
+        Assert.True(await RunningServer.UntilAsync(() => server.Server.OpenConnections == 2));
+        using TestClient next = await server.ConnectAsync();
+        await next.SendAsync(Put);
+        Assert.Equal(307, (await next.ReadAsync())!.Status);
+        within.ForEach(client => client.Dispose());
+    }
+
+    [Fact]
+    public async Task Resets_at_any_moment_are_counted_and_leave_nothing()
+    {
+        await using RunningServer server = new();
+        string[] beginnings = ["", "PUT", Put, Put + "PUT /x", "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc", "nonsense\r\n"];
+        for (int round = 0; round < 20; round++)
+        {
+            foreach (string beginning in beginnings)
+            {
+                using TestClient client = await server.ConnectAsync();
+                await client.SendAsync(beginning);
+                client.Socket.LingerState = new LingerOption(true, 0);
+            }
+        }
+
+        Assert.True(await RunningServer.UntilAsync(() => server.Counters.Accepted == 20 * beginnings.Length));
+        Assert.True(await server.EmptyAsync());
+    }
+
+    [Fact]
+    public async Task A_reload_changes_the_limits_of_connections_that_are_open()
+    {
+        await using RunningServer server = new(new LimitOptions());
+        using TestClient client = await server.ConnectAsync();
+        await client.SendAsync(Put);
+        Assert.Equal(307, (await client.ReadAsync())!.Status);
+        server.Server.Apply(new LimitOptions { RequestLine = 1024 });
+        await client.SendAsync($"PUT /metrics/job/{new string('a', 2000)} HTTP/1.1\r\nHost: x\r\n\r\n");
+        Assert.Equal(414, (await client.ReadAsync())!.Status);
+    }
+}

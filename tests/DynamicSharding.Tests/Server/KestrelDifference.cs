@@ -1,0 +1,158 @@
+using System.Text.RegularExpressions;
+using DynamicSharding.Diagnostics;
+
+namespace DynamicSharding.Tests.Server;
+
+/// <summary>Where our parser and Kestrel's part, and why we stand where we stand. What fits none of these is a defect of one of them.</summary>
+internal static partial class KestrelDifference
+{
+    private static readonly Known[] List =
+    [
+        // We refuse, Kestrel takes.
+        new("LF alone", "RFC 9112 2.2 permits it; two parties that differ on where a line ends let a request through unseen",
+            Answer.Refuses, Answer.Takes, LoneLineFeed(), RejectReason.BadRequestLine, RejectReason.BadFieldValue, RejectReason.BadFieldLine),
+        new("LF alone behind a body", "the same, where the CR before it was the body's last byte",
+            Answer.Refuses, Answer.Takes, LineFeedBehindBody(), RejectReason.BadRequestLine),
+        new("control in the head", "RFC 9110 5.5 calls it invalid, and a target with one cannot be put into a Location",
+            Answer.Refuses, Answer.Takes, Control(), RejectReason.BadRequestLine, RejectReason.BadFieldValue),
+        new("no token before the colon", "RFC 9112 5: a field name is a token; Kestrel takes separators, controls and 8-bit bytes in it",
+            Answer.Refuses, Answer.Takes, NoTokenName(), RejectReason.BadFieldName),
+        new("#, \\ or HTAB in the target", "RFC 9112 3.2: none belongs there; a client would cut or turn the Location at it",
+            Answer.Refuses, Answer.Takes, NotInTarget(), RejectReason.BadTarget),
+        new("signed length", "RFC 9110 8.6: digits only", Answer.Refuses, Answer.Takes, SignedLength(), RejectReason.BadContentLength),
+        new("length and chunks", "RFC 9112 6.1: it smells of smuggling; Kestrel goes by the chunks",
+            Answer.Refuses, Answer.Takes, Chunks(), RejectReason.ContentLengthAndTransferEncoding, RejectReason.BadContentLength, RejectReason.DuplicateContentLength),
+        new("more than chunked", "RFC 9112 6.1: we can frame chunked alone; Kestrel looks at the last coding only",
+            Answer.Refuses, Answer.Takes, MoreThanChunked(), RejectReason.BadTransferEncoding),
+        new("chunks in HTTP/1.0", "RFC 9112 6.1: its framing is faulty", Answer.Refuses, Answer.Takes, ChunksInHttp10(), RejectReason.TransferEncodingInHttp10),
+
+        new("more than one SP before the version", "RFC 9112 3.2: a space is never repaired", Answer.Refuses, Answer.Takes, TwoSpaces(), RejectReason.BadVersion),
+
+        // We take, Kestrel refuses.
+        new("HTTP/1.0 without a length", "RFC 9112 6.3: no length is no content; Kestrel wants one for PUT and POST",
+            Answer.Takes, Answer.Refuses, Http10Write()),
+        new("8-bit bytes", "RFC 9110 5.5: obs-text is opaque in a value, and Pushgateway takes it in a path; the Location carries it encoded",
+            Answer.Takes, Answer.Refuses, EightBit()),
+
+        new("absolute-form that differs from Host", "RFC 9112 3.2.2: the target wins and only its path matters here",
+            Answer.Takes, Answer.Refuses, AbsoluteForm()),
+        new("characters of a Host", "RFC 3986 3.2.2 has sub-delims and % in a reg-name; we put no Host into anything",
+            Answer.Takes, Answer.Refuses, OddHost()),
+
+        new("HTTP/1.2 and up", "RFC 9110 2.5: a higher minor version is served as the highest that is known",
+            Answer.Takes, Answer.Refuses, HigherMinor()),
+        new("%00 in a path in absolute form", "the group's rules decide, as Pushgateway's do; Kestrel does not look into that form",
+            Answer.Refuses, Answer.Takes, EncodedNul(), RejectReason.BadTarget),
+        new("%00 in a path", "the group's rules decide, as Pushgateway's do", Answer.Takes, Answer.Refuses, EncodedNul()),
+        new("blank behind a chunk size", "RFC 9112 7.1.1 has it before an extension; nginx, HAProxy and Go take it without one",
+            Answer.Takes, Answer.Ends, BlankBehindSize()),
+        new("blank behind a chunk size", "the same, and what came next was wrong", Answer.Refuses, Answer.Ends, BlankBehindSize()),
+        new("8-bit bytes in a trailer", "they are skipped unread; Kestrel ends the connection", Answer.Takes, Answer.Ends, EightBit()),
+        new("8-bit bytes in a trailer", "the same, and what came next was wrong", Answer.Refuses, Answer.Ends, EightBit()),
+
+        // We end the connection, Kestrel goes on.
+        new("Expect", "RFC 9110 10.1.1: after our early answer the client may send its content or not; no byte tells which",
+            Answer.Ends, Answer.Takes, Expectation()),
+        new("LF alone in the framing of a body", "RFC 9112 7.1 does not permit it", Answer.Ends, Answer.Takes, LoneLineFeed(), RejectReason.BadChunk),
+        new("LF alone in the framing of a body", "the same, and what came next was wrong",
+            Answer.Ends, Answer.Refuses, LoneLineFeed(), RejectReason.BadChunk),
+        new("control in a trailer", "RFC 9110 5.5", Answer.Ends, Answer.Takes, Control(), RejectReason.BadChunk),
+        new("control in a trailer", "the same, and what came next was wrong", Answer.Ends, Answer.Refuses, Control(), RejectReason.BadChunk),
+        new("Expect", "the same, and what came next was wrong", Answer.Ends, Answer.Refuses, Expectation()),
+    ];
+
+    private enum Answer
+    {
+        Takes,
+        Refuses,
+
+        /// <summary>No further answer.</summary>
+        Ends,
+    }
+
+    /// <returns>Null when both say the same; else the class, or a text with a question mark when there is none.</returns>
+    public static string? Of(string stream, int[] ours, RejectReason reason, int[] theirs)
+    {
+        for (int i = 0; i < Math.Max(ours.Length, theirs.Length); i++)
+        {
+            // What the router refuses is not the parser's: an unknown method or a broken path ends our connection, not Kestrel's. A bad
+            // chunk is no reason of an answer; where it is the last reason, the refusal before it was the router's.
+            bool last = i == ours.Length - 1;
+            bool byRouter = last && ours[i] == 400 && reason is RejectReason.BadPercentEncoding or RejectReason.DotSegment or RejectReason.BadChunk;
+            if (byRouter || (i < ours.Length && ours[i] == 501)) return null;
+
+            Answer our = i >= ours.Length ? Answer.Ends : ours[i] is 200 or 307 or 404 or 405 ? Answer.Takes : Answer.Refuses;
+            Answer their = i >= theirs.Length ? Answer.Ends : theirs[i] == 307 ? Answer.Takes : Answer.Refuses;
+            if (our == their) continue;
+            foreach (Known known in List)
+            {
+                if (known.Ours == our && known.Theirs == their && (known.Reasons.Length == 0 || known.Reasons.Contains(reason)) && known.Cause.IsMatch(stream))
+                {
+                    return known.Name;
+                }
+            }
+
+            return $"? answer {i}: we {our} ({reason}), Kestrel {their}";
+        }
+
+        return null;
+    }
+
+    [GeneratedRegex(@"(?<!\r)\n")]
+    private static partial Regex LoneLineFeed();
+
+    [GeneratedRegex(@"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]|\r(?!\n)")]
+    private static partial Regex Control();
+
+    [GeneratedRegex(@"\n[^:\r\n]*[^!#$%&'*+\-.^_`|~0-9A-Za-z:\r\n][^:\r\n]*:")]
+    private static partial Regex NoTokenName();
+
+    [GeneratedRegex(@"[!#$%&'*+\-.^_`|~0-9A-Za-z] [^ \r\n]*[#\\\t]")]
+    private static partial Regex NotInTarget();
+
+    [GeneratedRegex(@"(?i)\ncontent-length:[ \t]*[+-][0-9]")]
+    private static partial Regex SignedLength();
+
+    [GeneratedRegex(@"(?i)\ntransfer-encoding:[ \t]*chunked")]
+    private static partial Regex Chunks();
+
+    [GeneratedRegex(@"(?is)\ntransfer-encoding:([^\r\n]*,|.*\ntransfer-encoding:)")]
+    private static partial Regex MoreThanChunked();
+
+    [GeneratedRegex(@"(?is)HTTP/1\.0\r.*\ntransfer-encoding:[ \t]*chunked")]
+    private static partial Regex ChunksInHttp10();
+
+    [GeneratedRegex(@"(PUT|POST) [^\r\n]* HTTP/1\.0\r\n")]
+    private static partial Regex Http10Write();
+
+    [GeneratedRegex(@"[^\r\n]\r\n(\r\n)?[!#$%&'*+\-.^_`|~0-9A-Za-z]+ ")]
+    private static partial Regex LineFeedBehindBody();
+
+    [GeneratedRegex(@"HTTP/1\.[2-9]\r")]
+    private static partial Regex HigherMinor();
+
+    [GeneratedRegex(@"\n[0-9A-Fa-f]+[ \t]+(\r|;)")]
+    private static partial Regex BlankBehindSize();
+
+    [GeneratedRegex(@"%00")]
+    private static partial Regex EncodedNul();
+
+    [GeneratedRegex(@"  +HTTP/1")]
+    private static partial Regex TwoSpaces();
+
+    [GeneratedRegex(@"(?i)[A-Z]+ https?://")]
+    private static partial Regex AbsoluteForm();
+
+    [GeneratedRegex(@"(?i)\nhost:(?![ \t]*[a-z0-9.-]*(:[0-9]+)?[ \t]*\r)")]
+    private static partial Regex OddHost();
+
+    [GeneratedRegex(@"[\x80-\xFF]")]
+    private static partial Regex EightBit();
+
+    [GeneratedRegex(@"(?i)\nexpect:[ \t]*100-continue")]
+    private static partial Regex Expectation();
+
+    /// <param name="Cause">What must be in the stream for the class to apply.</param>
+    /// <param name="Reasons">Ours, one of which must be the cause; empty when we do not refuse.</param>
+    private sealed record Known(string Name, string Why, Answer Ours, Answer Theirs, Regex Cause, params RejectReason[] Reasons);
+}

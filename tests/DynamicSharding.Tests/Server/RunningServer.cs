@@ -1,0 +1,76 @@
+using System.Net;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Ring;
+using DynamicSharding.Routing;
+using DynamicSharding.Server;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace DynamicSharding.Tests.Server;
+
+/// <summary>A data listener on a free port of the loopback, with the limits that a test wants.</summary>
+internal sealed class RunningServer : IAsyncDisposable
+{
+    public const string Gateway = "127.0.0.1:9091";
+
+    private readonly DataServer _server;
+    private bool _stopped;
+
+    public RunningServer(LimitOptions? limits = null, int loops = 2, ILoggerFactory? loggers = null)
+    {
+        ServerOptions options = new() { HttpListenAddr = new ListenAddress(IPAddress.Loopback, 0), Limits = limits ?? new LimitOptions() };
+        ActiveRing ring = new();
+        ring.Publish(HashRing.Build([new Gateways(loops, "http", "").For(Gateway)], 100, "group"));
+        Readiness readiness = new();
+        readiness.SetReady();
+        Counters = new DataPlaneCounters(loops);
+        _server = new DataServer(options, ring, readiness, Counters, loggers ?? NullLoggerFactory.Instance, TimeProvider.System);
+        _server.Start();
+    }
+
+    public DataPlaneCounters Counters { get; }
+
+    public DataServer Server => _server;
+
+    public IPEndPoint EndPoint => _server.EndPoint;
+
+    public async Task<TestClient> ConnectAsync(int receiveBuffer = 0)
+    {
+        TestClient client = new(receiveBuffer);
+        await client.Socket.ConnectAsync(EndPoint);
+        return client;
+    }
+
+    public Task<bool> ClosedAsync(CloseReason reason, long count = 1) => UntilAsync(() => Counters.Closed(reason) >= count);
+
+    public Task<bool> EmptyAsync() => UntilAsync(() => Server.OpenConnections == 0);
+
+    public static async Task<bool> UntilAsync(Func<bool> condition)
+    {
+        for (int i = 0; i < 1500; i++)
+        {
+            if (condition()) return true;
+            await Task.Delay(10);
+        }
+
+        return false;
+    }
+
+    public async Task StopAsync(TimeSpan timeout)
+    {
+        _stopped = true;
+        await _server.StopAsync(timeout);
+    }
+
+    /// <summary>At the end of every test: nobody is forgotten, nothing stays rented, and the counters agree.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (!_stopped) await StopAsync(TimeSpan.Zero);
+        Assert.Equal(0, _server.OpenConnections);
+        Assert.Equal(0, _server.KeptBuffers);
+        Assert.Equal(0, Counters.Open);
+        Assert.Equal(0, Counters.Closed(CloseReason.IoError));
+        _server.Dispose();
+    }
+}

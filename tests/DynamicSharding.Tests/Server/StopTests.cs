@@ -1,0 +1,102 @@
+using System.Diagnostics;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+
+namespace DynamicSharding.Tests.Server;
+
+/// <summary>The stop in order: no request that was sent is dropped, and nobody holds it up beyond its time.</summary>
+public sealed class StopTests
+{
+    private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    [Fact]
+    public async Task While_draining_every_answer_closes_and_a_reload_does_not_change_that()
+    {
+        await using RunningServer server = new();
+        using TestClient client = await server.ConnectAsync();
+        await client.SendAsync(Put);
+        Assert.False((await client.ReadAsync())!.Closes);
+
+        server.Server.Drain();
+        server.Server.Apply(new LimitOptions());
+        await client.SendAsync(Put);
+        ResponseText last = (await client.ReadAsync())!;
+        Assert.Equal((307, true), (last.Status, last.Closes));
+
+        using TestClient fresh = await server.ConnectAsync();
+        await fresh.SendAsync(Put);
+        Assert.True((await fresh.ReadAsync())!.Closes);
+    }
+
+    [Fact]
+    public async Task Idle_connections_end_at_once_and_those_with_half_a_request_get_their_answer()
+    {
+        await using RunningServer server = new();
+        using TestClient idle = await server.ConnectAsync();
+        await idle.SendAsync(Put);
+        Assert.Equal(307, (await idle.ReadAsync())!.Status);
+        using TestClient half = await server.ConnectAsync();
+        await half.SendAsync(Put[..20]);
+        using TestClient body = await server.ConnectAsync();
+        await body.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
+        Assert.Equal(307, (await body.ReadAsync())!.Status);
+        using TestClient fresh = await server.ConnectAsync();
+        await RunningServer.UntilAsync(() => server.Counters.Accepted == 4);
+
+        server.Server.Drain();
+        Task stopping = server.StopAsync(TimeSpan.FromSeconds(10));
+        Assert.Equal("", await idle.ReadToEndAsync());
+        await half.SendAsync(Put[20..]);
+        Assert.Equal((307, true), ((await half.ReadAsync())!.Status, true));
+        half.Dispose();
+        await fresh.SendAsync(Put);
+        Assert.True((await fresh.ReadAsync())!.Closes);
+        fresh.Dispose();
+        await body.SendAsync("cde");
+        Assert.Equal("", await body.ReadToEndAsync());
+        await stopping;
+        Assert.Equal(0, server.Counters.Closed(CloseReason.Aborted));
+    }
+
+    [Fact]
+    public async Task What_is_still_open_when_the_time_is_over_is_cut_off()
+    {
+        await using RunningServer server = new();
+        using TestClient half = await server.ConnectAsync();
+        await half.SendAsync(Put[..20]);
+        using TestClient deaf = await server.ConnectAsync(receiveBuffer: 4096);
+        _ = deaf.SendAsync(string.Concat(Enumerable.Repeat(Put, 20_000)));
+        Assert.True(await RunningServer.UntilAsync(() => server.Server.KeptBuffers >= 2));
+
+        long start = Stopwatch.GetTimestamp();
+        await server.StopAsync(TimeSpan.FromSeconds(1));
+        Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 0.9, 6);
+        Assert.Equal(2, server.Counters.Closed(CloseReason.Aborted));
+    }
+
+    [Fact]
+    public async Task No_request_that_reached_the_socket_before_the_end_of_its_idle_connection_is_lost()
+    {
+        for (int round = 0; round < 20; round++)
+        {
+            await using RunningServer server = new(loops: 1);
+            TestClient[] clients = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => server.ConnectAsync()));
+            foreach (TestClient client in clients)
+            {
+                await client.SendAsync(Put);
+                Assert.Equal(307, (await client.ReadAsync())!.Status);
+            }
+
+            // The requests of all arrive while the loop is ending their connections.
+            foreach (TestClient client in clients) client.Socket.Send("PUT /metrics/job/b HTTP/1.1\r\nHost: x\r\n\r\n"u8);
+            Task stopping = server.StopAsync(TimeSpan.FromSeconds(5));
+            foreach (TestClient client in clients)
+            {
+                Assert.Equal(307, (await client.ReadAsync())?.Status);
+                client.Dispose();
+            }
+
+            await stopping;
+        }
+    }
+}
