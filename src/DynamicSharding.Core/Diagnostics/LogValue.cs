@@ -52,6 +52,6 @@ internal static class LogValue
 
         // A value must not pass for one of the line's own keys.
         string key = result.ToString();
-        return key is "ts" or "level" or "msg" or "component" or "err" or "stack" or "" ? "logged_" + key : key;
+        return key is "ts" or "level" or "msg" or "component" or "stack" or "" ? "logged_" + key : key;
     }
 }

@@ -19,11 +19,18 @@ internal static unsafe class ListenSocket
     /// </summary>
     private const int MaxUnsent = 64 * 1024;
 
+    /// <summary>A socket that was handed over wins over the address: it is bound and listening already.</summary>
     /// <exception cref="IOException">The address cannot be bound; the message names it.</exception>
     public static Socket Open(ListenAddress address, bool reusePort)
     {
         try
         {
+            if (SocketActivation.TakeDataListener() is { } inherited)
+            {
+                SetOptions(inherited);
+                return inherited;
+            }
+
             if (address.Host is { } host) return Listen(new IPEndPoint(host, address.Port), reusePort, dualMode: false);
             return Socket.OSSupportsIPv6
                 ? Listen(new IPEndPoint(IPAddress.IPv6Any, address.Port), reusePort, dualMode: true)
@@ -47,13 +54,9 @@ internal static unsafe class ListenSocket
                 socket.SetRawSocketOption(SolSocket, SoReusePort, new ReadOnlySpan<byte>(&one, sizeof(int)));
             }
 
-            // Accepted sockets inherit both: every batch of answers is one send and must not wait for an acknowledgement.
-            socket.NoDelay = true;
-            int maxUnsent = MaxUnsent;
-            socket.SetRawSocketOption(IpProtoTcp, TcpNotSentLowat, new ReadOnlySpan<byte>(&maxUnsent, sizeof(int)));
             socket.Bind(endpoint);
+            SetOptions(socket);
             socket.Listen(int.MaxValue); // the kernel caps it at net.core.somaxconn
-            SetNonBlocking(socket);
             return socket;
         }
         catch
@@ -63,8 +66,13 @@ internal static unsafe class ListenSocket
         }
     }
 
-    private static void SetNonBlocking(Socket socket)
+    private static void SetOptions(Socket socket)
     {
+        // Accepted sockets inherit both: every batch of answers is one send and must not wait for an acknowledgement.
+        socket.NoDelay = true;
+        int maxUnsent = MaxUnsent;
+        socket.SetRawSocketOption(IpProtoTcp, TcpNotSentLowat, new ReadOnlySpan<byte>(&maxUnsent, sizeof(int)));
+
         int one = 1;
         if (LibC.IoControl((int)socket.Handle, LibC.FIONBIO, &one) < 0) throw new SocketException(Marshal.GetLastPInvokeError());
     }

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""A stop with a successor under load: how many requests are lost?
+
+  handover.py BINARY inherited|reuse_port [--rate 5000] [--seconds 10] [--migrate]
+
+Starts an instance, loads it with keep-alive and fresh connections, starts its successor on the same port (the same listening socket, or its
+own with SO_REUSEPORT), stops the first with SIGTERM, and counts every request that got no 307. --migrate sets net.ipv4.tcp_migrate_req=1, so
+run it in a network namespace of its own: unshare -n. Prints one JSON line; exit code 0 whatever was lost. Loopback only.
+"""
+import argparse, json, os, signal, socket, subprocess, sys, tempfile, threading, time
+
+parser = argparse.ArgumentParser()
+parser.add_argument('binary')
+parser.add_argument('mode', choices=['inherited', 'reuse_port'])
+parser.add_argument('--rate', type=int, default=5000)
+parser.add_argument('--seconds', type=float, default=10)
+parser.add_argument('--migrate', action='store_true')
+args = parser.parse_args()
+
+subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=False, stderr=subprocess.DEVNULL)
+if args.migrate:
+    open('/proc/sys/net/ipv4/tcp_migrate_req', 'w').write('1')
+
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(('127.0.0.1', 0))
+port = listener.getsockname()[1]
+if args.mode == 'inherited':
+    listener.listen(4096)
+else:
+    listener.close()
+folder = tempfile.TemporaryDirectory(prefix='dynamic-sharding-handover-')
+config = os.path.join(folder.name, 'dynamic-sharding.yml')
+open(config, 'w').write(f"""http_listen_addr: 127.0.0.1:{port}
+admin_listen_addr: ""
+reuse_port: {str(args.mode == 'reuse_port').lower()}
+pushgateway: {{servers: ["127.0.0.1:9091", "127.0.0.2:9091"], health_check: {{enabled: false}}}}
+shutdown: {{drain_delay: 2s, timeout: 5s}}
+""")
+
+
+def start():
+    def hand_over():
+        if args.mode == 'inherited':
+            if listener.fileno() != 3:
+                os.dup2(listener.fileno(), 3)
+            os.set_inheritable(3, True)
+            os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')
+
+    pid = os.fork()
+    if pid == 0:
+        hand_over()
+        os.execv(args.binary, [args.binary, '--config.file', config, '--log.level', 'warn'])
+    return pid
+
+
+REQUEST = b'PUT /metrics/job/handover/instance/a HTTP/1.1\r\nHost: edge\r\n%sContent-Length: 6\r\n\r\na_b 1\n'
+lock, lost, answered, running = threading.Lock(), [], 0, True
+
+
+def connect():
+    client = socket.create_connection(('127.0.0.1', port), 10)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return client
+
+
+def exchange(client, request):
+    client.sendall(request)
+    reply = b''
+    while b'\r\n\r\n' not in reply:
+        more = client.recv(4096)
+        if not more:
+            raise ConnectionError(f'closed after {len(reply)} bytes of an answer')
+        reply += more
+    if not reply.startswith(b'HTTP/1.1 307 '):
+        raise ConnectionError(repr(reply[:40]))
+    return b'Connection: close' in reply
+
+
+def work(rate, fresh):
+    global answered
+    client, due, count, failures = None, time.monotonic(), 0, []
+    while running:
+        due += 1 / rate
+        pause = due - time.monotonic()
+        if pause > 0:
+            time.sleep(pause)
+        try:
+            client = client or connect()
+            if exchange(client, REQUEST % (b'Connection: close\r\n' if fresh else b'')) or fresh:
+                client.close()
+                client = None
+            count += 1
+        except OSError as error:
+            failures.append(f'{"fresh" if fresh else "keep-alive"}: {error}')
+            client = None
+    with lock:
+        answered += count
+        lost.extend(failures)
+
+
+def wait_until_it_serves():
+    for _ in range(500):
+        try:
+            client = connect()
+            client.settimeout(1)
+            exchange(client, REQUEST % b'Connection: close\r\n')
+            return
+        except OSError:
+            time.sleep(0.02)
+    sys.exit('no answer from the server')
+
+
+pids = [start()]
+try:
+    wait_until_it_serves()
+    workers = 16
+    threads = [threading.Thread(target=work, args=(args.rate / workers, n % 2 == 1)) for n in range(workers)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    time.sleep(args.seconds / 4)
+    pids.append(start())
+    time.sleep(1.5)  # the successor answers too by now: with one shared queue nobody can tell them apart
+    os.kill(pids[0], signal.SIGTERM)
+    _, status = os.waitpid(pids[0], 0)
+    pids.pop(0)
+    time.sleep(max(1, args.seconds - (time.monotonic() - began)))
+    running = False
+    for thread in threads:
+        thread.join()
+    took = time.monotonic() - began
+finally:
+    running = False
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+print(json.dumps({'mode': args.mode, 'migrate': args.migrate, 'rate': round(answered / took), 'answered': answered, 'lost': len(lost),
+                  'exit_code': os.waitstatus_to_exitcode(status), 'examples': lost[:5]}))
