@@ -129,6 +129,7 @@ internal sealed class Connection : LoopMember
         _session.StopsAtReject = _logger.IsEnabled(LogLevel.Debug);
         SessionStep step = _session.Advance(buffer.FirstSpan, context, _loop.OutputBuffer, out int consumed, out int written);
         SequencePosition used = buffer.GetPosition(consumed);
+        _reader.SkipsContent = _session.InBody || step == SessionStep.Linger;
         if (step == SessionStep.Read) _reader.AdvanceTo(used, buffer.End);
         else if (step == SessionStep.Flush) _reader.AdvanceTo(used, used);
         else _reader.AdvanceTo(buffer.End); // the last answer is written: nothing more is held for this client
