@@ -16,6 +16,9 @@ prometheus|prometheus|finds the gateways through Consul and scrapes what was pus
 prometheus-pushgateway|prometheus-pushgateway|the gateways that redirects lead to
 curl|curl|lab.sh asks for health with it
 python3|python3|tests/http/runner.py sends the raw HTTP cases
+/usr/lib/python3/dist-packages/requests|python3-requests|pushes 64 MiB through the redirect; it writes its body before it reads
+javac|openjdk-17-jdk-headless|the same with HttpURLConnection, from source
+prlimit|util-linux|a server runs out of descriptors
 setpriv|util-linux|a child process dies with the test host (PR_SET_PDEATHSIG)
 gcc|gcc|the NativeAOT publish links with clang or gcc
 /usr/include/zlib.h|zlib1g-dev|the NativeAOT publish links against it; brings libc6-dev

@@ -17,7 +17,8 @@ internal sealed class Connection : LoopMember
     /// <summary>Kestrel's grace before a minimum rate is judged.</summary>
     private const int RateGraceMilliseconds = 5000;
 
-    private static readonly TimeSpan FirstRequestGrace = TimeSpan.FromSeconds(2);
+    /// <summary>What a stop grants to a client that has something to do: a slow round trip.</summary>
+    private static readonly TimeSpan DrainGrace = TimeSpan.FromSeconds(2);
 
     private readonly LoopSocket _socket;
     private readonly EventLoop _loop;
@@ -74,9 +75,10 @@ internal sealed class Connection : LoopMember
     public void Drain()
     {
         _draining = true;
+        if (_deadlineKind == DeadlineKind.Linger) _deadline = Math.Min(_deadline, _loop.Now + (long)DrainGrace.TotalMilliseconds);
         if (_deadlineKind != DeadlineKind.Idle) return;
         if (_session.Requests > 0) Expire(DeadlineKind.Drain);
-        else SetDeadline(DeadlineKind.Drain, FirstRequestGrace);
+        else SetDeadline(DeadlineKind.Drain, DrainGrace);
     }
 
     /// <summary>The server's stop is out of time.</summary>
@@ -127,6 +129,7 @@ internal sealed class Connection : LoopMember
         _session.StopsAtReject = _logger.IsEnabled(LogLevel.Debug);
         SessionStep step = _session.Advance(buffer.FirstSpan, context, _loop.OutputBuffer, out int consumed, out int written);
         SequencePosition used = buffer.GetPosition(consumed);
+        _reader.SkipsContent = _session.InBody || step == SessionStep.Linger;
         if (step == SessionStep.Read) _reader.AdvanceTo(used, buffer.End);
         else if (step == SessionStep.Flush) _reader.AdvanceTo(used, used);
         else _reader.AdvanceTo(buffer.End); // the last answer is written: nothing more is held for this client
@@ -191,7 +194,7 @@ internal sealed class Connection : LoopMember
         long end = _loop.Now + (LingerTotalFactor * (long)timeout.TotalMilliseconds);
         while (true)
         {
-            SetDeadline(DeadlineKind.Linger, timeout);
+            SetDeadline(DeadlineKind.Linger, _draining && timeout > DrainGrace ? DrainGrace : timeout);
             _deadline = Math.Min(_deadline, end);
             ReadResult read = await _reader.ReadAsync();
             _reader.AdvanceTo(read.Buffer.End);

@@ -194,8 +194,8 @@ internal sealed unsafe class EventLoop : IDisposable
         GC.AllocateUninitializedArray<byte>(NewOutputLength(context), pinned: true);
 
     /// <summary>
-    /// Room for some hundred short answers and for at least one to the longest request. It is also what a connection holds at most for a
-    /// client that does not read.
+    /// Room for some hundred short answers and for at least one to the longest request. It is also what is held at most of the answers to
+    /// a client that does not read.
     /// </summary>
     private static int NewOutputLength(SessionContext context) => Math.Max(64 * 1024, 2 * context.MaxResponse);
 

@@ -15,6 +15,12 @@ namespace DynamicSharding.Server;
 /// </remarks>
 internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTaskSource<ReadResult>
 {
+    /// <summary>
+    /// One receive of heads: more than any batch of pipelined requests in practice, and what is kept at most for a client that asks and
+    /// does not read its answers.
+    /// </summary>
+    private const int HeadBytes = 16 * 1024;
+
     private readonly LoopSocket _socket = socket;
     private byte[]? _kept;
     private int _keptLength;
@@ -23,6 +29,9 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
 
     // A new connection's first request has usually arrived with it.
     private bool _maybeReadable = true;
+
+    /// <summary>The next bytes are content, of which nothing is kept: receives take as much as the loop's buffer holds.</summary>
+    public bool SkipsContent { get; set; }
 
     /// <summary>The errno that ended the reading; 0 after a regular end.</summary>
     public int Error { get; private set; }
@@ -85,7 +94,8 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
     /// <summary>One receive behind what was kept. False when there was nothing to read.</summary>
     private bool TryReceive(out ReadResult result)
     {
-        SocketResult received = _socket.TryReceive(_socket.Loop.ReceiveBuffer.AsSpan(_keptLength));
+        Span<byte> room = _socket.Loop.ReceiveBuffer.AsSpan(_keptLength);
+        SocketResult received = _socket.TryReceive(SkipsContent || room.Length < HeadBytes ? room : room[..HeadBytes]);
         if (received.WouldBlock)
         {
             result = default;

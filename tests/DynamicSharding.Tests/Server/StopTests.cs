@@ -59,6 +59,27 @@ public sealed class StopTests
     }
 
     [Fact]
+    public async Task Clients_that_have_their_answer_and_do_not_close_do_not_hold_up_the_stop()
+    {
+        await using RunningServer server = new(new LimitOptions { LingerTimeout = TimeSpan.FromMinutes(1) });
+        using TestClient before = await server.ConnectAsync();
+        await before.SendAsync("nonsense\r\n");
+        Assert.Equal(400, (await before.ReadAsync())!.Status);
+        using TestClient after = await server.ConnectAsync();
+        await after.SendAsync(Put[..20]);
+        Assert.True(await RunningServer.UntilAsync(() => server.Server.KeptBuffers == 1));
+
+        long start = Stopwatch.GetTimestamp();
+        server.Server.Drain();
+        Task stopping = server.StopAsync(TimeSpan.FromSeconds(30));
+        await after.SendAsync(Put[20..]);
+        Assert.Equal(307, (await after.ReadAsync())!.Status);
+        await stopping;
+        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(10));
+        Assert.Equal(2, server.Counters.Closed(CloseReason.LingerTimeout));
+    }
+
+    [Fact]
     public async Task What_is_still_open_when_the_time_is_over_is_cut_off()
     {
         await using RunningServer server = new();

@@ -1,0 +1,59 @@
+using System.Diagnostics;
+using System.Net;
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests;
+
+/// <summary>SIGTERM: not ready, yet answering for the drain delay, then the end; a second signal does not wait.</summary>
+public sealed class GracefulStopTests(ITestOutputHelper output) : PeerTest(output)
+{
+    private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n";
+
+    [Fact]
+    public async Task For_the_drain_delay_every_push_is_answered_and_every_answer_closes()
+    {
+        DynamicShardingProcess server = await StartAsync(drainDelay: "3s");
+        long start = Stopwatch.GetTimestamp();
+        server.Process.Terminate();
+        await Eventually.TrueAsync(
+            async () => await server.StatusCodeOfAsync("-/ready") == HttpStatusCode.ServiceUnavailable, TimeSpan.FromSeconds(2), () => "still ready");
+
+        int answers = 0;
+        while (Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(2))
+        {
+            using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
+            await connection.SendAsync(Put);
+            string reply = await connection.ReadReplyAsync();
+            Assert.StartsWith("HTTP/1.1 307 ", reply, StringComparison.Ordinal);
+            Assert.Contains("\r\nConnection: close\r\n", reply, StringComparison.Ordinal);
+            answers++;
+        }
+
+        Assert.Equal(0, await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(15)));
+        Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 2.9, 15);
+        Assert.True(answers > 10, $"{answers} answers in two seconds");
+    }
+
+    [Fact]
+    public async Task A_second_signal_exits_at_once()
+    {
+        DynamicShardingProcess server = await StartAsync(drainDelay: "60s");
+        server.Process.Terminate();
+        await Eventually.TrueAsync(
+            async () => await server.StatusCodeOfAsync("-/ready") == HttpStatusCode.ServiceUnavailable, TimeSpan.FromSeconds(5), () => "still ready");
+        long start = Stopwatch.GetTimestamp();
+        server.Process.Terminate();
+        await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(10));
+        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(5));
+    }
+
+    private async Task<DynamicShardingProcess> StartAsync(string drainDelay)
+    {
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+            "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\nshutdown: { drain_delay: " + drainDelay + ", timeout: 5s }\n");
+        await server.WaitUntilReadyAsync();
+        return server;
+    }
+}
