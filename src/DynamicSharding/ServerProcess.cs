@@ -11,12 +11,12 @@ internal static class ServerProcess
         using var loggers = new LoggerFactory([launch.Logs], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
         ILogger logger = loggers.CreateLogger("DynamicSharding");
         logger.Starting(BuildInfo.Current.Version, BuildInfo.Current.Revision, launch.ConfigFile);
-        using var signals = new Signals(logger);
+        launch.Signals.Logger = logger;
         try
         {
             await using var host = new ServerHost(launch.Options, launch.Load, launch.Logs.SetLevel, loggers, TimeProvider.System);
             await host.StartAsync();
-            await signals.UntilStopAsync(host.ReloadAsync);
+            await launch.Signals.UntilStopAsync(host.ReloadAsync);
             await host.StopAsync();
             return ExitCode.Stopped;
         }

@@ -5,17 +5,18 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding;
 
-/// <summary>SIGTERM and SIGINT stop in good order, a second one at once; SIGHUP reloads.</summary>
+/// <summary>
+/// SIGTERM and SIGINT stop in good order, a second one at once; SIGHUP reloads. Made before anything else, so that a signal during the start
+/// is carried out after it and kills nothing.
+/// </summary>
 internal sealed class Signals : IDisposable
 {
-    private readonly ILogger _logger;
     private readonly TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SemaphoreSlim _hangups = new(0);
     private readonly PosixSignalRegistration[] _registrations;
 
-    public Signals(ILogger logger)
+    public Signals()
     {
-        _logger = logger;
         _registrations =
         [
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop),
@@ -23,6 +24,9 @@ internal sealed class Signals : IDisposable
             PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangup),
         ];
     }
+
+    /// <summary>Where signals are logged, once there is a log.</summary>
+    public ILogger? Logger { get; set; }
 
     /// <summary>Reloads on every SIGHUP until the first signal to stop.</summary>
     public async Task UntilStopAsync(Func<CancellationToken, Task<ReloadResult>> reload)
@@ -46,11 +50,11 @@ internal sealed class Signals : IDisposable
         signal.Cancel = true;
         if (_stop.TrySetResult())
         {
-            _logger.StopRequested(signal.Signal.ToString());
+            Logger?.StopRequested(signal.Signal.ToString());
             return;
         }
 
-        _logger.StoppedAtOnce(signal.Signal.ToString());
+        Logger?.StoppedAtOnce(signal.Signal.ToString());
         Environment.Exit(ExitCode.Stopped);
     }
 

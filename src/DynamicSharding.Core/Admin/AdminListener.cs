@@ -53,7 +53,7 @@ internal sealed class AdminListener : IAsyncDisposable
         {
             bool taken = e.InnerException is AddressInUseException or SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse };
             string why = taken ? "the address is already in use" : e.Message;
-            throw new IOException($"admin listener: cannot listen on {_address}: {why}", e);
+            throw new IOException($"admin listener: cannot listen on {_address} (admin_listen_addr): {why}", e);
         }
 
         _logger.AdminStarted(_bound!.IPEndPoint!);

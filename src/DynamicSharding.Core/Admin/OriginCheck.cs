@@ -11,6 +11,8 @@ internal static class OriginCheck
 {
     public static bool Allows(HttpRequest request)
     {
+        // Browsers say how the page relates to this listener (Fetch Metadata); only the listener's own page, or nobody's, may post.
+        if (request.Headers["Sec-Fetch-Site"] is [var site] && site is not ("same-origin" or "none")) return false;
         StringValues origin = request.Headers.Origin;
         if (origin.Count == 0) return true;
         return origin.Count == 1

@@ -9,10 +9,10 @@ internal static partial class Log
     public static partial void DataListenerStarted(this ILogger logger, string address, int loops, int maxConnections);
 
     [LoggerMessage(2001, LogLevel.Debug, "request rejected")]
-    public static partial void RequestRejected(this ILogger logger, RejectReason reason, string peer);
+    public static partial void RequestRejected(this ILogger logger, string reason, string peer);
 
     [LoggerMessage(2002, LogLevel.Debug, "connection closed")]
-    public static partial void ConnectionClosed(this ILogger logger, CloseReason reason, string peer);
+    public static partial void ConnectionClosed(this ILogger logger, string reason, string peer);
 
     [LoggerMessage(2003, LogLevel.Error, "a connection failed inside the server; this is a defect, please report it")]
     public static partial void ConnectionFailed(this ILogger logger, Exception exception);
@@ -37,4 +37,7 @@ internal static partial class Log
 
     [LoggerMessage(2010, LogLevel.Information, "stopped")]
     public static partial void Stopped(this ILogger logger);
+
+    [LoggerMessage(2011, LogLevel.Warning, "room for few connections; raise the descriptor limit (LimitNOFILE) or set limits.max_connections")]
+    public static partial void FewConnections(this ILogger logger, int maxConnections, int descriptorLimit);
 }

@@ -9,24 +9,3 @@ namespace DynamicSharding.Membership;
 /// <param name="Overloaded">It answers that its write queue is full, and stays a member for that.</param>
 internal sealed record GatewayStatus(
     string Address, GatewayState State, DateTimeOffset Since, string Reason, string? CheckOutput, bool Overloaded);
-
-internal enum GatewayState
-{
-    /// <summary>Healthy, not long enough to be let in.</summary>
-    Joining,
-
-    /// <summary>In the ring.</summary>
-    Member,
-
-    /// <summary>In the ring, unhealthy, about to go once the change has settled.</summary>
-    Leaving,
-
-    /// <summary>In the ring, unhealthy, kept because too many left at once.</summary>
-    Held,
-
-    /// <summary>In maintenance by an operator: out of the ring, or about to be.</summary>
-    Draining,
-
-    /// <summary>Not in the ring.</summary>
-    Out,
-}

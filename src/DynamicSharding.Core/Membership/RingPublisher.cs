@@ -68,7 +68,7 @@ internal sealed class RingPublisher(
         Changes = Changes.SetItem(decision.Cause, Changes.GetValueOrDefault(decision.Cause) + 1);
         Log.RingChanged(
             logger,
-            decision.Cause.ToString(),
+            RingChangeCauses.Label(decision.Cause),
             decision.Reason,
             string.Join(',', change.Before),
             string.Join(',', change.After),

@@ -1,21 +1,26 @@
+using System.Text;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
+
 namespace DynamicSharding.Routing;
 
-/// <summary>What an operator types or a file holds, a path or a whole URL, as the raw path that a request would bring.</summary>
+/// <summary>What an operator types or a file holds, a path or a whole URL, taken by the rules that a request-target is taken by.</summary>
 internal static class TargetPath
 {
-    /// <summary>Drops scheme, authority, query and fragment. Nothing is decoded or escaped, unlike with <see cref="Uri"/>.</summary>
-    public static string Of(string pathOrUrl)
+    /// <param name="path">The raw path, without scheme, authority and query; nothing is decoded.</param>
+    /// <returns>None, or the reason for which the data listener would answer 400.</returns>
+    public static RejectReason Parse(string pathOrUrl, out byte[] path)
     {
-        int start = 0;
-        int scheme = pathOrUrl.IndexOf("://", StringComparison.Ordinal);
-        if (scheme > 0 && !pathOrUrl.AsSpan(0, scheme).Contains('/'))
+        path = [];
+        byte[] target = Encoding.UTF8.GetBytes(pathOrUrl);
+        if (target.Length == 0
+            || target.AsSpan().ContainsAny(Characters.NotInTarget)
+            || !RequestTarget.TrySplit(target, RequestMethod.Get, out ReadOnlySpan<byte> raw, out _))
         {
-            start = pathOrUrl.IndexOf('/', scheme + "://".Length);
-            if (start < 0) return "/";
+            return RejectReason.BadTarget;
         }
 
-        int end = pathOrUrl.AsSpan(start).IndexOfAny('?', '#');
-        string path = end < 0 ? pathOrUrl[start..] : pathOrUrl.Substring(start, end);
-        return path.StartsWith('/') ? path : "/" + path;
+        path = raw.IsEmpty ? "/"u8.ToArray() : raw.ToArray();
+        return RejectReason.None;
     }
 }

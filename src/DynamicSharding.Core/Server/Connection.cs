@@ -199,7 +199,7 @@ internal sealed class Connection : LoopMember
             ReadResult read = await _reader.ReadAsync();
             _reader.AdvanceTo(read.Buffer.End);
             if (read.IsCanceled) return ExpiredReason();
-            if (read.IsCompleted) return _reader.Error == 0 ? CloseReason.Lingered : CloseReason.Reset;
+            if (read.IsCompleted) return _reader.Error != 0 ? CloseReason.Reset : _session.IsBroken ? CloseReason.Rejected : CloseReason.Lingered;
         }
     }
 
@@ -262,14 +262,14 @@ internal sealed class Connection : LoopMember
 
     private void LogReject()
     {
-        if (_logger.IsEnabled(LogLevel.Debug)) _logger.RequestRejected(_session.LastReject, PeerAddress.Of(_socket.Fd));
+        if (_logger.IsEnabled(LogLevel.Debug)) _logger.RequestRejected(RejectReasons.Label(_session.LastReject), PeerAddress.Of(_socket.Fd));
         _session.LastReject = RejectReason.None;
     }
 
     private void End(CloseReason reason)
     {
         _reader.Complete();
-        if (_logger.IsEnabled(LogLevel.Debug)) _logger.ConnectionClosed(reason, PeerAddress.Of(_socket.Fd));
+        if (_logger.IsEnabled(LogLevel.Debug)) _logger.ConnectionClosed(CloseReasons.Label(reason), PeerAddress.Of(_socket.Fd));
         if (reason == CloseReason.WriteTimeout) _socket.ResetOnClose();
         _socket.Close();
         _loop.Connections--;

@@ -14,6 +14,9 @@ internal sealed class DataServer : IDisposable
     /// <summary>Descriptors kept for everything that is not a client: configuration.md, <c>limits.max_connections</c>.</summary>
     private const int ReservedDescriptors = 256;
 
+    /// <summary>A soft limit of 1,024 is what a shell gives; an edge tier wants more than what is left of it.</summary>
+    private const int FewConnections = 1024;
+
     private readonly EventLoop[] _loops;
     private readonly Listener[] _listeners;
     private readonly HttpDate[] _dates;
@@ -61,6 +64,7 @@ internal sealed class DataServer : IDisposable
         foreach (EventLoop loop in _loops) loop.Start();
         foreach (Listener listener in _listeners) listener.Start();
         _logger.DataListenerStarted(EndPoint.ToString(), _loops.Length, _limit.Max);
+        if (_limits.MaxConnections is null && _limit.Max < FewConnections) _logger.FewConnections(_limit.Max, DescriptorLimit.Current);
     }
 
     /// <summary>A reload's limits: requests in flight go on under the new ones.</summary>
@@ -83,8 +87,8 @@ internal sealed class DataServer : IDisposable
     /// </summary>
     public async Task StopAsync(TimeSpan timeout)
     {
-        await Task.WhenAll(_listeners.Select(listener => listener.StopAsync()));
-        _socket.Dispose();
+        await Task.WhenAll(_listeners.Skip(1).Select(listener => listener.StopAsync()));
+        await _listeners[0].StopAsync(_socket.Dispose);
         _logger.StoppedAccepting(OpenConnections, timeout);
 
         foreach (EventLoop loop in _loops) loop.Post(() => loop.ForEachConnection(connection => connection.Drain()));
@@ -127,6 +131,10 @@ internal sealed class DataServer : IDisposable
         return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining };
     }
 
-    private static int MaxConnections(LimitOptions limits) =>
-        limits.MaxConnections ?? Math.Max(1, DescriptorLimit.Current - ReservedDescriptors);
+    /// <summary>The descriptor limit without the reserve; where the limit is small, half of it each.</summary>
+    private static int MaxConnections(LimitOptions limits)
+    {
+        int descriptors = DescriptorLimit.Current;
+        return limits.MaxConnections ?? Math.Max(descriptors - ReservedDescriptors, descriptors / 2);
+    }
 }

@@ -35,6 +35,9 @@ internal sealed class HttpSession
     /// <summary>Asks for a step after each such request, so that every one of them can be logged.</summary>
     public bool StopsAtReject { get; set; }
 
+    /// <summary>The framing cannot be trusted any more: the connection ends because of what the client sent.</summary>
+    public bool IsBroken { get; private set; }
+
     /// <param name="consumed">How many bytes of the input will not be needed again.</param>
     /// <param name="written">How many bytes of the output are to be sent.</param>
     public SessionStep Advance(ReadOnlySpan<byte> input, SessionContext context, Span<byte> output, out int consumed, out int written)
@@ -75,6 +78,7 @@ internal sealed class HttpSession
         if (status == ParseStatus.Rejected)
         {
             consumed = input.Length;
+            IsBroken = true;
             Reject(_parser.Reason, default, ConnectionOption.Close, context, ref writer);
             return SessionStep.Linger;
         }
@@ -136,6 +140,7 @@ internal sealed class HttpSession
             // The answer has gone out with the head; nothing that follows may be taken for a request.
             context.Counters.CountReject(RejectReason.BadChunk);
             LastReject = RejectReason.BadChunk;
+            IsBroken = true;
             consumed = input.Length;
             return SessionStep.Linger;
         }

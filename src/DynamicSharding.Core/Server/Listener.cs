@@ -37,8 +37,14 @@ internal sealed class Listener : LoopMember
         _ = AcceptLoopAsync();
     });
 
-    /// <summary>Takes what waits in the accept queue already, because a closed listener would reset it, and accepts no more.</summary>
-    public Task StopAsync()
+    /// <summary>Accepts no more.</summary>
+    public Task StopAsync() => StopAsync(static () => { });
+
+    /// <summary>
+    /// The last listener of the socket: takes what waits in the accept queue, because a closing socket resets it, and closes right behind.
+    /// </summary>
+    /// <param name="close">Closes the listening socket; runs on the loop's thread.</param>
+    public Task StopAsync(Action close)
     {
         _loop.Post(() =>
         {
@@ -46,6 +52,8 @@ internal sealed class Listener : LoopMember
             {
             }
 
+            _socket.Forget();
+            close();
             _stopping = true;
             _socket.Cancel();
         });

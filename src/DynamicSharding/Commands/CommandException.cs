@@ -1,4 +1,8 @@
 namespace DynamicSharding.Commands;
 
-/// <summary>What a one-shot command says on stderr before it ends with exit code 1.</summary>
-internal sealed class CommandException(string message) : Exception(message);
+/// <summary>What a one-shot command says on stderr, and the exit code it ends with.</summary>
+internal sealed class CommandException(string message, int exitCode = ExitCode.BadConfiguration) : Exception(message)
+{
+    /// <summary><see cref="ExitCode.BadConfiguration"/> for what was typed, <see cref="ExitCode.CouldNotStart"/> for what could not be reached.</summary>
+    public int ExitCode { get; } = exitCode;
+}

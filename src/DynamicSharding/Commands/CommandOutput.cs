@@ -5,7 +5,7 @@ using System.Text.Json;
 
 namespace DynamicSharding.Commands;
 
-/// <summary>What the one-shot commands share: results on stdout, a failure as one line on stderr with exit code 1.</summary>
+/// <summary>What the one-shot commands share: results on stdout, a failure on stderr with its exit code.</summary>
 internal static class CommandOutput
 {
     /// <summary>For terminals and scripts, not for web pages: a plus stays a plus.</summary>
@@ -20,7 +20,7 @@ internal static class CommandOutput
         catch (CommandException e)
         {
             await arguments.InvocationConfiguration.Error.WriteLineAsync(e.Message).ConfigureAwait(false);
-            return 1;
+            return e.ExitCode;
         }
     }
 

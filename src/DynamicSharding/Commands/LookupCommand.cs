@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
@@ -30,32 +32,35 @@ internal static class LookupCommand
     private static Lookup[] LookUp(RingDefinition definition, string[] targets)
     {
         HashRing ring = definition.Build();
-        byte[][] paths = [.. targets.Select(static target => Encoding.UTF8.GetBytes(TargetPath.Of(target)))];
-        var grouping = new GroupingKey(definition.Key, paths.Max(static path => path.Length));
-        return [.. targets.Zip(paths, (target, path) => LookUp(ring, grouping, target, path))];
+        var grouping = new GroupingKey(definition.Key, targets.Max(static target => Encoding.UTF8.GetByteCount(target)));
+        return Array.ConvertAll(targets, target => LookUp(ring, grouping, target));
     }
 
-    private static Lookup LookUp(HashRing ring, GroupingKey grouping, string target, byte[] path)
+    private static Lookup LookUp(HashRing ring, GroupingKey grouping, string target)
     {
-        GroupVerdict verdict = grouping.Compute(path, out _, out ReadOnlySpan<byte> key);
-        return verdict switch
+        RejectReason reason = TargetPath.Parse(target, out byte[] path);
+        if (reason != RejectReason.None) return Rejected(target, reason);
+        return grouping.Compute(path, out _, out ReadOnlySpan<byte> key) switch
         {
             GroupVerdict.Group => new Lookup(
                 target, Encoding.UTF8.GetString(key), grouping.Hash, ring.Find(grouping.Hash).Address, ring.FindRunnerUp(grouping.Hash)?.Address,
                 grouping.RefusedByPushgateway ? "Pushgateway answers this path with 400; it is hashed as received" : null),
             GroupVerdict.NotAGroup => new Lookup(target, null, 0, null, null, "not a push path: 404"),
-            _ => new Lookup(target, null, 0, null, null, $"rejected with 400: {grouping.Reason}"),
+            _ => Rejected(target, grouping.Reason),
         };
     }
+
+    private static Lookup Rejected(string target, RejectReason reason) =>
+        new(target, null, 0, null, null, $"rejected with 400: {RejectReasons.Label(reason)}: {ReplyText.Sentence(reason)}");
 
     private static void WriteText(TextWriter output, Lookup[] lookups)
     {
         foreach (Lookup lookup in lookups)
         {
-            output.WriteLine(lookup.Path);
+            output.WriteLine(Printable(lookup.Path));
             if (lookup.Owner is not null)
             {
-                output.WriteLine($"  key        {lookup.Key}");
+                output.WriteLine($"  key        {Printable(lookup.Key!)}");
                 output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  hash       0x{lookup.Hash:x8}"));
                 output.WriteLine($"  owner      {lookup.Owner}");
                 output.WriteLine($"  runner-up  {lookup.RunnerUp ?? "none"}");
@@ -64,6 +69,10 @@ internal static class LookupCommand
             if (lookup.Note is not null) output.WriteLine($"  note       {lookup.Note}");
         }
     }
+
+    /// <summary>Paths come from clients: what a terminal would obey is shown as it is written in a path.</summary>
+    private static string Printable(string text) =>
+        string.Concat(text.Select(static c => char.IsControl(c) ? $"%{(int)c:X2}" : c.ToString()));
 
     private static void WriteJson(TextWriter output, Lookup[] lookups) => CommandOutput.WriteJson(output, json =>
     {

@@ -9,6 +9,10 @@ namespace DynamicSharding.Commands;
 internal sealed class MemberSource
 {
     private const int DefaultPort = 9091;
+
+    /// <summary>As for <c>sharding.replicas</c>.</summary>
+    private const int MaxReplicas = 100_000;
+
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(5);
 
     private readonly Option<string?> _configFile = new("--config.file") { Description = "Take members, replicas and key from this file." };
@@ -25,8 +29,8 @@ internal sealed class MemberSource
             int sources = new Option<string?>[] { _configFile, _gateways, _url }.Count(option => result.GetValue(option) is not null);
             if (sources != 1) result.AddError("Give exactly one of --config.file, --gateways and --url.");
             if (result.GetValue(_key) is not (null or "group" or "path")) result.AddError("--key is group or path.");
-            if (result.GetValue(_replicas) is < 1) result.AddError("--replicas is at least 1.");
         });
+        _replicas.Validators.Add(result => NumberRange.Check(result, 1, MaxReplicas));
     }
 
     public async Task<RingDefinition> ReadAsync(ParseResult arguments, CancellationToken cancellationToken)
@@ -73,7 +77,7 @@ internal sealed class MemberSource
         }
         catch (Exception e) when (e is HttpRequestException or JsonException || (e is TaskCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            throw new CommandException($"cannot read {address}: {e.Message}");
+            throw new CommandException($"cannot read {address}: {e.Message}", ExitCode.CouldNotStart);
         }
     }
 

@@ -43,6 +43,7 @@ internal sealed class ServeCommand
 
     private async Task<int> RunAsync(ParseResult parsed)
     {
+        using var signals = new Signals();
         string file = parsed.GetRequiredValue(_configFile);
         LogLevelName? level = Choice(parsed.GetValue(_level), LogNames.Levels);
         LogFormat? format = Choice(parsed.GetValue(_format), LogNames.Formats);
@@ -56,7 +57,7 @@ internal sealed class ServeCommand
         foreach (ConfigProblem error in config.Errors) logger.ConfigurationError(error.ToString());
         if (config.Options is null) return ExitCode.BadConfiguration;
 
-        return await ServerProcess.RunAsync(new LaunchOptions(file, level, config.Options with { Log = log }, logs)).ConfigureAwait(false);
+        return await ServerProcess.RunAsync(new LaunchOptions(file, level, config.Options with { Log = log }, logs, signals)).ConfigureAwait(false);
     }
 
     /// <summary>The library's own check spreads its message over several lines.</summary>

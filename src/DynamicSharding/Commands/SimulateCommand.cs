@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using DynamicSharding.Diagnostics;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
@@ -10,6 +11,7 @@ namespace DynamicSharding.Commands;
 internal static class SimulateCommand
 {
     private const int DefaultSample = 100_000;
+    private const int MaxSample = 10_000_000;
     private const int BarWidth = 40;
 
     internal static Command Create()
@@ -22,18 +24,18 @@ internal static class SimulateCommand
         var source = new MemberSource();
         var command = new Command("simulate", "Show how many keys a change of gateways would move, from where to where.") { add, remove, keys, file, json };
         source.AddTo(command);
-        keys.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() < 1) result.AddError("--keys is at least 1.");
-        });
+        keys.Validators.Add(static result => NumberRange.Check(result, 1, MaxSample));
         command.Validators.Add(result =>
         {
             if (result.GetValue(add) is null or [] && result.GetValue(remove) is null or []) result.AddError("Give --add or --remove.");
+            bool sampled = result.GetResult(keys) is { Implicit: false };
+            if (sampled && result.GetValue(file) is not null) result.AddError("Give --keys or --keys.file, not both.");
         });
         command.SetAction((arguments, cancellationToken) => CommandOutput.RunAsync(arguments, async output =>
         {
             RingDefinition before = await source.ReadAsync(arguments, cancellationToken).ConfigureAwait(false);
             RingDefinition after = Change(before, Split(arguments.GetValue(add)), Split(arguments.GetValue(remove)));
+            if (after.Members.SequenceEqual(before.Members)) throw new CommandException("--add and --remove name no gateway");
             IEnumerable<uint> hashes = arguments.GetValue(file) is { } path ? ReadHashes(before, path) : SampleHashes(arguments.GetValue(keys));
             var comparison = new RingComparison(before.Build(), after.Build(), hashes);
             if (arguments.GetValue(json)) WriteJson(output, comparison);
@@ -57,21 +59,27 @@ internal static class SimulateCommand
     private static IEnumerable<uint> SampleHashes(int count) => Enumerable.Range(0, count)
         .Select(static i => MurmurHash3.Hash32(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"/metrics/job/job-{i}/instance/{i * 7}"))));
 
+    /// <summary>A line that is no push path is an error: left out, it would make the shares look like those of the whole file.</summary>
     private static List<uint> ReadHashes(RingDefinition definition, string file)
     {
-        var hashes = new List<uint>();
+        string[] lines;
         try
         {
-            byte[][] paths = [.. File.ReadLines(file).Where(static line => line.Length > 0).Select(static line => Encoding.UTF8.GetBytes(TargetPath.Of(line)))];
-            var grouping = new GroupingKey(definition.Key, paths.Select(static path => path.Length).DefaultIfEmpty().Max());
-            foreach (byte[] path in paths)
-            {
-                if (grouping.Compute(path, out _) == GroupVerdict.Group) hashes.Add(grouping.Hash);
-            }
+            lines = File.ReadAllLines(file);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new CommandException($"cannot read {file}: {e.Message}");
+            throw new CommandException($"cannot read {file}: {(Directory.Exists(file) ? "it is a directory" : e.Message)}");
+        }
+
+        var hashes = new List<uint>();
+        var grouping = new GroupingKey(definition.Key, lines.Select(static line => Encoding.UTF8.GetByteCount(line)).DefaultIfEmpty().Max());
+        for (int i = 0; i < lines.Length; i++)
+        {
+            if (lines[i].Length == 0) continue;
+            bool isGroup = TargetPath.Parse(lines[i], out byte[] path) == RejectReason.None && grouping.Compute(path, out _) == GroupVerdict.Group;
+            if (!isGroup) throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{file}:{i + 1}: not a push path"));
+            hashes.Add(grouping.Hash);
         }
 
         return hashes.Count > 0 ? hashes : throw new CommandException($"{file} holds no push path");

@@ -18,7 +18,7 @@ public sealed class ListenerTests
         var fixture = new AdminFixture { Options = new ServerOptions { AdminListenAddr = new ListenAddress(IPAddress.Loopback, port) } };
         await using var listener = new AdminListener(fixture.Context());
         IOException error = await Assert.ThrowsAsync<IOException>(listener.StartAsync);
-        Assert.Equal($"admin listener: cannot listen on 127.0.0.1:{port}: the address is already in use", error.Message);
+        Assert.Equal($"admin listener: cannot listen on 127.0.0.1:{port} (admin_listen_addr): the address is already in use", error.Message);
     }
 
     [Fact]
@@ -31,7 +31,7 @@ public sealed class ListenerTests
         await using (var listener = new AdminListener(second.Context()))
         {
             IOException error = await Assert.ThrowsAsync<IOException>(listener.StartAsync);
-            Assert.Equal($"admin listener: cannot listen on :{port}: the address is already in use", error.Message);
+            Assert.Equal($"admin listener: cannot listen on :{port} (admin_listen_addr): the address is already in use", error.Message);
         }
 
         await fixture.DisposeAsync();
@@ -45,7 +45,7 @@ public sealed class ListenerTests
         var fixture = new AdminFixture { Options = new ServerOptions { AdminListenAddr = nowhere } };
         await using var listener = new AdminListener(fixture.Context());
         IOException error = await Assert.ThrowsAsync<IOException>(listener.StartAsync);
-        Assert.StartsWith("admin listener: cannot listen on 192.0.2.1:0: ", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith("admin listener: cannot listen on 192.0.2.1:0 (admin_listen_addr): ", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

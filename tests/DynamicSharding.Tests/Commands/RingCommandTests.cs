@@ -1,4 +1,3 @@
-using System.CommandLine;
 using System.Net;
 using System.Text;
 using System.Text.Json;
@@ -28,9 +27,20 @@ public sealed class RingCommandTests
         }
     }
 
+    [Fact]
+    public async Task What_a_terminal_would_obey_is_shown_as_text()
+    {
+        (int exitCode, string output, _) = await RunAsync("lookup", "--gateways", "a", "/metrics/job/%1b%5b31m%0aowner");
+        Assert.Equal(0, exitCode);
+        Assert.DoesNotContain('\u001b', output);
+        Assert.Contains("%1B[31m%0Aowner", output, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("/other", "404")]
-    [InlineData("/metrics/job/a/..", "DotSegment")]
+    [InlineData("metrics/job/a", "bad_target")]
+    [InlineData("/metrics/job/a#b", "bad_target")]
+    [InlineData("/metrics/job/a/..", "dot_segment")]
     public async Task Lookup_of_what_is_no_push_path_says_so_and_fails(string path, string note)
     {
         (int exitCode, string output, _) = await RunAsync("lookup", "--gateways", "a", path);
@@ -57,7 +67,7 @@ public sealed class RingCommandTests
         string file = Path.GetTempFileName();
         try
         {
-            await File.WriteAllLinesAsync(file, ["/metrics/job/a", "http://h/metrics/job/b/", "", "/other"]);
+            await File.WriteAllLinesAsync(file, ["/metrics/job/a", "http://h/metrics/job/b/", ""]);
             (int exitCode, string output, _) = await RunAsync("simulate", "--gateways", "a,b", "--remove", "a", "--keys.file", file);
             Assert.Equal(0, exitCode);
             Assert.Contains(" of 2 keys move", output, StringComparison.Ordinal);
@@ -75,7 +85,14 @@ public sealed class RingCommandTests
     [InlineData("simulate --gateways a --remove a", "no gateway would be left")]
     [InlineData("simulate --gateways a --remove b", "b:9091 is no member")]
     [InlineData("simulate --gateways a --add a", "a:9091 is a member already")]
-    [InlineData("simulate --gateways a --add b --keys 0", "--keys is at least 1")]
+    [InlineData("simulate --gateways a --add b --keys 0", "--keys is a number from 1 to 10000000")]
+    [InlineData("simulate --gateways a --add b --keys abc", "--keys is a number from 1 to 10000000")]
+    [InlineData("simulate --gateways a --add b --keys 10 --keys.file f", "not both")]
+    [InlineData("simulate --gateways a --add ,", "name no gateway")]
+    [InlineData("simulate --gateways a --add b --keys.file /", "/: it is a directory")]
+    [InlineData("simulate --gateways a --add b --keys.file /etc/passwd", "/etc/passwd:1: not a push path")]
+    [InlineData("lookup /metrics/job/a --gateways a --replicas abc", "--replicas is a number from 1 to 100000")]
+    [InlineData("lookup /metrics/job/a --gateways a:b", "has a bad port")]
     [InlineData("simulate --gateways a --add b --keys.file /no/such/file", "cannot read /no/such/file")]
     [InlineData("lookup /metrics/job/a", "exactly one of")]
     [InlineData("lookup /metrics/job/a --gateways a --url http://b", "exactly one of")]
@@ -85,7 +102,7 @@ public sealed class RingCommandTests
     public async Task A_wrong_call_is_explained(string arguments, string explanation)
     {
         (int exitCode, _, string error) = await RunAsync(arguments.Split(' '));
-        Assert.Equal(1, exitCode);
+        Assert.Equal(2, exitCode);
         Assert.Contains(explanation, error, StringComparison.Ordinal);
     }
 
@@ -129,10 +146,9 @@ public sealed class RingCommandTests
 
     private static async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments)
     {
-        var root = new RootCommand { LookupCommand.Create(), SimulateCommand.Create() };
         using var output = new StringWriter();
         using var error = new StringWriter();
-        int exitCode = await root.Parse(arguments).InvokeAsync(new InvocationConfiguration { Output = output, Error = error });
+        int exitCode = await DynamicSharding.CommandLine.RunAsync(arguments, output, error, Stream.Null);
         return (exitCode, output.ToString(), error.ToString());
     }
 

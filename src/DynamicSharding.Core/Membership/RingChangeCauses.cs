@@ -1,8 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
-using DynamicSharding.Membership;
 
-namespace DynamicSharding.Admin;
+namespace DynamicSharding.Membership;
 
 /// <summary>The labels of what replaces a ring: few and fixed, so that every series is there from the start.</summary>
 internal static class RingChangeCauses

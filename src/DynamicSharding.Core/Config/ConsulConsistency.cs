@@ -1,0 +1,8 @@
+namespace DynamicSharding.Config;
+
+internal enum ConsulConsistency
+{
+    Stale,
+    Default,
+    Consistent,
+}

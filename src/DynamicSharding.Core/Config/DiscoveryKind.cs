@@ -1,0 +1,7 @@
+namespace DynamicSharding.Config;
+
+internal enum DiscoveryKind
+{
+    Static,
+    Consul,
+}

@@ -1,0 +1,10 @@
+namespace DynamicSharding.Config;
+
+internal sealed record ForwardOptions
+{
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    public int MaxInFlight { get; init; } = 256;
+
+    public long MaxBodyBytes { get; init; } = 64L * 1024 * 1024;
+}

@@ -1,0 +1,9 @@
+namespace DynamicSharding.Config;
+
+internal enum LogLevelName
+{
+    Debug,
+    Info,
+    Warn,
+    Error,
+}

@@ -1,0 +1,26 @@
+using System.Collections.Immutable;
+
+namespace DynamicSharding.Config;
+
+internal sealed record PushgatewayOptions
+{
+    /// <summary>The configured gateways as <c>host:port</c>, in the file's order, without duplicates.</summary>
+    public ImmutableArray<string> Servers { get; init; } = [];
+
+    /// <summary>For servers that name no port of their own.</summary>
+    public int Port { get; init; } = 9091;
+
+    /// <summary><c>http</c> or <c>https</c>.</summary>
+    public string Scheme { get; init; } = "http";
+
+    /// <summary>Empty, or <c>/prefix</c> without a trailing slash.</summary>
+    public string PathPrefix { get; init; } = "";
+
+    public string? BasicAuthUsername { get; init; }
+
+    public string? BasicAuthPasswordFile { get; init; }
+
+    public GatewayTlsOptions Tls { get; init; } = new();
+
+    public HealthCheckOptions HealthCheck { get; init; } = new();
+}
