@@ -15,14 +15,14 @@ internal static class LoadRunner
     public static async Task<ImmutableArray<ScenarioStats>> RunAsync(
         LoadTest test, IPEndPoint target, Action atZero, Func<Task> onEvent, ProgressLine progress, CancellationToken cancellation)
     {
-        var clock = new RunClock(test.WarmUp + Lead);
         ScenarioRunner[] runners =
-            [.. test.Scenarios.Select(scenario => new ScenarioRunner(scenario, test.WarmUp, test.Events, target, clock))];
+            [.. test.Scenarios.Select(scenario => new ScenarioRunner(scenario, test.WarmUp, test.Events, target))];
         try
         {
             // What the preparation left behind is not to be collected while the clock runs.
             GC.Collect();
-            Task[] running = [.. runners.Select(runner => StartThread(runner, cancellation))];
+            var clock = new RunClock(test.WarmUp + Lead);
+            Task[] running = [.. runners.Select(runner => StartThread(runner, clock, cancellation))];
             Task all = Task.WhenAll(running);
             Task events = RaiseEventsAsync(test, clock, atZero, onEvent, cancellation);
             await progress.ShowAsync(test, clock, [.. runners.Select(static runner => runner.Recorder)], all).ConfigureAwait(false);
@@ -36,14 +36,14 @@ internal static class LoadRunner
         }
     }
 
-    private static Task StartThread(ScenarioRunner runner, CancellationToken cancellation)
+    private static Task StartThread(ScenarioRunner runner, RunClock clock, CancellationToken cancellation)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var thread = new Thread(() =>
         {
             try
             {
-                runner.Run(cancellation);
+                runner.Run(clock, cancellation);
                 done.SetResult();
             }
             catch (Exception e)

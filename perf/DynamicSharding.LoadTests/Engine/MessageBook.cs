@@ -15,7 +15,7 @@ internal static class MessageBook
     public static Message[] Write(Scenario scenario, string host)
     {
         int[] wheel = Wheel(scenario);
-        byte[][] tails = [.. scenario.Requests.Select(Tail)];
+        byte[][] bodies = [.. scenario.Requests.Select(Body)];
         // Enough for every kind to come in its share and every group to be named.
         int count = Math.Max(scenario.Groups, wheel.Length) / scenario.Pipeline;
         var messages = new Message[Math.Max(1, count)];
@@ -29,8 +29,9 @@ internal static class MessageBook
             {
                 int kind = wheel[number % wheel.Length];
                 bytes.Write(tail);
-                tail = tails[kind];
-                expected[j] = WriteRequest(bytes, scenario.Requests[kind], kind, number % scenario.Groups, host);
+                tail = bodies[kind] is { Length: > CopiedBody } body ? body : [];
+                expected[j] = WriteHead(bytes, scenario.Requests[kind], kind, number % scenario.Groups, host);
+                if (tail.Length == 0) bytes.Write(bodies[kind]);
             }
 
             messages[i] = new Message(bytes.ToArray(), tail, expected);
@@ -49,7 +50,7 @@ internal static class MessageBook
         return wheel;
     }
 
-    private static Expectation WriteRequest(MemoryStream bytes, RequestKind kind, int index, int group, string host)
+    private static Expectation WriteHead(MemoryStream bytes, RequestKind kind, int index, int group, string host)
     {
         string number = group.ToString("D6", CultureInfo.InvariantCulture);
         string target = kind.Path.Replace(RequestKind.GroupPlaceholder, number, StringComparison.Ordinal);
@@ -62,15 +63,12 @@ internal static class MessageBook
         string framing = kind.ChunkBytes > 0 ? "Transfer-Encoding: chunked" : string.Create(CultureInfo.InvariantCulture, $"Content-Length: {kind.BodyBytes}");
         bytes.Write(Encoding.Latin1.GetBytes(
             $"{kind.Method} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: dynamic-sharding-load-tests\r\nContent-Type: text/plain\r\n{framing}\r\n\r\n"));
-        byte[] body = Body(kind);
-        if (body.Length <= CopiedBody) bytes.Write(body);
         return new Expectation(index, kind.ExpectedStatus, kind.ExpectedStatus == 307 ? Encoding.Latin1.GetBytes(target) : []);
     }
 
-    private static byte[] Tail(RequestKind kind) => kind.Raw is null && Body(kind) is { Length: > CopiedBody } body ? body : [];
-
     private static byte[] Body(RequestKind kind)
     {
+        if (kind.Raw is not null) return [];
         byte[] content = new byte[kind.BodyBytes];
         for (int i = 0; i < content.Length; i++) content[i] = (byte)SampleLine[i % SampleLine.Length];
         return kind.ChunkBytes > 0 ? Chunked(content, kind.ChunkBytes) : content;

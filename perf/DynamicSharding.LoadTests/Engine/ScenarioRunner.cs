@@ -16,7 +16,6 @@ internal sealed unsafe class ScenarioRunner : IDisposable
     private const long Second = 1_000_000_000;
 
     private readonly Scenario _scenario;
-    private readonly RunClock _clock;
     private readonly ClientSocket _sockets;
     private readonly Schedule _schedule;
     private readonly Message[] _messages;
@@ -25,15 +24,15 @@ internal sealed unsafe class ScenarioRunner : IDisposable
     private readonly Queue<(ClientConnection Client, long Due)> _trickling = new();
     private readonly EpollEvents _events = new(EventsPerWait);
     private readonly int _epoll;
+    private RunClock _clock = new(TimeSpan.Zero);
     private long _nextMessage;
     private int _busy;
     private long _now;
     private long _nextTick;
 
-    public ScenarioRunner(Scenario scenario, TimeSpan warmUp, EventPlan? events, IPEndPoint target, RunClock clock)
+    public ScenarioRunner(Scenario scenario, TimeSpan warmUp, EventPlan? events, IPEndPoint target)
     {
         _scenario = scenario;
-        _clock = clock;
         _schedule = new Schedule(scenario, warmUp);
         _messages = MessageBook.Write(scenario, target.ToString());
         _clients = [.. Enumerable.Range(0, scenario.Connections).Select(static slot => new ClientConnection(slot))];
@@ -49,8 +48,9 @@ internal sealed unsafe class ScenarioRunner : IDisposable
     public ScenarioRecorder Recorder { get; }
 
     /// <summary>Until the schedule has ended and every request has its answer or has been given up.</summary>
-    public void Run(CancellationToken cancellation)
+    public void Run(RunClock clock, CancellationToken cancellation)
     {
+        _clock = clock;
         // The default slack of 50 us would be a third of a usual latency. Of this thread only.
         _ = Kernel.ProcessControl(Kernel.PR_SET_TIMERSLACK, 1);
         long giveUp = (long)(_scenario.Duration + _scenario.Timeout).TotalNanoseconds;
