@@ -32,9 +32,9 @@ internal sealed class ScenarioRecorder(Scenario scenario, EventPlan? events)
         if (now >= 0) _opened++;
     }
 
-    public void Sending(long intended, long now)
+    public void Sending(long intended, long lag)
     {
-        if (intended >= 0) _lag.Record(now - intended);
+        if (intended >= 0) _lag.Record(lag);
     }
 
     public void Reply(int kind, long intended, long now)

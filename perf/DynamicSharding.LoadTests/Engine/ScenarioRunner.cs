@@ -28,6 +28,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
     private long _nextMessage;
     private int _busy;
     private long _now;
+    private long _idleSince = long.MinValue;
     private long _nextTick;
 
     public ScenarioRunner(Scenario scenario, TimeSpan warmUp, EventPlan? events, IPEndPoint target)
@@ -82,6 +83,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
             ClientConnection client = _idle.Dequeue();
             _busy++;
             client.Begin(NextMessage(), intended, _now);
+            Recorder.Sending(intended, _now - Math.Max(intended, _idleSince));
             if (client.Fd < 0)
             {
                 if (!_sockets.TryConnect(client))
@@ -92,11 +94,9 @@ internal sealed unsafe class ScenarioRunner : IDisposable
 
                 // The kernel says when it is connected; the request goes out then.
                 Recorder.Opened(_now);
-                Recorder.Sending(intended, _now);
                 continue;
             }
 
-            Recorder.Sending(intended, _now);
             Send(client);
             _now = _clock.Now;
         }
@@ -244,6 +244,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
         if (close) _sockets.Close(client);
         client.Message = null;
         _busy--;
+        if (_idle.Count == 0) _idleSince = _now;
         _idle.Enqueue(client);
     }
 

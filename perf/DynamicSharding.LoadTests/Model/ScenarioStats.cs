@@ -4,7 +4,7 @@ namespace DynamicSharding.LoadTests.Model;
 
 /// <summary>What came of one scenario. All latencies run from the intended send time to the last byte of the reply.</summary>
 /// <param name="Replies">Answered as expected.</param>
-/// <param name="SendLag">From the intended to the real send time: the generator's own lateness, and waiting for a free connection.</param>
+/// <param name="GeneratorLag">From the time at which a request was due and a connection free for it to its send: the generator's own lateness.</param>
 /// <param name="Disturbed">Requests near an event; empty without events.</param>
 /// <param name="Seconds">By the second in which a request was due.</param>
 /// <param name="ConnectionsOpened">Without those of the warm-up.</param>
@@ -14,7 +14,7 @@ internal sealed record ScenarioStats(
     ImmutableArray<long> Failures,
     LatencyHistogram Latency,
     ImmutableArray<LatencyHistogram> ByKind,
-    LatencyHistogram SendLag,
+    LatencyHistogram GeneratorLag,
     LatencyHistogram Disturbed,
     LatencyHistogram Undisturbed,
     ImmutableArray<LatencyHistogram> Seconds,

@@ -38,7 +38,7 @@ internal static class HtmlReport
         foreach (string missed in run.EventsMissed) Line(html, $"<p class=\"fail\">{Encode(missed)}</p>");
         html.Append(LatencyCharts.Distribution(run));
         foreach (ScenarioStats stats in run.Scenarios) Write(html, run, stats);
-        Line(html, $"<p class=\"soft\">Latency runs from the time at which a request was due to the last byte of its reply. Send lag is the part of it before the first byte left.</p>");
+        Line(html, $"<p class=\"soft\">Latency runs from the time at which a request was due to the last byte of its reply. Generator lag is how late the load generator itself was: where it comes near the latency, the machine was too busy to measure.</p>");
         return html.Append("</body>\n</html>\n").ToString();
     }
 

@@ -19,6 +19,6 @@ internal static class LatencyRows
             yield return ("undisturbed", stats.Undisturbed);
         }
 
-        yield return ("send lag", stats.SendLag);
+        yield return ("generator lag", stats.GeneratorLag);
     }
 }
