@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Globalization;
 using DynamicSharding.Config.Values;
 
 namespace DynamicSharding.LoadTests;
@@ -27,7 +26,10 @@ internal static class LoadTestCommand
 
     private static readonly Option<string?> Duration = new("--duration") { Description = "Stretch the scenario to this duration, such as 30s." };
 
-    private static readonly Option<double?> Rate = new("--rate") { Description = "The first population's highest rate in requests a second; the others in proportion." };
+    private static readonly Option<double?> Rate = new("--rate")
+    {
+        Description = "The highest rate of the first population in requests a second; the others in proportion.",
+    };
 
     private static readonly Option<string> ReportDirectory = new("--report-dir")
     {
@@ -47,7 +49,8 @@ internal static class LoadTestCommand
         });
         Duration.Validators.Add(static result =>
         {
-            if (ParseDuration(result.GetValueOrDefault<string?>()) is { TotalSeconds: not (>= 1 and <= 3600) }) result.AddError("--duration is a duration from 1s to 1h, such as 30s.");
+            bool wrong = ParseDuration(result.GetValueOrDefault<string?>()) is { TotalSeconds: not (>= 1 and <= 3600) };
+            if (wrong) result.AddError("--duration is a duration from 1s to 1h, such as 30s.");
         });
         root.SetAction((arguments, cancellation) => RunAsync(arguments, output, error, cancellation));
         ParseResult parsed = root.Parse(args);
@@ -80,7 +83,7 @@ internal static class LoadTestCommand
         }
         catch (LoadTestException e)
         {
-            await error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"load tests: {e.Message}")).ConfigureAwait(false);
+            await error.WriteLineAsync($"load tests: {e.Message}").ConfigureAwait(false);
             return BadArguments;
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)

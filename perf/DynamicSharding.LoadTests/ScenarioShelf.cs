@@ -10,7 +10,8 @@ internal static class ScenarioShelf
 {
     private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "scenarios");
 
-    public static string[] Names => [.. Directory.GetFiles(Folder, "*.yml").Select(static file => Path.GetFileNameWithoutExtension(file)).Order(StringComparer.Ordinal)];
+    private static IEnumerable<string> Names =>
+        Directory.GetFiles(Folder, "*.yml").Select(static file => Path.GetFileNameWithoutExtension(file)).Order(StringComparer.Ordinal);
 
     public static async Task ListAsync(TextWriter output)
     {

@@ -4,7 +4,7 @@ using DynamicSharding.Server;
 
 namespace DynamicSharding.LoadTests.Engine;
 
-/// <summary>Opens, drives and closes the clients' sockets. Results are values: bytes, 0 at the end, or one of the negative constants.</summary>
+/// <summary>Opens, drives and closes the clients' sockets. Results are values: bytes, 0 at the end, or a negative constant.</summary>
 internal sealed unsafe class ClientSocket
 {
     public const int Broken = -1;
@@ -64,5 +64,9 @@ internal sealed unsafe class ClientSocket
         client.Fd = -1;
     }
 
-    private static int Result(nint result) => result >= 0 ? (int)result : Marshal.GetLastPInvokeError() == LibC.EAGAIN ? WouldBlock : Broken;
+    private static int Result(nint result)
+    {
+        if (result >= 0) return (int)result;
+        return Marshal.GetLastPInvokeError() == LibC.EAGAIN ? WouldBlock : Broken;
+    }
 }

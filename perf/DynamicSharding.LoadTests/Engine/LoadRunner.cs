@@ -56,7 +56,8 @@ internal static class LoadRunner
         return done.Task;
     }
 
-    private static async Task RaiseEventsAsync(LoadTest test, RunClock clock, Action atZero, Func<Task> onEvent, CancellationToken cancellation)
+    private static async Task RaiseEventsAsync(
+        LoadTest test, RunClock clock, Action atZero, Func<Task> onEvent, CancellationToken cancellation)
     {
         await WaitUntilAsync(clock, TimeSpan.Zero, cancellation).ConfigureAwait(false);
         atZero();

@@ -4,7 +4,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Engine;
 
-/// <summary>The writes of a scenario in the order in which they are sent, over and over: made before the run, so that sending costs a send.</summary>
+/// <summary>The writes of a scenario in the order in which they are sent, over and over. Made before the run.</summary>
 internal static class MessageBook
 {
     /// <summary>Above it, a body is sent from one shared array.</summary>
@@ -60,9 +60,11 @@ internal static class MessageBook
             return new Expectation(index, kind.ExpectedStatus, []);
         }
 
-        string framing = kind.ChunkBytes > 0 ? "Transfer-Encoding: chunked" : string.Create(CultureInfo.InvariantCulture, $"Content-Length: {kind.BodyBytes}");
-        bytes.Write(Encoding.Latin1.GetBytes(
-            $"{kind.Method} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: dynamic-sharding-load-tests\r\nContent-Type: text/plain\r\n{framing}\r\n\r\n"));
+        string framing = kind.ChunkBytes > 0
+            ? "Transfer-Encoding: chunked"
+            : string.Create(CultureInfo.InvariantCulture, $"Content-Length: {kind.BodyBytes}");
+        string fields = $"Host: {host}\r\nUser-Agent: dynamic-sharding-load-tests\r\nContent-Type: text/plain\r\n{framing}\r\n";
+        bytes.Write(Encoding.Latin1.GetBytes($"{kind.Method} {target} HTTP/1.1\r\n{fields}\r\n"));
         return new Expectation(index, kind.ExpectedStatus, kind.ExpectedStatus == 307 ? Encoding.Latin1.GetBytes(target) : []);
     }
 

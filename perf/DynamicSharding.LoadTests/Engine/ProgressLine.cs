@@ -22,18 +22,20 @@ internal sealed class ProgressLine(TextWriter output, bool isTerminal)
             long replies = recorders.Sum(static recorder => recorder.Replies);
             double rate = (replies - repliesBefore) / (isTerminal ? 1.0 : KeptEvery);
             repliesBefore = replies;
-            string line = Describe(test, clock, rate, replies, recorders.Sum(static recorder => recorder.Failed), recorders.Max(static recorder => recorder.TakeWorst()));
+            long failed = recorders.Sum(static recorder => recorder.Failed);
+            long worst = recorders.Max(static recorder => recorder.TakeWorst());
+            string line = Text($"{test.Name}: {Phase(test, clock)}, {rate:0}/s, {replies} replies, {failed} errors, worst {LatencyText.Format(worst)}");
             await output.WriteAsync(isTerminal ? $"\r{line}\u001b[K" : line + "\n").ConfigureAwait(false);
         }
 
         if (isTerminal) await output.WriteAsync("\r\u001b[K").ConfigureAwait(false);
     }
 
-    private static string Describe(LoadTest test, RunClock clock, double rate, long replies, long failed, long worst)
+    private static string Phase(LoadTest test, RunClock clock)
     {
         double seconds = clock.Now / 1e9;
-        string phase = seconds < 0 ? "warming up" : string.Create(CultureInfo.InvariantCulture, $"{seconds:0} of {test.Duration.TotalSeconds:0} s");
-        return string.Create(
-            CultureInfo.InvariantCulture, $"{test.Name}: {phase}, {rate:0}/s, {replies} replies, {failed} errors, worst {LatencyText.Format(worst)}");
+        return seconds < 0 ? "warming up" : Text($"{seconds:0} of {test.Duration.TotalSeconds:0} s");
     }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

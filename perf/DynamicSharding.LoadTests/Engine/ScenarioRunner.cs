@@ -7,8 +7,8 @@ using DynamicSharding.Server;
 namespace DynamicSharding.LoadTests.Engine;
 
 /// <summary>
-/// One scenario on one thread: takes the writes that are due, gives each to an idle client, and reads replies as they come. One epoll instance,
-/// edge-triggered, so that a request on a kept connection costs a send, a receive and its share of a wait.
+/// One scenario on one thread: takes the writes that are due, gives each to an idle client, and reads replies as they come. Edge-triggered,
+/// so that a request on a kept connection costs a send, a receive and its share of a wait.
 /// </summary>
 internal sealed unsafe class ScenarioRunner : IDisposable
 {
@@ -157,7 +157,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
         if (client.Answered == message.Expected.Length) Finish(client, close: false);
     }
 
-    /// <summary>Every pause is equally long, so the queue is in the order of time. An entry of a write that has failed since is passed over.</summary>
+    /// <summary>Every pause is equally long, so the queue is in the order of time. The entry of a write that has failed is passed over.</summary>
     private void SendPieces()
     {
         while (_trickling.Count > 0 && _trickling.Peek().Due <= _now)

@@ -10,7 +10,7 @@ namespace DynamicSharding.LoadTests.Files;
 /// <summary>A mapping of a scenario file. Reading a key makes it known; <see cref="Finish"/> reports the others.</summary>
 internal sealed class FileSection(YamlMapping mapping, ConfigProblems problems)
 {
-    private readonly List<string> _known = [];
+    private readonly HashSet<string> _known = [];
 
     public void Error(string message) => problems.Error(mapping, message);
 
@@ -42,7 +42,8 @@ internal sealed class FileSection(YamlMapping mapping, ConfigProblems problems)
     public int Count(string key, int missing, int least, int most)
     {
         if (Scalar(key) is not { } scalar) return missing;
-        if (int.TryParse(scalar.Text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count >= least && count <= most) return count;
+        bool number = int.TryParse(scalar.Text, NumberStyles.None, CultureInfo.InvariantCulture, out int count);
+        if (number && count >= least && count <= most) return count;
         problems.Error(scalar, string.Create(CultureInfo.InvariantCulture, $"{key}: must be a whole number from {least} to {most}"));
         return missing;
     }
@@ -50,10 +51,11 @@ internal sealed class FileSection(YamlMapping mapping, ConfigProblems problems)
     /// <summary>Requests a second; must be there.</summary>
     public double Rate(string key)
     {
-        YamlScalar? scalar = Scalar(key);
-        if (scalar is null) problems.Error(mapping, $"{key}: is missing here; it is a number of requests a second");
-        else if (double.TryParse(scalar.Text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double rate) && rate is > 0 and <= 1e6) return rate;
-        else problems.Error(scalar, $"{key}: must be a number of requests a second, above 0 and up to a million");
+        string text = Text(key);
+        if (text.Length == 0) return 1;
+        bool number = double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double rate);
+        if (number && rate is > 0 and <= 1e6) return rate;
+        problems.Error(Find(key)!, $"{key}: must be a number of requests a second, above 0 and up to a million");
         return 1;
     }
 
@@ -100,8 +102,9 @@ internal sealed class FileSection(YamlMapping mapping, ConfigProblems problems)
         foreach (YamlNode item in Items(key))
         {
             string text = (item as YamlScalar)?.Text ?? "";
-            if (Threshold.Parse(text, out Threshold? threshold) is { } problem) problems.Error(item, $"{key}: {ConfigText.Quote(text)} {problem}");
-            else thresholds.Add(threshold!);
+            string? problem = Threshold.Parse(text, out Threshold? threshold);
+            if (problem is null) thresholds.Add(threshold!);
+            else problems.Error(item, $"{key}: {ConfigText.Quote(text)} {problem}");
         }
 
         return thresholds.ToImmutable();

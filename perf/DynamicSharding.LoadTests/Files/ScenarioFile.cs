@@ -6,7 +6,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Files;
 
-/// <summary>From a scenario file to a load test, or to everything that is wrong with it. The YAML is read as the server reads its own.</summary>
+/// <summary>From a scenario file to a load test, or to everything that is wrong with it. Read as the server reads its own.</summary>
 internal static class ScenarioFile
 {
     /// <returns>Null when there are errors.</returns>
@@ -44,7 +44,7 @@ internal static class ScenarioFile
         EventPlan? events = section.Section("events") is { } planned ? ReadEvents(planned) : null;
         var scenarios = section.Sections("scenarios").Select(ScenarioSection.Read).ToImmutableArray();
         section.Finish();
-        if (events is { Kind: EventKind.Reshard } && gateways < 2) problems.Error("a reshard takes one gateway away; set gateways to 2 or more");
+        if (events is { Kind: EventKind.Reshard } && gateways < 2) section.Error("a reshard takes one gateway away; set gateways to 2 or more");
         return problems.HasErrors ? null : new LoadTest(name, description, gateways, warmUp, events, scenarios);
     }
 

@@ -58,7 +58,8 @@ internal static class ScenarioSection
         return simulation;
     }
 
-    private static TimeSpan During(FileSection section) => section.Duration("during", TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(100));
+    private static TimeSpan During(FileSection section) =>
+        section.Duration("during", TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(100));
 
     private static RequestKind ReadRequest(FileSection section)
     {

@@ -1,6 +1,6 @@
 namespace DynamicSharding.LoadTests.Model;
 
-/// <summary>When something happens to the server during the run. Planned ahead, so that a request before the event counts as near it, too.</summary>
+/// <summary>When something happens to the server during a run. Planned ahead, so that requests before an event count as near it, too.</summary>
 /// <param name="Around">How far before and after an event a request's intended time counts as disturbed.</param>
 internal sealed record EventPlan(EventKind Kind, TimeSpan First, TimeSpan Every, TimeSpan Around)
 {

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace DynamicSharding.LoadTests.Model;
 
-/// <summary>What one scenario file describes and one run does: scenarios that run beside one another (NBomber's RegisterScenarios).</summary>
+/// <summary>What one file describes and one run does: scenarios that run beside one another (NBomber's RegisterScenarios).</summary>
 /// <param name="Gateways">How many gateways the server under test is given, when this program starts it.</param>
 /// <param name="WarmUp">Load at the first simulation's rate before the clock of the run is zero; nothing of it is recorded.</param>
 /// <param name="Events">What happens to the server meanwhile, or null.</param>

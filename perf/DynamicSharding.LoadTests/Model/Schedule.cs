@@ -1,8 +1,8 @@
 namespace DynamicSharding.LoadTests.Model;
 
 /// <summary>
-/// When a scenario's writes are due, in nanoseconds of the run's clock. The times follow from the simulations alone: a server that answers late
-/// moves none of them, which is what keeps the measurement free of coordinated omission.
+/// When a scenario's writes are due, in nanoseconds of the run's clock. The times follow from the simulations alone: a server that answers
+/// late moves none of them, which is what keeps the measurement free of coordinated omission.
 /// </summary>
 internal sealed class Schedule
 {

@@ -7,8 +7,8 @@ namespace DynamicSharding.LoadTests.Model;
 internal sealed class Threshold
 {
     private const string Forms =
-        "write 'METRIC OPERATOR VALUE': a latency (p50 to p99.999, mean, max; also disturbed.p99, undisturbed.p99) against a duration, or " +
-        "errors, error_ratio, rate, disturbance.p99.9 against a number; the operators are <, <=, >, >=, ==";
+        "write 'METRIC OPERATOR VALUE': a latency (p50 to p99.999, mean, max; also disturbed.p99, undisturbed.p99) against a duration, " +
+        "or errors, error_ratio, rate, disturbance.p99.9 against a number; the operators are <, <=, >, >=, ==";
 
     private readonly Func<ScenarioStats, double> _metric;
     private readonly string _operator;
@@ -56,7 +56,7 @@ internal sealed class Threshold
         double limit;
         if (metric.IsLatency)
         {
-            if (!DurationText.TryParse(value, out TimeSpan duration)) return "compares a latency with something that is no duration such as 50ms";
+            if (!DurationText.TryParse(value, out TimeSpan duration)) return "compares a latency with what is no duration such as 50ms";
             limit = duration.TotalNanoseconds;
         }
         else if (!double.TryParse(value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out limit))

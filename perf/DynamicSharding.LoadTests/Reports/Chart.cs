@@ -13,6 +13,7 @@ internal sealed class Chart(string title, double width)
     private const int PlotWidth = 700;
     private const int PlotHeight = 260;
     private const int LegendRow = 20;
+    private const double Lowest = 3;
 
     private readonly List<(string Name, List<(double X, double Latency)> Points)> _series = [];
     private readonly List<(double X, string Text)> _ticks = [];
@@ -28,27 +29,28 @@ internal sealed class Chart(string title, double width)
 
     public string Write()
     {
-        double[] latencies = [.. _series.SelectMany(static series => series.Points).Select(static point => Math.Max(1_000, point.Latency)).DefaultIfEmpty(1_000)];
-        double low = Math.Floor(Math.Log10(latencies.Min()));
-        double high = Math.Max(low + 1, Math.Ceiling(Math.Log10(latencies.Max())));
+        double[] powers = [.. _series.SelectMany(static series => series.Points).Select(static point => Power(point.Latency)).DefaultIfEmpty(Lowest)];
+        double low = Math.Floor(powers.Min());
+        double high = Math.Max(low + 1, Math.Ceiling(powers.Max()));
         int height = Top + PlotHeight + 34 + (LegendRow * ((_series.Count + 2) / 3));
         var svg = new StringBuilder();
-        Append(svg, $"<svg viewBox=\"0 0 {Left + PlotWidth + Right} {height}\" role=\"img\" aria-label=\"{WebUtility.HtmlEncode(title)}\">");
-        Append(svg, $"<text class=\"title\" x=\"{Left}\" y=\"18\">{WebUtility.HtmlEncode(title)}</text>");
+        string name = WebUtility.HtmlEncode(title);
+        Append(svg, $"<svg viewBox=\"0 0 {Left + PlotWidth + Right} {height}\" role=\"img\" aria-label=\"{name}\">");
+        Append(svg, $"<text class=\"title\" x=\"{Left}\" y=\"18\">{name}</text>");
         for (double power = low; power <= high; power++)
         {
-            double y = Y(Math.Pow(10, power), low, high);
+            double y = Y(power, low, high);
             Append(svg, $"<line class=\"grid\" x1=\"{Left}\" x2=\"{Left + PlotWidth}\" y1=\"{y:0.#}\" y2=\"{y:0.#}\"/>");
             Append(svg, $"<text x=\"{Left - 8}\" y=\"{y + 4:0.#}\" text-anchor=\"end\">{AxisText(power)}</text>");
         }
 
         foreach ((double at, string text) in _ticks)
         {
-            Append(svg, $"<line class=\"grid\" x1=\"{X(at):0.#}\" x2=\"{X(at):0.#}\" y1=\"{Top}\" y2=\"{Top + PlotHeight}\"/>");
+            AppendUpright(svg, "grid", X(at));
             Append(svg, $"<text x=\"{X(at):0.#}\" y=\"{Top + PlotHeight + 18}\" text-anchor=\"middle\">{WebUtility.HtmlEncode(text)}</text>");
         }
 
-        foreach (double at in _marks) Append(svg, $"<line class=\"mark\" x1=\"{X(at):0.#}\" x2=\"{X(at):0.#}\" y1=\"{Top}\" y2=\"{Top + PlotHeight}\"/>");
+        foreach (double at in _marks) AppendUpright(svg, "mark", X(at));
         for (int i = 0; i < _series.Count; i++) AppendSeries(svg, i, low, high);
         return svg.Append("</svg>\n").ToString();
     }
@@ -57,17 +59,24 @@ internal sealed class Chart(string title, double width)
     {
         (string name, List<(double X, double Latency)> points) = _series[index];
         string colour = $"s{index % 8}";
-        string line = string.Join(' ', points.Select(point => string.Create(CultureInfo.InvariantCulture, $"{X(point.X):0.#},{Y(point.Latency, low, high):0.#}")));
-        Append(svg, $"<polyline class=\"{colour}\" points=\"{line}\"/>");
+        Append(svg, $"<polyline class=\"{colour}\" points=\"");
+        foreach ((double at, double latency) in points) Append(svg, $"{X(at):0.#},{Y(Power(latency), low, high):0.#}");
+        Append(svg, $"\"/>");
         int x = Left + (index % 3 * (PlotWidth / 3));
         int y = Top + PlotHeight + 40 + (index / 3 * LegendRow);
-        Append(svg, $"<line class=\"{colour}\" x1=\"{x}\" x2=\"{x + 22}\" y1=\"{y - 4}\" y2=\"{y - 4}\"/><text x=\"{x + 28}\" y=\"{y}\">{WebUtility.HtmlEncode(name)}</text>");
+        Append(svg, $"<line class=\"key {colour}\" x1=\"{x}\" x2=\"{x + 22}\" y1=\"{y - 4}\" y2=\"{y - 4}\"/>");
+        Append(svg, $"<text x=\"{x + 28}\" y=\"{y}\">{WebUtility.HtmlEncode(name)}</text>");
     }
+
+    private static void AppendUpright(StringBuilder svg, string kind, double x) =>
+        Append(svg, $"<line class=\"{kind}\" x1=\"{x:0.#}\" x2=\"{x:0.#}\" y1=\"{Top}\" y2=\"{Top + PlotHeight}\"/>");
 
     private double X(double x) => Left + (PlotWidth * x / width);
 
-    private static double Y(double latency, double low, double high) =>
-        Top + (PlotHeight * (high - Math.Log10(Math.Max(1_000, latency))) / (high - low));
+    /// <summary>Of ten; what is below a microsecond is not measured.</summary>
+    private static double Power(double latency) => Math.Max(Lowest, Math.Log10(Math.Max(1, latency)));
+
+    private static double Y(double power, double low, double high) => Top + (PlotHeight * (high - power) / (high - low));
 
     private static string AxisText(double power) => power switch
     {
@@ -76,5 +85,6 @@ internal sealed class Chart(string title, double width)
         _ => Math.Pow(10, power - 9).ToString("0", CultureInfo.InvariantCulture) + " s",
     };
 
-    private static void Append(StringBuilder svg, FormattableString text) => svg.Append(text.ToString(CultureInfo.InvariantCulture)).Append('\n');
+    private static void Append(StringBuilder svg, FormattableString text) =>
+        svg.Append(text.ToString(CultureInfo.InvariantCulture)).Append('\n');
 }

@@ -49,7 +49,11 @@ internal static class JsonReport
         json.WriteNumber("rate", Math.Round(stats.Rate, 1));
         json.WriteNumber("errors", stats.Errors);
         json.WriteStartObject("failures");
-        foreach ((FailureKind kind, long count) in TextReport.Failures(stats)) json.WriteNumber(JsonNamingPolicy.SnakeCaseLower.ConvertName(kind.ToString()), count);
+        foreach ((FailureKind kind, long count) in RunSummary.Failures(stats))
+        {
+            json.WriteNumber(JsonNamingPolicy.SnakeCaseLower.ConvertName(kind.ToString()), count);
+        }
+
         json.WriteEndObject();
         json.WriteStartObject("latency");
         foreach ((string name, LatencyHistogram latency) in LatencyRows.Of(stats))
@@ -81,7 +85,11 @@ internal static class JsonReport
         json.WriteStartObject();
         json.WriteNumber("count", latency.Count);
         json.WriteNumber("mean", Microseconds(latency.Mean));
-        foreach (double percentile in Percentiles.Shown) json.WriteNumber(Percentiles.Name(percentile), Microseconds(latency.Percentile(percentile)));
+        foreach (double percentile in Percentiles.Shown)
+        {
+            json.WriteNumber(Percentiles.Name(percentile), Microseconds(latency.Percentile(percentile)));
+        }
+
         json.WriteNumber("max", Microseconds(latency.Max));
         json.WriteEndObject();
     }

@@ -9,11 +9,14 @@ internal static class LatencyCharts
     private const double Nines = 4;
     private const double CurveStep = 0.05;
 
+    private static readonly (double Nines, string Text)[] Ticks =
+        [(0, "0 %"), (Math.Log10(2), "50 %"), (1, "90 %"), (2, "99 %"), (3, "99.9 %"), (4, "99.99 %")];
+
     /// <summary>Percentiles to the right so that each further nine takes as much room: the usual picture of an HdrHistogram.</summary>
     public static string Distribution(RunStats run)
     {
         var chart = new Chart("Latency by percentile", Nines);
-        foreach ((double nines, string text) in ((double, string)[])[(0, "0 %"), (0.301, "50 %"), (1, "90 %"), (2, "99 %"), (3, "99.9 %"), (4, "99.99 %")]) chart.AddTick(nines, text);
+        foreach ((double nines, string text) in Ticks) chart.AddTick(nines, text);
         foreach (ScenarioStats stats in run.Scenarios)
         {
             foreach ((string name, LatencyHistogram latency) in LatencyRows.Of(stats).Where(static row => row.Latency.Count > 0))
@@ -30,7 +33,11 @@ internal static class LatencyCharts
         double seconds = Math.Max(1, stats.Seconds.Length);
         var chart = new Chart(stats.Scenario.Name + ": latency of the requests due in each second", seconds);
         double step = Math.Max(1, Math.Ceiling(seconds / 12));
-        for (double second = 0; second <= seconds; second += step) chart.AddTick(second, second.ToString("0 s", CultureInfo.InvariantCulture));
+        for (double second = 0; second <= seconds; second += step)
+        {
+            chart.AddTick(second, second.ToString("0 s", CultureInfo.InvariantCulture));
+        }
+
         foreach (TimeSpan time in run.EventTimes) chart.AddMark(time.TotalSeconds);
         chart.AddSeries("p50", Line(stats, static latency => latency.Percentile(50)));
         chart.AddSeries("p99", Line(stats, static latency => latency.Percentile(99)));
