@@ -60,7 +60,7 @@ internal sealed class LoadTestSession(TargetChoice target, string reportDirector
     {
         var line = new ProgressLine(progress, isTerminal: !Console.IsErrorRedirected);
         Action atZero = server is null ? static () => { } : server.MarkZero;
-        Func<Task> onEvent = server is null ? static () => Task.CompletedTask : () => server.RaiseAsync(test.Events!.Kind);
+        Action onEvent = server is null ? static () => { } : () => server.Raise(test.Events!.Kind);
         return LoadRunner.RunAsync(test, address, atZero, onEvent, line, cancellation);
     }
 

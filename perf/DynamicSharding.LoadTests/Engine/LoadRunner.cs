@@ -13,7 +13,7 @@ internal static class LoadRunner
     /// <param name="atZero">Called where recording begins.</param>
     /// <param name="onEvent">Called at each of the events' times.</param>
     public static async Task<ImmutableArray<ScenarioStats>> RunAsync(
-        LoadTest test, IPEndPoint target, Action atZero, Func<Task> onEvent, ProgressLine progress, CancellationToken cancellation)
+        LoadTest test, IPEndPoint target, Action atZero, Action onEvent, ProgressLine progress, CancellationToken cancellation)
     {
         ScenarioRunner[] runners =
             [.. test.Scenarios.Select(scenario => new ScenarioRunner(scenario, test.WarmUp, test.Events, target))];
@@ -57,14 +57,14 @@ internal static class LoadRunner
     }
 
     private static async Task RaiseEventsAsync(
-        LoadTest test, RunClock clock, Action atZero, Func<Task> onEvent, CancellationToken cancellation)
+        LoadTest test, RunClock clock, Action atZero, Action onEvent, CancellationToken cancellation)
     {
         await WaitUntilAsync(clock, TimeSpan.Zero, cancellation).ConfigureAwait(false);
         atZero();
         foreach (TimeSpan time in test.Events?.Times(test.Duration) ?? [])
         {
             await WaitUntilAsync(clock, time, cancellation).ConfigureAwait(false);
-            await onEvent().ConfigureAwait(false);
+            onEvent();
         }
     }
 

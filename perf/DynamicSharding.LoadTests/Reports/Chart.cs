@@ -8,7 +8,7 @@ namespace DynamicSharding.LoadTests.Reports;
 internal sealed class Chart(string title, double width)
 {
     private const int Left = 70;
-    private const int Right = 20;
+    private const int Right = 30;
     private const int Top = 34;
     private const int PlotWidth = 700;
     private const int PlotHeight = 260;

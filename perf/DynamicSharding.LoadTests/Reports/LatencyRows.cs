@@ -15,8 +15,8 @@ internal static class LatencyRows
 
         if (stats.Disturbed.Count + stats.Undisturbed.Count > 0)
         {
-            yield return ("disturbed", stats.Disturbed);
             yield return ("undisturbed", stats.Undisturbed);
+            yield return ("disturbed", stats.Disturbed);
         }
 
         yield return ("generator lag", stats.GeneratorLag);

@@ -24,13 +24,24 @@ internal sealed class ServerPages(IPEndPoint data, IPEndPoint admin) : IDisposab
 
     public Task<double> RingChangesAsync() => SumAsync(MetricNames.RingChanges);
 
-    public async Task<bool> LastReloadSucceededAsync() => await SumAsync(MetricNames.ConfigReloadSuccessful).ConfigureAwait(false) == 1;
+    /// <summary>When a reload last succeeded.</summary>
+    public async Task<DateTimeOffset> LastReloadAsync() =>
+        DateTimeOffset.UnixEpoch.AddSeconds(await SumAsync(MetricNames.ConfigReloadSuccessTime).ConfigureAwait(false));
 
     public void Dispose() => _client.Dispose();
 
     private async Task<double> SumAsync(string metric)
     {
-        string page = await _client.GetStringAsync(new Uri($"http://{admin}/metrics")).ConfigureAwait(false);
+        string page;
+        try
+        {
+            page = await _client.GetStringAsync(new Uri($"http://{admin}/metrics")).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
+        {
+            throw new LoadTestException($"the server's metrics cannot be read: {e.Message}");
+        }
+
         return page.Split('\n')
             .Where(line => line.StartsWith(metric, StringComparison.Ordinal) && line[metric.Length] is ' ' or '{')
             .Sum(static line => double.Parse(line.AsSpan(line.LastIndexOf(' ') + 1), CultureInfo.InvariantCulture));

@@ -11,7 +11,7 @@ internal sealed partial class ServerUnderTest : IAsyncDisposable
 {
     private const int SigHup = 1;
     private const int SigTerm = 15;
-    private const int LastRingAttempts = 50;
+    private const int LastEventAttempts = 50;
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(10);
 
@@ -19,7 +19,8 @@ internal sealed partial class ServerUnderTest : IAsyncDisposable
     private readonly ServerConfig _config;
     private readonly ServerPages _pages;
     private TimeSpan _cpuAtZero;
-    private double _ringChangesAtZero;
+    private double _ringChangesAtStart;
+    private DateTimeOffset _lastEvent;
     private int _events;
 
     private ServerUnderTest(Process process, ServerConfig config)
@@ -77,9 +78,10 @@ internal sealed partial class ServerUnderTest : IAsyncDisposable
         return new ServerUsage(_process.TotalProcessorTime - _cpuAtZero, _process.WorkingSet64);
     }
 
-    public async Task RaiseAsync(EventKind kind)
+    public void Raise(EventKind kind)
     {
-        if (_events++ == 0) _ringChangesAtZero = await _pages.RingChangesAsync().ConfigureAwait(false);
+        _events++;
+        _lastEvent = TimeProvider.System.GetUtcNow();
         _config.Change(kind);
         if (kill(_process.Id, SigHup) != 0) throw new LoadTestException("the server could not be signalled to reload; has it ended?");
     }
@@ -87,25 +89,20 @@ internal sealed partial class ServerUnderTest : IAsyncDisposable
     /// <summary>What the server says of the events: a run during which nothing happened has tested nothing.</summary>
     public async Task<List<string>> MissedAsync(EventKind kind)
     {
+        if (_events == 0) return ["the run was too short for an event"];
         var missed = new List<string>();
-        if (_events == 0)
+        // The last event's reload and ring may still be on their way.
+        for (int attempt = 0; attempt < LastEventAttempts; attempt++)
         {
-            missed.Add("the run was too short for an event");
-            return missed;
-        }
-
-        if (!await _pages.LastReloadSucceededAsync().ConfigureAwait(false)) missed.Add("the server's last reload failed");
-        double changes = 0;
-        // The last event's ring may still be on its way.
-        for (int attempt = 0; attempt < LastRingAttempts; attempt++)
-        {
-            changes = await _pages.RingChangesAsync().ConfigureAwait(false) - _ringChangesAtZero;
-            if (kind == EventKind.Reload || changes >= _events) break;
+            missed.Clear();
+            if (await _pages.LastReloadAsync().ConfigureAwait(false) < _lastEvent.AddSeconds(-1)) missed.Add("the server's last reload failed");
+            double changes = await _pages.RingChangesAsync().ConfigureAwait(false) - _ringChangesAtStart;
+            if (kind == EventKind.Reshard && changes < _events) missed.Add($"{_events} reshards changed the ring {changes} times");
+            if (kind == EventKind.Reload && changes != 0) missed.Add($"reloads that name the same gateways changed the ring {changes} times");
+            if (missed.Count == 0) break;
             await Task.Delay(200).ConfigureAwait(false);
         }
 
-        if (kind == EventKind.Reshard && changes < _events) missed.Add($"{_events} reshards changed the ring {changes} times");
-        if (kind == EventKind.Reload && changes != 0) missed.Add($"reloads that name the same gateways changed the ring {changes} times");
         return missed;
     }
 
@@ -139,6 +136,8 @@ internal sealed partial class ServerUnderTest : IAsyncDisposable
             if (Stopwatch.GetElapsedTime(start) > StartLimit) throw new LoadTestException($"the server is not ready after {StartLimit.TotalSeconds} s");
             await Task.Delay(50, cancellation).ConfigureAwait(false);
         }
+
+        _ringChangesAtStart = await _pages.RingChangesAsync().ConfigureAwait(false);
     }
 
     private static IPEndPoint FreeEndPoint()

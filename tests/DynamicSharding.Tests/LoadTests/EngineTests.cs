@@ -71,7 +71,7 @@ public sealed class EngineTests
 
         using StringWriter progress = new();
         var stats = await LoadRunner.RunAsync(
-            test, (IPEndPoint)listener.LocalEndPoint!, static () => { }, static () => Task.CompletedTask, new ProgressLine(progress, false), default);
+            test, (IPEndPoint)listener.LocalEndPoint!, static () => { }, static () => { }, new ProgressLine(progress, false), default);
         return Assert.Single(stats);
     }
 
