@@ -1,0 +1,29 @@
+using System.Collections.Immutable;
+
+namespace DynamicSharding.LoadTests.Model;
+
+/// <summary>One population of clients: who they are, what they send, how often, and what they may expect.</summary>
+/// <param name="Connections">At most so many at once. Requests that are due while all are busy wait, and their clock runs.</param>
+/// <param name="Pipeline">Requests per write; they are due together.</param>
+/// <param name="FreshConnections">One connection per write, closed after its replies.</param>
+/// <param name="Trickle">How slowly a request is written, or null.</param>
+/// <param name="Groups">How many different groups the pushes name.</param>
+internal sealed record Scenario(
+    string Name,
+    int Connections,
+    int Pipeline,
+    bool FreshConnections,
+    Trickle? Trickle,
+    int Groups,
+    TimeSpan Timeout,
+    ImmutableArray<LoadSimulation> Load,
+    ImmutableArray<RequestKind> Requests,
+    ImmutableArray<Threshold> Thresholds)
+{
+    public TimeSpan Duration => Load.Aggregate(TimeSpan.Zero, static (sum, simulation) => sum + simulation.During);
+
+    public double PeakRate => Load.Max(static simulation => simulation.PeakRate);
+
+    public Scenario Scaled(double time, double rate) =>
+        this with { Load = [.. Load.Select(simulation => simulation.Scaled(time, rate))] };
+}

@@ -1,0 +1,3 @@
+using DynamicSharding.LoadTests;
+
+return await LoadTestCommand.RunAsync(args, Console.Out, Console.Error);
