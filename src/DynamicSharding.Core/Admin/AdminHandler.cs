@@ -115,7 +115,7 @@ internal sealed class AdminHandler(AdminContext context, Fleet fleet, MetricsPag
             view.Ring?.Fingerprint,
             options.Sharding.Replicas,
             options.Sharding.Key.Name(),
-            DiscoveryEntry.From(membership.Discovery),
+            DiscoveryEntry.From(membership.Discovery, context.Time.GetUtcNow()),
             [.. view.Gateways.Select(MemberEntry.From)],
             options.Pushgateway.Servers,
             membership.Changes,
