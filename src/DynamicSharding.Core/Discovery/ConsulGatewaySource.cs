@@ -23,8 +23,8 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     private readonly ConsulRegistrar _registrar;
     private readonly StaticGatewaySource _probes;
 
-    /// <summary>Asks those whose check says that they are overloaded, see <see cref="Recheck"/>.</summary>
-    private readonly ProbeSet _overloaded;
+    /// <summary>Asks those of whom Consul's check says too little, see <see cref="Recheck"/>.</summary>
+    private readonly ProbeSet _rechecks;
 
     private readonly CancellationTokenSource _probing = new();
     private readonly HashSet<string> _warned = [];
@@ -54,7 +54,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         _watch = new ConsulWatch(options.Consul, _token.Current, logger, time);
         _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time);
         _probes = new StaticGatewaySource(options, time);
-        _overloaded = new ProbeSet(options.Pushgateway, Notify, time);
+        _rechecks = new ProbeSet(options.Pushgateway, Notify, time);
     }
 
     public DiscoveryStatus Status => _watch.Status with
@@ -102,7 +102,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     public async ValueTask DisposeAsync()
     {
         await _probes.DisposeAsync().ConfigureAwait(false);
-        await _overloaded.DisposeAsync().ConfigureAwait(false);
+        await _rechecks.DisposeAsync().ConfigureAwait(false);
         _watch.Dispose();
         _client.Dispose();
         _probing.Dispose();
@@ -183,13 +183,14 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     }
 
     /// <summary>
-    /// A check that says "write queue is full" is critical and stays so when the gateway dies: only its output changes then, which an agent
-    /// passes on up to five minutes later. So that such a gateway is not kept for that long, this process asks it itself.
+    /// An agent passes on a changed status at once, but a mere change of the output up to five minutes later. So Consul cannot be asked whether
+    /// a gateway that was overloaded has died since, nor whether one whose first check was critical is dead or overloaded: this process asks
+    /// such gateways itself. Without a verdict of Consul's, only an overload is believed.
     /// </summary>
     private ImmutableArray<GatewayVerdict> Recheck(ImmutableArray<GatewayVerdict> verdicts, HealthCheckOptions check)
     {
-        _overloaded.Align([.. verdicts.Where(static v => v.Overloaded).Select(static v => v.Address)], check);
-        return [.. verdicts.Select(v => v.Overloaded && _overloaded.Verdict(v.Address) is { Health: not GatewayHealth.Unknown } own ? own : v)];
+        _rechecks.Align([.. verdicts.Where(static v => v.Overloaded || v.Health == GatewayHealth.Unknown).Select(static v => v.Address)], check);
+        return [.. verdicts.Select(v => _rechecks.Verdict(v.Address) is { Health: not GatewayHealth.Unknown } own && (v.Overloaded || own.Overloaded) ? own : v)];
     }
 
     /// <summary>
@@ -198,7 +199,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     /// </summary>
     private ImmutableArray<GatewayVerdict> Trust(ImmutableArray<GatewayVerdict> verdicts, ImmutableArray<string> servers)
     {
-        _overloaded.Align([], _options.HealthCheck);
+        _rechecks.Align([], _options.HealthCheck);
         var all = new SortedDictionary<string, GatewayVerdict>(verdicts.ToDictionary(static v => v.Address, StringComparer.Ordinal), StringComparer.Ordinal);
         foreach (string address in servers)
         {

@@ -51,6 +51,20 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Critical_without_output_is_no_verdict_unless_the_gateway_itself_says_that_it_is_overloaded()
+    {
+        FakeServer full = Gateway(), healthy = FakeServer.Always(static _ => (200, "OK")), dead = Gateway();
+        _parts.Add(healthy);
+        await dead.DisposeAsync();
+        Start(Options([full, healthy, dead]), (full, "critical", ""), (healthy, "critical", ""), (dead, "critical", ""));
+        await Eventually.True(() => Of(full) is { Health: GatewayHealth.Passing, Overloaded: true }, "overloaded");
+        int asked = healthy.Requests.Count;
+        await Eventually.True(() => healthy.Requests.Count > asked + 3, "asked");
+        Assert.Equal(GatewayHealth.Unknown, Of(healthy)!.Health);
+        Assert.Equal(GatewayHealth.Unknown, Of(dead)!.Health);
+    }
+
+    [Fact]
     public async Task A_reload_judges_the_last_answer_anew()
     {
         FakeServer gateway = Gateway(), other = Gateway();
