@@ -4,8 +4,8 @@ using System.Text.Json.Serialization.Metadata;
 using DynamicSharding.Admin.Api;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
-using DynamicSharding.Routing;
 using DynamicSharding.Membership;
+using DynamicSharding.Routing;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 

@@ -22,6 +22,8 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
         Assert.True(server.HasLogged("trouble=forbidden", "ACL not found"));
         await Task.Delay(TimeSpan.FromSeconds(4));
         await NothingChangedAsync(server);
+        double stale = (await server.StatusAsync()).GetProperty("discovery").GetProperty("seconds_since_good_answer").GetDouble();
+        Assert.InRange(stale, 3, Limit.TotalSeconds);
 
         (_, string secret) = await consul.CreateTokenAsync(Rules);
         Folder.Write("token", secret);

@@ -8,6 +8,7 @@ namespace DynamicSharding.FunctionalTests.Faults;
 public sealed class GatewayFaultTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const int Failures = 3;
+    private const string More = "membership: { admit_after: 2s }\n";
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Settle = TimeSpan.FromSeconds(1);
@@ -25,8 +26,8 @@ public sealed class GatewayFaultTests(ITestOutputHelper output) : FaultTest(outp
         string[] addresses = Addresses(gateways);
         ConsulAgent consul = await Cast.ConsulAsync();
         string health = $"interval: 2s, timeout: 1s, failures_before_critical: {Failures}";
-        DynamicShardingProcess byProbes = await Cast.DynamicShardingAsync(Yaml(null, addresses, health));
-        DynamicShardingProcess byConsul = await Cast.DynamicShardingAsync(Yaml(consul.Address, addresses, health));
+        DynamicShardingProcess byProbes = await Cast.DynamicShardingAsync(Yaml(null, addresses, health, More));
+        DynamicShardingProcess byConsul = await Cast.DynamicShardingAsync(Yaml(consul.Address, addresses, health, More));
         DynamicShardingProcess[] servers = [byProbes, byConsul];
         await SettleAsync(consul, addresses, servers);
 

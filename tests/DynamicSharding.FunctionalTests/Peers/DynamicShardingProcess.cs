@@ -15,11 +15,11 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     private readonly HttpClient _data;
     private readonly HttpClient _following;
     private readonly HttpClient _admin;
-    private readonly string _listeners;
+    private readonly string _adminAddress;
 
     private DynamicShardingProcess(ChildProcess process, TemporaryFolder folder, string address, string adminAddress)
     {
-        _listeners = Listeners(address, adminAddress);
+        _adminAddress = adminAddress;
         Process = process;
         _folder = folder;
         Address = address;
@@ -38,7 +38,7 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     {
         string address = FreePort.NextAddress();
         string adminAddress = FreePort.NextAddress();
-        return StartAsync(Listeners(address, adminAddress) + config, address, adminAddress);
+        return StartAsync(Complete(config, address, adminAddress), address, adminAddress);
     }
 
     /// <summary>Starts with exactly the given configuration, which leads to the given addresses.</summary>
@@ -154,7 +154,7 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     public async Task<string> FingerprintAsync() => (await StatusAsync()).GetProperty("fingerprint").GetString()!;
 
     /// <summary>Replaces the file; whoever changes it says so with a reload.</summary>
-    public void WriteConfig(string config) => _folder.Write(FileName, _listeners + config);
+    public void WriteConfig(string config) => _folder.Write(FileName, Complete(config, Address, _adminAddress));
 
     public async Task<(HttpStatusCode Status, string Text)> ReloadAsync()
     {
@@ -189,5 +189,10 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
         _folder.Dispose();
     }
 
-    private static string Listeners(string address, string adminAddress) => $"http_listen_addr: {address}\nadmin_listen_addr: {adminAddress}\n";
+    /// <summary>With listeners, and without the five seconds that a load balancer gets to notice a stop: here they are those of every test.</summary>
+    private static string Complete(string config, string address, string adminAddress)
+    {
+        string shutdown = config.Contains("shutdown:", StringComparison.Ordinal) ? "" : "shutdown: { drain_delay: 0s }\n";
+        return $"http_listen_addr: {address}\nadmin_listen_addr: {adminAddress}\n{shutdown}{config}";
+    }
 }
