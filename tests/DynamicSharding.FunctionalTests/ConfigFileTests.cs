@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.RegularExpressions;
 using DynamicSharding.FunctionalTests.Peers;
 using Xunit.Abstractions;
@@ -81,6 +82,27 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         (int exitCode, string said) = await DynamicShardingProcess.RunAsync("--config.file", path);
         Assert.Equal(2, exitCode);
         Assert.Contains(path, said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_bad_authority_is_exit_code_2_at_start_and_a_failed_reload_later()
+    {
+        using TemporaryFolder folder = new();
+        string authority = folder.Write("ca.pem", "no certificate\n");
+        const string Good = "pushgateway:\n  servers: [127.0.0.1]\n  scheme: https\n  health_check: { enabled: false }\n";
+        string bad = $"{Good}  tls: {{ ca_file: {authority} }}\n";
+        string complaint = $"pushgateway.tls.ca_file: '{authority}' holds no certificate";
+
+        (int exitCode, string said, _) = await StartWithAsync(bad);
+        Assert.Equal(2, exitCode);
+        Assert.Contains(complaint, said, StringComparison.Ordinal);
+
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Good);
+        server.WriteConfig(bad);
+        (HttpStatusCode status, string text) = await server.ReloadAsync();
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.Contains(complaint, text, StringComparison.Ordinal);
+        Assert.Equal("127.0.0.1:9091", await server.OwnerOfAsync("/metrics/job/a"));
     }
 
     private static async Task<(int ExitCode, string Said, string Path)> StartWithAsync(string text)

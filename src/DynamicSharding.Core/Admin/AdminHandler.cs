@@ -4,8 +4,8 @@ using System.Text.Json.Serialization.Metadata;
 using DynamicSharding.Admin.Api;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
-using DynamicSharding.Routing;
 using DynamicSharding.Membership;
+using DynamicSharding.Routing;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -115,7 +115,7 @@ internal sealed class AdminHandler(AdminContext context, Fleet fleet, MetricsPag
             view.Ring?.Fingerprint,
             options.Sharding.Replicas,
             options.Sharding.Key.Name(),
-            DiscoveryEntry.From(membership.Discovery),
+            DiscoveryEntry.From(membership.Discovery, context.Time.GetUtcNow()),
             [.. view.Gateways.Select(MemberEntry.From)],
             options.Pushgateway.Servers,
             membership.Changes,

@@ -11,6 +11,8 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
     /// <summary>Consul raises anything shorter to this.</summary>
     private static readonly TimeSpan ConsulDeregisterFloor = TimeSpan.FromMinutes(1);
 
+    private readonly ConfigCertificates _certificates = new(document, problems);
+
     /// <summary>Defaults that follow from other keys.</summary>
     public ServerOptions Derive(ServerOptions options)
     {
@@ -34,7 +36,9 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         CheckServers(options);
         CheckListeners(options);
         CheckConsul(options.Consul);
-        CheckPair("pushgateway.tls", options.Pushgateway.Tls.CertFile, options.Pushgateway.Tls.KeyFile);
+        GatewayTlsOptions tls = options.Pushgateway.Tls;
+        _certificates.CheckAuthorities("pushgateway.tls.ca_file", tls.CaFile);
+        CheckPair("pushgateway.tls", tls.CertFile, tls.KeyFile);
         CheckPair("admin.tls", options.Admin.TlsCertFile, options.Admin.TlsKeyFile);
         CheckGateways(options.Pushgateway);
         CheckHealth(options.Pushgateway.HealthCheck);
@@ -119,15 +123,19 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
                 "consul_server.token: is not used, since consul_server.token_file wins; remove one");
         }
 
-        // The environment's own pair was judged where it was read.
+        ConsulTlsOptions tls = consul.Tls;
+        if (document.Has("consul_server.tls.ca_file")) _certificates.CheckAuthorities("consul_server.tls.ca_file", tls.CaFile);
+
+        // What comes from the environment was judged where it was read.
         if (document.Has("consul_server.tls.cert_file") || document.Has("consul_server.tls.key_file"))
         {
-            CheckPair("consul_server.tls", consul.Tls.CertFile, consul.Tls.KeyFile);
+            CheckPair("consul_server.tls", tls.CertFile, tls.KeyFile);
         }
     }
 
     private void CheckPair(string section, string? cert, string? key)
     {
+        if (cert is not null && key is not null) _certificates.CheckPair(section, cert, key);
         if ((cert is null) == (key is null)) return;
         (string given, string missing) = cert is null ? ("key_file", "cert_file") : ("cert_file", "key_file");
         // A wrong value of the other was complained about already.

@@ -24,7 +24,13 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
     private ConsulTlsOptions FillGaps(ConsulTlsOptions tls, ConfigDocument document)
     {
         ConsulTlsOptions result = tls with { Enabled = GetBool("CONSUL_HTTP_SSL") ?? false };
-        if (tls.CaFile is null) result = result with { CaFile = GetFile("CONSUL_CACERT"), CaPath = GetDirectory("CONSUL_CAPATH") };
+        if (tls.CaFile is null)
+        {
+            result = result with { CaFile = GetFile("CONSUL_CACERT"), CaPath = GetDirectory("CONSUL_CAPATH") };
+            Report("CONSUL_CACERT", result.CaFile, ConfigCertificates.BadAuthority);
+            Report("CONSUL_CAPATH", result.CaPath, ConfigCertificates.BadAuthorities);
+        }
+
         if (tls is { CertFile: null, KeyFile: null })
         {
             result = result with { CertFile = GetFile("CONSUL_CLIENT_CERT"), KeyFile = GetFile("CONSUL_CLIENT_KEY") };
@@ -32,11 +38,19 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
             {
                 problems.EnvironmentError("CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY belong together; set both or neither");
             }
+
+            string? key = result.KeyFile;
+            if (key is not null) Report("CONSUL_CLIENT_CERT", result.CertFile, cert => ConfigCertificates.BadPair(cert, key));
         }
 
         if (tls.ServerName is null) result = result with { ServerName = Get("CONSUL_TLS_SERVER_NAME") };
         bool? verify = GetBool("CONSUL_HTTP_SSL_VERIFY");
         return document.Has("consul_server.tls.insecure_skip_verify") ? result : result with { InsecureSkipVerify = verify == false };
+    }
+
+    private void Report(string name, string? path, Func<string, string?> check)
+    {
+        if (path is not null && check(path) is { } why) problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} {why}");
     }
 
     private static ConsulOptions WithAuth(ConsulOptions consul, string auth)
@@ -71,12 +85,9 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
     private string? GetDirectory(string name)
     {
         string? path = Get(name);
-        if (path is not null && !Directory.Exists(path))
-        {
-            problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} is not a directory; correct or unset it");
-        }
-
-        return path;
+        if (path is null || Directory.Exists(path)) return path;
+        problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} is not a directory; correct or unset it");
+        return null;
     }
 
     /// <summary>The spellings of Go's strconv.ParseBool.</summary>

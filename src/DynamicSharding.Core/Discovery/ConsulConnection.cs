@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using DynamicSharding.Config;
@@ -11,7 +12,8 @@ internal static class ConsulConnection
     /// <param name="options">How Consul is reached.</param>
     /// <param name="token">Asked before each request.</param>
     /// <param name="time">The clock of the deadlines.</param>
-    public static ConsulClient Open(ConsulOptions options, Func<string?> token, TimeProvider time)
+    /// <param name="gate">Asked before a connection is opened, if there is one; while it is closed, requests only go over the one that is open.</param>
+    public static ConsulClient Open(ConsulOptions options, Func<string?> token, TimeProvider time, ConnectGate? gate = null)
     {
         ConsulAddress address = ConsulAddress.Parse(options.Addr, options.Tls.Enabled);
         var handler = new SocketsHttpHandler
@@ -20,17 +22,18 @@ internal static class ConsulConnection
             UseCookies = false,
             AllowAutoRedirect = false,
             ActivityHeadersPropagator = null,
-            AutomaticDecompression = System.Net.DecompressionMethods.GZip,
+            AutomaticDecompression = DecompressionMethods.GZip,
             ConnectTimeout = TimeSpan.FromSeconds(5),
             PooledConnectionLifetime = TimeSpan.FromMinutes(15),
             MaxResponseHeadersLength = 64,
 
-            // One long poll, one registration, and one to spare: an agent refuses clients with many connections without a word.
-            MaxConnectionsPerServer = 4,
+            // One request at a time, and one to spare: an agent refuses clients with many connections without a word.
+            MaxConnectionsPerServer = 2,
         };
         ConsulTlsOptions tls = options.Tls;
         ClientTls.Configure(handler, tls.CaFile, tls.CaPath, tls.CertFile, tls.KeyFile, tls.ServerName, tls.InsecureSkipVerify);
-        if (address.UnixSocket is { } path) handler.ConnectCallback = (_, ct) => ConnectUnixAsync(path, ct);
+        if (address.UnixSocket is { } path) handler.ConnectCallback = (_, ct) => ConnectAsync(AddressFamily.Unix, new UnixDomainSocketEndPoint(path), ct);
+        if (gate is not null) Guard(handler, gate);
 
         return new ConsulClient(
             new ConsulClientConfiguration
@@ -50,12 +53,22 @@ internal static class ConsulConnection
         ? null
         : "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{options.Username}:{options.Password}"));
 
-    private static async ValueTask<Stream> ConnectUnixAsync(string path, CancellationToken ct)
+    private static void Guard(SocketsHttpHandler handler, ConnectGate gate)
     {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>> connect = handler.ConnectCallback
+            ?? (static (context, ct) => ConnectAsync(AddressFamily.Unspecified, context.DnsEndPoint, ct));
+        handler.ConnectCallback = (context, ct) =>
+            gate.IsOpen ? connect(context, ct) : ValueTask.FromException<Stream>(new ConnectionGoneException());
+    }
+
+    private static async ValueTask<Stream> ConnectAsync(AddressFamily family, EndPoint endPoint, CancellationToken ct)
+    {
+        Socket socket = family == AddressFamily.Unix
+            ? new Socket(family, SocketType.Stream, ProtocolType.Unspecified)
+            : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), ct).ConfigureAwait(false);
+            await socket.ConnectAsync(endPoint, ct).ConfigureAwait(false);
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch

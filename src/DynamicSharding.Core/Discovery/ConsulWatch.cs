@@ -11,41 +11,71 @@ namespace DynamicSharding.Discovery;
 /// Follows one service with blocking queries, one at a time. An index is a hint and nothing more: what counts is the content, and whatever
 /// fails, the next question starts from the beginning.
 /// </summary>
-internal sealed class ConsulWatch(ConsulClient client, ConsulOptions options, ILogger logger, TimeProvider time)
+/// <remarks>
+/// An index means something only to the agent that gave it. HttpClient by itself repeats a request over a new connection when it finds
+/// the old one closed, and behind the new one may be an agent that has started anew: asked for what is newer than an index that it will
+/// not reach for long, it would be silent for the whole wait. So a question with an index keeps to the connection of the last answer.
+/// </remarks>
+internal sealed class ConsulWatch : IDisposable
 {
     /// <summary>Short: a query that is given up keeps its place in the agent until its wait is over.</summary>
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(60);
 
-    private readonly string _service = options.RegisterServiceName;
-    private readonly LoopLimiter _limiter = new(time);
+    private readonly ConsulOptions _options;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly ConnectGate _gate = new();
+    private readonly ConsulClient _client;
+    private readonly string _service;
+    private readonly LoopLimiter _limiter;
     private readonly Backoff _backoff = new(Random.Shared);
     private ConsulTrouble _trouble;
     private bool _answered;
     private volatile DiscoveryStatus _status = new("consul", null, 0, null, 0, null);
 
+    /// <param name="options">How Consul is reached, and which service is followed.</param>
+    /// <param name="token">Asked before each request.</param>
+    /// <param name="logger">Hears of what lasts.</param>
+    /// <param name="time">The clock.</param>
+    public ConsulWatch(ConsulOptions options, Func<string?> token, ILogger logger, TimeProvider time)
+    {
+        _options = options;
+        _logger = logger;
+        _time = time;
+        _client = ConsulConnection.Open(options, token, time, _gate);
+        _service = options.RegisterServiceName;
+        _limiter = new LoopLimiter(time);
+    }
+
     public DiscoveryStatus Status => _status;
+
+    public void Dispose() => _client.Dispose();
 
     /// <param name="answered">Told every complete answer that is not empty.</param>
     /// <param name="lost">Told when there is no such answer: a failure, or an empty list, which proves nothing.</param>
     /// <param name="reconcile">Told when registrations may be gone: nobody is there, or Consul answers again after it could not be reached.</param>
     /// <param name="ct">Ends it.</param>
-    public async Task RunAsync(
-        Func<List<ServiceEntry>, Task> answered, Func<Task> lost, Action reconcile, CancellationToken ct)
+    public async Task RunAsync(Action<List<ServiceEntry>> answered, Action lost, Action reconcile, CancellationToken ct)
     {
         ulong index = 0;
+        bool afresh = true;
         while (true)
         {
             await _limiter.WaitAsync(ct).ConfigureAwait(false);
+
+            // Also right after an answer to a question from the start: a proxy may close the connection after each.
+            _gate.IsOpen = afresh || index == 0;
+            afresh = index == 0;
             try
             {
-                QueryResult<List<ServiceEntry>> result = await client.Health
-                    .Service(_service, new QueryOptions(Mode(options.Consistency), index, Wait), ct).ConfigureAwait(false);
+                QueryResult<List<ServiceEntry>> result = await _client.Health
+                    .Service(_service, new QueryOptions(Mode(_options.Consistency), index, Wait), ct).ConfigureAwait(false);
                 ulong newest = Math.Max(1, result.LastIndex ?? throw new InvalidDataException("the answer has no X-Consul-Index"));
                 _backoff.Reset();
                 if (newest < index)
                 {
                     // A snapshot was restored or the cluster rebuilt: this answer may be of a passing moment, ask anew.
-                    Log.ConsulIndexWentBack(logger, index, newest);
+                    Log.ConsulIndexWentBack(_logger, index, newest);
                     index = 0;
                     continue;
                 }
@@ -55,14 +85,18 @@ internal sealed class ConsulWatch(ConsulClient client, ConsulOptions options, IL
 
                 _status = _status with
                 {
-                    LastGoodAnswer = time.GetUtcNow(),
+                    LastGoodAnswer = _time.GetUtcNow(),
                     LastError = null,
                     ConsulIndex = newest,
                     ConsulLastContact = result.LastContact,
                     ConsulKnownLeader = result.KnownLeader,
                 };
-                await TellAsync(result.Response, isNews: newest != index, answered, lost, reconcile).ConfigureAwait(false);
+                Tell(result.Response, isNews: newest != index, answered, lost, reconcile);
                 index = newest;
+            }
+            catch (HttpRequestException ex) when (ex.InnerException is ConnectionGoneException)
+            {
+                index = 0;
             }
             catch (Exception ex) when (!ct.IsCancellationRequested)
             {
@@ -70,16 +104,15 @@ internal sealed class ConsulWatch(ConsulClient client, ConsulOptions options, IL
                 index = 0;
                 _status = _status with { Failures = _status.Failures + 1, LastError = ex.Message };
                 Enter(ConsulTroubles.Of(ex), ex.Message);
-                Log.ConsulQueryFailed(logger, ex.Message);
-                await lost().ConfigureAwait(false);
-                await Task.Delay(_backoff.Next((ex as ConsulRequestException)?.RetryAfter), time, ct).ConfigureAwait(false);
+                Log.ConsulQueryFailed(_logger, ex.Message);
+                lost();
+                await Task.Delay(_backoff.Next((ex as ConsulRequestException)?.RetryAfter), _time, ct).ConfigureAwait(false);
             }
         }
     }
 
     /// <summary>Tells every complete answer, a repeated one, too: the listener compares contents, and may have new settings to judge them by.</summary>
-    private async Task TellAsync(
-        List<ServiceEntry> rows, bool isNews, Func<List<ServiceEntry>, Task> answered, Func<Task> lost, Action reconcile)
+    private void Tell(List<ServiceEntry> rows, bool isNews, Action<List<ServiceEntry>> answered, Action lost, Action reconcile)
     {
         bool empty = rows.Count == 0;
         bool wasLost = _trouble is not (ConsulTrouble.None or ConsulTrouble.Empty);
@@ -88,7 +121,8 @@ internal sealed class ConsulWatch(ConsulClient client, ConsulOptions options, IL
         if (!empty || _answered || !isNews) Enter(empty ? ConsulTrouble.Empty : ConsulTrouble.None, "");
         if (wasLost || empty) reconcile();
         _answered |= !empty;
-        await (empty ? lost() : answered(rows)).ConfigureAwait(false);
+        if (empty) lost();
+        else answered(rows);
     }
 
     /// <summary>Says a trouble once, when it begins or changes, and that it is over.</summary>
@@ -98,11 +132,11 @@ internal sealed class ConsulWatch(ConsulClient client, ConsulOptions options, IL
         _trouble = trouble;
         if (trouble == ConsulTrouble.None)
         {
-            Log.ConsulRecovered(logger, _service);
+            Log.ConsulRecovered(_logger, _service);
             return;
         }
 
-        Log.ConsulTrouble(logger, trouble.ToString().ToLower(CultureInfo.InvariantCulture), error, ConsulTroubles.Advice(trouble, _service));
+        Log.ConsulTrouble(_logger, trouble.ToString().ToLower(CultureInfo.InvariantCulture), error, ConsulTroubles.Advice(trouble, _service));
     }
 
     private static ConsistencyMode Mode(ConsulConsistency consistency) => consistency switch

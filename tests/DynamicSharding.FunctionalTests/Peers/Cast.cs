@@ -12,11 +12,17 @@ public sealed class Cast(ITestOutputHelper output) : IAsyncDisposable
 
     public Task<ConsulAgent> ConsulAsync() => ConsulAsync(FreePort.NextAddress());
 
-    public async Task<ConsulAgent> ConsulAsync(string address)
+    public Task<ConsulAgent> ConsulAsync(string address) => ConsulAsync(ConsulAgentSettings.Development(address));
+
+    public Task<ConsulAgent> ConsulAsync(ConsulAgentSettings settings) => JoinAsync(ConsulAgent.StartAsync(settings));
+
+    /// <summary>Agents that become ready only together.</summary>
+    public async Task<ConsulAgent[]> ConsulsAsync(IEnumerable<ConsulAgentSettings> settings)
     {
-        ConsulAgent agent = await ConsulAgent.StartAsync(address);
-        _peers.Push((agent.Process, agent));
-        return agent;
+        Task<ConsulAgent>[] starting = [.. settings.Select(ConsulAgent.StartAsync)];
+        ConsulAgent[] agents = new ConsulAgent[starting.Length];
+        for (int i = 0; i < agents.Length; i++) agents[i] = await JoinAsync(starting[i]);
+        return agents;
     }
 
     public Task<PushgatewayProcess> PushgatewayAsync() => PushgatewayAsync(FreePort.NextAddress());
@@ -64,5 +70,12 @@ public sealed class Cast(ITestOutputHelper output) : IAsyncDisposable
             await next.Peer.DisposeAsync();
             output.WriteLine($"----- {next.Process.Name}\n{next.Process.Output}");
         }
+    }
+
+    private async Task<ConsulAgent> JoinAsync(Task<ConsulAgent> starting)
+    {
+        ConsulAgent agent = await starting;
+        _peers.Push((agent.Process, agent));
+        return agent;
     }
 }

@@ -9,6 +9,7 @@ namespace DynamicSharding.FunctionalTests.Peers;
 /// <summary>A real program on loopback: its output is kept, it is stopped by its pid, and it cannot outlive the test host.</summary>
 public sealed partial class ChildProcess : IAsyncDisposable
 {
+    private const int SigHup = 1;
     private const int SigTerm = 15;
     private const string UnpackedPeers = "/usr/local/lib/dynamic-sharding-tests";
     private const int OutputLimit = 256 * 1024;
@@ -97,6 +98,8 @@ public sealed partial class ChildProcess : IAsyncDisposable
     public void Kill() => _process.Kill();
 
     public void Terminate() => Signal(SigTerm);
+
+    public void Hangup() => Signal(SigHup);
 
     /// <summary>Waits for the end and for the last line of output.</summary>
     public async Task<int> WaitForExitAsync(TimeSpan limit)

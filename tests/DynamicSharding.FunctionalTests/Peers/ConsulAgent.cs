@@ -3,41 +3,36 @@ using System.Text.Json;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>A real Consul agent in development mode: one server, everything in memory.</summary>
+/// <summary>A real Consul agent. One that died is started anew with the same settings: the same ports, and its data if it keeps any.</summary>
 public sealed class ConsulAgent : IAsyncDisposable
 {
     private readonly HttpClient _client;
 
-    private ConsulAgent(ChildProcess process, string address)
+    private ConsulAgent(ChildProcess process, ConsulAgentSettings settings)
     {
         Process = process;
-        Address = address;
-        _client = LoopbackHttp.Client(address);
+        Settings = settings;
+        _client = LoopbackHttp.Client(settings.Address);
+        if (settings.MasterToken is { } token) _client.DefaultRequestHeaders.Add("X-Consul-Token", token);
     }
 
+    public ConsulAgentSettings Settings { get; }
+
     /// <summary><c>host:port</c> of its HTTP API.</summary>
-    public string Address { get; }
+    public string Address => Settings.Address;
 
     public ChildProcess Process { get; }
 
-    public static async Task<ConsulAgent> StartAsync(string address)
+    public static async Task<ConsulAgent> StartAsync(ConsulAgentSettings settings)
     {
-        string port = address[(address.IndexOf(':', StringComparison.Ordinal) + 1)..];
-        ChildProcess process = await ChildProcess.StartAsync(
-            "consul " + address,
-            "consul",
-            [
-                "agent", "-dev", "-node=tests", "-bind=127.0.0.1", "-client=127.0.0.1", "-log-level=info", "-http-port=" + port,
-                "-dns-port=-1", "-grpc-port=-1", "-serf-wan-port=-1", Port("-serf-lan-port"), Port("-server-port"),
-            ]);
-        ConsulAgent agent = new(process, address);
+        ChildProcess process = await ChildProcess.StartAsync("consul " + settings.Address, "consul", settings.Arguments());
+        ConsulAgent agent = new(process, settings);
         try
         {
             // A leader, and the agent itself in the catalog: registrations are served from here on.
             await process.WaitUntilReadyAsync(
-                async () => await agent._client.GetStringAsync("v1/status/leader") != "\"\""
-                    && await agent._client.GetStringAsync("v1/health/node/tests") != "[]",
-                TimeSpan.FromSeconds(30));
+                async () => await agent.LeaderAsync() != "" && (await agent.GetAsync("v1/health/node/" + settings.Node)).GetArrayLength() > 0,
+                TimeSpan.FromSeconds(60));
         }
         catch
         {
@@ -46,8 +41,41 @@ public sealed class ConsulAgent : IAsyncDisposable
         }
 
         return agent;
+    }
 
-        static string Port(string flag) => string.Create(CultureInfo.InvariantCulture, $"{flag}={FreePort.Next()}");
+    /// <summary><c>host:port</c> of the leader's server port; empty while there is none.</summary>
+    public async Task<string> LeaderAsync() => (await GetAsync("v1/status/leader")).GetString()!;
+
+    /// <summary>The X-Consul-Index of an answer.</summary>
+    public async Task<long> IndexAsync(string path)
+    {
+        using HttpResponseMessage reply = await _client.GetAsync(path);
+        return long.Parse(reply.Headers.GetValues("X-Consul-Index").Single(), CultureInfo.InvariantCulture);
+    }
+
+    public Task<byte[]> SaveSnapshotAsync() => _client.GetByteArrayAsync("v1/snapshot");
+
+    public async Task RestoreSnapshotAsync(byte[] snapshot)
+    {
+        using ByteArrayContent content = new(snapshot);
+        using HttpResponseMessage reply = await _client.PutAsync("v1/snapshot", content);
+        Assert.True(reply.IsSuccessStatusCode, $"restore: {(int)reply.StatusCode} {await reply.Content.ReadAsStringAsync()}");
+    }
+
+    /// <summary>A token whose policy has these rules; none without rules.</summary>
+    public async Task<(string Accessor, string Secret)> CreateTokenAsync(string? rules)
+    {
+        string name = string.Create(CultureInfo.InvariantCulture, $"test-{FreePort.Next()}");
+        if (rules is not null) await PutAsync("v1/acl/policy", JsonSerializer.Serialize(new { Name = name, Rules = rules }));
+        string policies = rules is null ? "[]" : $$"""[{"Name":"{{name}}"}]""";
+        JsonElement token = JsonDocument.Parse(await PutAsync("v1/acl/token", $$"""{"Policies":{{policies}}}""")).RootElement;
+        return (token.GetProperty("AccessorID").GetString()!, token.GetProperty("SecretID").GetString()!);
+    }
+
+    public async Task DeleteAsync(string path)
+    {
+        using HttpResponseMessage reply = await _client.DeleteAsync(path);
+        Assert.True(reply.IsSuccessStatusCode, $"DELETE {path}: {(int)reply.StatusCode} {await reply.Content.ReadAsStringAsync()}");
     }
 
     public async Task<JsonElement> GetAsync(string path)
@@ -56,11 +84,13 @@ public sealed class ConsulAgent : IAsyncDisposable
         return document.RootElement.Clone();
     }
 
-    public async Task PutAsync(string path, string json = "")
+    public async Task<string> PutAsync(string path, string json = "")
     {
         using StringContent content = new(json);
         using HttpResponseMessage reply = await _client.PutAsync(path, content);
-        Assert.True(reply.IsSuccessStatusCode, $"PUT {path}: {(int)reply.StatusCode} {await reply.Content.ReadAsStringAsync()}");
+        string text = await reply.Content.ReadAsStringAsync();
+        Assert.True(reply.IsSuccessStatusCode, $"PUT {path}: {(int)reply.StatusCode} {text}");
+        return text;
     }
 
     /// <summary>

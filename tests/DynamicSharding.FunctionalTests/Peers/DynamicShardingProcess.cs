@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
 
@@ -8,13 +9,17 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
 {
     private static readonly Dictionary<string, string> RuntimeEnvironment = new() { ["DOTNET_ROOT"] = Binary.DotnetRoot };
 
+    private const string FileName = "dynamic-sharding.yml";
+
     private readonly TemporaryFolder _folder;
     private readonly HttpClient _data;
     private readonly HttpClient _following;
     private readonly HttpClient _admin;
+    private readonly string _adminAddress;
 
     private DynamicShardingProcess(ChildProcess process, TemporaryFolder folder, string address, string adminAddress)
     {
+        _adminAddress = adminAddress;
         Process = process;
         _folder = folder;
         Address = address;
@@ -33,14 +38,14 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     {
         string address = FreePort.NextAddress();
         string adminAddress = FreePort.NextAddress();
-        return StartAsync($"http_listen_addr: {address}\nadmin_listen_addr: {adminAddress}\n{config}", address, adminAddress);
+        return StartAsync(Complete(config, address, adminAddress), address, adminAddress);
     }
 
     /// <summary>Starts with exactly the given configuration, which leads to the given addresses.</summary>
     public static async Task<DynamicShardingProcess> StartAsync(string config, string address, string adminAddress)
     {
         TemporaryFolder folder = new();
-        string path = folder.Write("dynamic-sharding.yml", config);
+        string path = folder.Write(FileName, config);
         ChildProcess process = await ChildProcess.StartAsync(
             "dynamic-sharding " + address, Binary.Path, ["--config.file", path, "--log.level", "debug"], RuntimeEnvironment);
         DynamicShardingProcess server = new(process, folder, address, adminAddress);
@@ -129,6 +134,52 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
             () => $"members [{string.Join(", ", seen)}], wanted [{string.Join(", ", expected)}]");
     }
 
+    /// <summary>How often the ring was replaced since the start, the first one not counted; the status API and the metric agree on it.</summary>
+    public async Task<long> ChangesAsync()
+    {
+        const string Metric = "dynamic_sharding_ring_changes_total";
+        while (true)
+        {
+            long changes = (await StatusAsync()).GetProperty("changes").GetInt64();
+            string page = await _admin.GetStringAsync("metrics");
+            if ((await StatusAsync()).GetProperty("changes").GetInt64() != changes) continue;
+            double counted = page.Split('\n')
+                .Where(line => line.StartsWith(Metric, StringComparison.Ordinal))
+                .Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
+            Assert.Equal(changes, counted);
+            return changes;
+        }
+    }
+
+    public async Task<string> FingerprintAsync() => (await StatusAsync()).GetProperty("fingerprint").GetString()!;
+
+    /// <summary>Replaces the file; whoever changes it says so with a reload.</summary>
+    public void WriteConfig(string config) => _folder.Write(FileName, Complete(config, Address, _adminAddress));
+
+    public async Task<(HttpStatusCode Status, string Text)> ReloadAsync()
+    {
+        using HttpResponseMessage reply = await _admin.PostAsync("-/reload", null);
+        return (reply.StatusCode, await reply.Content.ReadAsStringAsync());
+    }
+
+    /// <returns>How long it took until a line of its log contained every one of these.</returns>
+    public Task<TimeSpan> WaitForLogAsync(TimeSpan limit, params string[] parts) => Eventually.TrueAsync(
+        () => Task.FromResult(HasLogged(parts)), limit, () => $"a line with [{string.Join(" | ", parts)}] in the log");
+
+    public bool HasLogged(params string[] parts) =>
+        Process.Output.Split('\n').Any(line => parts.All(part => line.Contains(part, StringComparison.Ordinal)));
+
+    /// <summary>Resident memory in MiB, now and at its highest.</summary>
+    public (double Now, double Peak) Memory()
+    {
+        string[] lines = File.ReadAllLines(string.Create(CultureInfo.InvariantCulture, $"/proc/{Process.Pid}/status"));
+        return (MiB("VmRSS:"), MiB("VmHWM:"));
+
+        double MiB(string name) => double.Parse(
+            lines.First(line => line.StartsWith(name, StringComparison.Ordinal)).Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1],
+            CultureInfo.InvariantCulture) / 1024;
+    }
+
     public async ValueTask DisposeAsync()
     {
         _data.Dispose();
@@ -136,5 +187,12 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
         _admin.Dispose();
         await Process.DisposeAsync();
         _folder.Dispose();
+    }
+
+    /// <summary>With listeners, and without the five seconds that a load balancer gets to notice a stop: here they are those of every test.</summary>
+    private static string Complete(string config, string address, string adminAddress)
+    {
+        string shutdown = config.Contains("shutdown:", StringComparison.Ordinal) ? "" : "shutdown: { drain_delay: 0s }\n";
+        return $"http_listen_addr: {address}\nadmin_listen_addr: {adminAddress}\n{shutdown}{config}";
     }
 }

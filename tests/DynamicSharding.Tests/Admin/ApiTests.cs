@@ -53,7 +53,10 @@ public sealed class ApiTests
 
         JsonElement discovery = status.GetProperty("discovery");
         Assert.Equal(
-            ["source", "last_good_answer", "failures", "last_error", "consul_index", "consul_last_contact_seconds"], Names(discovery));
+            [
+                "source", "last_good_answer", "seconds_since_good_answer", "failures", "last_error", "consul_index", "consul_last_contact_seconds",
+            ],
+            Names(discovery));
         Assert.Equal("consul", discovery.GetProperty("source").GetString());
         Assert.Equal(77, discovery.GetProperty("consul_index").GetInt64());
         Assert.Equal(1.5, discovery.GetProperty("consul_last_contact_seconds").GetDouble());

@@ -85,28 +85,20 @@ public sealed class ConfigValidFilesTests
     [Theory]
     [InlineData("port: 1", HealthCheckType.Http)]
     [InlineData("basic_auth: {username: u, password_file: test.key}", HealthCheckType.Tcp)]
-    [InlineData("scheme: https, tls: {ca_file: test.key}", HealthCheckType.Tcp)]
-    [InlineData("scheme: https, tls: {ca_file: test.key}, health_check: {type: http}", HealthCheckType.Http)]
+    [InlineData("scheme: https, tls: {ca_file: test.pem}", HealthCheckType.Tcp)]
+    [InlineData("scheme: https, tls: {ca_file: test.pem}, health_check: {type: http}", HealthCheckType.Http)]
     internal void Health_checks_turn_to_tcp_when_the_gateways_want_more_than_a_check_can_carry(string yaml, HealthCheckType expected)
     {
-        DirectoryInfo directory = Directory.CreateTempSubdirectory();
-        try
-        {
-            File.WriteAllText(Path.Combine(directory.FullName, "test.key"), "x");
-            string path = Path.Combine(directory.FullName, "c.yml");
-            File.WriteAllText(path, $"pushgateway: {{servers: [a], {yaml}}}");
+        using var folder = new PemFolder();
+        string file = folder.Issue("test.pem", "test.key");
+        string path = folder.Write("c.yml", $"pushgateway: {{servers: [a], {yaml}}}");
 
-            ConfigResult result = ConfigFile.Load(path, _ => null);
+        ConfigResult result = ConfigFile.Load(path, _ => null);
 
-            Assert.Empty(result.Errors);
-            Assert.Equal(expected, result.Options!.Pushgateway.HealthCheck.Type);
-            // Files are found beside the configuration, wherever the process runs.
-            if (result.Options.Pushgateway.Tls.CaFile is { } file) Assert.Equal(Path.Combine(directory.FullName, "test.key"), file);
-        }
-        finally
-        {
-            directory.Delete(recursive: true);
-        }
+        Assert.Empty(result.Errors);
+        Assert.Equal(expected, result.Options!.Pushgateway.HealthCheck.Type);
+        // Files are found beside the configuration, wherever the process runs.
+        if (result.Options.Pushgateway.Tls.CaFile is { } authority) Assert.Equal(file, authority);
     }
 
     [Fact]

@@ -5,9 +5,12 @@ namespace DynamicSharding.Tests.Config;
 /// <summary>Consul's own variables rank below the file and above the defaults.</summary>
 public sealed class ConsulEnvironmentTests : IDisposable
 {
-    private readonly string _file = Path.GetTempFileName();
+    private readonly PemFolder _folder = new();
+    private readonly string _file;
 
-    public void Dispose() => File.Delete(_file);
+    public ConsulEnvironmentTests() => _file = _folder.Issue("both.pem", "both.pem");
+
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void The_environment_fills_what_the_file_leaves_out()
@@ -21,7 +24,7 @@ public sealed class ConsulEnvironmentTests : IDisposable
             ("CONSUL_HTTP_SSL", "1"),
             ("CONSUL_HTTP_SSL_VERIFY", "F"),
             ("CONSUL_CACERT", _file),
-            ("CONSUL_CAPATH", Path.GetTempPath()),
+            ("CONSUL_CAPATH", _folder.Path),
             ("CONSUL_CLIENT_CERT", _file),
             ("CONSUL_CLIENT_KEY", _file),
             ("CONSUL_TLS_SERVER_NAME", "server.dc1.consul"),
@@ -42,7 +45,7 @@ public sealed class ConsulEnvironmentTests : IDisposable
                 {
                     Enabled = true,
                     CaFile = _file,
-                    CaPath = Path.GetTempPath(),
+                    CaPath = _folder.Path,
                     CertFile = _file,
                     KeyFile = _file,
                     ServerName = "server.dc1.consul",

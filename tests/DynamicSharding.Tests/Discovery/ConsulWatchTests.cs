@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using DynamicSharding.Config;
-using DynamicSharding.Consul;
 using DynamicSharding.Discovery;
 
 namespace DynamicSharding.Tests.Discovery;
@@ -106,25 +105,34 @@ public sealed class ConsulWatchTests : IDisposable
         Assert.Equal(1, _log.Count("trouble=empty"));
     }
 
+    [Theory]
+    [InlineData("", 6, "0,1,2,0,1,2")]
+    [InlineData("Connection: close\r\n", 7, "0,1,0,1,0,1,0")]
+    public async Task A_question_with_an_index_does_not_go_to_an_agent_that_may_be_another(string field, int requests, string indexes)
+    {
+        // Without a field: the connection is closed without a word after every third answer, as by an agent that restarts between polls.
+        int n = 0;
+        await using var server = new FakeServer(async (request, socket, _) =>
+        {
+            int index = int.Parse(Index(request), System.Globalization.CultureInfo.InvariantCulture) + 1;
+            await FakeServer.Reply(socket, $"[{Row}]", 200, $"{field}X-Consul-Index: {index}\r\n");
+            if (field.Length > 0 || ++n % 3 == 0) socket.Shutdown(System.Net.Sockets.SocketShutdown.Both);
+        });
+        await RunAsync(server, () => server.Requests.Count >= requests);
+        Assert.Equal(indexes, string.Join(',', server.Requests.Take(requests).Select(Index)));
+        Assert.DoesNotContain("lost", _heard);
+    }
+
     private static string Index(string request) => request.Split("index=")[1].Split('&', ' ')[0];
 
     private async Task RunAsync(FakeServer server, Func<bool> until)
     {
         using var stop = new CancellationTokenSource();
         var options = new ConsulOptions { Addr = server.Address };
-        using ConsulClient client = ConsulConnection.Open(options, static () => null, TimeProvider.System);
-        var watch = new ConsulWatch(client, options, _log, TimeProvider.System);
+        using var watch = new ConsulWatch(options, static () => null, _log, TimeProvider.System);
         Task running = watch.RunAsync(
-            rows =>
-            {
-                _heard.Enqueue($"{rows.Count}");
-                return Task.CompletedTask;
-            },
-            () =>
-            {
-                _heard.Enqueue("lost");
-                return Task.CompletedTask;
-            },
+            rows => _heard.Enqueue($"{rows.Count}"),
+            () => _heard.Enqueue("lost"),
             () => _heard.Enqueue("reconcile"),
             stop.Token);
         await Eventually.True(until, "the exchange took place", 60);

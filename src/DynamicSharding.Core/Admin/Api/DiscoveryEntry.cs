@@ -2,18 +2,21 @@ using DynamicSharding.Discovery;
 
 namespace DynamicSharding.Admin.Api;
 
+/// <param name="SecondsSinceGoodAnswer">By this process's clock; null until the first. A quiet Consul answers about once a minute.</param>
 /// <param name="ConsulIndex">Null without Consul.</param>
 internal sealed record DiscoveryEntry(
     string Source,
     DateTimeOffset? LastGoodAnswer,
+    double? SecondsSinceGoodAnswer,
     long Failures,
     string? LastError,
     ulong? ConsulIndex,
     double? ConsulLastContactSeconds)
 {
-    public static DiscoveryEntry From(DiscoveryStatus status) => new(
+    public static DiscoveryEntry From(DiscoveryStatus status, DateTimeOffset now) => new(
         status.Source,
         status.LastGoodAnswer,
+        status.LastGoodAnswer is { } last ? Math.Max(0, (now - last).TotalSeconds) : null,
         status.Failures,
         status.LastError,
         status.Source == "consul" ? status.ConsulIndex : null,

@@ -1,0 +1,51 @@
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Faults;
+
+/// <summary>6. All gateways die at once and come back; seen by its own probes in one instance and by Consul's in another.</summary>
+public sealed class MassLossTests(ITestOutputHelper output) : FaultTest(output)
+{
+    [Fact, Trait("Category", "Long")]
+    public Task All_gateways_die_and_the_ring_is_never_empty() => LoseAllAsync(TimeSpan.FromSeconds(5));
+
+    [Fact, Trait("Category", "Slow")]
+    public Task All_gateways_are_dead_for_a_minute() => LoseAllAsync(TimeSpan.FromSeconds(60));
+
+    private async Task LoseAllAsync(TimeSpan absence)
+    {
+        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(4);
+        string[] addresses = Addresses(gateways);
+        ConsulAgent consul = await Cast.ConsulAsync();
+        const string Health = "interval: 1s, timeout: 1s";
+        const string More = "membership: { mass_loss_hold: 8s, admit_after: 2s }\n";
+        DynamicShardingProcess byProbes = await Cast.DynamicShardingAsync(Yaml(null, addresses, Health, More));
+        DynamicShardingProcess byConsul = await Cast.DynamicShardingAsync(Yaml(consul.Address, addresses, Health, More));
+        DynamicShardingProcess[] servers = [byProbes, byConsul];
+        await SettleAsync(consul, addresses, servers);
+        HashSet<string> all = [.. addresses];
+        await using RedirectLoad probesLoad = RedirectLoad.Among(byProbes, all, connections: 1);
+        await using RedirectLoad consulLoad = RedirectLoad.Among(byConsul, all, connections: 1);
+
+        foreach (PushgatewayProcess gateway in gateways) gateway.Process.Kill();
+
+        // Noticed after at most three seconds; then the hold runs, and it has not passed yet.
+        await Task.Delay(TimeSpan.FromSeconds(7));
+        foreach (DynamicShardingProcess server in servers)
+        {
+            long changes = await server.ChangesAsync();
+            Measured("ring changes before the hold has passed", $"{changes}");
+            Assert.InRange(changes, 0, 1);
+        }
+
+        await Task.Delay(absence);
+        foreach (string address in addresses) await Cast.PushgatewayAsync(address);
+        TimeSpan[] back = await Task.WhenAll(servers.Select(server => server.WaitForMembersAsync(addresses, Limit)));
+        Measured("all members again, own probes, after", back[0]);
+        Measured("all members again, Consul, after", back[1]);
+
+        // Every reply named a gateway, so there was a ring all the time.
+        long sent = await probesLoad.StopAsync() + await consulLoad.StopAsync();
+        Measured("all gateways dead", $"0 of {sent} requests without a redirect");
+    }
+}

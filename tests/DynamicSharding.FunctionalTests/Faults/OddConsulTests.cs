@@ -1,0 +1,61 @@
+using System.Globalization;
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Faults;
+
+/// <summary>7. What answers in Consul's place says nonsense, too much, too slowly, or nothing.</summary>
+public sealed class OddConsulTests(ITestOutputHelper output) : FaultTest(output)
+{
+    private const int Instances = 2000;
+    private const double MostMiB = 400;
+
+    [Fact, Trait("Category", "Long")]
+    public async Task Odd_answers_change_no_ring_and_a_long_list_is_taken_whole()
+    {
+        string[] addresses = [.. Many(3)];
+        await using FakeConsul consul = new(addresses);
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+            Yaml(consul.Address, addresses, "interval: 2s, timeout: 1s", "membership: { settle: 100ms, admit_after: 200ms }\n"));
+        await server.WaitUntilReadyAsync();
+        await Eventually.TrueAsync(() => Task.FromResult(consul.Polls > 0), Limit, () => "a first poll");
+        await server.WaitForMembersAsync(addresses, Limit);
+        await using RedirectLoad load = await RedirectLoad.KeepsOwnersAsync(server);
+
+        foreach (FakeConsul.Manner manner in (FakeConsul.Manner[])
+            [FakeConsul.Manner.Garbage, FakeConsul.Manner.HalfAList, FakeConsul.Manner.Reset, FakeConsul.Manner.OneByteASecond])
+        {
+            long failures = await FailuresAsync(server);
+            consul.Answer(manner);
+            TimeSpan noticed = manner == FakeConsul.Manner.OneByteASecond
+                ? await server.WaitForLogAsync(Limit, "no complete answer within")
+                : await Eventually.TrueAsync(async () => await FailuresAsync(server) >= failures + 2, Limit, () => $"failed polls with {manner}");
+            Measured($"{manner}: failed as it should after", noticed);
+            await NothingChangedAsync(server);
+            consul.Answer(FakeConsul.Manner.Good);
+            await Eventually.TrueAsync(async () => await LastErrorAsync(server) is null, Limit, () => $"an answer after {manner}");
+        }
+
+        Measured("odd answers", $"0 ring changes, 0 of {await load.StopAsync()} redirects wrong");
+        (double before, _) = server.Memory();
+
+        string[] many = [.. Many(Instances)];
+        consul.Answer(FakeConsul.Manner.Good, many);
+        TimeSpan joined = await server.WaitForMembersAsync(many, Limit);
+        (double after, double peak) = server.Memory();
+        Measured(
+            string.Create(CultureInfo.InvariantCulture, $"{Instances} instances in {consul.ListBytes / 1e6:0.0} MB"),
+            string.Create(CultureInfo.InvariantCulture, $"members after {joined.TotalSeconds:0.0} s; resident {before:0} MiB before, {after:0} after, {peak:0} at most"));
+        Assert.Equal(1, await server.ChangesAsync());
+        Assert.InRange(peak, 1, MostMiB);
+    }
+
+    private static IEnumerable<string> Many(int count) =>
+        Enumerable.Range(0, count).Select(i => string.Create(CultureInfo.InvariantCulture, $"10.{i / 62500}.{i / 250 % 250}.{i % 250 + 1}:9091")).Order(StringComparer.Ordinal);
+
+    private static async Task<long> FailuresAsync(DynamicShardingProcess server) =>
+        (await server.StatusAsync()).GetProperty("discovery").GetProperty("failures").GetInt64();
+
+    private static async Task<string?> LastErrorAsync(DynamicShardingProcess server) =>
+        (await server.StatusAsync()).GetProperty("discovery").GetProperty("last_error").GetString();
+}

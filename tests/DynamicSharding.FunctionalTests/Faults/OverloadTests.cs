@@ -1,0 +1,48 @@
+using System.Net;
+using System.Text;
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Faults;
+
+/// <summary>
+/// A gateway whose write queue is full stays a member; when it dies, Consul's check only changes its output, which an agent passes on
+/// up to five minutes later.
+/// </summary>
+public sealed class OverloadTests(ITestOutputHelper output) : FaultTest(output)
+{
+    [Fact, Trait("Category", "Long")]
+    public async Task An_overloaded_gateway_stays_until_it_dies_and_a_reload_may_let_it_go()
+    {
+        string[] good = Addresses(await Cast.PushgatewaysAsync(2));
+        await using LoopbackServer full = Overloaded(), other = Overloaded();
+        string[] addresses = [.. good.Append(full.Address).Append(other.Address).Order(StringComparer.Ordinal)];
+        ConsulAgent consul = await Cast.ConsulAsync();
+        string Config(string more) => Yaml(consul.Address, addresses, "interval: 1s, timeout: 1s" + more, "membership: { admit_after: 1s }\n");
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Config(""));
+        await server.WaitForLogAsync(Limit, "overloaded", full.Address);
+        await server.WaitForLogAsync(Limit, "overloaded", other.Address);
+        await server.WaitForMembersAsync(addresses, Limit);
+        await NothingChangedAsync(server);
+
+        await full.DisposeAsync();
+        string[] left = [.. addresses.Where(address => address != full.Address)];
+        Measured("overloaded and then dead, Consul, avoided after", await server.WaitForMembersAsync(left, Limit));
+
+        server.WriteConfig(Config(", overload_is_healthy: false"));
+        Assert.Equal((HttpStatusCode.OK, "OK\n"), await server.ReloadAsync());
+        Measured("overload_is_healthy switched off, applied after", await server.WaitForMembersAsync(good, TimeSpan.FromSeconds(10)));
+        server.WriteConfig(Config(", enabled: false"));
+        await server.ReloadAsync();
+        Measured("health_check.enabled switched off, applied after", await server.WaitForMembersAsync(addresses, TimeSpan.FromSeconds(10)));
+    }
+
+    private static LoopbackServer Overloaded() => new(async (socket, ct) =>
+    {
+        byte[] buffer = new byte[4096];
+        while (await socket.ReceiveAsync(buffer, ct) > 0)
+        {
+            await socket.SendAsync(Encoding.ASCII.GetBytes("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 19\r\n\r\nwrite queue is full"), ct);
+        }
+    });
+}

@@ -1,0 +1,34 @@
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Faults;
+
+/// <summary>1. A start never reshards, although a fresh registration is critical until its first check has run.</summary>
+public sealed class StartTests(ITestOutputHelper output) : FaultTest(output)
+{
+    [Fact, Trait("Category", "Long")]
+    public async Task Three_instances_that_start_one_after_the_other_change_no_ring()
+    {
+        string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
+        ConsulAgent consul = await Cast.ConsulAsync();
+        List<DynamicShardingProcess> servers = [];
+        List<RedirectLoad> loads = [];
+        for (int i = 0; i < 3; i++)
+        {
+            DynamicShardingProcess server = await Cast.DynamicShardingAsync(Yaml(consul.Address, addresses, "interval: 1s, timeout: 1s"));
+            servers.Add(server);
+            loads.Add(await RedirectLoad.KeepsOwnersAsync(server));
+        }
+
+        await SettleAsync(consul, addresses, [.. servers]);
+
+        // Beyond the patience with a gateway without a verdict, which is twice the interval and the timeout.
+        await Task.Delay(TimeSpan.FromSeconds(4));
+        await NothingChangedAsync([.. servers]);
+        string[] rings = [.. (await Task.WhenAll(servers.Select(server => server.FingerprintAsync()))).Distinct()];
+        Assert.Single(rings);
+        long sent = 0;
+        foreach (RedirectLoad load in loads) sent += await load.StopAsync();
+        Measured("start of 3 instances one after the other", $"0 ring changes, 0 of {sent} redirects wrong, one fingerprint");
+    }
+}

@@ -1,0 +1,48 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace DynamicSharding.FunctionalTests.Peers;
+
+/// <summary>Stands between a program and an HTTP server, passes everything on, and counts the requests.</summary>
+internal sealed class RequestCounter : IAsyncDisposable
+{
+    private readonly LoopbackServer _server;
+    private readonly IPEndPoint _target;
+    private long _requests;
+
+    public RequestCounter(string target)
+    {
+        _target = IPEndPoint.Parse(target);
+        _server = new LoopbackServer(PassAsync);
+    }
+
+    public string Address => _server.Address;
+
+    public long Requests => Interlocked.Read(ref _requests);
+
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
+
+    private async Task PassAsync(Socket client, CancellationToken ct)
+    {
+        using Socket server = new(SocketType.Stream, ProtocolType.Tcp);
+        await server.ConnectAsync(_target, ct);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        Task up = CopyAsync(client, server, counts: true, either.Token);
+        Task down = CopyAsync(server, client, counts: false, either.Token);
+        await Task.WhenAny(up, down);
+        await either.CancelAsync();
+        await Task.WhenAll(up, down);
+    }
+
+    private async Task CopyAsync(Socket from, Socket to, bool counts, CancellationToken ct)
+    {
+        byte[] buffer = new byte[64 * 1024];
+        int count;
+        while ((count = await from.ReceiveAsync(buffer, ct)) > 0)
+        {
+            // The client under test writes a request's head at once, and reads the answer before it writes the next.
+            if (counts && (buffer.AsSpan(0, count).StartsWith("GET "u8) || buffer.AsSpan(0, count).StartsWith("PUT "u8))) Interlocked.Increment(ref _requests);
+            for (int sent = 0; sent < count;) sent += await to.SendAsync(buffer.AsMemory(sent, count - sent), ct);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+namespace DynamicSharding.Tests.Config;
+
+/// <summary>What the program could not work with at the first handshake is an error of the configuration.</summary>
+public sealed class ConfigCertificatesTests : IDisposable
+{
+    private const string Servers = "pushgateway: {servers: [a], scheme: https, tls: {";
+    private readonly PemFolder _folder = new();
+    private readonly string _certificate;
+    private readonly string _key;
+    private readonly string _otherKey;
+    private readonly string _text;
+    private readonly string _garbage;
+
+    public ConfigCertificatesTests()
+    {
+        _certificate = _folder.Issue("a.crt", "a.key");
+        _key = Path.Combine(_folder.Path, "a.key");
+        _folder.Issue("b.crt", "b.key");
+        _otherKey = Path.Combine(_folder.Path, "b.key");
+        _text = _folder.Write("text.pem", "hello\n");
+        _garbage = _folder.Write("garbage.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Good_ones_are_taken() => Assert.Empty(ConfigTestFile.Errors(
+        $$"""
+        pushgateway: {servers: [a], scheme: https, tls: {ca_file: {{_certificate}}, cert_file: {{_certificate}}, key_file: {{_key}}} }
+        consul_server: {tls: {ca_file: {{_certificate}}, cert_file: {{_certificate}}, key_file: {{_key}}} }
+        admin: {tls: {cert_file: {{_certificate}}, key_file: {{_key}}} }
+        """));
+
+    [Theory]
+    [InlineData("consul_server: {tls: {ca_file: TEXT}}", "1:32: consul_server.tls.ca_file: 'TEXT' holds no certificate; it must be PEM")]
+    [InlineData("consul_server: {tls: {ca_file: GARBAGE}}", "1:32: consul_server.tls.ca_file: 'GARBAGE' holds a certificate that cannot be read: ")]
+    [InlineData(Servers + "ca_file: KEY}}", "1:59: pushgateway.tls.ca_file: 'KEY' holds no certificate")]
+    [InlineData("consul_server: {tls: {cert_file: CERT, key_file: OTHER}}", "1:34: consul_server.tls.cert_file: 'CERT' does not work with the key 'OTHER': ")]
+    [InlineData("consul_server: {tls: {cert_file: TEXT, key_file: KEY}}", "1:34: consul_server.tls.cert_file: 'TEXT' does not work with the key 'KEY': ")]
+    [InlineData(Servers + "cert_file: CERT, key_file: TEXT}}", "1:61: pushgateway.tls.cert_file: 'CERT' does not work with the key 'TEXT': ")]
+    [InlineData("pushgateway: {servers: [a]}\nadmin: {tls: {cert_file: CERT, key_file: GARBAGE}}", "2:26: admin.tls.cert_file: 'CERT' does not work with the key 'GARBAGE': ")]
+    public void A_bad_one_is_an_error_that_names_it(string yaml, string expected) =>
+        Assert.StartsWith("test.yml:" + Fill(expected), Assert.Single(ConfigTestFile.Errors(Fill(yaml))), StringComparison.Ordinal);
+
+    [Fact]
+    public void The_environments_are_judged_too()
+    {
+        string[] errors = ConfigTestFile.Errors(
+            "consul_server: {}",
+            ("CONSUL_CACERT", _text),
+            ("CONSUL_CAPATH", _folder.Path),
+            ("CONSUL_CLIENT_CERT", _certificate),
+            ("CONSUL_CLIENT_KEY", _otherKey));
+
+        Assert.Equal(3, errors.Length);
+        Assert.StartsWith($"environment: CONSUL_CACERT: '{_text}' holds no certificate", errors[0], StringComparison.Ordinal);
+        Assert.StartsWith($"environment: CONSUL_CAPATH: '{_folder.Path}' holds a certificate that cannot be read", errors[1], StringComparison.Ordinal);
+        Assert.StartsWith($"environment: CONSUL_CLIENT_CERT: '{_certificate}' does not work with the key", errors[2], StringComparison.Ordinal);
+    }
+
+    private string Fill(string text) => text
+        .Replace("CERT", _certificate, StringComparison.Ordinal)
+        .Replace("OTHER", _otherKey, StringComparison.Ordinal)
+        .Replace("KEY", _key, StringComparison.Ordinal)
+        .Replace("TEXT", _text, StringComparison.Ordinal)
+        .Replace("GARBAGE", _garbage, StringComparison.Ordinal);
+}
