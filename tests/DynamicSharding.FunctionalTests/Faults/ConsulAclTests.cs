@@ -53,6 +53,9 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
     public async Task A_deleted_token_is_noticed_within_the_wait_of_the_poll_that_is_under_way()
     {
         (ConsulAgent consul, DynamicShardingProcess server, _, string accessor) = await StartAsync();
+
+        // The answers to the registrations have been taken, and a poll waits for something newer.
+        await Task.Delay(TimeSpan.FromSeconds(8));
         await consul.DeleteAsync("v1/acl/token/" + accessor);
         Task<TimeSpan> byRegistration = server.WaitForLogAsync(2 * Limit, "registration failed", "ACL not found", "node_prefix");
         TimeSpan byPoll = await server.WaitForLogAsync(2 * Limit, Advice);
