@@ -16,15 +16,20 @@ internal static class AllocationGate
     /// <summary>Rows of this category inform decisions; the product does not run them.</summary>
     public const string NotGated = "NotGated";
 
+    private const int MeasuresAgain = 2;
+
     public static int Run(string expectationsFile)
     {
         var expected = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(File.ReadAllText(expectationsFile))!;
-        IConfig config = new QuickConfig()
-            .WithOptions(ConfigOptions.JoinSummary)
-            .AddFilter(new SimpleFilter(static row => !row.Descriptor.Categories.Contains(NotGated)));
-        Dictionary<string, long?> measured = BenchmarkRunner.Run(typeof(AllocationGate).Assembly, config)
-            .SelectMany(static summary => summary.Reports)
-            .ToDictionary(static report => RowName(report.BenchmarkCase), BytesPerOperation);
+        Dictionary<string, long?> measured = Measure(static _ => true);
+
+        // The figure is of the whole process, so whatever the runtime does beside a row is in it. A row that allocates does so every time.
+        for (int again = 0; again < MeasuresAgain; again++)
+        {
+            HashSet<string> wrong = [.. measured.Keys.Where(row => Judge(row, expected, measured) is not null)];
+            if (wrong.Count == 0) break;
+            foreach ((string row, long? bytes) in Measure(wrong.Contains)) measured[row] = Least(measured[row], bytes);
+        }
 
         int passed = 0;
         int failed = 0;
@@ -39,6 +44,18 @@ internal static class AllocationGate
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{passed} passed, {failed} failed"));
         return failed == 0 && passed > 0 ? 0 : 1;
     }
+
+    private static Dictionary<string, long?> Measure(Func<string, bool> wanted)
+    {
+        IConfig config = new QuickConfig()
+            .WithOptions(ConfigOptions.JoinSummary)
+            .AddFilter(new SimpleFilter(row => !row.Descriptor.Categories.Contains(NotGated) && wanted(RowName(row))));
+        return BenchmarkRunner.Run(typeof(AllocationGate).Assembly, config)
+            .SelectMany(static summary => summary.Reports)
+            .ToDictionary(static report => RowName(report.BenchmarkCase), BytesPerOperation);
+    }
+
+    private static long? Least(long? one, long? other) => one is { } a && other is { } b ? Math.Min(a, b) : one ?? other;
 
     private static string? Judge(string row, Dictionary<string, JsonElement> expected, Dictionary<string, long?> measured)
     {
