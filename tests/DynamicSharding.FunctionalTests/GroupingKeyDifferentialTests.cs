@@ -22,10 +22,10 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
         Enumerable.Range(1, 50).Select(i => new Gateway($"10.0.0.{i}:9091", [], [], new PerLoopCounter(1))), 500, "group");
 
     [Fact]
-    public void Whenever_Pushgateway_holds_one_group_it_has_one_owner()
+    public async Task Whenever_Pushgateway_holds_one_group_it_has_one_owner()
     {
         var random = new Random(20260101);
-        using RealPushgateway pushgateway = RealPushgateway.Start();
+        await using RealPushgateway pushgateway = await RealPushgateway.StartAsync();
         int oneGroup = 0, merged = 0, apart = 0, apartByKeyAlone = 0;
         for (int pair = 0; pair < 3000; pair += BatchSize)
         {
@@ -66,10 +66,10 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void What_is_hashed_as_received_is_what_Pushgateway_refuses()
+    public async Task What_is_hashed_as_received_is_what_Pushgateway_refuses()
     {
         var random = new Random(20260102);
-        using RealPushgateway pushgateway = RealPushgateway.Start();
+        await using RealPushgateway pushgateway = await RealPushgateway.StartAsync();
         int refused = 0;
         for (int i = 0; i < 1500; i++)
         {

@@ -1,53 +1,22 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using DynamicSharding.FunctionalTests.Peers;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>A Pushgateway process of this test's own, and a client that sends a path's bytes as they are, which no HTTP library does.</summary>
-internal sealed class RealPushgateway : IDisposable
+/// <summary>A Pushgateway with a client that sends a path's bytes as they are, which no HTTP library does.</summary>
+internal sealed class RealPushgateway : IAsyncDisposable
 {
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(20);
-
-    private readonly Process _process;
-    private readonly int _port;
+    private readonly PushgatewayProcess _process;
     private Socket? _socket;
     private StreamReader? _reader;
 
-    private RealPushgateway(Process process, int port)
-    {
-        _process = process;
-        _port = port;
-    }
+    private RealPushgateway(PushgatewayProcess process) => _process = process;
 
-    public static RealPushgateway Start()
-    {
-        int port = FreePort();
-        var start = new ProcessStartInfo(FindProgram(), [$"--web.listen-address=127.0.0.1:{port}", "--web.enable-admin-api", "--log.level=error"]);
-        var gateway = new RealPushgateway(Process.Start(start)!, port);
-        var clock = Stopwatch.StartNew();
-        while (true)
-        {
-            try
-            {
-                if (gateway.Send("GET", "/-/ready").Status == 200) return gateway;
-            }
-            catch (Exception e) when (e is SocketException or IOException)
-            {
-                gateway.Disconnect();
-            }
-
-            if (clock.Elapsed > StartLimit)
-            {
-                gateway.Dispose();
-                throw new TimeoutException($"Pushgateway did not become ready within {StartLimit}.");
-            }
-
-            Thread.Sleep(50);
-        }
-    }
+    public static async Task<RealPushgateway> StartAsync() =>
+        new(await PushgatewayProcess.StartAsync(FreePort.NextAddress(), "--web.enable-admin-api", "--log.level=error"));
 
     /// <summary>An empty push: the group appears with its push times and nothing else.</summary>
     public int Push(string path) => Send("PUT", path).Status;
@@ -64,12 +33,10 @@ internal sealed class RealPushgateway : IDisposable
         }
     }
 
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
         Disconnect();
-        _process.Kill();
-        _process.WaitForExit();
-        _process.Dispose();
+        await _process.DisposeAsync();
     }
 
     private (int Status, string Body) Send(string method, string path)
@@ -77,7 +44,7 @@ internal sealed class RealPushgateway : IDisposable
         if (_socket is null)
         {
             _socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 10_000 };
-            _socket.Connect(IPAddress.Loopback, _port);
+            _socket.Connect(IPEndPoint.Parse(_process.Address));
             _reader = new StreamReader(new NetworkStream(_socket), Encoding.Latin1);
         }
 
@@ -114,19 +81,5 @@ internal sealed class RealPushgateway : IDisposable
         _reader?.Dispose();
         _socket?.Dispose();
         _socket = null;
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
-    private static string FindProgram()
-    {
-        string[] folders = ["/usr/bin", .. (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')];
-        return folders.Select(folder => Path.Combine(folder, "prometheus-pushgateway")).FirstOrDefault(File.Exists)
-            ?? throw new FileNotFoundException("prometheus-pushgateway is not installed: run tests/install-peers.sh");
     }
 }

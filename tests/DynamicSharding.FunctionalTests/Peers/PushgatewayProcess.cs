@@ -19,11 +19,11 @@ public sealed class PushgatewayProcess : IAsyncDisposable
 
     public ChildProcess Process { get; }
 
-    public static async Task<PushgatewayProcess> StartAsync(string address)
+    public static async Task<PushgatewayProcess> StartAsync(string address, params string[] flags)
     {
         // Debian's build persists to one file under /var by default: gateways would inherit each other's groups.
         ChildProcess process = await ChildProcess.StartAsync(
-            "pushgateway " + address, "prometheus-pushgateway", ["--web.listen-address=" + address, "--persistence.file="]);
+            "pushgateway " + address, "prometheus-pushgateway", ["--web.listen-address=" + address, "--persistence.file=", .. flags]);
         PushgatewayProcess gateway = new(process, address);
         try
         {
