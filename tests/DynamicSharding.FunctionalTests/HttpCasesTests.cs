@@ -14,7 +14,7 @@ public sealed class HttpCasesTests(OneGatewayServer shared, ITestOutputHelper ou
         await using ChildProcess runner = await ChildProcess.StartAsync(
             "runner.py",
             "python3",
-            [Path.Combine(folder, "runner.py"), address[0], address[1], Path.Combine(folder, "cases.json"), "--split", "--jobs", "8"]);
+            [Path.Combine(folder, "runner.py"), address[0], address[1], Path.Combine(folder, "cases.json"), "--split", "--jobs", "16"]);
 
         int exitCode = await runner.WaitForExitAsync(TimeSpan.FromMinutes(8));
 

@@ -55,7 +55,8 @@ def start():
 
 
 REQUEST = b'PUT /metrics/job/handover/instance/a HTTP/1.1\r\nHost: edge\r\n%sContent-Length: 6\r\n\r\na_b 1\n'
-lock, lost, answered, running = threading.Lock(), [], 0, True
+FIRST_REQUEST_GRACE = 1.9  # a stop waits 2 s for the first request of a connection that it has accepted
+lock, lost, late, answered, running = threading.Lock(), [], [], 0, True
 
 
 def connect():
@@ -79,12 +80,13 @@ def exchange(client, request):
 
 def work(rate, fresh):
     global answered
-    client, due, count, failures = None, time.monotonic(), 0, []
+    client, due, count, failures, starved = None, time.monotonic(), 0, [], []
     while running:
         due += 1 / rate
         pause = due - time.monotonic()
         if pause > 0:
             time.sleep(pause)
+        connected = time.monotonic()
         try:
             client = client or connect()
             if exchange(client, REQUEST % (b'Connection: close\r\n' if fresh else b'')) or fresh:
@@ -92,11 +94,14 @@ def work(rate, fresh):
                 client = None
             count += 1
         except OSError as error:
-            failures.append(f'{"fresh" if fresh else "keep-alive"}: {error}')
+            age = time.monotonic() - connected
+            note = f'{"fresh" if fresh else "keep-alive"}: {error}, {age:.3f} s after it began to connect'
+            (starved if age > FIRST_REQUEST_GRACE else failures).append(note)
             client = None
     with lock:
         answered += count
         lost.extend(failures)
+        late.extend(starved)
 
 
 def wait_until_it_serves():
@@ -135,5 +140,5 @@ finally:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-print(json.dumps({'mode': args.mode, 'migrate': args.migrate, 'rate': round(answered / took), 'answered': answered, 'lost': len(lost),
-                  'exit_code': os.waitstatus_to_exitcode(status), 'examples': lost[:5]}))
+print(json.dumps({'mode': args.mode, 'migrate': args.migrate, 'rate': round(answered / took), 'answered': answered, 'lost': len(lost), 'late': len(late),
+                  'exit_code': os.waitstatus_to_exitcode(status), 'examples': (lost + late)[:5]}))
