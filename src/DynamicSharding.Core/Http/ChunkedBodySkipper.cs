@@ -85,12 +85,12 @@ internal struct ChunkedBodySkipper
                     break;
                 case State.TrailerStart:
                     if (b == '\r') _state = State.LastLineFeed;
-                    else if (!Characters.Token.Contains(b) || (_trailerBytes += 3) > MaxTrailers) return Rejected(i, out consumed);
+                    else if (!Characters.IsToken(b) || (_trailerBytes += 3) > MaxTrailers) return Rejected(i, out consumed);
                     else _state = State.TrailerName;
                     break;
                 case State.TrailerName:
                     if (b == ':') _state = State.Trailer;
-                    else if (!Characters.Token.Contains(b)) return Rejected(i, out consumed);
+                    else if (!Characters.IsToken(b)) return Rejected(i, out consumed);
                     if (++_lineBytes > MaxLine || ++_trailerBytes > MaxTrailers) return Rejected(i, out consumed);
                     break;
                 case State.TrailerLineFeed:

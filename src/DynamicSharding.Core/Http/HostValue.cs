@@ -1,17 +1,15 @@
-using System.Buffers;
-
 namespace DynamicSharding.Http;
 
 /// <summary><c>uri-host [ ":" port ]</c> (RFC 9112 3.2, RFC 3986 3.2.2): what may stand in Host and in a target in absolute form.</summary>
 internal static class HostValue
 {
     /// <summary>Unreserved characters, sub-delims and "%": a reg-name or an IPv4 address.</summary>
-    private static readonly SearchValues<byte> Name =
-        SearchValues.Create("!$%&'()*+,-.0123456789;=ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"u8);
+    private static readonly bool[] Name =
+        Characters.Table("!$%&'()*+,-.0123456789;=ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"u8);
 
     /// <summary>An IPv6 address with or without a zone, or one of the future: not taken apart, because nothing is done with it.</summary>
-    private static readonly SearchValues<byte> Literal =
-        SearchValues.Create("%-.0123456789:ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"u8);
+    private static readonly bool[] Literal =
+        Characters.Table("%-.0123456789:ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"u8);
 
     /// <summary>An empty value is valid: a target without an authority has nothing to say in it.</summary>
     public static bool IsValid(ReadOnlySpan<byte> value)
@@ -19,13 +17,13 @@ internal static class HostValue
         int end;
         if (!value.IsEmpty && value[0] == '[')
         {
-            end = value[1..].IndexOfAnyExcept(Literal) + 1;
+            end = Characters.IndexOfAnyExcept(value[1..], Literal) + 1;
             if (end < 2 || value[end] != ']') return false;
             end++;
         }
         else
         {
-            end = value.IndexOfAnyExcept(Name);
+            end = Characters.IndexOfAnyExcept(value, Name);
             if (end < 0) return true;
         }
 

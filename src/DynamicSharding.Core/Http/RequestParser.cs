@@ -83,10 +83,10 @@ internal struct RequestParser
         }
 
         // A first byte that no method has is another protocol (TLS, SSH, …): say so without waiting for the end of a line.
-        if (_lineStart < input.Length && !Characters.Token.Contains(input[_lineStart])) return Reject(RejectReason.NotHttp);
+        if (_lineStart < input.Length && !Characters.IsToken(input[_lineStart])) return Reject(RejectReason.NotHttp);
 
         _position = Math.Max(_position, _lineStart);
-        int end = input[_position..].IndexOfAny(Characters.NotInValue);
+        int end = Characters.IndexOfLineEnd(input[_position..]);
         int length = (end < 0 ? input.Length : _position + end) - _lineStart;
         if (length > limits.RequestLine) return Reject(RejectReason.RequestLineTooLong);
         if (end < 0) return NeedMore(input.Length);
@@ -107,12 +107,12 @@ internal struct RequestParser
     /// <summary>method SP request-target SP HTTP-version, one SP each (RFC 9112 3).</summary>
     private RejectReason ReadRequestLine(ReadOnlySpan<byte> line)
     {
-        int methodEnd = line.IndexOfAnyExcept(Characters.Token);
+        int methodEnd = Characters.IndexOfTokenEnd(line);
         if (methodEnd < 0) return RejectReason.BadRequestLine;
         if (line[methodEnd] != ' ') return RejectReason.BadMethod;
 
         ReadOnlySpan<byte> rest = line[(methodEnd + 1)..];
-        int targetLength = rest.IndexOfAny(Characters.NotInTarget);
+        int targetLength = rest.IndexOfAny(Characters.NotInTargetOfLine);
         if (targetLength < 0) return RejectReason.BadRequestLine; // HTTP/0.9
         if (targetLength == 0 || rest[targetLength] != ' ') return RejectReason.BadTarget;
 
@@ -158,7 +158,7 @@ internal struct RequestParser
                 return Complete(_lineStart + 2);
             }
 
-            int end = input[_position..].IndexOfAny(Characters.NotInValue);
+            int end = Characters.IndexOfLineEnd(input[_position..]);
             int lineEnd = end < 0 ? input.Length : _position + end;
             if (lineEnd + 2 - _fieldsStart > limits.FieldBytes) return Reject(RejectReason.FieldsTooLarge);
             if (end < 0) return NeedMore(input.Length);
@@ -176,7 +176,7 @@ internal struct RequestParser
     /// <summary>field-name ":" OWS field-value OWS, no whitespace before the colon and no folding (RFC 9112 5).</summary>
     private RejectReason ReadField(ReadOnlySpan<byte> line)
     {
-        int nameLength = line.IndexOfAnyExcept(Characters.Token);
+        int nameLength = Characters.IndexOfTokenEnd(line);
         if (nameLength <= 0)
         {
             if (nameLength < 0) return RejectReason.BadFieldLine;

@@ -1,5 +1,5 @@
-using System.Buffers;
 using System.Runtime.CompilerServices;
+using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Ring;
@@ -17,8 +17,6 @@ namespace DynamicSharding.Routing;
 /// </remarks>
 internal sealed class GroupingKey
 {
-    private static readonly SearchValues<byte> NotPlain = SearchValues.Create([(byte)'%', (byte)'@', .. HighBytes()]);
-
     private readonly ShardingKey _mode;
     private readonly byte[] _location;
     private readonly byte[] _decoded;
@@ -65,7 +63,7 @@ internal sealed class GroupingKey
     /// <summary>True when the path is its own key and its own Location.</summary>
     private static bool IsPlainAndSorted(ReadOnlySpan<byte> path)
     {
-        if (!path.StartsWith(PushPath.Prefix) || path.ContainsAny(NotPlain)) return false;
+        if (!path.StartsWith(PushPath.Prefix) || path.ContainsAny((byte)'%', (byte)'@') || !Ascii.IsValid(path)) return false;
         ReadOnlySpan<byte> previousName = default;
         int start = PushPath.Prefix.Length;
         int end = SegmentEnd(path, start);
@@ -138,6 +136,4 @@ internal sealed class GroupingKey
         Reason = reason;
         return GroupVerdict.Rejected;
     }
-
-    private static byte[] HighBytes() => [.. Enumerable.Range(0x80, 0x80).Select(static value => (byte)value)];
 }

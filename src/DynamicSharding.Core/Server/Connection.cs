@@ -123,7 +123,6 @@ internal sealed class Connection : LoopMember
     /// <param name="unsent">0, or how many bytes at the end of the output did not fit into the socket; negative when it is dead.</param>
     private SessionStep HandleBuffered(in ReadOnlySequence<byte> buffer, out int unsent)
     {
-        long began = System.Diagnostics.Stopwatch.GetTimestamp();
         SessionContext context = _loop.Context;
         long requests = _session.Requests;
         _session.StopsAtReject = _logger.IsEnabled(LogLevel.Debug);
@@ -138,8 +137,9 @@ internal sealed class Connection : LoopMember
         unsent = 0;
         if (written == 0) return step;
         SocketResult sent = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
-        context.Counters.ObserveBatch(
-            System.Diagnostics.Stopwatch.GetTimestamp() - began, (int)(_session.Requests - requests));
+        long now = System.Diagnostics.Stopwatch.GetTimestamp();
+        context.Counters.ObserveBatch(now - _loop.Began, (int)(_session.Requests - requests));
+        _loop.Began = now;
         unsent = sent.Failed ? -1 : written - sent.Count;
         _unsentEnd = written;
         return step;
@@ -158,7 +158,7 @@ internal sealed class Connection : LoopMember
             SetDeadline(DeadlineKind.Write, _loop.Context.Limits.WriteTimeout);
             while (sent < unsent)
             {
-                if (!await _socket.WaitAsync(LibC.EPOLLOUT)) return false;
+                if (!await _socket.WaitAsync(LoopSocket.Output)) return false;
                 SocketResult result = _socket.TrySend(rest.AsSpan(sent, unsent - sent));
                 if (result.Failed) return false;
                 if (result.Count > 0) SetDeadline(DeadlineKind.Write, _loop.Context.Limits.WriteTimeout);

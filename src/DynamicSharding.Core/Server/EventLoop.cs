@@ -24,6 +24,7 @@ internal sealed unsafe class EventLoop : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Thread _thread;
+    private readonly long _ticksPerMillisecond;
     private LoopSocket?[] _sockets = new LoopSocket?[1024];
     private int _slots = WakeSlot + 1;
     private long _nextTick;
@@ -41,7 +42,8 @@ internal sealed unsafe class EventLoop : IDisposable
         Check(LibC.EpollControl(_epoll, LibC.EPOLL_CTL_ADD, _wake, wakeEvent), "epoll_ctl");
         ReceiveBuffer = NewReceiveBuffer(context);
         OutputBuffer = NewOutputBuffer(context);
-        Now = Milliseconds();
+        _ticksPerMillisecond = time.TimestampFrequency / 1000;
+        ReadClock();
         _thread = new Thread(Run) { IsBackground = true, Name = $"loop-{context.LoopIndex}" };
     }
 
@@ -56,6 +58,12 @@ internal sealed unsafe class EventLoop : IDisposable
 
     /// <summary>Milliseconds on a clock that never goes back; refreshed after every wait.</summary>
     public long Now { get; private set; }
+
+    /// <summary>
+    /// When the loop began with the bytes at hand, in <see cref="System.Diagnostics.Stopwatch"/>'s ticks: the end of its wait or of the
+    /// answers before, so that a batch of answers costs one look at the clock.
+    /// </summary>
+    public long Began { get; set; }
 
     /// <summary>Connections of this loop that are open.</summary>
     public int Connections { get; set; }
@@ -144,17 +152,21 @@ internal sealed unsafe class EventLoop : IDisposable
 
     private void Run()
     {
-        _nextTick = Milliseconds() + 1000;
+        // Nothing flows with the continuations of this thread, so that none of them is run by way of a context.
+        using AsyncFlowControl flow = ExecutionContext.SuppressFlow();
+        ReadClock();
+        _nextTick = Now + 1000;
         while (!_stopped)
         {
-            int timeout = (int)Math.Clamp(_nextTick - Milliseconds(), 0, 1000);
+            // Counted from the last wait's end: a tick may come later by what the last events took, and the clock is read once a turn.
+            int timeout = (int)Math.Clamp(_nextTick - Now, 0, 1000);
             int count = LibC.EpollWait(_epoll, _events.Pointer, _events.Capacity, timeout);
-            Now = Milliseconds();
+            ReadClock();
             for (int i = 0; i < count; i++)
             {
                 int slot = _events.DataAt(i);
                 if (slot == WakeSlot) RunPosted();
-                else _sockets[slot]?.OnReady();
+                else _sockets[slot]?.OnReady(_events.EventsAt(i));
             }
 
             if (_releasedSlots.Count > 0)
@@ -181,7 +193,11 @@ internal sealed unsafe class EventLoop : IDisposable
         for (int slot = WakeSlot + 1; slot < _slots; slot++) _sockets[slot]?.Owner?.OnTick(Now);
     }
 
-    private long Milliseconds() => (long)_time.GetElapsedTime(0).TotalMilliseconds;
+    private void ReadClock()
+    {
+        Began = _time.GetTimestamp();
+        Now = Began / _ticksPerMillisecond;
+    }
 
     private static byte[] NewReceiveBuffer(SessionContext context) =>
         GC.AllocateUninitializedArray<byte>(NewReceiveLength(context), pinned: true);

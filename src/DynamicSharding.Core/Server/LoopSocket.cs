@@ -9,9 +9,21 @@ namespace DynamicSharding.Server;
 /// </summary>
 internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSource<bool>
 {
+    /// <summary>
+    /// Edge-triggered: a level-triggered descriptor stays on the kernel's ready list and is polled once more for every event. RDHUP tells
+    /// an end of input that came together with data and is no edge of its own.
+    /// </summary>
+    public const uint Input = LibC.EPOLLIN | LibC.EPOLLRDHUP | LibC.EPOLLET;
+
+    /// <inheritdoc cref="Input"/>
+    public const uint Output = LibC.EPOLLOUT | LibC.EPOLLET;
+
     private ManualResetValueTaskSourceCore<bool> _readiness;
     private uint _interest;
     private bool _waiting;
+
+    // More than was received may be there, and the kernel has told so already: the next wait asks it to look again.
+    private bool _askAgain;
 
     public int Fd { get; private set; } = fd;
 
@@ -23,11 +35,14 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
 
     public EventLoop Loop { get; } = loop;
 
+    /// <summary>Fewer bytes than asked for are all that there were (epoll(7)).</summary>
     public SocketResult TryReceive(Span<byte> buffer)
     {
         fixed (byte* pointer = buffer)
         {
-            return Result(LibC.Receive(Fd, pointer, (nuint)buffer.Length, LibC.MSG_DONTWAIT));
+            SocketResult received = Result(LibC.Receive(Fd, pointer, (nuint)buffer.Length, LibC.MSG_DONTWAIT));
+            _askAgain |= received.Count == buffer.Length;
+            return received;
         }
     }
 
@@ -54,7 +69,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     public void ShutdownSend() => _ = LibC.Shutdown(Fd, LibC.SHUT_WR);
 
     /// <summary>True when the socket may be ready, false when the wait was cancelled.</summary>
-    /// <param name="interest"><see cref="LibC.EPOLLIN"/> or <see cref="LibC.EPOLLOUT"/>.</param>
+    /// <param name="interest"><see cref="Input"/> or <see cref="Output"/>; a listener's is its own.</param>
     public ValueTask<bool> WaitAsync(uint interest) => new(this, BeginWait(interest));
 
     /// <summary>The same for a caller that is a source of results itself.</summary>
@@ -62,12 +77,14 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     {
         _readiness.Reset();
         _waiting = true;
-        if (_interest != interest)
+        if (_interest != interest || _askAgain)
         {
-            // Level-triggered, so bytes that are there already are reported too. A descriptor is registered only once it has to wait: a
-            // connection whose request came with it and that closes after its answer never is.
+            // The kernel looks at the descriptor when it is told, so bytes that are there already are reported too, in the turn of the
+            // others. A descriptor is registered only once it has to wait: a connection whose request came with it and that closes after
+            // its answer never is.
             Loop.SetInterest(this, _interest == 0 ? LibC.EPOLL_CTL_ADD : LibC.EPOLL_CTL_MOD, interest);
             _interest = interest;
+            _askAgain = false;
         }
 
         return _readiness.Version;
@@ -81,7 +98,12 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
         _interest = 0;
     }
 
-    public void OnReady() => EndWait(ready: true);
+    /// <param name="events">What the kernel reported.</param>
+    public void OnReady(uint events)
+    {
+        _askAgain |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
+        EndWait(ready: true);
+    }
 
     /// <summary>Ends a wait without readiness; nothing when nobody waits.</summary>
     public void Cancel() => EndWait(ready: false);

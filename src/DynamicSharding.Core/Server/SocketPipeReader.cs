@@ -37,7 +37,7 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
     public int Error { get; private set; }
 
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) =>
-        TryRead(out ReadResult result) ? new(result) : new(this, _socket.BeginWait(LibC.EPOLLIN));
+        TryRead(out ReadResult result) ? new(result) : new(this, _socket.BeginWait(LoopSocket.Input));
 
     public override bool TryRead(out ReadResult result)
     {
