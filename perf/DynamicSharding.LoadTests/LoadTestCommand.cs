@@ -24,6 +24,11 @@ internal static class LoadTestCommand
         DefaultValueFactory = static _ => Environment.GetEnvironmentVariable("DYNAMIC_SHARDING_BINARY"),
     };
 
+    private static readonly Option<string?> EventPids = new("--event-pids")
+    {
+        Description = "With --url: processes that get a SIGHUP at each of the scenario's events, separated by commas.",
+    };
+
     private static readonly Option<string?> Duration = new("--duration") { Description = "Stretch the scenario to this duration, such as 30s." };
 
     private static readonly Option<double?> Rate = new("--rate")
@@ -41,7 +46,7 @@ internal static class LoadTestCommand
     {
         var root = new RootCommand("Open-loop load on a dynamic-sharding server, with thresholds on latency. Ends with 1 when a threshold is broken.")
         {
-            List, Scenario, Url, Server, Duration, Rate, ReportDirectory,
+            List, Scenario, Url, EventPids, Server, Duration, Rate, ReportDirectory,
         };
         Rate.Validators.Add(static result =>
         {
@@ -74,7 +79,7 @@ internal static class LoadTestCommand
                 return 0;
             }
 
-            var target = TargetChoice.Of(arguments.GetValue(Url), arguments.GetValue(Server));
+            var target = TargetChoice.Of(arguments.GetValue(Url), arguments.GetValue(Server), arguments.GetValue(EventPids));
             var session = new LoadTestSession(target, arguments.GetValue(ReportDirectory)!, output, error);
             var tests = ScenarioShelf.Load(arguments.GetValue(Scenario) ?? []);
             if (ParseDuration(arguments.GetValue(Duration)) is { } duration) tests = [.. tests.Select(test => test.Stretched(duration))];

@@ -21,9 +21,9 @@ internal sealed class LoadTestSession(TargetChoice target, string reportDirector
         Directory.CreateDirectory(reportDirectory);
         foreach (LoadTest test in tests)
         {
-            if (test.Events is not null && target.Binary is null)
+            if (test.Events is not null && target.Binary is null && target.EventPids.IsEmpty)
             {
-                throw new LoadTestException($"{test.Name} changes the server's configuration while it runs, so it needs --server");
+                throw new LoadTestException($"{test.Name} has events, so it needs --server, or --url with --event-pids");
             }
 
             RunStats run = await RunAsync(test, cancellation).ConfigureAwait(false);
@@ -42,7 +42,7 @@ internal sealed class LoadTestSession(TargetChoice target, string reportDirector
         if (target.Running is { } running)
         {
             ImmutableArray<ScenarioStats> stats = await LoadAsync(test, running, null, cancellation).ConfigureAwait(false);
-            return new RunStats(test, started, running.ToString(), null, [], [], stats);
+            return new RunStats(test, started, running.ToString(), null, [.. test.Events?.Times(test.Duration) ?? []], [], stats);
         }
 
         ServerUnderTest server = await ServerUnderTest.StartAsync(target.Binary!, test.Gateways, cancellation).ConfigureAwait(false);
@@ -60,8 +60,16 @@ internal sealed class LoadTestSession(TargetChoice target, string reportDirector
     {
         var line = new ProgressLine(progress, isTerminal: !Console.IsErrorRedirected);
         Action atZero = server is null ? static () => { } : server.MarkZero;
-        Action onEvent = server is null ? static () => { } : () => server.Raise(test.Events!.Kind);
+        Action onEvent = server is null ? SignalEvent : () => server.Raise(test.Events!.Kind);
         return LoadRunner.RunAsync(test, address, atZero, onEvent, line, cancellation);
+    }
+
+    private void SignalEvent()
+    {
+        foreach (int pid in target.EventPids)
+        {
+            if (Kernel.Kill(pid, Kernel.SIGHUP) != 0) throw new LoadTestException($"process {pid} could not be signalled; has it ended?");
+        }
     }
 
     private async Task ReportAsync(RunStats run, CancellationToken cancellation)

@@ -1,16 +1,25 @@
+using System.Collections.Immutable;
+using System.Globalization;
 using System.Net;
 
 namespace DynamicSharding.LoadTests;
 
 /// <summary>Where the load goes: to a server that runs, or to a binary that is started for each test. Never further than this machine.</summary>
-internal sealed record TargetChoice(IPEndPoint? Running, string? Binary)
+/// <param name="EventPids">Who gets a SIGHUP at each event of a test on a server that runs.</param>
+internal sealed record TargetChoice(IPEndPoint? Running, string? Binary, ImmutableArray<int> EventPids)
 {
-    public static TargetChoice Of(string? url, string? binary)
+    public static TargetChoice Of(string? url, string? binary, string? eventPids)
     {
-        if (url is not null) return new TargetChoice(Loopback(url), null);
+        if (url is not null) return new TargetChoice(Loopback(url), null, Pids(eventPids));
+        if (eventPids is not null) throw new LoadTestException("--event-pids goes with --url: a server of --server gets its events anyway");
         if (string.IsNullOrEmpty(binary)) throw new LoadTestException("give --server PATH (or DYNAMIC_SHARDING_BINARY), or --url HOST:PORT");
-        return File.Exists(binary) ? new TargetChoice(null, Path.GetFullPath(binary)) : throw new LoadTestException($"there is no file {binary}");
+        return File.Exists(binary) ? new TargetChoice(null, Path.GetFullPath(binary), []) : throw new LoadTestException($"there is no file {binary}");
     }
+
+    private static ImmutableArray<int> Pids(string? text) => [.. (text ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries).Select(static part =>
+        int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out int pid) && pid > 1
+            ? pid
+            : throw new LoadTestException($"--event-pids {part} is not a process id; several are separated by commas"))];
 
     private static IPEndPoint Loopback(string url)
     {

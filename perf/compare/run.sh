@@ -1,30 +1,45 @@
 #!/usr/bin/env bash
 # The same redirect by dynamic-sharding, nginx, HAProxy, Kestrel and a C floor, side by side on pinned cores. Installs what it needs from Debian,
-# builds, runs everything interleaved, and writes a table, a chart and the raw figures to artifacts/compare (or --out FOLDER).
+# builds, runs everything interleaved, and prints a table; raw figures go to artifacts/compare.
 #
-#   perf/compare/run.sh [compare.py's options]     about 20 minutes; --rounds 3 --seconds 3 for a quick look
+#   perf/compare/run.sh [compare.py's options]                 about 25 minutes; --rounds 3 --seconds 2 --pairs 3 for a quick look
+#   perf/compare/run.sh --write docs/performance.md            puts the figures into the document
+#   perf/compare/run.sh --gate                                 what CI runs: the CPU ratio to nginx on kept connections, one minute
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
+export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 PATH=$PATH:/usr/sbin
 
+gate=
+if [[ ${1:-} == --gate ]]; then
+    gate=1
+    shift
+fi
+
+tools=(nginx:nginx-light wrk:wrk cc:gcc taskset:util-linux python3:python3)
+[[ $gate ]] || tools+=(haproxy:haproxy)
 missing=()
-for tool in nginx:nginx-light haproxy:haproxy wrk:wrk cc:gcc taskset:util-linux; do
-    command -v "${tool%%:*}" >/dev/null || PATH=$PATH:/usr/sbin command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}")
-done
+for tool in "${tools[@]}"; do command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}"); done
 if ((${#missing[@]})); then
     # Nothing may start a service of its own: the comparison starts what it measures, on ports of its own.
     policy=/usr/sbin/policy-rc.d
-    [[ -e $policy ]] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; trap 'rm -f "$policy"' EXIT; }
-    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+    ours=
+    [[ -e $policy ]] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; ours=1; trap 'rm -f "$policy"' EXIT; }
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -q --no-install-recommends "${missing[@]}"; } >&2
+    [[ -z $ours ]] || rm -f "$policy" # the exec below runs no trap
 fi
-export PATH=$PATH:/usr/sbin
 
-work=artifacts/compare
+work=$PWD/artifacts/compare
 mkdir -p "$work"
+build() { dotnet "$@" -v quiet >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }; }
 cc -O2 -o "$work/floor" perf/compare/floor.c
-dotnet build perf/compare/kestrel -c Release -v quiet -o "$work/kestrel"
-dotnet build src/DynamicSharding -c Release -v quiet
-dotnet publish src/DynamicSharding -c Release -r "linux-$([[ $(uname -m) == aarch64 ]] && echo arm64 || echo x64)" -o "$work/aot" -v quiet
+build publish src/DynamicSharding -c Release -r "linux-$([[ $(uname -m) == aarch64 ]] && echo arm64 || echo x64)" -o "$work/aot"
+options=(--floor "$work/floor" --aot "$work/aot/dynamic-sharding")
+if [[ $gate ]]; then
+    exec python3 perf/compare/compare.py "${options[@]}" --parts throughput --servers nginx,aot --workloads 'keep-alive, (8|64) ' --rounds 5 --seconds 2 --max-ratio 1.15
+fi
 
-exec python3 perf/compare/compare.py --floor "$PWD/$work/floor" --kestrel "$PWD/$work/kestrel/Kestrel" --aot "$PWD/$work/aot/dynamic-sharding" \
-    --jit "$PWD/src/DynamicSharding/bin/Release/net10.0/dynamic-sharding" --out "$work" "$@"
+build build perf/compare/kestrel -c Release -o "$work/kestrel"
+build build perf/DynamicSharding.LoadTests -c Release
+build build src/DynamicSharding -c Release
+exec python3 perf/compare/compare.py "${options[@]}" --kestrel "$work/kestrel/Kestrel" --jit "$PWD/src/DynamicSharding/bin/Release/net10.0/dynamic-sharding" \
+    --out "$work" "$@"

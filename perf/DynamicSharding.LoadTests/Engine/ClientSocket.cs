@@ -38,7 +38,7 @@ internal sealed unsafe class ClientSocket
         }
 
         byte* epollEvent = stackalloc byte[16];
-        EpollEvents.Write(epollEvent, LibC.EPOLLIN | LibC.EPOLLOUT | Kernel.EPOLLET, client.Slot);
+        EpollEvents.Write(epollEvent, LibC.EPOLLIN | LibC.EPOLLOUT | LibC.EPOLLET, client.Slot);
         return LibC.EpollControl(_epoll, LibC.EPOLL_CTL_ADD, fd, epollEvent) == 0;
     }
 

@@ -9,8 +9,10 @@ internal static unsafe partial class Kernel
     public const int IPPROTO_TCP = 6;
     public const int TCP_NODELAY = 1;
     public const int EINPROGRESS = 115;
-    public const uint EPOLLET = 1u << 31;
     public const int PR_SET_TIMERSLACK = 29;
+
+    public const int SIGHUP = 1;
+    public const int SIGTERM = 15;
 
     private const string Library = "libc";
 
@@ -29,6 +31,9 @@ internal static unsafe partial class Kernel
 
     [LibraryImport(Library, EntryPoint = "prctl", SetLastError = true)]
     public static partial int ProcessControl(int option, nuint argument);
+
+    [LibraryImport(Library, EntryPoint = "kill", SetLastError = true)]
+    public static partial int Kill(int pid, int signal);
 
     [StructLayout(LayoutKind.Sequential)]
     public struct TimeSpec

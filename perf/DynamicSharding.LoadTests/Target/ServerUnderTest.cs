@@ -1,16 +1,14 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
+using DynamicSharding.LoadTests.Engine;
 using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Target;
 
 /// <summary>A dynamic-sharding process of this run alone: its own configuration, free ports, stopped by its pid.</summary>
-internal sealed partial class ServerUnderTest : IAsyncDisposable
+internal sealed class ServerUnderTest : IAsyncDisposable
 {
-    private const int SigHup = 1;
-    private const int SigTerm = 15;
     private const int LastEventAttempts = 50;
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(10);
@@ -83,7 +81,7 @@ internal sealed partial class ServerUnderTest : IAsyncDisposable
         _events++;
         _lastEvent = TimeProvider.System.GetUtcNow();
         _config.Change(kind);
-        if (kill(_process.Id, SigHup) != 0) throw new LoadTestException("the server could not be signalled to reload; has it ended?");
+        if (Kernel.Kill(_process.Id, Kernel.SIGHUP) != 0) throw new LoadTestException("the server could not be signalled to reload; has it ended?");
     }
 
     /// <summary>What the server says of the events: a run during which nothing happened has tested nothing.</summary>
@@ -111,7 +109,7 @@ internal sealed partial class ServerUnderTest : IAsyncDisposable
         _pages.Dispose();
         if (!_process.HasExited)
         {
-            _ = kill(_process.Id, SigTerm);
+            _ = Kernel.Kill(_process.Id, Kernel.SIGTERM);
             using var limit = new CancellationTokenSource(StopLimit);
             try
             {
@@ -146,10 +144,4 @@ internal sealed partial class ServerUnderTest : IAsyncDisposable
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         return (IPEndPoint)socket.LocalEndPoint!;
     }
-
-    [LibraryImport("libc", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-#pragma warning disable IDE1006 // libc's own name
-    private static partial int kill(int pid, int signal);
-#pragma warning restore IDE1006
 }

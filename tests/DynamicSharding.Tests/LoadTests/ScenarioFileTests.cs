@@ -63,7 +63,7 @@ public sealed class ScenarioFileTests
     [InlineData("example.org:80")]
     [InlineData("[2001:db8::1]:80")]
     [InlineData("127.0.0.1")]
-    public void Only_loopback_addresses_are_targets(string url) => Assert.Throws<LoadTestException>(() => TargetChoice.Of(url, null));
+    public void Only_loopback_addresses_are_targets(string url) => Assert.Throws<LoadTestException>(() => TargetChoice.Of(url, null, null));
 
     private const string Sound = "scenarios:\n- name: a\n  load: [{inject: {rate: 1}}]\n  requests: [{kind: b}]\n  thresholds: [errors == 0]";
 }

@@ -1,0 +1,73 @@
+"""Open-loop latency from the intended send time, by this repository's load generator: dynamic-sharding and nginx in pairs."""
+import json, os, subprocess, sys, time, urllib.request
+from servers import HERE, LOAD_CORE, Server
+
+ROOT = os.path.dirname(os.path.dirname(HERE))
+GENERATOR = os.path.join(ROOT, 'perf/DynamicSharding.LoadTests/bin/Release/net10.0/DynamicSharding.LoadTests.dll')
+PERCENTILES = ('p50', 'p99', 'p99.9')
+
+
+def generate(port, scenario, folder, options):
+    """The report's only population. Its thresholds are for CI; here only a broken run counts."""
+    run = subprocess.run(['taskset', '-c', LOAD_CORE, 'dotnet', GENERATOR, '--url', f'127.0.0.1:{port}', '--scenario', scenario, '--report-dir', folder]
+                         + options, capture_output=True, text=True)
+    if run.returncode not in (0, 1):
+        sys.exit(f'the load generator failed:\n{run.stdout}\n{run.stderr}')
+    name = os.path.splitext(os.path.basename(scenario))[0]
+    return json.load(open(os.path.join(folder, name + '.json')))['scenarios'][0]
+
+
+def measure(servers, folder, rates, pairs, seconds):
+    """A row per rate, pair and server."""
+    rows = []
+    for rate in rates:
+        for pair in range(pairs):
+            for server in servers if pair % 2 == 0 else servers[::-1]:
+                stats = generate(server.port, 'keep-alive', folder, ['--rate', str(rate), '--duration', f'{seconds}s'])
+                row = {'rate': rate, 'pair': pair, 'server': server.name, 'errors': stats['errors'],
+                       **{p: stats['latency']['all'][p] for p in PERCENTILES}, 'lag_p99': stats['latency']['generator lag']['p99']}
+                rows.append(row)
+                print(f"{rate:,}/s  pair {pair + 1}  {server.name:8} p50 {row['p50']} p99 {row['p99']} p99.9 {row['p99.9']} µs  errors {row['errors']}", flush=True)
+    return rows
+
+
+def reshard(binaries, folder, times):
+    """
+    A gateway of a thousand leaves a Consul answer of 3 MB and the configuration is read again, under 50,000 requests a second: p99.9 of the two
+    seconds around it against the rest of the run. One run per time; the answers are canned, because an agent would take the measured cores.
+    """
+    rows = []
+    consul = subprocess.Popen(['taskset', '-c', LOAD_CORE, 'nice', '-n', '10', sys.executable, os.path.join(HERE, 'canned_consul.py')], stdout=subprocess.PIPE, text=True)
+    try:
+        address = consul.stdout.readline().strip()
+        server = Server('aot', folder, binaries, template='reshard-server.yml', values={'CONSUL': address}).wait()
+        try:
+            wait_for_members(server, 1000)
+            for number in range(times):
+                before = status(server)
+                stats = generate(server.port, os.path.join(HERE, 'reshard.yml'), folder, ['--event-pids', f'{server.process.pid},{consul.pid}'])
+                after = status(server)
+                if after['changes'] == before['changes']:
+                    sys.exit('the ring did not change during the run')
+                row = {'run': number, 'errors': stats['errors'], 'disturbed': stats['latency']['disturbed']['p99.9'],
+                       'undisturbed': stats['latency']['undisturbed']['p99.9']}
+                rows.append(row)
+                print(f"reshard  run {number + 1}  p99.9 {row['disturbed']} µs around it, {row['undisturbed']} µs otherwise  errors {row['errors']}", flush=True)
+        finally:
+            server.stop()
+    finally:
+        consul.terminate()
+        consul.wait()
+    return rows
+
+
+def status(server):
+    return json.load(urllib.request.urlopen(f'http://127.0.0.1:{server.admin}/api/v1/status', timeout=10))
+
+
+def wait_for_members(server, count):
+    for _ in range(300):
+        if sum(member['in_ring'] for member in status(server)['members']) == count:
+            return
+        time.sleep(0.1)
+    server.fail(f'has no {count} members')
