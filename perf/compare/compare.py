@@ -6,7 +6,7 @@ time of the server's processes per request, from /proc. Ratios are made within a
 """
 import argparse, datetime, json, os, re, shutil, sys, tempfile
 import latency, process, report, throughput
-from servers import HERE, TITLES, Server
+from servers import DEFAULT, TITLES, Server
 
 PARTS = ('throughput', 'latency', 'reshard', 'idle', 'start', 'collections', 'cores')
 
@@ -30,9 +30,9 @@ def main():
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ('floor', 'kestrel', 'aot', 'jit'):
-        parser.add_argument('--' + name, help=f'the binary of {TITLES[name]}')
-    parser.add_argument('--servers', default=','.join(TITLES))
+    for name in ('floor', 'kestrel', 'sockets', 'aot', 'jit'):
+        parser.add_argument('--' + name, help='a binary')
+    parser.add_argument('--servers', default=DEFAULT, help='of ' + ', '.join(TITLES))
     parser.add_argument('--parts', default=','.join(PARTS))
     parser.add_argument('--workloads', default='.', help='a regular expression')
     parser.add_argument('--rounds', type=int, default=5)

@@ -16,6 +16,10 @@ static const char reply[] =
     "HTTP/1.1 307 Temporary Redirect\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Length: 0\r\n"
     "Location: http://127.0.0.1:9091/metrics/job/bench/instance/host-17\r\n\r\n";
 
+static const char last_reply[] =
+    "HTTP/1.1 307 Temporary Redirect\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nConnection: close\r\nContent-Length: 0\r\n"
+    "Location: http://127.0.0.1:9091/metrics/job/bench/instance/host-17\r\n\r\n";
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -52,7 +56,7 @@ int main(int argc, char **argv) {
 
             // "Connection: close" stands where the load generator puts it; looking for it is all the parsing there is.
             int last = memmem(buffer, length, "onnection: close", 16) != NULL;
-            if (send(fd, reply, sizeof reply - 1, MSG_NOSIGNAL) < 0 || last) close(fd);
+            if (send(fd, last ? last_reply : reply, (last ? sizeof last_reply : sizeof reply) - 1, MSG_NOSIGNAL) < 0 || last) close(fd);
         }
     }
 }

@@ -3,7 +3,7 @@ import html, os, platform, re, statistics, subprocess
 from servers import TITLES
 from throughput import WORKLOADS
 
-COLOURS = {'floor': '#9aa0a6', 'nginx': '#2e7d32', 'haproxy': '#1565c0', 'kestrel': '#6a1b9a', 'aot': '#e6522c', 'jit': '#f4a582'}
+COLOURS = {'floor': '#9aa0a6', 'nginx': '#2e7d32', 'haproxy': '#1565c0', 'kestrel': '#6a1b9a', 'aot': '#e6522c', 'jit': '#f4a582', 'inline': '#c5a000', 'pool': '#e0cf7a'}
 BEGIN, END = '<!-- measured:begin -->', '<!-- measured:end -->'
 
 

@@ -39,7 +39,8 @@ if [[ $gate ]]; then
 fi
 
 build build perf/compare/kestrel -c Release -o "$work/kestrel"
+build build perf/compare/sockets -c Release -o "$work/sockets"
 build build perf/DynamicSharding.LoadTests -c Release
 build build src/DynamicSharding -c Release
-exec python3 perf/compare/compare.py "${options[@]}" --kestrel "$work/kestrel/Kestrel" --jit "$PWD/src/DynamicSharding/bin/Release/net10.0/dynamic-sharding" \
+exec python3 perf/compare/compare.py "${options[@]}" --kestrel "$work/kestrel/Kestrel" --sockets "$work/sockets/DynamicSharding.Compare.Sockets" --jit "$PWD/src/DynamicSharding/bin/Release/net10.0/dynamic-sharding" \
     --out "$work" "$@"

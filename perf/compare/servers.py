@@ -4,7 +4,9 @@ import os, re, signal, socket, subprocess, sys, time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TICKS = os.sysconf('SC_CLK_TCK')
 SERVER_CORE, LOAD_CORE = '0', '1'
-TITLES = {'floor': 'C floor', 'nginx': 'nginx', 'haproxy': 'HAProxy', 'kestrel': 'Kestrel', 'aot': 'dynamic-sharding (AOT)', 'jit': 'dynamic-sharding (JIT)'}
+TITLES = {'floor': 'C floor', 'nginx': 'nginx', 'haproxy': 'HAProxy', 'kestrel': 'Kestrel', 'aot': 'dynamic-sharding (AOT)', 'jit': 'dynamic-sharding (JIT)',
+          'inline': 'same session, Socket with inline completions (JIT)', 'pool': 'same session, Socket by the thread pool (JIT)'}
+DEFAULT = 'floor,nginx,haproxy,kestrel,aot,jit'
 PUSH = b'PUT /metrics/job/bench/instance/host-17 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n'
 
 
@@ -25,6 +27,8 @@ class Server:
         command = {
             'floor': lambda: [binaries.floor, str(self.port)],
             'kestrel': lambda: [binaries.kestrel, str(self.port)],
+            'inline': lambda: ['env', 'DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS=1', binaries.sockets, str(self.port)],
+            'pool': lambda: [binaries.sockets, str(self.port)],
             'nginx': lambda: ['nginx', '-p', self.folder, '-c', self.configure('nginx.conf')],
             'haproxy': lambda: ['haproxy', '-db', '-f', self.configure('haproxy.cfg')],
             'aot': lambda: [binaries.aot, '--config.file', self.configure(template)],

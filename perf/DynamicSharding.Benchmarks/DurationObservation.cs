@@ -1,0 +1,21 @@
+using System.Diagnostics;
+using BenchmarkDotNet.Attributes;
+using DynamicSharding.Diagnostics;
+
+namespace DynamicSharding.Benchmarks;
+
+/// <summary>What the duration histogram costs a push that is alone in its batch: one look at the clock and one observation.</summary>
+public class DurationObservation
+{
+    private readonly LoopCounters _counters = new();
+    private long _began = Stopwatch.GetTimestamp();
+
+    [Benchmark]
+    public long Observe()
+    {
+        long now = Stopwatch.GetTimestamp();
+        _counters.ObserveBatch(now - _began, 1);
+        _began = now;
+        return now;
+    }
+}

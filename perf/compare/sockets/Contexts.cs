@@ -1,0 +1,19 @@
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
+using DynamicSharding.Ring;
+using DynamicSharding.Routing;
+using DynamicSharding.Server;
+
+namespace DynamicSharding.Compare;
+
+internal static class Contexts
+{
+    public static SessionContext New(ActiveRing ring, LimitOptions limits)
+    {
+        var readiness = new Readiness();
+        readiness.SetReady();
+        var router = new Router(ring, new GroupingKey(ShardingKey.Group, limits.RequestLine), readiness);
+        return new SessionContext(0, limits, router, new LoopCounters(), new HttpDate(TimeProvider.System.GetUtcNow()));
+    }
+}
