@@ -1,7 +1,9 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using DynamicSharding.Admin.Access;
 using DynamicSharding.Admin.Api;
+using DynamicSharding.Admin.Page;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Membership;
@@ -13,21 +15,37 @@ namespace DynamicSharding.Admin;
 
 /// <summary>One method for each address of the admin listener.</summary>
 internal sealed class AdminHandler(
-    AdminContext context, Fleet fleet, MetricsPage metrics, RefusalCounter refusals, ILogger logger, CancellationToken stopping)
+    AdminContext context,
+    Fleet fleet,
+    MetricsPage metrics,
+    TrafficRates rates,
+    BasicAuth? auth,
+    RefusalCounter refusals,
+    ILogger logger,
+    CancellationToken stopping)
 {
     /// <summary>Nothing here reads a body; a little is allowed because some clients send one with a POST.</summary>
     public const int MaxBodyBytes = 1024;
 
     private const string Text = "text/plain; charset=utf-8";
     private readonly Lookup _lookup = new(context);
+    private readonly WhatIf _whatIf = new(context);
+    private readonly StatusPage _page = new(context, fleet, rates);
 
     public async Task HandleAsync(HttpContext http)
     {
-        http.Response.Headers.XContentTypeOptions = "nosniff";
-        http.Response.Headers.CacheControl = "no-store";
+        IHeaderDictionary headers = http.Response.Headers;
+        headers.XContentTypeOptions = "nosniff";
+        headers.CacheControl = "no-store";
+        headers.ContentSecurityPolicy = "default-src 'none'; frame-ancestors 'none'";
+        headers.XFrameOptions = "DENY";
+        headers["Cross-Origin-Resource-Policy"] = "same-origin";
+
+        // Not no-referrer: that would also take the Origin from the page's own POST (Fetch, 3.1).
+        headers["Referrer-Policy"] = "same-origin";
         try
         {
-            await RouteAsync(http);
+            if (await AdmitsAsync(http)) await RouteAsync(http);
         }
         catch (Exception) when (http.RequestAborted.IsCancellationRequested)
         {
@@ -41,6 +59,30 @@ internal sealed class AdminHandler(
         }
     }
 
+    /// <summary>
+    /// Without credentials only what the data listener tells everybody too: balancers and supervisors ask for it and hold no password.
+    /// </summary>
+    private async ValueTask<bool> AdmitsAsync(HttpContext http)
+    {
+        if (auth is null || http.Request.Path.Value is "/-/healthy" or "/-/ready") return true;
+        if (await auth.CheckAsync(http.Request.Headers.Authorization, http.RequestAborted) is not { } refusal) return true;
+        refusals.Count(refusal);
+        string reason = RefusalCounter.Label(refusal);
+        logger.AdminRequestRefused(reason, http.Connection.RemoteIpAddress);
+        if (refusal == Refusal.Busy)
+        {
+            http.Response.Headers.RetryAfter = "1";
+            await WriteTextAsync(http, 503, "too many passwords are being checked\n");
+        }
+        else
+        {
+            http.Response.Headers.WWWAuthenticate = BasicAuth.Challenge;
+            await WriteTextAsync(http, 401, "a user name and password are needed\n");
+        }
+
+        return false;
+    }
+
     private Task RouteAsync(HttpContext http)
     {
         // Ordinal, unlike endpoint routing: paths are case-sensitive here as on the data listener.
@@ -49,12 +91,15 @@ internal sealed class AdminHandler(
         if (path == "/-/reload") return AllowsWrite(http) ? ReloadAsync(http) : RefuseMethodAsync(http, "POST, PUT");
         Func<HttpContext, Task>? read = path switch
         {
+            "/" => PageAsync,
+            "/icon.svg" => static http => WriteAsync(http, 200, "image/svg+xml", PageAsset.Icon.Bytes),
             "/metrics" => MetricsAsync,
             "/-/healthy" => HealthyAsync,
             "/-/ready" => ReadyAsync,
             "/api/v1/status" => StatusAsync,
             "/api/v1/ring" => RingAsync,
             "/api/v1/lookup" => LookupAsync,
+            "/api/v1/simulate" => SimulateAsync,
             "/api/v1/history" => HistoryAsync,
             _ => null,
         };
@@ -70,6 +115,13 @@ internal sealed class AdminHandler(
     {
         http.Response.Headers.Allow = allow;
         return WriteTextAsync(http, 405, "method not allowed\n");
+    }
+
+    private Task PageAsync(HttpContext http)
+    {
+        byte[] page = _page.Render(http.Request.Query);
+        http.Response.Headers.ContentSecurityPolicy = StatusPage.ContentSecurityPolicy;
+        return WriteAsync(http, 200, "text/html; charset=utf-8", page);
     }
 
     private async Task MetricsAsync(HttpContext http) =>
@@ -107,21 +159,25 @@ internal sealed class AdminHandler(
         ServerOptions options = context.Options();
         MembershipView membership = view.Membership;
         Readiness readiness = context.Readiness;
+        DateTimeOffset now = context.Time.GetUtcNow();
+        (double requests, IReadOnlyDictionary<string, double> redirects) = rates.Look(view);
         var status = new StatusResponse(
             context.Build.Version,
             context.Build.Revision,
             context.Started,
-            (context.Time.GetUtcNow() - context.Started).TotalSeconds,
+            (now - context.Started).TotalSeconds,
             readiness.IsReady,
             readiness.Reason,
             view.Ring?.Fingerprint,
             options.Sharding.Replicas,
             options.Sharding.Key.Name(),
-            DiscoveryEntry.From(membership.Discovery, context.Time.GetUtcNow()),
-            [.. view.Gateways.Select(MemberEntry.From)],
+            DiscoveryEntry.From(membership.Discovery, now),
+            [.. view.Gateways.Select(g => MemberEntry.From(g, redirects.GetValueOrDefault(g.Status.Address)))],
             options.Pushgateway.Servers,
             membership.Changes,
-            membership.History is [var last, ..] ? ChangeEntry.From(last) : null);
+            membership.History is [var last, ..] ? ChangeEntry.From(last) : null,
+            requests,
+            Warnings.Of(context, view, now));
         return WriteJsonAsync(http, 200, status, AdminJson.Default.StatusResponse);
     }
 
@@ -135,13 +191,16 @@ internal sealed class AdminHandler(
         return WriteJsonAsync(http, 200, ring, AdminJson.Default.RingResponse);
     }
 
-    private Task LookupAsync(HttpContext http)
-    {
-        (LookupResponse? found, int status, string? error) = _lookup.Find(http.Request.Query["path"]);
-        return found is not null
-            ? WriteJsonAsync(http, status, found, AdminJson.Default.LookupResponse)
-            : WriteJsonAsync(http, status, new ErrorResponse(error!), AdminJson.Default.ErrorResponse);
-    }
+    private Task LookupAsync(HttpContext http) =>
+        WriteAnswerAsync(http, _lookup.Find(http.Request.Query["path"], http.Request.Query["q"]), AdminJson.Default.LookupResponse);
+
+    private Task SimulateAsync(HttpContext http) =>
+        WriteAnswerAsync(http, _whatIf.Run(http.Request.Query["add"], http.Request.Query["remove"]), AdminJson.Default.SimulateResponse);
+
+    private static Task WriteAnswerAsync<T>(HttpContext http, Answer<T> answer, JsonTypeInfo<T> type)
+        where T : class => answer.Found is { } found
+        ? WriteJsonAsync(http, answer.Status, found, type)
+        : WriteJsonAsync(http, answer.Status, new ErrorResponse(answer.Error!), AdminJson.Default.ErrorResponse);
 
     private Task HistoryAsync(HttpContext http)
     {
