@@ -38,7 +38,7 @@ internal static class Warnings
             yield return new(
                 Critical,
                 "No Pushgateway is known: every push is answered 503.",
-                "List servers under pushgateway.servers and reload, or make Consul answer: the section Discovery says what it said last.");
+                "List servers under pushgateway.servers and reload, or make Consul answer.");
         }
         else if (!context.Readiness.IsReady)
         {
@@ -110,7 +110,8 @@ internal static class Warnings
             yield return new(
                 Warning,
                 $"Consul has given no usable answer {since}: {error}",
-                "The ring stays as it is, and a gateway that dies now is not noticed. Check consul_server: address, token, and the agent itself.");
+                (fleet.Ring is null ? "" : "The ring stays as it is, and a gateway that dies now is not noticed. ")
+                + "Check consul_server: address, token, and the agent itself.");
         }
         else if (discovery.LastGoodAnswer is { } good && now - good > LongSilence)
         {
@@ -125,7 +126,9 @@ internal static class Warnings
             yield return new(
                 Warning,
                 $"The last reload failed; the configuration of {Words.Time(reload.LastSuccess)} stays in force.",
-                reload.Errors.Count == 0 ? "Correct the file, then reload." : "Correct the file, then reload: " + Words.List(reload.Errors));
+                "Correct the file, then reload."
+                + (reload.Errors is [var first, ..] ? $" {first}" : "")
+                + (reload.Errors.Count > 1 ? $" ({Words.Number(reload.Errors.Count - 1, "more error")} in the log)" : ""));
         }
 
         if (reload.NeedRestart.Count > 0)
