@@ -42,9 +42,14 @@ public sealed class Cast(ITestOutputHelper output) : IAsyncDisposable
         return [.. gateways.OrderBy(gateway => gateway.Address, StringComparer.Ordinal)];
     }
 
-    public async Task<PrometheusProcess> PrometheusAsync(ConsulAgent consul, string service)
+    public Task<PrometheusProcess> PrometheusAsync(ConsulAgent consul, string service) =>
+        JoinAsync(PrometheusProcess.StartAsync(consul.Address, service));
+
+    public Task<PrometheusProcess> PrometheusAsync(string configuration) => JoinAsync(PrometheusProcess.StartAsync(configuration));
+
+    private async Task<PrometheusProcess> JoinAsync(Task<PrometheusProcess> starting)
     {
-        PrometheusProcess prometheus = await PrometheusProcess.StartAsync(consul.Address, service);
+        PrometheusProcess prometheus = await starting;
         _peers.Push((prometheus.Process, prometheus));
         return prometheus;
     }

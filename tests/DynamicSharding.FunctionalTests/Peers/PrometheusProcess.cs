@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>A real Prometheus that finds the Pushgateways through Consul.</summary>
+/// <summary>A real Prometheus, most often one that finds the Pushgateways through Consul.</summary>
 public sealed class PrometheusProcess : IAsyncDisposable
 {
     private readonly TemporaryFolder _folder;
@@ -17,27 +17,29 @@ public sealed class PrometheusProcess : IAsyncDisposable
 
     public ChildProcess Process { get; }
 
-    public static async Task<PrometheusProcess> StartAsync(string consulAddress, string service)
+    public static Task<PrometheusProcess> StartAsync(string consulAddress, string service) => StartAsync($$"""
+        global:
+          scrape_interval: 1s
+          scrape_timeout: 1s
+        scrape_configs:
+          - job_name: pushgateway
+            honor_labels: true
+            consul_sd_configs:
+              - server: {{consulAddress}}
+                services: [{{service}}]
+                refresh_interval: 1s
+            relabel_configs:
+              - source_labels: [__meta_consul_health]
+                regex: passing
+                action: keep
+              - source_labels: [__address__]
+                target_label: gateway
+        """);
+
+    public static async Task<PrometheusProcess> StartAsync(string configuration)
     {
         TemporaryFolder folder = new();
-        string config = folder.Write("prometheus.yml", $$"""
-            global:
-              scrape_interval: 1s
-              scrape_timeout: 1s
-            scrape_configs:
-              - job_name: pushgateway
-                honor_labels: true
-                consul_sd_configs:
-                  - server: {{consulAddress}}
-                    services: [{{service}}]
-                    refresh_interval: 1s
-                relabel_configs:
-                  - source_labels: [__meta_consul_health]
-                    regex: passing
-                    action: keep
-                  - source_labels: [__address__]
-                    target_label: gateway
-            """);
+        string config = folder.Write("prometheus.yml", configuration);
         string address = FreePort.NextAddress();
         ChildProcess process = await ChildProcess.StartAsync(
             "prometheus " + address,
