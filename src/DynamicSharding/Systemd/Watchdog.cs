@@ -13,7 +13,7 @@ internal sealed class Watchdog(TimeSpan period, Func<CancellationToken, Task<str
     private const string Period = "WATCHDOG_USEC";
     private const string Pid = "WATCHDOG_PID";
 
-    private bool _answers = true;
+    private string? _obstacle;
 
     /// <returns>How long the manager waits for a sign of life; null when it does not.</returns>
     public static TimeSpan? TakePeriod()
@@ -45,9 +45,9 @@ internal sealed class Watchdog(TimeSpan period, Func<CancellationToken, Task<str
         string? obstacle = await probe(limit.Token).ConfigureAwait(false);
         if (stop.IsCancellationRequested) return false;
         if (obstacle is null) alive();
-        if (obstacle is null && !_answers) logger.DataPlaneAnswersAgain();
-        if (obstacle is not null && _answers) logger.DataPlaneDoesNotAnswer(obstacle, period);
-        _answers = obstacle is null;
-        return _answers;
+        if (obstacle is null && _obstacle is not null) logger.DataPlaneAnswersAgain();
+        if (obstacle is not null && obstacle != _obstacle) logger.DataPlaneDoesNotAnswer(obstacle, period);
+        _obstacle = obstacle;
+        return obstacle is null;
     }
 }
