@@ -9,7 +9,8 @@ namespace DynamicSharding.FunctionalTests.Systemd;
 public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string OneGateway = "pushgateway: { servers: [\"127.0.0.1:9091\"], health_check: { enabled: false } }\n";
-    private const string TwoGateways = "pushgateway: { servers: [\"127.0.0.1:9091\", \"127.0.0.2:9091\"], health_check: { enabled: false } }\n";
+    private const string TwoGateways = "pushgateway: { servers: [\"127.0.0.1:9091\", \"127.0.0.2:9091\"], health_check: { enabled: false } }\n"
+        + "membership: { settle: 0s, admit_after: 0s }\n";
 
     [Fact, Trait("Smoke", "true")]
     public async Task Start_reload_and_stop_are_told_in_order()

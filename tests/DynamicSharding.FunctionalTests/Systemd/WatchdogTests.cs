@@ -59,7 +59,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
     public async Task A_listening_socket_that_is_dead_silences_it()
     {
         using ServiceManager manager = new();
-        await using KeptSocket socket = await KeptSocket.StartAsync(Config, manager.Environment(Period));
+        await using KeptSocket socket = await KeptSocket.StartAsync(Config + "shutdown: { drain_delay: 0s }\n", manager.Environment(Period));
         await WaitForPingsAsync(manager, 1);
 
         await socket.ShutDownAsync();

@@ -28,24 +28,24 @@ public sealed class ConfigRisksTests
     public void A_risky_value_is_warned_about(string yaml, string expected) => AssertWarning(Sound + yaml, expected);
 
     [Theory]
-    [InlineData("{servers: [a]}", "1:23: pushgateway.servers: one server takes all pushes")]
-    [InlineData("{servers: [a, b], health_check: {enabled: false}}", "1:55: pushgateway.health_check.enabled: a gateway that is dead stays in the ring")]
+    [InlineData("{servers: [a]}", "1:24: pushgateway.servers: one server takes all pushes")]
+    [InlineData("{servers: [a, b], health_check: {enabled: false}}", "1:56: pushgateway.health_check.enabled: a gateway that is dead stays in the ring")]
     [InlineData(
         "{servers: [a, b], health_check: {failures_before_critical: 1}}",
-        "1:72: pushgateway.health_check.failures_before_critical: one late answer moves a gateway's groups")]
-    [InlineData("{servers: [a, b], health_check: {interval: 31s}}", "1:56: pushgateway.health_check.interval: a dead gateway is noticed after more than a minute")]
-    [InlineData("{servers: [a, b], health_check: {timeout: 6s}}", "1:55: pushgateway.health_check.timeout: is longer than pushgateway.health_check.interval")]
-    [InlineData("{servers: [a, 127.0.0.1]}", "1:27: pushgateway.servers: 127.0.0.1: clients on other machines are redirected to themselves")]
-    [InlineData("{servers: [a, 'localhost:9092']}", "1:27: pushgateway.servers: localhost:9092: clients on other machines")]
-    [InlineData("{servers: [a.example, A.example.]}", "1:35: pushgateway.servers: A.example. is the same gateway as a.example,")]
-    [InlineData("{servers: [a.example, 'a.example.:9091']}", "1:35: pushgateway.servers: a.example.:9091 is the same gateway as a.example,")]
-    [InlineData("{servers: ['[2001:db8::1]', '[2001:DB8:0::1]:9091']}", "1:41: pushgateway.servers: [2001:DB8:0::1]:9091 is the same gateway as [2001:db8::1],")]
-    [InlineData("{servers: [10.0.0.1, '[::ffff:10.0.0.1]']}", "1:34: pushgateway.servers: [::ffff:10.0.0.1] is the same gateway as 10.0.0.1,")]
+        "1:73: pushgateway.health_check.failures_before_critical: one late answer moves a gateway's groups")]
+    [InlineData("{servers: [a, b], health_check: {interval: 31s}}", "1:57: pushgateway.health_check.interval: a dead gateway is noticed after more than a minute")]
+    [InlineData("{servers: [a, b], health_check: {timeout: 6s}}", "1:56: pushgateway.health_check.timeout: is longer than pushgateway.health_check.interval")]
+    [InlineData("{servers: [a, 127.0.0.1]}", "1:28: pushgateway.servers: 127.0.0.1: clients on other machines are redirected to themselves")]
+    [InlineData("{servers: [a, 'localhost:9092']}", "1:28: pushgateway.servers: localhost:9092: clients on other machines")]
+    [InlineData("{servers: [a.example, A.example.]}", "1:36: pushgateway.servers: A.example. is the same gateway as a.example,")]
+    [InlineData("{servers: [a.example, 'a.example.:9091']}", "1:36: pushgateway.servers: a.example.:9091 is the same gateway as a.example,")]
+    [InlineData("{servers: ['[2001:db8::1]', '[2001:DB8:0::1]:9091']}", "1:42: pushgateway.servers: [2001:DB8:0::1]:9091 is the same gateway as [2001:db8::1],")]
+    [InlineData("{servers: [10.0.0.1, '[::ffff:10.0.0.1]']}", "1:35: pushgateway.servers: [::ffff:10.0.0.1] is the same gateway as 10.0.0.1,")]
     public void A_risky_list_or_check_is_warned_about(string yaml, string expected) => AssertWarning("pushgateway: " + yaml, expected);
 
     [Fact]
     public void Spellings_of_this_machine_are_one_gateway() => Assert.Equal(
-        ["test.yml:2:35: pushgateway.servers: 127.0.0.1 is the same gateway as localhost, and would have two shares of the ring; remove one"],
+        ["test.yml:2:36: pushgateway.servers: 127.0.0.1 is the same gateway as localhost, and would have two shares of the ring; remove one"],
         Warnings("http_listen_addr: 127.0.0.1:9292\npushgateway: {servers: [localhost, 127.0.0.1, 127.0.0.2]}"));
 
     [Fact]
