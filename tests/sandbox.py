@@ -6,7 +6,8 @@
 Applies what can be taken from the unit without systemd: SystemCallFilter=, MemoryDenyWriteExecute=, RestrictAddressFamilies= and
 RestrictNamespaces= as the same seccomp filters that systemd 252 loads (src/shared/seccomp-util.c), through libseccomp; ProcSubset= and
 ProtectProc= as a /proc of its own; ProtectSystem= as a read-only root; an empty CapabilityBoundingSet=; NoNewPrivileges=, LimitNOFILE= and
-UMask=. Needs root. --jit leaves out MemoryDenyWriteExecute=, under which no just-in-time compiler can work.
+UMask=. Needs root. --jit is for a build that runs on the .NET runtime, which can start neither under MemoryDenyWriteExecute= nor without
+sched_setaffinity(2).
 """
 import ctypes, errno, os, resource, subprocess, sys
 
@@ -65,7 +66,7 @@ def allowed_calls():
     for value in unit['SystemCallFilter']:
         names = set().union(*map(group, value.lstrip('~').split()))
         allowed = allowed - names if value.startswith('~') else allowed | names
-    return allowed
+    return allowed | {'sched_setaffinity'} if jit else allowed
 
 
 def mount(source, target, kind, flags, options):
