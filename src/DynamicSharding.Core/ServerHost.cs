@@ -78,7 +78,7 @@ internal sealed class ServerHost : IAsyncDisposable
         get
         {
             string ready = _readiness.IsReady ? "ready" : $"not ready: {_readiness.Reason}";
-            string ring = _ring.Current is { } current ? $"{current.Gateways.Length} members, ring {current.Fingerprint}" : "no members";
+            string ring = _ring.Current is { } current ? $"members {current.Gateways.Length}, ring {current.Fingerprint}" : "members 0";
             string reload = _reloadStatus.LastSuccessful ? "" : "; the last reload failed, the configuration before it is in force";
             return $"{ready}; {ring}{reload}";
         }

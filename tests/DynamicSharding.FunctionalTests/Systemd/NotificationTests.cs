@@ -17,7 +17,7 @@ public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(outpu
     {
         using ServiceManager manager = new();
         DynamicShardingProcess server = await Cast.DynamicShardingAsync(OneGateway, manager.Environment());
-        string ready = $"ready; 1 members, ring {await server.FingerprintAsync()}";
+        string ready = $"ready; members 1, ring {await server.FingerprintAsync()}";
         await manager.WaitForAsync(text => text.EndsWith("STATUS=" + ready, StringComparison.Ordinal), "the status of a ready server");
         Assert.StartsWith("READY=1\nSTATUS=", manager.Heard[0], StringComparison.Ordinal);
 
@@ -35,7 +35,7 @@ public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(outpu
         long microseconds = long.Parse(lines[1]["MONOTONIC_USEC=".Length..], CultureInfo.InvariantCulture);
         Assert.InRange(microseconds, before / 1000, after / 1000);
         await server.WaitForMembersAsync(["127.0.0.1:9091", "127.0.0.2:9091"], TimeSpan.FromSeconds(20));
-        string two = $"ready; 2 members, ring {await server.FingerprintAsync()}";
+        string two = $"ready; members 2, ring {await server.FingerprintAsync()}";
         await manager.WaitForAsync(text => text.EndsWith("STATUS=" + two, StringComparison.Ordinal), "the new ring", heard);
 
         // A broken one: ready again, and the status says that it failed.

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Systemd;
@@ -72,6 +73,26 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
         await Task.Delay(Period);
         Assert.Equal(silentAt, Pings(manager));
         Assert.Contains($"the data listener {socket.Address} cannot be asked", socket.Process.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_full_is_not_taken_for_one_that_hangs()
+    {
+        using ServiceManager manager = new();
+        await using KeptSocket socket = await KeptSocket.StartAsync(
+            Config + "limits: { max_connections: 1 }\nshutdown: { drain_delay: 0s }\n", manager.Environment(Period));
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                // The client that the fixture asked with is in its place; every other is refused.
+                using RawHttp other = await RawHttp.ConnectAsync(socket.Address);
+                await other.SendAsync("GET /-/healthy HTTP/1.1\r\nHost: edge\r\n\r\n");
+                return (await other.ReadToCloseAsync()).StartsWith("HTTP/1.1 503 ", StringComparison.Ordinal);
+            },
+            TimeSpan.FromSeconds(20),
+            () => "a refused connection");
+        await WaitForPingsAsync(manager, Pings(manager) + 2);
+        Assert.DoesNotContain("the data plane does not answer", socket.Process.Output, StringComparison.Ordinal);
     }
 
     [Fact]
