@@ -54,9 +54,9 @@ public sealed class Cast(ITestOutputHelper output) : IAsyncDisposable
         return prometheus;
     }
 
-    public async Task<DynamicShardingProcess> DynamicShardingAsync(string config)
+    public async Task<DynamicShardingProcess> DynamicShardingAsync(string config, IReadOnlyDictionary<string, string>? environment = null)
     {
-        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config);
+        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config, environment);
         _peers.Push((server.Process, server));
         return server;
     }
