@@ -13,6 +13,8 @@ set -euo pipefail
 readonly PEERS='
 consul|consul|discovery and registration against a real agent
 prometheus|prometheus|finds the gateways through Consul and scrapes what was pushed
+promtool|prometheus|judges the metrics page; comes with prometheus
+chromium|chromium|reads the status page as an operator does
 prometheus-pushgateway|prometheus-pushgateway|the gateways that redirects lead to
 curl|curl|lab.sh asks for health with it
 python3|python3|tests/http/runner.py sends the raw HTTP cases
@@ -52,6 +54,7 @@ missing_packages() {
         case $what in
             /*) [[ -e $what ]] ;;
             gcc) command -v clang || command -v gcc ;;
+            promtool) [[ -x $FOLDER/promtool ]] || command -v promtool ;;
             prometheus) finds_gateways_in_consul "$FOLDER/prometheus" || finds_gateways_in_consul prometheus ;;
             *) command -v "$what" ;;
         esac >/dev/null || echo "$package"
@@ -184,8 +187,8 @@ unpack_prometheus() {
     (
         cd "$folder"
         quietly apt -o APT::Sandbox::User=root download prometheus/bullseye
-        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/prometheus
-        install -D usr/bin/prometheus "$FOLDER/prometheus"
+        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/prometheus ./usr/bin/promtool
+        install -D -t "$FOLDER" usr/bin/prometheus usr/bin/promtool
     ) || die "could not unpack bullseye's prometheus"
     rm -rf "$folder"
 }

@@ -12,7 +12,8 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Admin;
 
 /// <summary>One method for each address of the admin listener.</summary>
-internal sealed class AdminHandler(AdminContext context, Fleet fleet, MetricsPage metrics, ILogger logger, CancellationToken stopping)
+internal sealed class AdminHandler(
+    AdminContext context, Fleet fleet, MetricsPage metrics, RefusalCounter refusals, ILogger logger, CancellationToken stopping)
 {
     /// <summary>Nothing here reads a body; a little is allowed because some clients send one with a POST.</summary>
     public const int MaxBodyBytes = 1024;
@@ -86,6 +87,7 @@ internal sealed class AdminHandler(AdminContext context, Fleet fleet, MetricsPag
     {
         if (!OriginCheck.Allows(http.Request))
         {
+            refusals.Count(Refusal.CrossOrigin);
             logger.AdminCrossOriginRefused(http.Request.Headers.Origin);
             await WriteTextAsync(http, 403, "sent by a page of another origin\n");
             return;

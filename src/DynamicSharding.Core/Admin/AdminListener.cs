@@ -34,8 +34,9 @@ internal sealed class AdminListener : IAsyncDisposable
         _app = builder.Build();
 
         var fleet = new Fleet(context.Ring, context.Membership);
-        _metrics = new MetricsPage(context, fleet);
-        var handler = new AdminHandler(context, fleet, _metrics, _logger, _app.Lifetime.ApplicationStopping);
+        var refusals = new RefusalCounter();
+        _metrics = new MetricsPage(context, fleet, refusals);
+        var handler = new AdminHandler(context, fleet, _metrics, refusals, _logger, _app.Lifetime.ApplicationStopping);
         _app.Run(handler.HandleAsync);
     }
 

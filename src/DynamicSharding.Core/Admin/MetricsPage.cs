@@ -14,11 +14,12 @@ internal sealed class MetricsPage : IDisposable
     private readonly RingMetrics _ring;
     private readonly DiscoveryMetrics _discovery;
     private readonly ProcessMetrics _process;
+    private readonly AccessMetrics _access;
 
     // Two scrapes at once would count one difference twice.
     private readonly SemaphoreSlim _scrape = new(1);
 
-    public MetricsPage(AdminContext context, Fleet fleet)
+    public MetricsPage(AdminContext context, Fleet fleet, RefusalCounter refusals)
     {
         _context = context;
         _fleet = fleet;
@@ -27,6 +28,7 @@ internal sealed class MetricsPage : IDisposable
         _ring = new RingMetrics(factory);
         _discovery = new DiscoveryMetrics(factory, context.Build);
         _process = new ProcessMetrics(factory);
+        _access = new AccessMetrics(factory, refusals);
     }
 
     public async Task<ReadOnlyMemory<byte>> RenderAsync(CancellationToken cancellation)
@@ -37,7 +39,8 @@ internal sealed class MetricsPage : IDisposable
             // Not as the registry's before-collect callbacks: those swallow what goes wrong and show old values as new ones.
             FleetView fleet = _fleet.Look();
             _traffic.Update();
-            _ring.Update(fleet, _context.Options().Sharding);
+            _ring.Update(fleet, _context.Options());
+            _access.Update();
             _discovery.Update(
                 fleet.Membership.Discovery, _context.ReloadStatus(), _context.Readiness.IsReady, _context.Time.GetUtcNow());
             _process.Update();

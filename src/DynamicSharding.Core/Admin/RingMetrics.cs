@@ -18,6 +18,8 @@ internal sealed class RingMetrics
     private readonly Counter _changes;
     private readonly Gauge _moved;
     private readonly Gauge _build;
+    private readonly Counter _buildFailures;
+    private readonly Gauge _configured;
 
     public RingMetrics(MetricFactory factory)
     {
@@ -34,10 +36,14 @@ internal sealed class RingMetrics
         _moved = factory.CreateGauge(
             MetricNames.RingMoved, "Share of the hash space that the last change gave another owner.", unknownAtFirst);
         _build = factory.CreateGauge(MetricNames.RingBuild, "Time that building the last ring took.", unknownAtFirst);
+        _buildFailures = factory.CreateCounter(MetricNames.RingBuildFailures, "Rings that could not be built; the old one stayed.");
+        _configured = factory.CreateGauge(MetricNames.GatewaysConfigured, "Gateways that the configuration file names.");
     }
 
-    public void Update(FleetView fleet, ShardingOptions sharding)
+    public void Update(FleetView fleet, ServerOptions options)
     {
+        ShardingOptions sharding = options.Sharding;
+        _configured.Set(options.Pushgateway.Servers.Length);
         _members.Set(fleet.Ring?.Gateways.Length ?? 0);
         _info.Begin();
         if (fleet.Ring is { } ring)
@@ -74,6 +80,7 @@ internal sealed class RingMetrics
     {
         foreach (RingChangeCause cause in RingChangeCauses.Replacements)
             _changes.WithLabels(RingChangeCauses.Label(cause)).IncTo(view.ChangesByCause.GetValueOrDefault(cause));
+        _buildFailures.IncTo(view.BuildFailures);
         if (view.History is not [RingChange last, ..]) return;
         _moved.Set(last.MovedRatio);
         _build.Set(last.BuildTime.TotalSeconds);

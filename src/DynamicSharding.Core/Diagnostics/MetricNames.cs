@@ -17,6 +17,8 @@ internal static class MetricNames
     public const string RingChanges = "dynamic_sharding_ring_changes_total";
     public const string RingMoved = "dynamic_sharding_ring_moved_ratio";
     public const string RingBuild = "dynamic_sharding_ring_build_seconds";
+    public const string RingBuildFailures = "dynamic_sharding_ring_build_failures_total";
+    public const string GatewaysConfigured = "dynamic_sharding_gateways_configured";
     public const string GatewayState = "dynamic_sharding_gateway_state";
     public const string GatewayOverloaded = "dynamic_sharding_gateway_overloaded";
 
@@ -28,6 +30,7 @@ internal static class MetricNames
 
     public const string ConfigReloadSuccessful = "dynamic_sharding_config_last_reload_successful";
     public const string ConfigReloadSuccessTime = "dynamic_sharding_config_last_reload_success_timestamp_seconds";
+    public const string AdminRejected = "dynamic_sharding_admin_rejected_requests_total";
     public const string Ready = "dynamic_sharding_ready";
     public const string BuildInfo = "dynamic_sharding_build_info";
 

@@ -133,7 +133,7 @@ internal sealed partial class FakeConsul : IAsyncDisposable
 
     private static Task SendHeadAsync(Socket socket, int length, int index, CancellationToken ct) => SendAllAsync(
         socket,
-        string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 200 OK\r\nX-Consul-Index: {index}\r\nX-Consul-KnownLeader: true\r\nContent-Length: {length}\r\n\r\n"),
+        string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 200 OK\r\nX-Consul-Index: {index}\r\nX-Consul-KnownLeader: true\r\nX-Consul-LastContact: 3\r\nContent-Length: {length}\r\n\r\n"),
         ct);
 
     private static async Task SendAsync(Socket socket, string body, int index, CancellationToken ct)
