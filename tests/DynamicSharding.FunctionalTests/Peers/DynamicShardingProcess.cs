@@ -33,6 +33,9 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     /// <summary><c>host:port</c> of the data listener.</summary>
     public string Address { get; }
 
+    /// <summary><c>host:port</c> of the admin listener.</summary>
+    public string AdminAddress => _adminAddress;
+
     /// <summary>Starts with the given configuration, which names no listen addresses, on free ports.</summary>
     public static Task<DynamicShardingProcess> StartAsync(string config)
     {

@@ -17,27 +17,31 @@ public sealed class PrometheusProcess : IAsyncDisposable
 
     public ChildProcess Process { get; }
 
-    public static async Task<PrometheusProcess> StartAsync(string consulAddress, string service)
+    public static Task<PrometheusProcess> StartAsync(string consulAddress, string service) => StartAsync($$"""
+        global:
+          scrape_interval: 1s
+          scrape_timeout: 1s
+        scrape_configs:
+          - job_name: pushgateway
+            honor_labels: true
+            consul_sd_configs:
+              - server: {{consulAddress}}
+                services: [{{service}}]
+                refresh_interval: 1s
+            relabel_configs:
+              - source_labels: [__meta_consul_health]
+                regex: passing
+                action: keep
+              - source_labels: [__address__]
+                target_label: gateway
+        """);
+
+    /// <summary>With this configuration, and these files beside it.</summary>
+    public static async Task<PrometheusProcess> StartAsync(string yaml, params (string Name, string Text)[] files)
     {
         TemporaryFolder folder = new();
-        string config = folder.Write("prometheus.yml", $$"""
-            global:
-              scrape_interval: 1s
-              scrape_timeout: 1s
-            scrape_configs:
-              - job_name: pushgateway
-                honor_labels: true
-                consul_sd_configs:
-                  - server: {{consulAddress}}
-                    services: [{{service}}]
-                    refresh_interval: 1s
-                relabel_configs:
-                  - source_labels: [__meta_consul_health]
-                    regex: passing
-                    action: keep
-                  - source_labels: [__address__]
-                    target_label: gateway
-            """);
+        string config = folder.Write("prometheus.yml", yaml);
+        foreach ((string name, string text) in files) folder.Write(name, text);
         string address = FreePort.NextAddress();
         ChildProcess process = await ChildProcess.StartAsync(
             "prometheus " + address,
@@ -66,8 +70,10 @@ public sealed class PrometheusProcess : IAsyncDisposable
     /// <summary>An instant query: each series' labels with its value under the name <c>value</c>.</summary>
     public async Task<IReadOnlyList<IReadOnlyDictionary<string, string>>> QueryAsync(string expression)
     {
-        string reply = await _client.GetStringAsync("api/v1/query?query=" + Uri.EscapeDataString(expression));
-        using JsonDocument document = JsonDocument.Parse(reply);
+        using HttpResponseMessage reply = await _client.GetAsync("api/v1/query?query=" + Uri.EscapeDataString(expression));
+        string text = await reply.Content.ReadAsStringAsync();
+        Assert.True(reply.IsSuccessStatusCode, $"{expression}: {text}");
+        using JsonDocument document = JsonDocument.Parse(text);
         List<IReadOnlyDictionary<string, string>> series = [];
         foreach (JsonElement result in document.RootElement.GetProperty("data").GetProperty("result").EnumerateArray())
         {
