@@ -3,8 +3,8 @@
 #
 #   packaging/build-deb.sh [BINARY]
 #
-# BINARY is the NativeAOT file, by default artifacts/aot/dynamic-sharding. One that is missing, or whose version is not that of this
-# commit (packaging/version.sh), is published first. The result is in OUT (default: artifacts/packages), and the same for the same commit
+# BINARY is the NativeAOT file, by default artifacts/aot/dynamic-sharding. One that is missing, or that was not built from this commit and
+# with its version (packaging/version.sh), is published first. The result is in OUT (default: artifacts/packages), and the same for the same commit
 # and the same binary, byte for byte: every timestamp is the commit's. Needs dpkg-dev; no root.
 set -euo pipefail
 
@@ -38,7 +38,7 @@ publish() {
         -nodeReuse:false </dev/null >&2
 }
 
-is_current() { [[ -x $BINARY ]] && [[ $("$BINARY" --version) == "dynamic-sharding, version $VERSION (revision "* ]]; }
+is_current() { [[ -x $BINARY ]] && [[ $("$BINARY" --version) == "dynamic-sharding, version $VERSION (revision $REVISION)" ]]; }
 
 put() { # mode, source, target
     install -D -m "$1" "$2" "$3"
@@ -146,7 +146,7 @@ build_archive() {
 
 command -v dpkg-shlibdeps >/dev/null || die "dpkg-shlibdeps is missing: install dpkg-dev, or run tests/install-peers.sh"
 is_current || publish
-is_current || die "$BINARY is not version $VERSION"
+is_current || die "$BINARY is not version $VERSION of $REVISION: $("$BINARY" --version)"
 
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT

@@ -78,7 +78,7 @@ check_versions() {
     tar -xOzf "$WORK/out/$PACKAGE-$version-linux-$(dpkg --print-architecture).tar.gz" --wildcards '*/dynamic-sharding' >"$WORK/from-tar"
     chmod 755 "$WORK/from-tar"
     for program in "$WORK/from-tar" /usr/bin/$PACKAGE; do
-        [[ $("$program" --version) == "dynamic-sharding, version $version (revision "* ]] || fail "$program says $("$program" --version)"
+        [[ $("$program" --version) == "dynamic-sharding, version $version (revision $(git rev-parse HEAD))" ]] || fail "$program says $("$program" --version)"
     done
     ok "package, archive and program are version $version"
 }

@@ -29,6 +29,12 @@ public sealed partial class DocsTests
     }
 
     [Fact]
+    public void Every_limit_has_its_row_and_says_what_comes_beyond_it() => Assert.Equal(
+        ConfigKeys.All.Select(key => key.Path).Where(key => key.StartsWith("limits.", StringComparison.Ordinal)).Order(StringComparer.Ordinal),
+        RowsUnder("limit", "default", "beyond it").Select(row => Code(row[0])).Where(name => name.StartsWith("limits.", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal));
+
+    [Fact]
     public void A_key_that_a_document_names_exists()
     {
         HashSet<string> names = [.. ConfigKeys.All.SelectMany(key => Prefixes(key.Path))];

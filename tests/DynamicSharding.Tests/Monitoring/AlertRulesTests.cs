@@ -18,6 +18,14 @@ public sealed class AlertRulesTests
     }
 
     [Fact]
+    public async Task Promtool_accepts_the_scrape_configuration()
+    {
+        (int exitCode, string output) = await Promtool.RunAsync("check", "config", "config/prometheus/prometheus.yml");
+        Assert.True(exitCode == 0, output);
+        Assert.Contains("1 rule files found", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Every_alert_fires_and_stays_silent_when_it_should()
     {
         (int exitCode, string output) = await Promtool.RunAsync("test", "rules", RuleTests);
