@@ -70,15 +70,33 @@ build() {
     ok "built twice, byte for byte the same"
 }
 
+check_tags() {
+    git clone -q --shared --no-checkout --no-tags . "$WORK/clone"
+    mkdir "$WORK/clone/packaging"
+    cp packaging/version.sh "$WORK/clone/packaging/"
+    cp Directory.Build.props "$WORK/clone/"
+    expect "the version without a tag" "$("$WORK/clone/packaging/version.sh")" "$(sed -n "s#.*<Version>\(.*\)</Version>.*#\1#p" Directory.Build.props)"
+    local tag
+    for tag in 1.2.3 1.2.3-rc.1; do
+        git -C "$WORK/clone" -c user.name=t -c user.email=t@example.org tag -a -m release "v$tag"
+        expect "the version of the tag v$tag" "$("$WORK/clone/packaging/version.sh")" "$tag"
+        git -C "$WORK/clone" tag -d "v$tag" >/dev/null
+    done
+    git -C "$WORK/clone" tag v1.2
+    if "$WORK/clone/packaging/version.sh" >/dev/null 2>&1; then fail "v1.2 is taken for a version"; fi
+    ok "the version is that of the tag"
+}
+
 check_versions() {
-    local version
+    local version revision
     version=$(packaging/version.sh)
+    revision=$(git rev-parse HEAD)
     expect "the Debian version" "$(dpkg-deb -f "$DEB" Version)" "${version/-/\~}"
     dpkg --compare-versions "${version/-/\~}" ge 0.1.0~dev || fail "the version goes backwards"
     tar -xOzf "$WORK/out/$PACKAGE-$version-linux-$(dpkg --print-architecture).tar.gz" --wildcards '*/dynamic-sharding' >"$WORK/from-tar"
     chmod 755 "$WORK/from-tar"
     for program in "$WORK/from-tar" /usr/bin/$PACKAGE; do
-        [[ $("$program" --version) == "dynamic-sharding, version $version (revision $(git rev-parse HEAD))" ]] || fail "$program says $("$program" --version)"
+        [[ $("$program" --version) == "dynamic-sharding, version $version (revision $revision)" ]] || fail "$program says $("$program" --version)"
     done
     ok "package, archive and program are version $version"
 }
@@ -97,6 +115,7 @@ install_package() {
     grep -qxF "User=$PACKAGE" $UNIT || fail "the unit runs as another user"
     quietly man -l -Tutf8 "/usr/share/man/man1/$PACKAGE.1.gz"
     quietly man -l -Tutf8 "/usr/share/man/man5/$PACKAGE.yml.5.gz"
+    quietly systemd-analyze verify $UNIT /lib/systemd/system/$PACKAGE.socket
     expect "dpkg's verdict on the files" "$(dpkg --verify $PACKAGE)" ""
     ok "installed"
 }
@@ -190,6 +209,7 @@ trap restore EXIT
 trap 'exit 130' INT TERM
 forbid_service_starts
 
+check_tags
 build "$@"
 DEB=$(echo "$WORK"/out/*.deb)
 check_lintian

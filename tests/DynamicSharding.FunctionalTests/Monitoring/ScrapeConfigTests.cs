@@ -9,7 +9,7 @@ public sealed class ScrapeConfigTests(ITestOutputHelper output) : PeerTest(outpu
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(40);
 
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public async Task Gateways_that_pass_are_scraped_under_their_own_label_and_others_are_left_out()
     {
         PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(2);

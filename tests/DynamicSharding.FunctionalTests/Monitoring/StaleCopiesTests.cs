@@ -77,6 +77,69 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
         Task PushToAsync(string address, string path, HttpMethod method, string body) => gateways[address].SendAsync(method, path, body);
     }
 
+    [Fact]
+    public async Task Gateways_below_a_prefix_that_want_a_password_are_read_and_cleaned()
+    {
+        using TemporaryFolder folder = new();
+        // bcrypt of "secret", at the least cost.
+        string web = folder.Write("web.yml", "basic_auth_users: { alice: $2b$04$tzHLPSvQAyQKH42fmXsHU.v4chN2HXMdZDmdVB5Wu5oGFrI/TBbS6 }\n");
+        string password = folder.Write("password", "secret\n");
+        string[] addresses = [FreePort.NextAddress(), FreePort.NextAddress()];
+        using HttpClient client = LoopbackHttp.Client(addresses[0]);
+        client.DefaultRequestHeaders.Authorization = new("Basic", Base64("alice:secret"));
+        await using ChildProcess one = await GatewayAsync(addresses[0]), other = await GatewayAsync(addresses[1]);
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+            $$"""pushgateway: { servers: ["{{addresses[0]}}", "{{addresses[1]}}"], path_prefix: /pgw, health_check: { enabled: false } }""" + "\n");
+        const string Group = "/metrics/job/demo/instance/i1";
+        string owner = await server.OwnerOfAsync(Group), old = addresses.Single(address => address != owner);
+        foreach (string address in (string[])[old, owner])
+        {
+            using StringContent body = new("value 1\n");
+            using HttpResponseMessage reply = await client.PutAsync($"http://{address}/pgw{Group}", body);
+            Assert.Equal(HttpStatusCode.OK, reply.StatusCode);
+            await Task.Delay(TimeSpan.FromSeconds(1));
+        }
+
+        (int exitCode, string said) = await RunAsync(server, "--delete");
+        Assert.Equal(1, exitCode);
+        Assert.Contains("401", said, StringComparison.Ordinal);
+
+        (exitCode, said) = await RunAsync(server, "--delete", "--gateway-user", "alice:" + password);
+        Assert.True(exitCode == 0, said);
+        Assert.Contains($" on {old}, pushed ", said, StringComparison.Ordinal);
+        Assert.Contains($"curl -X DELETE http://{old}/pgw/metrics/job@base64/", said, StringComparison.Ordinal);
+        Assert.Contains("1 groups on 2 gateways, 1 stale copies, 1 deleted\n", said, StringComparison.Ordinal);
+        await Eventually.TrueAsync(
+            async () => !(await client.GetStringAsync($"http://{old}/pgw/metrics")).Contains("job=\"demo\"", StringComparison.Ordinal), Limit, () => "the copy gone");
+        Assert.Contains("job=\"demo\"", await client.GetStringAsync($"http://{owner}/pgw/metrics"), StringComparison.Ordinal);
+
+        async Task<ChildProcess> GatewayAsync(string address)
+        {
+            ChildProcess gateway = await ChildProcess.StartAsync(
+                "pushgateway " + address,
+                "prometheus-pushgateway",
+                [$"--web.listen-address={address}", "--persistence.file=", "--web.route-prefix=/pgw", $"--web.config.file={web}"]);
+            await gateway.WaitUntilReadyAsync(
+                async () =>
+                {
+                    using HttpResponseMessage reply = await client.GetAsync($"http://{address}/pgw/-/ready");
+                    return reply.IsSuccessStatusCode;
+                },
+                TimeSpan.FromSeconds(30));
+            return gateway;
+        }
+    }
+
+    [Fact]
+    public async Task Where_the_owner_cannot_be_told_nothing_is_judged()
+    {
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+            $$"""pushgateway: { servers: ["{{FreePort.NextAddress()}}"], health_check: { enabled: false } }""" + "\nsharding: { key: path }\n");
+        (int exitCode, string said) = await RunAsync(server, "--delete");
+        Assert.Equal(1, exitCode);
+        Assert.Contains("sharding.key is path", said, StringComparison.Ordinal);
+    }
+
     /// <summary>Plain, with what only base64 can spell, and with an empty value.</summary>
     private static string Path(int i)
     {
