@@ -66,6 +66,27 @@ internal sealed class ServerHost : IAsyncDisposable
     /// <summary>Where pushes are answered, with the port that the system chose if 0 was asked for.</summary>
     public System.Net.IPEndPoint DataEndPoint => _data.EndPoint;
 
+    /// <summary>How long a stop may take by the configuration in force.</summary>
+    public TimeSpan StopTime => _options.Shutdown.DrainDelay + _options.Shutdown.Timeout;
+
+    /// <summary>True from when a reload begins until the new configuration is in force or refused.</summary>
+    public event Action<bool>? Reloading;
+
+    /// <summary>One line for whoever looks after the process.</summary>
+    public string StatusLine
+    {
+        get
+        {
+            string ready = _readiness.IsReady ? "ready" : $"not ready: {_readiness.Reason}";
+            string ring = _ring.Current is { } current ? $"{current.Gateways.Length} members, ring {current.Fingerprint}" : "no members";
+            string reload = _reloadStatus.LastSuccessful ? "" : "; the last reload failed, the configuration before it is in force";
+            return $"{ready}; {ring}{reload}";
+        }
+    }
+
+    /// <returns>Null when the data plane answers before the cancellation; else what does not.</returns>
+    public Task<string?> ProbeAsync(CancellationToken cancellation) => _data.ProbeAsync(cancellation);
+
     public async Task StartAsync()
     {
         // The configured gateways are the ring before the first connection is accepted.
@@ -79,12 +100,14 @@ internal sealed class ServerHost : IAsyncDisposable
     public async Task<ReloadResult> ReloadAsync(CancellationToken cancellation = default)
     {
         await _reloading.WaitAsync(cancellation);
+        Reloading?.Invoke(true);
         try
         {
             return Reload();
         }
         finally
         {
+            Reloading?.Invoke(false);
             _reloading.Release();
         }
     }

@@ -42,6 +42,7 @@ internal static class CommandLine
         root.Directives.Clear();
         ServeCommand.AddTo(root, logStream);
         root.Add(CheckConfigCommand.Create());
+        root.Add(HealthcheckCommand.Create());
         root.Add(LookupCommand.Create());
         root.Add(SimulateCommand.Create());
         return root;

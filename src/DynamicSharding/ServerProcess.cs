@@ -1,4 +1,6 @@
+using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
+using DynamicSharding.Systemd;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding;
@@ -12,18 +14,30 @@ internal static class ServerProcess
         ILogger logger = loggers.CreateLogger("DynamicSharding");
         logger.Starting(BuildInfo.Current.Version, BuildInfo.Current.Revision, launch.ConfigFile);
         launch.Signals.Logger = logger;
+        using NotifySocket? manager = NotifySocket.Take(logger);
         try
         {
             await using var host = new ServerHost(launch.Options, launch.Load, launch.Logs.SetLevel, loggers, TimeProvider.System);
+            WarnOfAnotherAddress(launch.Options.HttpListenAddr, host.DataEndPoint, logger);
             await host.StartAsync();
+            await using ServiceNotifier? service = ServiceNotifier.Start(manager, host, logger, TimeProvider.System);
             await launch.Signals.UntilStopAsync(host.ReloadAsync);
+            if (service is not null) await service.StopAsync();
             await host.StopAsync();
             return ExitCode.Stopped;
         }
         catch (IOException error)
         {
             logger.CouldNotStart(error.Message);
+            manager?.Send("STATUS=could not start: " + error.Message);
             return ExitCode.CouldNotStart;
         }
+    }
+
+    /// <summary>A socket that was handed over wins over the configuration, and an operator who changes the wrong one of the two must hear it.</summary>
+    private static void WarnOfAnotherAddress(ListenAddress configured, System.Net.IPEndPoint bound, ILogger logger)
+    {
+        bool same = configured.Port == bound.Port && (configured.Host is null || configured.Host.Equals(bound.Address));
+        if (!same && configured.Port != 0) logger.ListenAddressNotUsed(configured.ToString(), bound.ToString());
     }
 }

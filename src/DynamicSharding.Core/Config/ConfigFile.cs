@@ -51,6 +51,7 @@ internal static class ConfigFile
         }
 
         validator.Check(options);
+        if (!problems.HasErrors) new ConfigRisks(document, problems).Check(options);
         return problems.HasErrors ? Failed(problems) : new ConfigResult(options, [], problems.Warnings);
     }
 

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Diagnostics;
 
-/// <summary>Events of the process and its configuration: 1000 to 1999. Last used: 1009.</summary>
+/// <summary>Events of the process and its configuration: 1000 to 1999. Last used: 1013.</summary>
 internal static partial class Log
 {
     [LoggerMessage(1000, LogLevel.Information, "starting dynamic-sharding")]
@@ -34,4 +34,16 @@ internal static partial class Log
 
     [LoggerMessage(1009, LogLevel.Error, "could not start")]
     public static partial void CouldNotStart(this ILogger logger, string err);
+
+    [LoggerMessage(1010, LogLevel.Warning, "the service manager cannot be told how this process is")]
+    public static partial void ManagerNotTold(this ILogger logger, string err);
+
+    [LoggerMessage(1011, LogLevel.Error, "the data plane does not answer; the service manager's watchdog will end this process if that lasts")]
+    public static partial void DataPlaneDoesNotAnswer(this ILogger logger, string err, TimeSpan watchdog);
+
+    [LoggerMessage(1012, LogLevel.Information, "the data plane answers again")]
+    public static partial void DataPlaneAnswersAgain(this ILogger logger);
+
+    [LoggerMessage(1013, LogLevel.Warning, "http_listen_addr is not used: the socket that was handed over is bound to another address")]
+    public static partial void ListenAddressNotUsed(this ILogger logger, string configured, string bound);
 }

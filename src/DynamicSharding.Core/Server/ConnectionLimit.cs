@@ -16,5 +16,8 @@ internal sealed class ConnectionLimit(int max)
         return false;
     }
 
+    /// <summary>Counted, but not limited.</summary>
+    public void Enter() => Interlocked.Increment(ref _open);
+
     public void Leave() => Interlocked.Decrement(ref _open);
 }

@@ -20,6 +20,7 @@ internal sealed class DataServer : IDisposable
     private readonly EventLoop[] _loops;
     private readonly Listener[] _listeners;
     private readonly HttpDate[] _dates;
+    private readonly DataProbe _probe;
     private readonly Socket _socket;
     private readonly ActiveRing _ring;
     private readonly Readiness _readiness;
@@ -49,6 +50,7 @@ internal sealed class DataServer : IDisposable
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
         _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i), time, _logger))];
         _listeners = [.. _loops.Select(loop => new Listener(new LoopSocket(loop, (int)_socket.Handle), _limit, loggers))];
+        _probe = new DataProbe(EndPoint, _loops, _limit, loggers.CreateLogger<Connection>());
     }
 
     /// <summary>The bound address, with the port that the system chose if 0 was asked for.</summary>
@@ -66,6 +68,9 @@ internal sealed class DataServer : IDisposable
         _logger.DataListenerStarted(EndPoint.ToString(), _loops.Length, _limit.Max);
         if (_limits.MaxConnections is null && _limit.Max < FewConnections) _logger.FewConnections(_limit.Max, DescriptorLimit.Current);
     }
+
+    /// <returns>Null when the listener and every loop answer a lookup before the cancellation; else what does not.</returns>
+    public Task<string?> ProbeAsync(CancellationToken cancellation) => _probe.RunAsync(cancellation);
 
     /// <summary>A reload's limits: requests in flight go on under the new ones.</summary>
     public void Apply(LimitOptions limits)

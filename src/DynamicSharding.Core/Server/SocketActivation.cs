@@ -14,16 +14,32 @@ internal static class SocketActivation
     private const string Pid = "LISTEN_PID";
     private const string Names = "LISTEN_FDNAMES";
 
+    /// <summary>FileDescriptorName= of the listeners; only the first takes a socket.</summary>
+    private static readonly string[] ListenerNames = ["data", "admin", "forward"];
+
     /// <returns>The data listener's socket when the environment hands one over to this very process; else null.</returns>
-    /// <exception cref="IOException">The environment names sockets that are not there.</exception>
+    /// <exception cref="IOException">The environment names sockets that are not there, or that nobody here would serve.</exception>
     public static Socket? TakeDataListener()
     {
         // Another process's variables, inherited by accident, are no error (sd_listen_fds(3)).
         string own = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
         string? count = Environment.GetEnvironmentVariable(Count);
         if (count is null || Environment.GetEnvironmentVariable(Pid) != own) return null;
+        string[] names = Environment.GetEnvironmentVariable(Names) is { Length: > 0 } text ? text.Split(':') : [];
         foreach (string name in (string[])[Count, Pid, Names]) Environment.SetEnvironmentVariable(name, null);
-        if (count != "1") throw new IOException($"{Count} is '{count}': hand over exactly one socket, the data listener's");
+
+        // Clients of a socket that nobody serves would hang, so a surplus is refused.
+        if (count != "1")
+        {
+            string given = names.Length > 0 ? $" ({string.Join(", ", names)})" : "";
+            throw new IOException($"{Count} is '{count}'{given}: hand over exactly one socket, the data listener's");
+        }
+
+        // A launcher may give no name, and systemd gives the unit's where FileDescriptorName= is missing.
+        if (names is [var only] && Array.IndexOf(ListenerNames, only) > 0)
+        {
+            throw new IOException($"{Names} is '{only}': only the data listener takes a socket; remove the unit, or write FileDescriptorName=data");
+        }
 
         try
         {

@@ -47,9 +47,9 @@ public sealed class Cast(ITestOutputHelper output) : IAsyncDisposable
     public Task<PrometheusProcess> PrometheusAsync(string config, params (string Name, string Text)[] files) =>
         JoinAsync(PrometheusProcess.StartAsync(config, files));
 
-    public async Task<DynamicShardingProcess> DynamicShardingAsync(string config)
+    public async Task<DynamicShardingProcess> DynamicShardingAsync(string config, IReadOnlyDictionary<string, string>? environment = null)
     {
-        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config);
+        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config, environment);
         _peers.Push((server.Process, server));
         return server;
     }

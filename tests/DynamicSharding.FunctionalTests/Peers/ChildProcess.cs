@@ -41,7 +41,11 @@ public sealed partial class ChildProcess : IAsyncDisposable
     }
 
     public static async Task<ChildProcess> StartAsync(
-        string name, string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
+        string name,
+        string program,
+        IEnumerable<string> arguments,
+        IReadOnlyDictionary<string, string>? environment = null,
+        bool keepInput = false)
     {
         ProcessStartInfo info = new("setpriv")
         {
@@ -76,7 +80,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
                 $"{name} could not be started ({e.Message}); tests/install-peers.sh installs what is missing", e);
         }
 
-        child._process.StandardInput.Close();
+        if (!keepInput) child._process.StandardInput.Close();
         child._process.BeginOutputReadLine();
         child._process.BeginErrorReadLine();
         return child;
@@ -94,6 +98,16 @@ public sealed partial class ChildProcess : IAsyncDisposable
             limit,
             () => $"{Name} is not ready:\n{Output}");
     }
+
+    /// <summary>A line on its standard input, for a program that was started with one.</summary>
+    public async Task TellAsync(string line)
+    {
+        await _process.StandardInput.WriteLineAsync(line);
+        await _process.StandardInput.FlushAsync();
+    }
+
+    /// <summary>The end of its standard input, for a program that was started with one.</summary>
+    public void CloseInput() => _process.StandardInput.Close();
 
     public void Kill() => _process.Kill();
 

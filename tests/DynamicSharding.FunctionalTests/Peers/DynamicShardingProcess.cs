@@ -36,21 +36,25 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     /// <summary><c>host:port</c> of the admin listener.</summary>
     public string AdminAddress => _adminAddress;
 
+    public string ConfigFile => Path.Combine(_folder.Path, FileName);
+
     /// <summary>Starts with the given configuration, which names no listen addresses, on free ports.</summary>
-    public static Task<DynamicShardingProcess> StartAsync(string config)
+    public static Task<DynamicShardingProcess> StartAsync(string config, IReadOnlyDictionary<string, string>? environment = null)
     {
         string address = FreePort.NextAddress();
         string adminAddress = FreePort.NextAddress();
-        return StartAsync(Complete(config, address, adminAddress), address, adminAddress);
+        return StartAsync(Complete(config, address, adminAddress), address, adminAddress, environment);
     }
 
     /// <summary>Starts with exactly the given configuration, which leads to the given addresses.</summary>
-    public static async Task<DynamicShardingProcess> StartAsync(string config, string address, string adminAddress)
+    public static async Task<DynamicShardingProcess> StartAsync(
+        string config, string address, string adminAddress, IReadOnlyDictionary<string, string>? environment = null)
     {
         TemporaryFolder folder = new();
         string path = folder.Write(FileName, config);
         ChildProcess process = await ChildProcess.StartAsync(
-            "dynamic-sharding " + address, Binary.Path, ["--config.file", path, "--log.level", "debug"], RuntimeEnvironment);
+            "dynamic-sharding " + address, Binary.Path, ["--config.file", path, "--log.level", "debug"],
+            With(environment ?? new Dictionary<string, string>()));
         DynamicShardingProcess server = new(process, folder, address, adminAddress);
         try
         {
@@ -67,9 +71,11 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     }
 
     /// <summary>Runs it to its own end, for what it says about arguments and files.</summary>
-    public static async Task<(int ExitCode, string Output)> RunAsync(params string[] arguments)
+    public static Task<(int ExitCode, string Output)> RunAsync(params string[] arguments) => RunAsync(arguments, new Dictionary<string, string>());
+
+    public static async Task<(int ExitCode, string Output)> RunAsync(string[] arguments, IReadOnlyDictionary<string, string> environment)
     {
-        await using ChildProcess process = await ChildProcess.StartAsync("dynamic-sharding", Binary.Path, arguments, RuntimeEnvironment);
+        await using ChildProcess process = await ChildProcess.StartAsync("dynamic-sharding", Binary.Path, arguments, With(environment));
         return (await process.WaitForExitAsync(TimeSpan.FromSeconds(30)), process.Output);
     }
 
@@ -154,6 +160,15 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
         }
     }
 
+    /// <returns>A metric's value; 0 while it has none.</returns>
+    /// <param name="series">As on the page: the name, and labels if it has some.</param>
+    public async Task<double> MetricAsync(string series)
+    {
+        string page = await _admin.GetStringAsync("metrics");
+        string? line = page.Split('\n').FirstOrDefault(line => line.StartsWith(series + " ", StringComparison.Ordinal));
+        return line is null ? 0 : double.Parse(line[(series.Length + 1)..], CultureInfo.InvariantCulture);
+    }
+
     public async Task<string> FingerprintAsync() => (await StatusAsync()).GetProperty("fingerprint").GetString()!;
 
     /// <summary>Replaces the file; whoever changes it says so with a reload.</summary>
@@ -191,6 +206,9 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
         await Process.DisposeAsync();
         _folder.Dispose();
     }
+
+    private static Dictionary<string, string> With(IReadOnlyDictionary<string, string> environment) =>
+        new([.. RuntimeEnvironment, .. environment]);
 
     /// <summary>With listeners, and without the five seconds that a load balancer gets to notice a stop: here they are those of every test.</summary>
     private static string Complete(string config, string address, string adminAddress)

@@ -76,9 +76,9 @@ public sealed class CommandLineTests : IDisposable
     [Fact]
     public async Task Check_config_says_ok_or_everything_that_is_wrong()
     {
-        string good = Write("good.yml", "pushgateway:\n  servers: [a, a]\n");
+        string good = Write("good.yml", "pushgateway:\n  servers: [a, a, b]\n");
         Assert.Equal(
-            (0, $"{good}: valid, discovery=static servers=1 warnings=1\n", $"{good}:2:16: warning: pushgateway.servers: a:9091 is listed twice and counts once; remove one\n"),
+            (0, $"{good}: valid, discovery=static servers=2 warnings=1\n", $"{good}:2:16: warning: pushgateway.servers: a:9091 is listed twice and counts once; remove one\n"),
             await RunAsync("check-config", good));
 
         string bad = Write("bad.yml", "a: 1\nb: 2\nconsul_server: {}\n");

@@ -1,0 +1,83 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Systemd;
+
+/// <summary>The files under config/systemd and config/sysctl, judged by systemd's own tools and by the kernel. No service is started.</summary>
+public sealed partial class UnitFileTests(ITestOutputHelper output) : PeerTest(output)
+{
+    private const double HighestExposure = 2.0;
+
+    private static readonly string Units = Path.Combine(Binary.RepositoryRoot, "config/systemd");
+    private static readonly string Service = Path.Combine(Units, "dynamic-sharding.service");
+    private static readonly string Sysctl = Path.Combine(Binary.RepositoryRoot, "config/sysctl/60-dynamic-sharding.conf");
+
+    [Fact]
+    public async Task Systemd_has_nothing_to_say_about_the_units()
+    {
+        using TemporaryFolder folder = new();
+        string socket = folder.Write("dynamic-sharding.socket", await File.ReadAllTextAsync(Path.Combine(Units, "dynamic-sharding.socket")));
+        Assert.Equal("", await VerifyAsync(folder, await File.ReadAllTextAsync(Service), socket));
+
+        // A check that finds nothing in anything would be none.
+        string misspelt = (await File.ReadAllTextAsync(Service)).Replace("WatchdogSec=", "WatchdogSecs=", StringComparison.Ordinal);
+        Assert.Contains("WatchdogSecs", await VerifyAsync(folder, misspelt, socket), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_services_exposure_is_low()
+    {
+        (int exitCode, string said) = await RunAsync("systemd-analyze", "security", "--offline=true", "--no-pager", Service);
+        Assert.True(exitCode == 0, said);
+        Match overall = Overall().Match(said);
+        Assert.True(overall.Success, said);
+        Output.WriteLine(overall.Value);
+        double exposure = double.Parse(overall.Groups[1].Value, CultureInfo.InvariantCulture);
+        Assert.True(exposure <= HighestExposure, said);
+    }
+
+    [Fact]
+    public async Task A_stop_by_the_default_configuration_fits_the_services_patience()
+    {
+        string unit = await File.ReadAllTextAsync(Service);
+        int patience = int.Parse(StopPatience().Match(unit).Groups[1].Value, CultureInfo.InvariantCulture);
+        var shutdown = new Config.ShutdownOptions();
+        Assert.True(patience > (shutdown.DrainDelay + shutdown.Timeout).TotalSeconds, unit);
+    }
+
+    [Fact]
+    public async Task The_kernel_takes_every_sysctl_and_each_has_its_reason()
+    {
+        // A network namespace of its own: nothing of the machine changes.
+        (int exitCode, string said) = await RunAsync("unshare", "--net", "sysctl", "-p", Sysctl);
+        Assert.True(exitCode == 0, said);
+
+        string[] lines = await File.ReadAllLinesAsync(Sysctl);
+        string[] settings = [.. lines.Where(line => line.Contains('=') && !line.StartsWith('#'))];
+        Assert.NotEmpty(settings);
+        Assert.All(settings, line => Assert.Contains(line.TrimStart('-'), said.Split('\n')));
+        Assert.All(settings, line => Assert.StartsWith("# ", lines[Array.IndexOf(lines, line) - 1], StringComparison.Ordinal));
+    }
+
+    /// <returns>What systemd-analyze says of the unit, with the program that was built here in place of the installed one.</returns>
+    private static async Task<string> VerifyAsync(TemporaryFolder folder, string unit, string socket)
+    {
+        string service = folder.Write("dynamic-sharding.service", unit.Replace("/usr/bin/dynamic-sharding", Binary.Path, StringComparison.Ordinal));
+        (_, string said) = await RunAsync("systemd-analyze", "verify", "--man=no", service, socket);
+        return said;
+    }
+
+    private static async Task<(int ExitCode, string Output)> RunAsync(string program, params string[] arguments)
+    {
+        await using ChildProcess process = await ChildProcess.StartAsync(program, program, arguments);
+        return (await process.WaitForExitAsync(TimeSpan.FromSeconds(60)), process.Output);
+    }
+
+    [GeneratedRegex(@"Overall exposure level for dynamic-sharding\.service: ([0-9.]+)")]
+    private static partial Regex Overall();
+
+    [GeneratedRegex(@"^TimeoutStopSec=(\d+)s$", RegexOptions.Multiline)]
+    private static partial Regex StopPatience();
+}
