@@ -149,8 +149,9 @@ internal sealed class ServerHost : IAsyncDisposable
         {
             foreach (ConfigProblem error in loaded.Errors) _logger.ConfigurationError(error.ToString());
             _logger.ReloadFailed(loaded.Errors.Length);
-            _reloadStatus = _reloadStatus with { LastSuccessful = false };
-            return new ReloadResult(Applied: false, [.. loaded.Errors.Select(error => error.ToString())], []);
+            string[] errors = [.. loaded.Errors.Select(error => error.ToString())];
+            _reloadStatus = _reloadStatus with { LastSuccessful = false, Errors = errors };
+            return new ReloadResult(Applied: false, errors, []);
         }
 
         ServerOptions running = _options;
@@ -163,7 +164,7 @@ internal sealed class ServerHost : IAsyncDisposable
         _setLogLevel(options.Log.Level);
         if (options.Limits != running.Limits) _data.Apply(options.Limits);
         _membership.Apply(options);
-        _reloadStatus = new ReloadStatus(LastSuccessful: true, _time.GetUtcNow());
+        _reloadStatus = new ReloadStatus(LastSuccessful: true, _time.GetUtcNow()) { NeedRestart = needRestart };
         _logger.Reloaded(changed);
         return new ReloadResult(Applied: true, [], needRestart);
     }

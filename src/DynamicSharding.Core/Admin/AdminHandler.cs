@@ -1,7 +1,6 @@
-using System.Text;
-using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
+using DynamicSharding.Admin.Access;
 using DynamicSharding.Admin.Api;
+using DynamicSharding.Admin.Page;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Membership;
@@ -13,21 +12,28 @@ namespace DynamicSharding.Admin;
 
 /// <summary>One method for each address of the admin listener.</summary>
 internal sealed class AdminHandler(
-    AdminContext context, Fleet fleet, MetricsPage metrics, RefusalCounter refusals, ILogger logger, CancellationToken stopping)
+    AdminContext context,
+    Fleet fleet,
+    MetricsPage metrics,
+    TrafficRates rates,
+    BasicAuth? auth,
+    RefusalCounter refusals,
+    ILogger logger,
+    CancellationToken stopping)
 {
     /// <summary>Nothing here reads a body; a little is allowed because some clients send one with a POST.</summary>
     public const int MaxBodyBytes = 1024;
 
-    private const string Text = "text/plain; charset=utf-8";
     private readonly Lookup _lookup = new(context);
+    private readonly WhatIf _whatIf = new(context);
+    private readonly StatusPage _page = new(context, fleet, rates);
 
     public async Task HandleAsync(HttpContext http)
     {
-        http.Response.Headers.XContentTypeOptions = "nosniff";
-        http.Response.Headers.CacheControl = "no-store";
+        AdminReply.SetHeaders(http.Response.Headers);
         try
         {
-            await RouteAsync(http);
+            if (await AdmitsAsync(http)) await RouteAsync(http);
         }
         catch (Exception) when (http.RequestAborted.IsCancellationRequested)
         {
@@ -37,28 +43,55 @@ internal sealed class AdminHandler(
         {
             logger.AdminRequestFailed(e, http.Request.Path.Value ?? "");
             if (http.Response.HasStarted) http.Abort();
-            else await WriteTextAsync(http, 500, "internal error, see the log\n");
+            else await AdminReply.TextAsync(http, 500, "internal error, see the log\n");
         }
+    }
+
+    /// <summary>
+    /// Without credentials only what the data listener tells everybody too: balancers and supervisors ask for it and hold no password.
+    /// </summary>
+    private async ValueTask<bool> AdmitsAsync(HttpContext http)
+    {
+        if (auth is null || http.Request.Path.Value is "/-/healthy" or "/-/ready") return true;
+        if (await auth.CheckAsync(http.Request.Headers.Authorization, http.RequestAborted) is not { } refusal) return true;
+        refusals.Count(refusal);
+        string reason = RefusalCounter.Label(refusal);
+        logger.AdminRequestRefused(reason, http.Connection.RemoteIpAddress);
+        if (refusal == Refusal.Busy)
+        {
+            http.Response.Headers.RetryAfter = "1";
+            await AdminReply.TextAsync(http, 503, "too many passwords are being checked\n");
+        }
+        else
+        {
+            http.Response.Headers.WWWAuthenticate = BasicAuth.Challenge;
+            await AdminReply.TextAsync(http, 401, "a user name and password are needed\n");
+        }
+
+        return false;
     }
 
     private Task RouteAsync(HttpContext http)
     {
         // Ordinal, unlike endpoint routing: paths are case-sensitive here as on the data listener.
         string path = http.Request.Path.Value ?? "";
-        if (http.Request.ContentLength > MaxBodyBytes) return WriteTextAsync(http, 413, "no body is expected here\n");
+        if (http.Request.ContentLength > MaxBodyBytes) return AdminReply.TextAsync(http, 413, "no body is expected here\n");
         if (path == "/-/reload") return AllowsWrite(http) ? ReloadAsync(http) : RefuseMethodAsync(http, "POST, PUT");
         Func<HttpContext, Task>? read = path switch
         {
+            "/" => PageAsync,
+            "/icon.svg" => static http => AdminReply.BytesAsync(http, 200, "image/svg+xml", PageAsset.Icon.Bytes),
             "/metrics" => MetricsAsync,
             "/-/healthy" => HealthyAsync,
             "/-/ready" => ReadyAsync,
             "/api/v1/status" => StatusAsync,
             "/api/v1/ring" => RingAsync,
             "/api/v1/lookup" => LookupAsync,
+            "/api/v1/simulate" => SimulateAsync,
             "/api/v1/history" => HistoryAsync,
             _ => null,
         };
-        if (read is null) return WriteTextAsync(http, 404, "not found\n");
+        if (read is null) return AdminReply.TextAsync(http, 404, "not found\n");
         return HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method)
             ? read(http)
             : RefuseMethodAsync(http, "GET, HEAD");
@@ -69,18 +102,25 @@ internal sealed class AdminHandler(
     private static Task RefuseMethodAsync(HttpContext http, string allow)
     {
         http.Response.Headers.Allow = allow;
-        return WriteTextAsync(http, 405, "method not allowed\n");
+        return AdminReply.TextAsync(http, 405, "method not allowed\n");
+    }
+
+    private Task PageAsync(HttpContext http)
+    {
+        byte[] page = _page.Render(http.Request.Query);
+        http.Response.Headers.ContentSecurityPolicy = StatusPage.ContentSecurityPolicy;
+        return AdminReply.BytesAsync(http, 200, "text/html; charset=utf-8", page);
     }
 
     private async Task MetricsAsync(HttpContext http) =>
-        await WriteAsync(http, 200, MetricsPage.ContentType, await metrics.RenderAsync(http.RequestAborted));
+        await AdminReply.BytesAsync(http, 200, MetricsPage.ContentType, await metrics.RenderAsync(http.RequestAborted));
 
-    private static Task HealthyAsync(HttpContext http) => WriteTextAsync(http, 200, "OK\n");
+    private static Task HealthyAsync(HttpContext http) => AdminReply.TextAsync(http, 200, "OK\n");
 
     private Task ReadyAsync(HttpContext http)
     {
         Readiness readiness = context.Readiness;
-        return WriteTextAsync(http, readiness.IsReady ? 200 : 503, readiness.IsReady ? "OK\n" : readiness.Reason + "\n");
+        return AdminReply.TextAsync(http, readiness.IsReady ? 200 : 503, readiness.IsReady ? "OK\n" : readiness.Reason + "\n");
     }
 
     private async Task ReloadAsync(HttpContext http)
@@ -89,7 +129,7 @@ internal sealed class AdminHandler(
         {
             refusals.Count(Refusal.CrossOrigin);
             logger.AdminCrossOriginRefused(http.Request.Headers.Origin);
-            await WriteTextAsync(http, 403, "sent by a page of another origin\n");
+            await AdminReply.TextAsync(http, 403, "sent by a page of another origin\n");
             return;
         }
 
@@ -98,31 +138,36 @@ internal sealed class AdminHandler(
         string body = result.Applied
             ? "OK\n" + Lines(result.NeedRestart.Select(key => $"needs a restart: {key}"))
             : Lines(result.Errors);
-        await WriteTextAsync(http, result.Applied ? 200 : 400, body);
+        await AdminReply.TextAsync(http, result.Applied ? 200 : 400, body);
     }
 
-    private Task StatusAsync(HttpContext http)
+    private Task StatusAsync(HttpContext http) => AdminReply.JsonAsync(http, 200, Status(), AdminJson.Default.StatusResponse);
+
+    private StatusResponse Status()
     {
         FleetView view = fleet.Look();
         ServerOptions options = context.Options();
         MembershipView membership = view.Membership;
         Readiness readiness = context.Readiness;
-        var status = new StatusResponse(
+        DateTimeOffset now = context.Time.GetUtcNow();
+        (double requests, IReadOnlyDictionary<string, double> redirects) = rates.Look(view);
+        return new StatusResponse(
             context.Build.Version,
             context.Build.Revision,
             context.Started,
-            (context.Time.GetUtcNow() - context.Started).TotalSeconds,
+            (now - context.Started).TotalSeconds,
             readiness.IsReady,
             readiness.Reason,
             view.Ring?.Fingerprint,
             options.Sharding.Replicas,
             options.Sharding.Key.Name(),
-            DiscoveryEntry.From(membership.Discovery, context.Time.GetUtcNow()),
-            [.. view.Gateways.Select(MemberEntry.From)],
+            DiscoveryEntry.From(membership.Discovery, now),
+            [.. view.Gateways.Select(g => MemberEntry.From(g, redirects.GetValueOrDefault(g.Status.Address)))],
             options.Pushgateway.Servers,
             membership.Changes,
-            membership.History is [var last, ..] ? ChangeEntry.From(last) : null);
-        return WriteJsonAsync(http, 200, status, AdminJson.Default.StatusResponse);
+            membership.History is [var last, ..] ? ChangeEntry.From(last) : null,
+            requests,
+            Warnings.Of(context, view, now));
     }
 
     private Task RingAsync(HttpContext http)
@@ -132,39 +177,21 @@ internal sealed class AdminHandler(
         RingMemberEntry[] members =
             [.. view.Gateways.Where(g => g.InRing).Select(g => new RingMemberEntry(g.Status.Address, g.Ownership))];
         var ring = new RingResponse(view.Ring?.Fingerprint, sharding.Replicas, sharding.Key.Name(), members);
-        return WriteJsonAsync(http, 200, ring, AdminJson.Default.RingResponse);
+        return AdminReply.JsonAsync(http, 200, ring, AdminJson.Default.RingResponse);
     }
 
-    private Task LookupAsync(HttpContext http)
-    {
-        (LookupResponse? found, int status, string? error) = _lookup.Find(http.Request.Query["path"]);
-        return found is not null
-            ? WriteJsonAsync(http, status, found, AdminJson.Default.LookupResponse)
-            : WriteJsonAsync(http, status, new ErrorResponse(error!), AdminJson.Default.ErrorResponse);
-    }
+    private Task LookupAsync(HttpContext http) =>
+        AdminReply.AnswerAsync(http, _lookup.Find(http.Request.Query["path"], http.Request.Query["q"]), AdminJson.Default.LookupResponse);
+
+    private Task SimulateAsync(HttpContext http) =>
+        AdminReply.AnswerAsync(http, _whatIf.Run(http.Request.Query["add"], http.Request.Query["remove"]), AdminJson.Default.SimulateResponse);
 
     private Task HistoryAsync(HttpContext http)
     {
         MembershipView membership = context.Membership();
         var history = new HistoryResponse(membership.Changes, [.. membership.History.Select(ChangeEntry.From)]);
-        return WriteJsonAsync(http, 200, history, AdminJson.Default.HistoryResponse);
+        return AdminReply.JsonAsync(http, 200, history, AdminJson.Default.HistoryResponse);
     }
 
     private static string Lines(IEnumerable<string> lines) => string.Concat(lines.Select(line => line + "\n"));
-
-    private static Task WriteTextAsync(HttpContext http, int status, string text) =>
-        WriteAsync(http, status, Text, Encoding.UTF8.GetBytes(text));
-
-    private static Task WriteJsonAsync<T>(HttpContext http, int status, T value, JsonTypeInfo<T> type) =>
-        WriteAsync(http, status, "application/json; charset=utf-8", JsonSerializer.SerializeToUtf8Bytes(value, type));
-
-    private static async Task WriteAsync(HttpContext http, int status, string contentType, ReadOnlyMemory<byte> body)
-    {
-        http.Response.StatusCode = status;
-        http.Response.ContentType = contentType;
-        http.Response.ContentLength = body.Length;
-
-        // Kestrel keeps the length and drops the bytes where a HEAD asked for them.
-        await http.Response.Body.WriteAsync(body, http.RequestAborted);
-    }
 }

@@ -1,11 +1,13 @@
 using System.Net;
 using System.Net.Sockets;
+using DynamicSharding.Admin.Access;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -22,21 +24,29 @@ internal sealed class AdminListener : IAsyncDisposable
     private readonly ListenAddress _address;
     private readonly MetricsPage _metrics;
     private readonly WebApplication _app;
+    private readonly TrafficRates _rates;
+    private readonly BasicAuth? _auth;
+    private readonly ServerCertificate? _certificate;
     private ListenOptions? _bound;
 
     public AdminListener(AdminContext context)
     {
         _logger = context.LoggerFactory.CreateLogger<AdminListener>();
         _address = context.Options().AdminListenAddr ?? throw new ArgumentException("The admin listener is off.", nameof(context));
+        AdminOptions access = context.Options().Admin;
+        if (!access.BasicAuthUsers.IsEmpty) _auth = new BasicAuth(access.BasicAuthUsers);
+        if (access is { TlsCertFile: { } certFile, TlsKeyFile: { } keyFile })
+            _certificate = new ServerCertificate(certFile, keyFile, _logger, context.Time);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(Configure);
         builder.Services.AddSingleton<IHostLifetime, DetachedLifetime>();
         _app = builder.Build();
 
         var fleet = new Fleet(context.Ring, context.Membership);
+        _rates = new TrafficRates(fleet, context.Counters, context.Time);
         var refusals = new RefusalCounter();
         _metrics = new MetricsPage(context, fleet, refusals);
-        var handler = new AdminHandler(context, fleet, _metrics, refusals, _logger, _app.Lifetime.ApplicationStopping);
+        var handler = new AdminHandler(context, fleet, _metrics, _rates, _auth, refusals, _logger, _app.Lifetime.ApplicationStopping);
         _app.Run(handler.HandleAsync);
     }
 
@@ -71,6 +81,8 @@ internal sealed class AdminListener : IAsyncDisposable
     {
         await _app.DisposeAsync();
         _metrics.Dispose();
+        _rates.Dispose();
+        _auth?.Dispose();
     }
 
     private void Configure(KestrelServerOptions kestrel)
@@ -96,5 +108,11 @@ internal sealed class AdminListener : IAsyncDisposable
         // HTTP/2 without TLS needs prior knowledge that nothing which talks to this port has.
         listen.Protocols = HttpProtocols.Http1;
         _bound = listen;
+        if (_certificate is not { } certificate) return;
+        listen.UseHttps(new TlsHandshakeCallbackOptions
+        {
+            HandshakeTimeout = TimeSpan.FromSeconds(10),
+            OnConnection = _ => ValueTask.FromResult(certificate.Current()),
+        });
     }
 }

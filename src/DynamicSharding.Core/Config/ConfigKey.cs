@@ -11,6 +11,9 @@ internal abstract class ConfigKey(string path, Applies applies)
     /// <returns>The options with the value of <paramref name="site"/>; unchanged when it is wrong, which the site then knows.</returns>
     public abstract ServerOptions Read(ConfigSite site, ServerOptions options);
 
+    /// <summary>Its value for operators' eyes: secrets are hidden.</summary>
+    public abstract string Show(ServerOptions options);
+
     public abstract bool SameIn(ServerOptions a, ServerOptions b);
 
     /// <returns><paramref name="to"/> with this key's value of <paramref name="from"/>.</returns>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
+using DynamicSharding.Config.Values;
 using DynamicSharding.Config.Yaml;
 
 namespace DynamicSharding.Config;
@@ -10,6 +11,9 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
 {
     /// <summary>Consul raises anything shorter to this.</summary>
     private static readonly TimeSpan ConsulDeregisterFloor = TimeSpan.FromMinutes(1);
+
+    /// <summary>Each step doubles the time: 10 takes about 50 ms, this about a second.</summary>
+    private const int SlowBcryptCost = 14;
 
     private readonly ConfigCertificates _certificates = new(document, problems);
 
@@ -43,6 +47,7 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         CheckGateways(options.Pushgateway);
         CheckHealth(options.Pushgateway.HealthCheck);
         CheckEffect(options);
+        CheckAccess(options);
     }
 
     private ImmutableArray<string> CompleteServers(PushgatewayOptions gateways)
@@ -171,13 +176,31 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
     private void CheckEffect(ServerOptions options)
     {
         WarnOfNoEffect(options.ForwardListenAddr is not null, "forward_listen_addr");
-        WarnOfNoEffect(!options.Admin.BasicAuthUsers.IsEmpty, "admin.basic_auth_users");
-        WarnOfNoEffect(options.Admin.TlsCertFile is not null, "admin.tls");
     }
 
     private void WarnOfNoEffect(bool isSet, string key)
     {
         if (isSet) problems.Warning(document.Nearest(key), $"{key}: has no effect in this version");
+    }
+
+    private void CheckAccess(ServerOptions options)
+    {
+        AdminOptions admin = options.Admin;
+        bool local = options.AdminListenAddr is null || (options.AdminListenAddr.Host is { } host && IPAddress.IsLoopback(host));
+        if (!admin.BasicAuthUsers.IsEmpty && admin.TlsCertFile is null && !local)
+        {
+            problems.Warning(
+                document.Nearest("admin.basic_auth_users"),
+                "admin.basic_auth_users: passwords travel unencrypted; set admin.tls, or bind admin_listen_addr to 127.0.0.1");
+        }
+
+        foreach ((string user, string hash) in admin.BasicAuthUsers)
+        {
+            if (BcryptText.Cost(hash) <= SlowBcryptCost) continue;
+            problems.Warning(
+                document.Nearest("admin.basic_auth_users"),
+                $"admin.basic_auth_users: the hash of {ConfigText.Quote(user)} takes seconds to check; make one of cost 10: htpasswd -nBC 10 ''");
+        }
     }
 
     private void CheckHealth(HealthCheckOptions health)

@@ -50,7 +50,8 @@ internal static class ConfigValues
         if (site.Node is not YamlScalar scalar) return site.Fail("must be one text, not a list or a mapping");
         value = scalar.Text.Length == 0 ? null : scalar.Text;
         return !scalar.Text.Any(char.IsControl) || site.Fail("has a control character (a line break perhaps), which cannot be sent");
-    });
+    },
+    show: ShownValue.Secret);
 
     public static ConfigValue<string?> UserName { get; } = Optional(Text((string text, out string value) =>
     {
@@ -65,7 +66,7 @@ internal static class ConfigValues
         new(ConfigLists.TryReadServers, (a, b) => a.AsSpan().SequenceEqual(b.AsSpan()));
 
     public static ConfigValue<ImmutableSortedDictionary<string, string>> Users { get; } =
-        new(ConfigLists.TryReadUsers, (a, b) => a.SequenceEqual(b));
+        new(ConfigLists.TryReadUsers, (a, b) => a.SequenceEqual(b), ShownValue.Users);
 
     /// <summary>More than 0, at most 1.</summary>
     public static ConfigValue<double> Ratio { get; } = Typed((string text, out double value) =>
@@ -90,10 +91,12 @@ internal static class ConfigValues
         });
     }
 
-    public static ConfigValue<long> Size(long min, long max) => Text((string text, out long value) =>
-        SizeText.TryParse(text, out value) && value >= min && value <= max
-            ? null
-            : $"must be a size from {SizeText.Format(min)} to {SizeText.Format(max)}, in bytes or with KiB, MiB or GiB");
+    public static ConfigValue<long> Size(long min, long max) => Text(
+        (string text, out long value) =>
+            SizeText.TryParse(text, out value) && value >= min && value <= max
+                ? null
+                : $"must be a size from {SizeText.Format(min)} to {SizeText.Format(max)}, in bytes or with KiB, MiB or GiB",
+        SizeText.Format);
 
     public static ConfigValue<int> IntSize(int min, int max)
     {
@@ -103,7 +106,8 @@ internal static class ConfigValues
             bool read = inner.TryRead(site, out long size);
             value = (int)size;
             return read;
-        });
+        },
+        show: static size => SizeText.Format(size));
     }
 
     /// <summary>A time that must pass: more than nothing.</summary>
@@ -118,12 +122,14 @@ internal static class ConfigValues
         return read;
     });
 
-    public static ConfigValue<T> OneOf<T>(params (string Name, T Value)[] choices) => Text((string text, out T value) =>
-    {
-        int index = Array.FindIndex(choices, choice => choice.Name == text);
-        value = choices[Math.Max(index, 0)].Value;
-        return index >= 0 ? null : "must be one of " + string.Join(", ", choices.Select(choice => choice.Name));
-    });
+    public static ConfigValue<T> OneOf<T>(params (string Name, T Value)[] choices) => Text(
+        (string text, out T value) =>
+        {
+            int index = Array.FindIndex(choices, choice => choice.Name == text);
+            value = choices[Math.Max(index, 0)].Value;
+            return index >= 0 ? null : "must be one of " + string.Join(", ", choices.Select(choice => choice.Name));
+        },
+        shown => Array.Find(choices, choice => EqualityComparer<T>.Default.Equals(choice.Value, shown)).Name);
 
     private static ConfigValue<TimeSpan> DurationFrom(TimeSpan min) => Text((string text, out TimeSpan value) =>
     {
@@ -134,12 +140,12 @@ internal static class ConfigValues
     });
 
     /// <summary>Any scalar, quoted or not.</summary>
-    private static ConfigValue<T> Text<T>(TextParser<T> parse) => Scalar(parse, unquotedOnly: false);
+    private static ConfigValue<T> Text<T>(TextParser<T> parse, Func<T, string>? show = null) => Scalar(parse, unquotedOnly: false, show);
 
     /// <summary>Not in quotes: in YAML that would make it a text.</summary>
     private static ConfigValue<T> Typed<T>(TextParser<T> parse) => Scalar(parse, unquotedOnly: true);
 
-    private static ConfigValue<T> Scalar<T>(TextParser<T> parse, bool unquotedOnly) => new((ConfigSite site, out T value) =>
+    private static ConfigValue<T> Scalar<T>(TextParser<T> parse, bool unquotedOnly, Func<T, string>? show = null) => new((ConfigSite site, out T value) =>
     {
         if (site.Node is not YamlScalar scalar)
         {
@@ -150,7 +156,8 @@ internal static class ConfigValues
         string? problem = parse(scalar.Text, out value);
         if (problem is null && unquotedOnly && scalar.Quoted) problem = "must not be in quotes";
         return problem is null || site.Fail($"{ConfigText.Quote(scalar.Text)} {problem}");
-    });
+    },
+    show: show);
 
     /// <summary>An empty text is no value.</summary>
     private static ConfigValue<T?> Optional<T>(ConfigValue<T> inner)
@@ -161,5 +168,6 @@ internal static class ConfigValues
         bool read = inner.TryRead(site, out T result);
         value = result;
         return read;
-    });
+    },
+    show: value => value is null ? "" : inner.Show(value));
 }

@@ -18,4 +18,13 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 5003, Level = LogLevel.Debug, Message = "reload refused: sent by a page of another origin")]
     public static partial void AdminCrossOriginRefused(this ILogger logger, StringValues origin);
+
+    [LoggerMessage(EventId = 5004, Level = LogLevel.Debug, Message = "admin request refused")]
+    public static partial void AdminRequestRefused(this ILogger logger, string reason, IPAddress? peer);
+
+    [LoggerMessage(EventId = 5005, Level = LogLevel.Information, Message = "admin certificate read again")]
+    public static partial void AdminCertificateRead(this ILogger logger, string file);
+
+    [LoggerMessage(EventId = 5006, Level = LogLevel.Warning, Message = "admin certificate cannot be used, the old one stays")]
+    public static partial void AdminCertificateUnusable(this ILogger logger, string file, string err);
 }

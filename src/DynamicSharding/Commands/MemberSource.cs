@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Net.Http.Headers;
+using System.Text;
 using System.Text.Json;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
@@ -72,6 +74,13 @@ internal sealed class MemberSource
         try
         {
             using var client = new HttpClient { Timeout = AnswerLimit };
+            if (address.UserInfo.Length > 0)
+            {
+                byte[] pair = Encoding.UTF8.GetBytes(Uri.UnescapeDataString(address.UserInfo));
+                client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(pair));
+                address = new UriBuilder(address) { UserName = "", Password = "" }.Uri;
+            }
+
             byte[] answer = await client.GetByteArrayAsync(address, cancellationToken).ConfigureAwait(false);
             return ServerStatusReader.Read(answer);
         }

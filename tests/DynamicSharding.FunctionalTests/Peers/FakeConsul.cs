@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 
 namespace DynamicSharding.FunctionalTests.Peers;
@@ -11,13 +12,17 @@ internal sealed partial class FakeConsul : IAsyncDisposable
     private readonly LoopbackServer _server;
     private readonly Lock _gate = new();
     private Manner _manner = Manner.Good;
+    private readonly string _output;
     private string _list;
     private int _index = 10;
     private int _polls;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public FakeConsul(IEnumerable<string> gateways)
+    /// <param name="gateways">Passing, as long as nothing else is said.</param>
+    /// <param name="output">What their checks said last: whatever a gateway, or who answers for it, likes.</param>
+    public FakeConsul(IEnumerable<string> gateways, string output = "200 OK")
     {
+        _output = JsonEncodedText.Encode(output).ToString();
         _list = List(gateways);
         _server = new LoopbackServer(ServeAsync);
     }
@@ -53,7 +58,7 @@ internal sealed partial class FakeConsul : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
-    private static string List(IEnumerable<string> gateways) => "[" + string.Join(',', gateways.Select(gateway =>
+    private string List(IEnumerable<string> gateways) => "[" + string.Join(',', gateways.Select(gateway =>
     {
         string[] parts = gateway.Split(':');
         string id = ConsulAgent.ServiceId(gateway);
@@ -64,7 +69,7 @@ internal sealed partial class FakeConsul : IAsyncDisposable
             {"Node":{"ID":"","Node":"fake","Address":"127.0.0.1","Meta":{"notes":"{{notes}}"} },
              "Service":{"ID":"{{id}}","Service":"pushgateway","Tags":[],"Address":"{{parts[0]}}","Port":{{parts[1]}},"Meta":null},
              "Checks":[{"Node":"fake","CheckID":"serfHealth","Name":"Serf","Status":"passing","Output":"alive","ServiceID":""},
-                       {"Node":"fake","CheckID":"service:{{id}}","Name":"up","Status":"passing","Output":"200 OK","ServiceID":"{{id}}"}]}
+                       {"Node":"fake","CheckID":"service:{{id}}","Name":"up","Status":"passing","Output":"{{_output}}","ServiceID":"{{id}}"}]}
             """;
     })) + "]";
 

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>A real Prometheus that finds the Pushgateways through Consul.</summary>
+/// <summary>A real Prometheus, most often one that finds the Pushgateways through Consul.</summary>
 public sealed class PrometheusProcess : IAsyncDisposable
 {
     private readonly TemporaryFolder _folder;

@@ -27,16 +27,16 @@ public sealed class ApiTests
             Changes = 3,
             History = [AdminFixture.Change("joined"), AdminFixture.Change("left")],
         };
+        await admin.StartAsync();
         admin.Gateway("gw1:9091").Redirects.Increment(0);
         admin.Gateway("gw1:9091").Redirects.Increment(1);
         admin.Time.Advance(TimeSpan.FromSeconds(90));
-        await admin.StartAsync();
 
         JsonElement status = await admin.JsonAsync("/api/v1/status");
         Assert.Equal(
             [
                 "version", "revision", "started", "uptime_seconds", "ready", "ready_reason", "fingerprint", "replicas", "key", "discovery",
-                "members", "configured", "changes", "last_change",
+                "members", "configured", "changes", "last_change", "requests_per_second", "warnings",
             ],
             Names(status));
         Assert.Equal("1.2.3", status.GetProperty("version").GetString());
@@ -63,7 +63,7 @@ public sealed class ApiTests
         AssertChange(status.GetProperty("last_change"), "joined");
 
         JsonElement[] members = [.. status.GetProperty("members").EnumerateArray()];
-        string[] fields = ["address", "state", "in_ring", "since", "reason", "check_output", "overloaded", "ownership", "redirects"];
+        string[] fields = ["address", "state", "in_ring", "since", "reason", "check_output", "overloaded", "ownership", "redirects", "redirects_per_second"];
         Assert.All(members, member => Assert.Equal(fields, Names(member)));
         Assert.Equal(["gw1:9091", "gw2:9091", "gw3:9091"], members.Select(m => m.GetProperty("address").GetString()));
         Assert.Equal(["member", "leaving", "out"], members.Select(m => m.GetProperty("state").GetString()));
@@ -71,6 +71,11 @@ public sealed class ApiTests
         Assert.Equal([2, 0, 0], members.Select(m => m.GetProperty("redirects").GetInt64()));
         Assert.Equal([null, "connection refused", null], members.Select(m => m.GetProperty("check_output").GetString()));
         Assert.Equal([false, true, false], members.Select(m => m.GetProperty("overloaded").GetBoolean()));
+        JsonElement[] warnings = [.. status.GetProperty("warnings").EnumerateArray()];
+        Assert.All(warnings, warning => Assert.Equal(["severity", "what", "remedy"], Names(warning)));
+        Assert.Contains(warnings, w => w.GetProperty("what").GetString() == "Not in the ring: gw3:9091.");
+        Assert.InRange(status.GetProperty("members")[0].GetProperty("redirects_per_second").GetDouble(), 0, 2);
+        Assert.Equal(0, status.GetProperty("requests_per_second").GetDouble());
         Assert.Equal(1, members.Sum(m => m.GetProperty("ownership").GetDouble()), 9);
     }
 

@@ -7,5 +7,6 @@ namespace DynamicSharding.Admin.Api;
 [JsonSerializable(typeof(RingResponse))]
 [JsonSerializable(typeof(HistoryResponse))]
 [JsonSerializable(typeof(LookupResponse))]
+[JsonSerializable(typeof(SimulateResponse))]
 [JsonSerializable(typeof(ErrorResponse))]
 internal sealed partial class AdminJson : JsonSerializerContext;

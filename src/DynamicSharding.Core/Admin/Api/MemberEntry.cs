@@ -10,9 +10,10 @@ internal sealed record MemberEntry(
     string? CheckOutput,
     bool Overloaded,
     double Ownership,
-    long Redirects)
+    long Redirects,
+    double RedirectsPerSecond)
 {
-    public static MemberEntry From(FleetGateway gateway) => new(
+    public static MemberEntry From(FleetGateway gateway, double redirectsPerSecond) => new(
         gateway.Status.Address,
         GatewayStates.Label(gateway.Status.State),
         gateway.InRing,
@@ -21,5 +22,6 @@ internal sealed record MemberEntry(
         gateway.Status.CheckOutput,
         gateway.Status.Overloaded,
         gateway.Ownership,
-        gateway.Redirects);
+        gateway.Redirects,
+        redirectsPerSecond);
 }

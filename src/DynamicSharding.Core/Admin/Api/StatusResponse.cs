@@ -15,4 +15,6 @@ internal sealed record StatusResponse(
     IReadOnlyList<MemberEntry> Members,
     IReadOnlyList<string> Configured,
     long Changes,
-    ChangeEntry? LastChange);
+    ChangeEntry? LastChange,
+    double RequestsPerSecond,
+    IReadOnlyList<WarningEntry> Warnings);

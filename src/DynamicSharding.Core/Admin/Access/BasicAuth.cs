@@ -1,0 +1,110 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using DynamicSharding.Config.Values;
+using Microsoft.Extensions.Primitives;
+
+namespace DynamicSharding.Admin.Access;
+
+/// <summary>
+/// HTTP basic authentication against bcrypt hashes (RFC 7617). A good password is checked the slow way once for each user and then known
+/// by a keyed digest, because Prometheus sends it with every scrape.
+/// </summary>
+/// <remarks>
+/// The digest belongs to the one user whose hash accepted the password, and its key to this process: no other user, name or hash can be
+/// confused with it, which is how a cache of this kind was once bypassed (CVE-2022-46146). A wrong password and an unknown user cost the
+/// same, as long as all hashes have one cost.
+/// </remarks>
+internal sealed class BasicAuth : IDisposable
+{
+    public const string Challenge = "Basic realm=\"dynamic-sharding\", charset=\"UTF-8\"";
+
+    /// <summary>Checks that may stand in line; one runs at a time, so that guessing takes one core at most.</summary>
+    private const int MaxWaiting = 16;
+
+    // Its salt and hash are of no password that anybody has; what it answers is never looked at.
+    private const string Nobody = "abcdefghijklmnopqrstuu5Lfv7TSVLjL1HfJ6VJ9xGz8cXnDMqBq";
+
+    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
+    private readonly Dictionary<string, User> _users;
+    private readonly User _nobody;
+    private readonly SemaphoreSlim _checking = new(1);
+    private int _waiting;
+
+    /// <param name="hashes">User name to bcrypt hash; at least one.</param>
+    public BasicAuth(ImmutableSortedDictionary<string, string> hashes)
+    {
+        _users = hashes.ToDictionary(entry => entry.Key, entry => new User(entry.Value), StringComparer.Ordinal);
+        _nobody = new User(string.Create(CultureInfo.InvariantCulture, $"$2b${hashes.Values.Max(BcryptText.Cost):00}${Nobody}"));
+    }
+
+    /// <returns>Null for a user with the right password.</returns>
+    public async ValueTask<Refusal?> CheckAsync(StringValues authorization, CancellationToken cancellation)
+    {
+        if (authorization is not [{ } field] || !TryParse(field, out string? name, out string? password)) return Refusal.Unauthorized;
+        User user = _users.GetValueOrDefault(name, _nobody);
+        byte[] digest = HMACSHA256.HashData(_key, Strict.GetBytes(password));
+        return user.Knows(digest) ? null : await CheckSlowlyAsync(user, password, digest, cancellation);
+    }
+
+    public void Dispose() => _checking.Dispose();
+
+    private async ValueTask<Refusal?> CheckSlowlyAsync(User user, string password, byte[] digest, CancellationToken cancellation)
+    {
+        try
+        {
+            if (Interlocked.Increment(ref _waiting) > MaxWaiting) return Refusal.Busy;
+            await _checking.WaitAsync(cancellation);
+            try
+            {
+                // The one before may have been the same user's.
+                if (user.Knows(digest)) return null;
+                bool good = BCrypt.Net.BCrypt.Verify(password, user.Hash) && user != _nobody;
+                if (good) user.Remember(digest);
+                return good ? null : Refusal.Unauthorized;
+            }
+            finally
+            {
+                _checking.Release();
+            }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiting);
+        }
+    }
+
+    private static bool TryParse(string field, [NotNullWhen(true)] out string? name, [NotNullWhen(true)] out string? password)
+    {
+        const string Scheme = "Basic ";
+        name = password = null;
+        if (!field.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)) return false;
+        try
+        {
+            string pair = Strict.GetString(Convert.FromBase64String(field[Scheme.Length..].Trim()));
+            int colon = pair.IndexOf(':');
+            if (colon < 0) return false;
+            (name, password) = (pair[..colon], pair[(colon + 1)..]);
+            return true;
+        }
+        catch (Exception e) when (e is FormatException or DecoderFallbackException)
+        {
+            return false;
+        }
+    }
+
+    private sealed class User(string hash)
+    {
+        private volatile byte[]? _good;
+
+        public string Hash { get; } = hash;
+
+        public bool Knows(byte[] digest) => _good is { } good && CryptographicOperations.FixedTimeEquals(good, digest);
+
+        public void Remember(byte[] digest) => _good = digest;
+    }
+}

@@ -1,0 +1,106 @@
+using System.Buffers.Text;
+using System.Text;
+
+namespace DynamicSharding.Admin;
+
+/// <summary>
+/// The labels of a group as people write them, to the path that a client would push to: <c>job=demo instance=a</c>, or a series copied
+/// from Prometheus such as <c>push_time_seconds{instance="a",job="demo"}</c>.
+/// </summary>
+internal static class GroupLabels
+{
+    private const string Separators = ", \t\r\n";
+
+    public static bool TryReadPath(string text, out string path, out string problem)
+    {
+        path = "";
+        var labels = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        if (!TryRead(Braced(text), labels, out problem)) return false;
+        if (!labels.Remove("job", out string? job))
+        {
+            problem = "no job among the labels: every group has one, as in job=demo instance=a";
+            return false;
+        }
+
+        path = "/metrics" + Segments("job", job) + string.Concat(labels.Select(label => Segments(label.Key, label.Value)));
+        return true;
+    }
+
+    /// <summary>Without the name of a series and without braces.</summary>
+    private static string Braced(string text)
+    {
+        int open = text.IndexOf('{');
+        int equals = text.IndexOf('=');
+        if (open < 0 || (equals >= 0 && equals < open)) return text;
+        int close = text.LastIndexOf('}');
+        return close > open ? text[(open + 1)..close] : text[(open + 1)..];
+    }
+
+    private static bool TryRead(string text, SortedDictionary<string, string> labels, out string problem)
+    {
+        problem = "";
+        for (int at = 0; SkipSeparators(text, ref at);)
+        {
+            int equals = text.IndexOf('=', at);
+            if (equals < 0)
+            {
+                problem = $"'{Short(text[at..])}' is no path, no URL and no label: write /metrics/job/demo, or name=value";
+                return false;
+            }
+
+            string name = text[at..equals].TrimEnd();
+            at = equals + 1;
+            if (!IsName(name)) problem = $"'{Short(name)}' is no label name (only name=value can be looked up)";
+            else if (!TryReadValue(text, ref at, out string value)) problem = $"the value of {name} has no closing quote";
+            else if (!labels.TryAdd(name, value)) problem = $"the label {name} is there twice";
+            if (problem.Length > 0) return false;
+        }
+
+        return true;
+    }
+
+    private static bool SkipSeparators(string text, ref int at)
+    {
+        while (at < text.Length && Separators.Contains(text[at])) at++;
+        return at < text.Length;
+    }
+
+    private static bool IsName(string name) =>
+        name.Length > 0
+        && !char.IsAsciiDigit(name[0])
+        && name.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_')
+        && !name.StartsWith("__", StringComparison.Ordinal);
+
+    /// <summary>In quotes with Prometheus' escapes, or bare up to the next separator.</summary>
+    private static bool TryReadValue(string text, ref int at, out string value)
+    {
+        while (at < text.Length && text[at] == ' ') at++;
+        if (at == text.Length || text[at] != '"')
+        {
+            int end = text.AsSpan(at).IndexOfAny(Separators);
+            value = end < 0 ? text[at..] : text[at..(at + end)];
+            at += value.Length;
+            return true;
+        }
+
+        var read = new StringBuilder();
+        for (at++; at < text.Length && text[at] != '"'; at++)
+        {
+            if (text[at] == '\\' && at + 1 < text.Length) read.Append(text[++at] == 'n' ? '\n' : text[at]);
+            else read.Append(text[at]);
+        }
+
+        value = read.ToString();
+        return at++ < text.Length;
+    }
+
+    /// <summary>As Pushgateway's own clients do it: base64 where a slash, or nothing, could not stand in a path.</summary>
+    private static string Segments(string name, string value)
+    {
+        if (value.Length == 0) return $"/{name}@base64/=";
+        bool plain = !value.Contains('/') && value is not ("." or "..");
+        return plain ? $"/{name}/{Uri.EscapeDataString(value)}" : $"/{name}@base64/{Base64Url.EncodeToString(Encoding.UTF8.GetBytes(value))}";
+    }
+
+    private static string Short(string text) => text.Length <= 60 ? text : text[..60] + "…";
+}

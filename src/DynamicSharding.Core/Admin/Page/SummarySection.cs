@@ -1,0 +1,36 @@
+namespace DynamicSharding.Admin.Page;
+
+/// <summary>How this instance is, in one look.</summary>
+internal static class SummarySection
+{
+    public static void Write(Html html, PageData data)
+    {
+        AdminContext context = data.Context;
+        html.Add("<header id=\"summary\" data-live>\n<div class=\"title\"><h1>DynamicSharding</h1>\n");
+        if (context.Readiness.IsReady) html.Add("<p class=\"state good\">Ready</p>\n");
+        else html.Add($"<p class=\"state bad\">Not ready: {context.Readiness.Reason}</p>\n");
+        html.Add($"<p class=\"quiet\">{Environment.MachineName}, pushes on <code>{data.Options.HttpListenAddr.ToString()}</code></p></div>\n<dl class=\"facts\">\n");
+        int members = data.Fleet.Ring?.Gateways.Length ?? 0;
+        Fact(html, "Gateways in the ring", $"{members} of {data.Fleet.Gateways.Length}");
+        html.Add("<div><dt>Ring fingerprint</dt><dd>");
+        if (data.Fleet.Ring is { } ring) html.Add($"<code class=\"whole\">{ring.Fingerprint}</code>");
+        else html.Add("none");
+        html.Add("</dd></div>\n");
+        Fact(html, "Requests per second", Words.Rate(data.RequestRate));
+        Fact(html, "Open connections", Words.Count(context.Counters.Open));
+        Fact(html, "Discovery", Discovery(data));
+        Fact(html, "Configuration", $"{(context.ReloadStatus().LastSuccessful ? "" : "reload failed; in force ")}since {Words.Age(data.Now - context.ReloadStatus().LastSuccess)}");
+        Fact(html, "Running for", Words.Age(data.Now - context.Started));
+        html.Add("</dl>\n</header>\n");
+    }
+
+    private static void Fact(Html html, string name, string value) => html.Add($"<div><dt>{name}</dt><dd>{value}</dd></div>\n");
+
+    private static string Discovery(PageData data)
+    {
+        var discovery = data.Fleet.Membership.Discovery;
+        if (discovery.Source != "consul") return data.Options.Pushgateway.HealthCheck.Enabled ? "list, own checks" : "list, not checked";
+        string answered = discovery.LastGoodAnswer is { } last ? $"answered {Words.Age(data.Now - last)} ago" : "no answer yet";
+        return discovery.LastError is null ? $"Consul, {answered}" : $"Consul fails, {answered}";
+    }
+}

@@ -1,0 +1,69 @@
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
+
+namespace DynamicSharding.Admin;
+
+/// <summary>
+/// What happens per second now: the counters compared with what they were up to ten seconds ago. A timer of the pool keeps the old values,
+/// so that two people who look at once see the same.
+/// </summary>
+internal sealed class TrafficRates : IDisposable
+{
+    private const int Window = 10;
+
+    private readonly Lock _gate = new();
+    private readonly Queue<Sample> _samples = new();
+    private readonly Fleet _fleet;
+    private readonly DataPlaneCounters _counters;
+    private readonly TimeProvider _time;
+    private readonly ITimer _timer;
+
+    public TrafficRates(Fleet fleet, DataPlaneCounters counters, TimeProvider time)
+    {
+        _fleet = fleet;
+        _counters = counters;
+        _time = time;
+        Remember();
+        _timer = time.CreateTimer(_ => Remember(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
+    }
+
+    /// <summary>Requests of every kind, and redirects by gateway.</summary>
+    public (double Requests, IReadOnlyDictionary<string, double> Redirects) Look(FleetView fleet)
+    {
+        Sample now = Take(fleet);
+        Sample then;
+        lock (_gate) then = _samples.Peek();
+        double seconds = _time.GetElapsedTime(then.At, now.At).TotalSeconds;
+        var redirects = new Dictionary<string, double>(StringComparer.Ordinal);
+        foreach ((string address, long count) in now.Redirects)
+            redirects[address] = PerSecond(count - then.Redirects.GetValueOrDefault(address), seconds);
+        return (PerSecond(now.Requests - then.Requests, seconds), redirects);
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    private static double PerSecond(long count, double seconds) => seconds > 0 && count > 0 ? count / seconds : 0;
+
+    private void Remember()
+    {
+        Sample sample = Take(_fleet.Look());
+        lock (_gate)
+        {
+            if (_samples.Count == Window) _samples.Dequeue();
+            _samples.Enqueue(sample);
+        }
+    }
+
+    private Sample Take(FleetView fleet)
+    {
+        long requests = 0;
+        for (RequestMethod method = 0; method <= RequestMethod.Unknown; method++)
+            for (int code = 0; code < StatusIndex.Count; code++) requests += _counters.Requests(method, code);
+        return new Sample(
+            _time.GetTimestamp(),
+            requests,
+            fleet.Gateways.ToDictionary(static g => g.Status.Address, static g => g.Redirects, StringComparer.Ordinal));
+    }
+
+    private sealed record Sample(long At, long Requests, Dictionary<string, long> Redirects);
+}

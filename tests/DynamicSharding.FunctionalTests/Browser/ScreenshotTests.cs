@@ -1,0 +1,94 @@
+using System.Globalization;
+using DynamicSharding.FunctionalTests.Peers;
+using Microsoft.Playwright;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Browser;
+
+/// <summary>
+/// The page as it looks over an empty, a healthy and a degraded fleet of real processes. With SCREENSHOTS=&lt;folder&gt; the pictures of
+/// the documents are written there: <c>SCREENSHOTS=docs/images dotnet test tests/DynamicSharding.FunctionalTests --filter Screenshots</c>.
+/// </summary>
+public sealed class ScreenshotTests(Chromium chromium, ITestOutputHelper output) : PeerTest(output), IClassFixture<Chromium>
+{
+    private const int MaxBytes = 200_000;
+
+    [Fact]
+    public async Task Screenshots_of_an_empty_fleet()
+    {
+        string nobody = FreePort.NextAddress();
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync($"consul_server: {{ addr: \"{nobody}\" }}");
+        await server.WaitForLogAsync(TimeSpan.FromSeconds(30), "consul gives no usable answer");
+        await using Visit visit = await TakeAsync(server, "status-empty", "", new() { ViewportSize = new() { Width = 1200, Height = 760 } });
+        Assert.Contains("No Pushgateway is known", await visit.Page.InnerTextAsync("#warnings"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Screenshots_of_a_healthy_fleet()
+    {
+        DynamicShardingProcess server = await FleetAsync();
+        await PushAsync(server);
+        await using Visit visit = await TakeAsync(
+            server, "status-healthy", "?q=job%3Dbackup+instance%3Ddb-1&add=10.0.0.4", new() { ViewportSize = new() { Width = 1200, Height = 1240 } });
+        Assert.Contains("Nothing needs attention.", await visit.Page.InnerTextAsync("#warnings"), StringComparison.Ordinal);
+        await using Visit phone = await TakeAsync(
+            server,
+            "status-phone-dark",
+            "?q=job%3Dbackup+instance%3Ddb-1",
+            new() { ViewportSize = new() { Width = 375, Height = 1100 }, ColorScheme = ColorScheme.Dark, DeviceScaleFactor = 1.5f });
+        phone.AssertClean(server.AdminAddress);
+    }
+
+    [Fact]
+    public async Task Screenshots_of_a_degraded_fleet()
+    {
+        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(4);
+        DynamicShardingProcess server = await FleetAsync(gateways);
+        gateways[0].Process.Kill();
+        await Eventually.TrueAsync(
+            async () => (await server.ChangesAsync()) == 1, TimeSpan.FromSeconds(30), () => "the dead gateway's leaving the ring");
+        server.WriteConfig("pushgateway: { servers: [127.0.0.1] }\nmembership: { setle: 5s }\n");
+        Assert.Equal(System.Net.HttpStatusCode.BadRequest, (await server.ReloadAsync()).Status);
+        await PushAsync(server);
+        await using Visit visit = await TakeAsync(server, "status-degraded", "", new() { ViewportSize = new() { Width = 1200, Height = 1100 } });
+        string warnings = await visit.Page.InnerTextAsync("#warnings");
+        Assert.Contains($"Not in the ring: {gateways[0].Address}.", warnings, StringComparison.Ordinal);
+        Assert.Contains("The last reload failed", warnings, StringComparison.Ordinal);
+        Assert.Contains("The ring changed", warnings, StringComparison.Ordinal);
+    }
+
+    private async Task<DynamicShardingProcess> FleetAsync(PushgatewayProcess[]? gateways = null)
+    {
+        gateways ??= await Cast.PushgatewaysAsync(3);
+        string[] addresses = [.. gateways.Select(gateway => gateway.Address)];
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync($$"""
+            pushgateway:
+              servers: ["{{string.Join("\", \"", addresses)}}"]
+              health_check: { interval: 500ms, timeout: 500ms }
+            """);
+        await server.WaitUntilReadyAsync();
+        await server.WaitForMembersAsync(addresses, TimeSpan.FromSeconds(20));
+        return server;
+    }
+
+    private static async Task PushAsync(DynamicShardingProcess server)
+    {
+        for (int i = 0; i < 400; i++) await server.OwnerOfAsync(string.Create(CultureInfo.InvariantCulture, $"/metrics/job/backup/instance/db-{i}"));
+    }
+
+    private async Task<Visit> TakeAsync(DynamicShardingProcess server, string name, string query, BrowserNewContextOptions look)
+    {
+        Visit visit = await chromium.VisitAsync(look);
+        await visit.Page.GotoAsync($"http://{server.AdminAddress}/{query}");
+        byte[] picture = await visit.Page.ScreenshotAsync(new() { Animations = ScreenshotAnimations.Disabled });
+        Assert.InRange(picture.Length, 10_000, MaxBytes);
+        if (Environment.GetEnvironmentVariable("SCREENSHOTS") is { Length: > 0 } folder)
+        {
+            folder = Path.Combine(Binary.RepositoryRoot, folder);
+            Directory.CreateDirectory(folder);
+            await File.WriteAllBytesAsync(Path.Combine(folder, name + ".png"), picture);
+        }
+
+        return visit;
+    }
+}

@@ -1,0 +1,201 @@
+using System.Globalization;
+using DynamicSharding.FunctionalTests.Peers;
+using Microsoft.Playwright;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Browser;
+
+/// <summary>The status page of a real process in a real browser.</summary>
+public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output) : PeerTest(output), IClassFixture<Chromium>
+{
+    private const string Fleet = """
+        pushgateway:
+          servers: [127.0.0.1:9091, 127.0.0.2:9091, 127.0.0.3:9091]
+          health_check: { enabled: false }
+        """;
+
+    private const string Markup = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'";
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task It_loads_without_a_complaint_and_the_lookup_names_the_owner_that_a_push_gets(bool scripts)
+    {
+        DynamicShardingProcess server = await StartAsync(Fleet);
+        string owner = await server.OwnerOfAsync("/metrics/job/demo/instance/a");
+        await using Visit visit = await chromium.VisitAsync(new() { JavaScriptEnabled = scripts });
+        await visit.Page.GotoAsync(Url(server));
+        Assert.Equal("DynamicSharding", await visit.Page.InnerTextAsync("h1"));
+        Assert.Equal(3, await visit.Page.Locator("#gateways tbody tr").CountAsync());
+        Assert.Contains(await server.FingerprintAsync(), await visit.Page.InnerTextAsync("#summary"), StringComparison.Ordinal);
+        Assert.Equal(scripts, await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Pause" }).IsVisibleAsync());
+
+        await visit.Page.GetByLabel("Path, URL or labels of a push").FillAsync("push_time_seconds{instance=\"a\",job=\"demo\"}");
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Look up" }).ClickAsync();
+        ILocator found = visit.Page.Locator("#found");
+        await Assertions.Expect(found).ToContainTextAsync("/metrics/job/demo/instance/a");
+        Assert.Equal(owner, await found.Locator("dd code").First.InnerTextAsync());
+        Assert.Contains($"curl --data-binary @metrics.txt 'http://{owner}/metrics/job/demo/instance/a'", await found.InnerTextAsync(), StringComparison.Ordinal);
+
+        // The address leads back to the same answer, with or without scripts.
+        await visit.Page.ReloadAsync();
+        Assert.Equal(owner, await found.Locator("dd code").First.InnerTextAsync());
+        visit.AssertClean(server.AdminAddress);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_if_shows_what_would_move_and_changes_nothing(bool scripts)
+    {
+        DynamicShardingProcess server = await StartAsync(Fleet);
+        string fingerprint = await server.FingerprintAsync();
+        await using Visit visit = await chromium.VisitAsync(new() { JavaScriptEnabled = scripts });
+        await visit.Page.GotoAsync(Url(server));
+        await visit.Page.GetByLabel("Add").FillAsync("127.0.0.4");
+        await visit.Page.GetByLabel("Remove").FillAsync("127.0.0.1:9091");
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Compare" }).ClickAsync();
+        ILocator answer = visit.Page.Locator("#simulated");
+        await Assertions.Expect(answer).ToContainTextAsync("of the groups would move");
+        Assert.Equal(4, await answer.Locator("tbody tr").CountAsync());
+        Assert.Equal(fingerprint, await server.FingerprintAsync());
+        Assert.Equal(0, await server.ChangesAsync());
+        visit.AssertClean(server.AdminAddress);
+    }
+
+    [Fact]
+    public async Task With_scripts_it_answers_while_one_types_follows_the_server_and_says_when_it_is_gone()
+    {
+        DynamicShardingProcess server = await StartAsync(Fleet);
+        await using Visit visit = await chromium.VisitAsync();
+        await visit.Page.GotoAsync(Url(server));
+        ILocator box = visit.Page.GetByLabel("Path, URL or labels of a push");
+        await box.PressSequentiallyAsync("job=demo");
+        await Assertions.Expect(visit.Page.Locator("#found")).ToContainTextAsync("/metrics/job/demo");
+        await box.PressSequentiallyAsync(" instance=b");
+        await Assertions.Expect(visit.Page.Locator("#found")).ToContainTextAsync("/metrics/job/demo/instance/b");
+        Assert.Equal("job=demo instance=b", await box.InputValueAsync());
+
+        server.WriteConfig(Fleet.Replace(", 127.0.0.3:9091", "", StringComparison.Ordinal));
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Read the file again" }).ClickAsync();
+        await Assertions.Expect(visit.Page.Locator("#reloaded")).ToHaveTextAsync("Read and applied.");
+        await Assertions.Expect(visit.Page.Locator("#gateways tbody tr")).ToHaveCountAsync(2);
+        await Assertions.Expect(visit.Page.Locator("#history")).ToContainTextAsync("removed from the configuration: 127.0.0.3:9091");
+        await visit.Page.EvaluateAsync("document.activeElement.blur()");
+        visit.AssertClean(server.AdminAddress);
+
+        server.Process.Kill();
+        await Assertions.Expect(visit.Page.Locator(".live")).ToContainTextAsync("No answer since", new() { Timeout = 30_000 });
+        Assert.Equal(2, await visit.Page.Locator("#gateways tbody tr").CountAsync());
+    }
+
+    [Fact]
+    public async Task Without_scripts_its_reload_button_posts_from_its_own_origin()
+    {
+        DynamicShardingProcess server = await StartAsync(Fleet);
+        await using Visit visit = await chromium.VisitAsync(new() { JavaScriptEnabled = false });
+        await visit.Page.GotoAsync(Url(server));
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Read the file again" }).ClickAsync();
+        await visit.Page.WaitForURLAsync("**/-/reload");
+        Assert.Equal("OK", (await visit.Page.InnerTextAsync("body")).Trim());
+        visit.AssertClean(server.AdminAddress);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Hostile_names_paths_and_check_outputs_stay_text(bool scripts)
+    {
+        await using FakeConsul consul = new(["127.0.0.1:9091", "127.0.0.2:9091"], "status 200: " + Markup);
+        DynamicShardingProcess server = await StartAsync($"consul_server: {{ addr: \"{consul.Address}\" }}");
+        await server.WaitForMembersAsync(["127.0.0.1:9091", "127.0.0.2:9091"], TimeSpan.FromSeconds(20));
+        await using Visit visit = await chromium.VisitAsync(new() { JavaScriptEnabled = scripts });
+        string encoded = Uri.EscapeDataString(Markup);
+        await visit.Page.GotoAsync($"{Url(server)}?q=/metrics/job/{encoded}&add={encoded}&remove={encoded}");
+        await Assertions.Expect(visit.Page.Locator("#gateways")).ToContainTextAsync("status 200: " + Markup);
+        Assert.Equal("/metrics/job/" + Markup, await visit.Page.InputValueAsync("#q"));
+        Assert.Equal(Markup, await visit.Page.InputValueAsync("#add"));
+        await Assertions.Expect(visit.Page.Locator("#found")).ToContainTextAsync(Markup[..7]);
+        await Assertions.Expect(visit.Page.Locator("#simulated")).ToContainTextAsync("img");
+
+        if (scripts)
+        {
+            await visit.Page.FillAsync("#q", "job=" + Markup);
+            await Assertions.Expect(visit.Page.Locator("#found")).ToContainTextAsync("img");
+            await visit.Page.FillAsync("#q", "job=\"<b>bold\"");
+            await Assertions.Expect(visit.Page.Locator("#found")).ToContainTextAsync("/metrics/job/<b>bold");
+        }
+
+        Assert.Equal(0, await visit.Page.Locator("img, b, iframe, object, embed").CountAsync());
+        Assert.Equal(1, await visit.Page.Locator("script").CountAsync());
+        visit.AssertClean(server.AdminAddress);
+    }
+
+    [Theory]
+    [InlineData(375)]
+    [InlineData(320)]
+    public async Task A_phone_shows_it_without_scrolling_sideways(int width)
+    {
+        DynamicShardingProcess server = await StartAsync(Fleet);
+        await using Visit visit = await chromium.VisitAsync(new() { ViewportSize = new() { Width = width, Height = 800 }, IsMobile = true, HasTouch = true });
+        string path = "/metrics/job/" + string.Concat(Enumerable.Repeat("a-long-name-", 12));
+        await visit.Page.GotoAsync($"{Url(server)}?q={path}&add=a-gateway-with-a-rather-long-name.in.some.datacenter.example:9091");
+        await visit.Page.ClickAsync("summary");
+        int scroll = await visit.Page.EvaluateAsync<int>("document.documentElement.scrollWidth");
+        Assert.Equal(width, scroll);
+
+        // What a finger must hit.
+        foreach (ILocator button in await visit.Page.Locator("form button").AllAsync()) Assert.True((await button.BoundingBoxAsync())!.Height >= 32);
+        visit.AssertClean(server.AdminAddress);
+    }
+
+    [Theory]
+    [InlineData(ColorScheme.Light)]
+    [InlineData(ColorScheme.Dark)]
+    public async Task Text_can_be_read_in_light_and_in_the_dark(ColorScheme scheme)
+    {
+        DynamicShardingProcess server = await StartAsync(Fleet);
+        await using Visit visit = await chromium.VisitAsync(new() { ColorScheme = scheme });
+        await visit.Page.GotoAsync(Url(server) + "?q=job%3Ddemo&add=x+y%2F");
+        double background = await visit.Page.EvaluateAsync<double>(Contrast.Luminance + "luminance(getComputedStyle(document.body).backgroundColor)");
+        Assert.True(scheme == ColorScheme.Dark ? background < 0.05 : background > 0.9, $"background {background}");
+        string[] unreadable = await visit.Page.EvaluateAsync<string[]>(Contrast.Unreadable);
+        Assert.Empty(unreadable);
+    }
+
+    [Fact]
+    public async Task Every_field_has_a_label_every_table_its_headers_and_the_keyboard_reaches_every_control()
+    {
+        DynamicShardingProcess server = await StartAsync(Fleet);
+        await using Visit visit = await chromium.VisitAsync();
+        await visit.Page.GotoAsync(Url(server) + "?add=127.0.0.4");
+        Assert.Equal("en", await visit.Page.GetAttributeAsync("html", "lang"));
+        Assert.Equal(1, await visit.Page.Locator("h1").CountAsync());
+        Assert.Equal(0, await visit.Page.Locator("input:not([type=hidden]):not([id])").CountAsync());
+        foreach (ILocator field in await visit.Page.Locator("input:not([type=hidden])").AllAsync())
+            Assert.Equal(1, await visit.Page.Locator($"label[for={await field.GetAttributeAsync("id")}]").CountAsync());
+        Assert.Equal(0, await visit.Page.Locator("table:not(:has(th[scope=col]))").CountAsync());
+        Assert.Equal(0, await visit.Page.Locator("tbody tr:not(:has(th[scope=row]))").CountAsync());
+        string[] ids = await visit.Page.EvaluateAsync<string[]>("[...document.querySelectorAll('[id]')].map(e => e.id)");
+        Assert.Equal(ids.Length, ids.Distinct().Count());
+
+        List<string> reached = [];
+        for (int i = 0; i < 12; i++)
+        {
+            await visit.Page.Keyboard.PressAsync("Tab");
+            reached.Add(await visit.Page.EvaluateAsync<string>("document.activeElement.id || document.activeElement.textContent"));
+            Assert.NotEqual("none", await visit.Page.EvaluateAsync<string>("getComputedStyle(document.activeElement).outlineStyle"));
+        }
+
+        Assert.Equal(["Pause", "q", "Look up", "add", "remove", "Compare", "Every key", "Read the file again"], reached.Take(8));
+    }
+
+    private static string Url(DynamicShardingProcess server) => string.Create(CultureInfo.InvariantCulture, $"http://{server.AdminAddress}/");
+
+    private async Task<DynamicShardingProcess> StartAsync(string config)
+    {
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(config);
+        await server.WaitUntilReadyAsync();
+        return server;
+    }
+}

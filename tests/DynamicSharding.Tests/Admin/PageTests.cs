@@ -1,0 +1,188 @@
+using System.Collections.Immutable;
+using System.Net;
+using DynamicSharding.Admin;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Discovery;
+using DynamicSharding.Membership;
+
+namespace DynamicSharding.Tests.Admin;
+
+public sealed class PageTests
+{
+    private const string Hostile = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'\u202e\u0007&amp;:9091";
+
+    [Fact]
+    public async Task The_page_has_every_part_and_the_same_values_as_the_api()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091", "gw2:9091", "gw3:9091");
+        admin.View = admin.View with { History = [AdminFixture.Change("gw2:9091 joined", 0.317)] };
+        await admin.StartAsync();
+        string page = await admin.Client.GetStringAsync("/?q=job%3Ddemo&add=gw4");
+        string owner = (await admin.JsonAsync("/api/v1/lookup?q=job%3Ddemo")).GetProperty("owner").GetString()!;
+        double moved = (await admin.JsonAsync("/api/v1/simulate?add=gw4")).GetProperty("moved_ratio").GetDouble();
+        Assert.Contains(">Ready</p>", page, StringComparison.Ordinal);
+        Assert.Contains(admin.Ring.Current!.Fingerprint, page, StringComparison.Ordinal);
+        foreach (double share in admin.Ring.Current.OwnershipRatios()) Assert.Contains(Words.Percent(share), page, StringComparison.Ordinal);
+        Assert.Contains($"<code>{owner}</code></dd>", page, StringComparison.Ordinal);
+        Assert.Contains("curl --data-binary @metrics.txt &#39;http://" + owner, page, StringComparison.Ordinal);
+        Assert.Contains($"<strong>{Words.Percent(moved)}</strong> of the groups would move", page, StringComparison.Ordinal);
+        Assert.Contains("31.7 %", page, StringComparison.Ordinal);
+        Assert.Contains("gw2:9091 joined", page, StringComparison.Ordinal);
+        Assert.Contains("<code>admin_listen_addr</code>", page, StringComparison.Ordinal);
+        Assert.Equal(3, page.Split("class=\"arcs ").Length - 1);
+    }
+
+    [Fact]
+    public async Task Nothing_that_comes_from_outside_becomes_markup()
+    {
+        await using var admin = new AdminFixture
+        {
+            Discovery = new DiscoveryStatus("consul", AdminFixture.Start, 1, Hostile, 1, null),
+            ReloadStatus = new ReloadStatus(false, AdminFixture.Start) { Errors = [Hostile], NeedRestart = [Hostile] },
+        };
+        admin.Readiness.SetObstacle(Hostile);
+        admin.Options = admin.Options with { Pushgateway = new PushgatewayOptions { Servers = [Hostile] } };
+        admin.Publish(Hostile, "gw1:9091");
+        GatewayStatus status = AdminFixture.Status(Hostile, GatewayState.Held) with { Reason = Hostile, CheckOutput = "status 200: " + Hostile, Overloaded = true };
+        admin.View = admin.View with
+        {
+            Gateways = [status],
+            Discovery = admin.Discovery,
+            History = [AdminFixture.Change(Hostile) with { After = [Hostile], Fingerprint = Hostile }],
+        };
+        await admin.StartAsync();
+        foreach (string query in (string[])["", "q=", "q=/metrics/job/", "q=job%3D", "add=", "remove="])
+        {
+            string page = await admin.Client.GetStringAsync("/?" + query + Uri.EscapeDataString(Hostile));
+            Assert.DoesNotContain("<img", page, StringComparison.Ordinal);
+            Assert.DoesNotContain("<script>alert", page, StringComparison.Ordinal);
+            Assert.DoesNotContain('\u202e', page);
+            Assert.DoesNotContain('\u0007', page);
+            Assert.Contains("&quot;&gt;&lt;img src=x onerror=alert(1)&gt;&lt;script&gt;", page, StringComparison.Ordinal);
+
+            // One script: the page's own.
+            Assert.Equal(2, page.Split("<script").Length);
+        }
+    }
+
+    [Fact]
+    public async Task Secrets_are_in_no_answer()
+    {
+        const string Secret = "s3cret-7f1c";
+        string hash = BCrypt.Net.BCrypt.HashPassword(Secret, 4);
+        await using var admin = new AdminFixture();
+        admin.Options = admin.Options with
+        {
+            Discovery = DiscoveryKind.Consul,
+            Consul = new ConsulOptions { Username = "ops", Password = Secret, Token = Secret },
+            Admin = new AdminOptions { BasicAuthUsers = ImmutableSortedDictionary<string, string>.Empty.Add("alice", hash) },
+        };
+        admin.Publish("gw1:9091");
+        await admin.StartAsync();
+        admin.Client.DefaultRequestHeaders.Authorization = new("Basic", Convert.ToBase64String(System.Text.Encoding.ASCII.GetBytes("alice:" + Secret)));
+        foreach (string path in (string[])["/", "/metrics", "/api/v1/status", "/api/v1/ring", "/api/v1/history", "/api/v1/lookup?q=job%3Da", "/api/v1/simulate?add=gw2"])
+        {
+            string answer = await admin.Client.GetStringAsync(path);
+            Assert.DoesNotContain(Secret, answer, StringComparison.Ordinal);
+            Assert.DoesNotContain(hash, answer, StringComparison.Ordinal);
+            Assert.DoesNotContain(hash[^31..], answer, StringComparison.Ordinal);
+        }
+
+        string page = await admin.Client.GetStringAsync("/");
+        Assert.Contains("<code>consul_server.token</code></th><td role=\"cell\"><code>(hidden)</code>", page, StringComparison.Ordinal);
+        Assert.Contains("<code>consul_server.password</code></th><td role=\"cell\"><code>(hidden)</code>", page, StringComparison.Ordinal);
+        Assert.Contains("<code>alice: (hidden)</code>", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_policy_lets_only_the_page_s_own_script_and_style_in()
+    {
+        await using AdminFixture admin = await new AdminFixture().StartAsync();
+        using HttpResponseMessage response = await admin.Client.GetAsync("/");
+        Assert.Equal("text/html; charset=utf-8", response.Content.Headers.ContentType!.ToString());
+        string policy = response.Headers.GetValues("Content-Security-Policy").Single();
+        Assert.Matches(
+            @"^default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]{44}'; script-src 'sha256-[A-Za-z0-9+/=]{44}'; img-src 'self'; connect-src 'self'; "
+            + "form-action 'self'; frame-ancestors 'none'; base-uri 'none'$",
+            policy);
+        Assert.Equal("same-origin", response.Headers.GetValues("Referrer-Policy").Single());
+        Assert.Equal("nosniff", response.Headers.GetValues("X-Content-Type-Options").Single());
+        string page = await response.Content.ReadAsStringAsync();
+        Assert.DoesNotContain(" style=", page, StringComparison.Ordinal);
+        Assert.DoesNotMatch(" on[a-z]+=", page);
+        Assert.DoesNotMatch("(src|href|action)=\"(https?:)?//", page);
+
+        using HttpResponseMessage status = await admin.Client.GetAsync("/api/v1/status");
+        Assert.Equal("default-src 'none'; frame-ancestors 'none'", status.Headers.GetValues("Content-Security-Policy").Single());
+    }
+
+    [Fact]
+    public async Task Asking_changes_nothing()
+    {
+        await using var admin = new AdminFixture { Reload = _ => throw new InvalidOperationException("must not be called") };
+        admin.Publish("gw1:9091", "gw2:9091");
+        await admin.StartAsync();
+        var ring = admin.Ring.Current;
+        foreach (string path in (string[])["/?q=job%3Da&add=gw9&remove=gw1", "/api/v1/simulate?remove=gw1", "/-/reload"])
+        {
+            using HttpResponseMessage response = await admin.Client.GetAsync(path);
+            Assert.NotEqual(HttpStatusCode.InternalServerError, response.StatusCode);
+        }
+
+        Assert.Same(ring, admin.Ring.Current);
+    }
+
+    [Fact]
+    public async Task An_empty_and_a_large_fleet_are_shown()
+    {
+        await using var admin = new AdminFixture();
+        await admin.StartAsync();
+        string empty = await admin.Client.GetStringAsync("/?q=job%3Da&add=gw1");
+        Assert.Contains("None is known.", empty, StringComparison.Ordinal);
+        Assert.Contains("No Pushgateway is known: every push is answered 503.", empty, StringComparison.Ordinal);
+        Assert.Contains("there is no ring yet", empty, StringComparison.Ordinal);
+        admin.Publish([.. Enumerable.Range(0, 200).Select(i => $"gw{i}:9091")]);
+        string large = await admin.Client.GetStringAsync("/");
+        Assert.Contains("gw199:9091", large, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Requests_run_on_pool_threads()
+    {
+        bool? isPool = null;
+        await using AdminFixture admin = await new AdminFixture
+        {
+            Reload = _ =>
+            {
+                isPool = Thread.CurrentThread.IsThreadPoolThread;
+                return Task.FromResult(new ReloadResult(true, [], []));
+            },
+        }.StartAsync();
+        using HttpResponseMessage response = await admin.Client.PostAsync("/-/reload", null);
+        Assert.True(isPool);
+    }
+
+    [Fact]
+    public async Task Rates_are_those_of_the_last_ten_seconds()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091");
+        await admin.StartAsync();
+        for (int second = 0; second < 30; second++)
+        {
+            for (int i = 0; i < (second < 15 ? 100 : 7); i++)
+            {
+                admin.Gateway("gw1:9091").Redirects.Increment(0);
+                admin.Counters.Loops[0].CountRequest(DynamicSharding.Http.RequestMethod.Put, StatusIndex.TemporaryRedirect);
+            }
+
+            admin.Time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        var status = await admin.JsonAsync("/api/v1/status");
+        Assert.Equal(7, status.GetProperty("requests_per_second").GetDouble(), 6);
+        Assert.Equal(7, status.GetProperty("members")[0].GetProperty("redirects_per_second").GetDouble(), 6);
+    }
+}

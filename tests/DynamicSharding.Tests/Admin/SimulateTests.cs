@@ -1,0 +1,68 @@
+using System.Net;
+using System.Text.Json;
+
+namespace DynamicSharding.Tests.Admin;
+
+public sealed class SimulateTests
+{
+    [Fact]
+    public async Task The_answer_is_the_ring_that_the_change_would_make()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091", "gw2:9091", "gw3:9091");
+        await admin.StartAsync();
+        JsonElement answer = await admin.JsonAsync("/api/v1/simulate?add=gw4&remove=gw1:9091,gw2");
+        Assert.Equal(["fingerprint", "moved_ratio", "gateways"], Names(answer));
+        JsonElement[] gateways = [.. answer.GetProperty("gateways").EnumerateArray()];
+        Assert.All(gateways, gateway => Assert.Equal(["address", "ownership_before", "ownership_after"], Names(gateway)));
+        Assert.Equal(["gw1:9091", "gw2:9091", "gw3:9091", "gw4:9091"], gateways.Select(g => g.GetProperty("address").GetString()));
+        Assert.Equal(JsonValueKind.Null, gateways[3].GetProperty("ownership_before").ValueKind);
+        Assert.Equal(JsonValueKind.Null, gateways[0].GetProperty("ownership_after").ValueKind);
+        string now = admin.Ring.Current!.Fingerprint;
+
+        // The same change, made: the same ring, and the answer before it was right.
+        admin.Publish("gw3:9091", "gw4:9091");
+        Assert.NotEqual(now, admin.Ring.Current.Fingerprint);
+        Assert.Equal(admin.Ring.Current.Fingerprint, answer.GetProperty("fingerprint").GetString());
+        Assert.Equal(admin.Ring.Current.OwnershipRatios(), gateways[2..].Select(g => g.GetProperty("ownership_after").GetDouble()));
+        Assert.InRange(answer.GetProperty("moved_ratio").GetDouble(), 0.6, 1);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("?add=&remove=")]
+    [InlineData("?add=gw1")]
+    [InlineData("?add=gw1:9091")]
+    [InlineData("?remove=gw9")]
+    [InlineData("?remove=gw1,gw2")]
+    [InlineData("?add=not%20a/host")]
+    [InlineData("?add=%3Cscript%3E")]
+    public async Task What_cannot_be_compared_is_400_with_an_error(string query)
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091", "gw2:9091");
+        await admin.StartAsync();
+        JsonElement answer = await admin.JsonAsync("/api/v1/simulate" + query, HttpStatusCode.BadRequest);
+        Assert.Equal(["error"], Names(answer));
+        Assert.NotEmpty(answer.GetProperty("error").GetString()!);
+    }
+
+    [Fact]
+    public async Task A_list_without_end_is_refused()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091");
+        await admin.StartAsync();
+        string many = string.Join(',', Enumerable.Range(0, 65).Select(i => $"new{i}"));
+        await admin.JsonAsync("/api/v1/simulate?add=" + many, HttpStatusCode.BadRequest);
+    }
+
+    [Fact]
+    public async Task Without_a_ring_it_is_503()
+    {
+        await using AdminFixture admin = await new AdminFixture().StartAsync();
+        await admin.JsonAsync("/api/v1/simulate?add=gw1", HttpStatusCode.ServiceUnavailable);
+    }
+
+    private static string[] Names(JsonElement element) => [.. element.EnumerateObject().Select(p => p.Name)];
+}
