@@ -18,7 +18,8 @@ chromium|chromium|reads the status page as an operator does
 prometheus-pushgateway|prometheus-pushgateway|the gateways that redirects lead to
 curl|curl|lab.sh asks for health with it
 python3|python3|tests/http/runner.py sends the raw HTTP cases
-systemd-socket-activate|systemd|socket activation, and the check of the units (systemd-analyze); starts nothing by being there
+systemd-socket-activate|systemd|socket activation, and the check of the units (systemd-analyze); brings libseccomp for tests/sandbox.py
+sysctl|procps|the sysctl drop-in is tried in a network namespace
 /usr/lib/python3/dist-packages/requests|python3-requests|pushes 64 MiB through the redirect; it writes its body before it reads
 javac|openjdk-17-jdk-headless|the same with HttpURLConnection, from source
 prlimit|util-linux|a server runs out of descriptors

@@ -48,6 +48,25 @@ public sealed partial class UnitFileTests(ITestOutputHelper output) : PeerTest(o
     }
 
     [Fact]
+    public async Task The_units_reload_stops_at_a_broken_file_and_applies_a_good_one()
+    {
+        const string Rest = "  health_check: { enabled: false }\nmembership: { settle: 0s, admit_after: 0s }\n";
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync("pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n" + Rest);
+        await server.WaitUntilReadyAsync();
+
+        server.WriteConfig("pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  colour: red\n" + Rest);
+        (int exitCode, string said) = await ReloadAsync(server);
+        Assert.Equal(2, exitCode);
+        Assert.Contains("'pushgateway.colour' is not a known key", said, StringComparison.Ordinal);
+        Assert.False(server.HasLogged("reload failed"));
+
+        server.WriteConfig("pushgateway:\n  servers: [\"127.0.0.1:9091\", \"127.0.0.2:9091\"]\n" + Rest);
+        (exitCode, said) = await ReloadAsync(server);
+        Assert.True(exitCode == 0, said);
+        await server.WaitForMembersAsync(["127.0.0.1:9091", "127.0.0.2:9091"], TimeSpan.FromSeconds(20));
+    }
+
+    [Fact]
     public async Task The_kernel_takes_every_sysctl_and_each_has_its_reason()
     {
         // A network namespace of its own: nothing of the machine changes.
@@ -59,6 +78,26 @@ public sealed partial class UnitFileTests(ITestOutputHelper output) : PeerTest(o
         Assert.NotEmpty(settings);
         Assert.All(settings, line => Assert.Contains(line.TrimStart('-'), said.Split('\n')));
         Assert.All(settings, line => Assert.StartsWith("# ", lines[Array.IndexOf(lines, line) - 1], StringComparison.Ordinal));
+    }
+
+    /// <summary>The commands of ExecReload=, one after the other until one fails, as systemd runs them.</summary>
+    private static async Task<(int ExitCode, string Output)> ReloadAsync(DynamicShardingProcess server)
+    {
+        string[] commands = [.. (await File.ReadAllLinesAsync(Service)).Where(line => line.StartsWith("ExecReload=", StringComparison.Ordinal))];
+        Assert.NotEmpty(commands);
+        (int ExitCode, string Output) result = default;
+        foreach (string command in commands)
+        {
+            string[] words = command["ExecReload=".Length..]
+                .Replace("/usr/bin/dynamic-sharding", Binary.Path, StringComparison.Ordinal)
+                .Replace("/etc/dynamic-sharding/dynamic-sharding.yml", server.ConfigFile, StringComparison.Ordinal)
+                .Replace("$MAINPID", server.Process.Pid.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+                .Split(' ');
+            result = words[0] == Binary.Path ? await DynamicShardingProcess.RunAsync(words[1..]) : await RunAsync(words[0], words[1..]);
+            if (result.ExitCode != 0) break;
+        }
+
+        return result;
     }
 
     /// <returns>What systemd-analyze says of the unit, with the program that was built here in place of the installed one.</returns>
