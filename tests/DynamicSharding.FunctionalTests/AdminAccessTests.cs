@@ -28,7 +28,7 @@ public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output
 
         """;
 
-    [Fact]
+    [Fact, Trait("Smoke", "true")]
     public async Task A_Prometheus_with_the_password_scrapes_over_TLS_and_one_without_does_not()
     {
         using TemporaryFolder folder = new();

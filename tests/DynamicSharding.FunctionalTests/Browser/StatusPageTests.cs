@@ -16,7 +16,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
 
     private const string Markup = "\"><img src=x onerror=alert(1)><script>alert(2)</script>'";
 
-    [Theory]
+    [Theory, Trait("Smoke", "true")]
     [InlineData(true)]
     [InlineData(false)]
     public async Task It_loads_without_a_complaint_and_the_lookup_names_the_owner_that_a_push_gets(bool scripts)
