@@ -140,6 +140,7 @@ serve_one_push() {
     reply=${reply//$'\r'/}
     expect "the answer" "${reply%%$'\n'*}" "HTTP/1.1 307 Temporary Redirect"
     grep -qxF "Location: http://127.0.0.1:9091/metrics/job/demo/instance/a" <<<"$reply" || fail "the answer's Location: $reply"
+    (as_user /usr/bin/$PACKAGE healthcheck --config.file $CONFIG) || fail healthcheck
     curl -fsS --noproxy '*' http://127.0.0.1:9293/metrics | grep -q '^dynamic_sharding_ring_members 1$' || fail "the metrics"
     expect "the process's user" "$(stat -c %U "/proc/$server")" $PACKAGE
     kill -TERM "$server"
@@ -151,7 +152,7 @@ check_runs() {
     (as_user /usr/bin/$PACKAGE check-config $CONFIG) || fail "check-config of the installed configuration"
     (as_user /usr/bin/$PACKAGE check-config /usr/share/doc/$PACKAGE/examples/$PACKAGE.yml) || fail "check-config of the example"
     export -f serve_one_push as_user fail expect
-    export PACKAGE UNIT WORK
+    export PACKAGE CONFIG UNIT WORK
     unshare --net --pid --fork --mount-proc --kill-child bash -euo pipefail -c serve_one_push
     ok "runs as $PACKAGE with the installed configuration, and answers a push with its 307"
 }
