@@ -25,6 +25,10 @@ javac|openjdk-17-jdk-headless|the same with HttpURLConnection, from source
 prlimit|util-linux|a server runs out of descriptors
 setpriv|util-linux|a child process dies with the test host (PR_SET_PDEATHSIG)
 gcc|gcc|the NativeAOT publish links with clang or gcc
+dpkg-shlibdeps|dpkg-dev|packaging/build-deb.sh asks it for the dependencies
+lintian|lintian|judges the package
+adduser|adduser|the package makes its user with it
+ip|iproute2|the installed package runs in a network namespace of its own
 /usr/include/zlib.h|zlib1g-dev|the NativeAOT publish links against it; brings libc6-dev
 '
 readonly MARK=dynamic-sharding-tests

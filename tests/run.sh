@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs what the tests need, builds once, and runs them: the unit tests, the functional tests against real peers, and a smoke pass of
-# the functional tests against the NativeAOT file. The last line is "N passed, N failed"; the exit code is 0 when nothing failed.
+# Installs what the tests need, builds once, and runs them: the unit tests, the functional tests against real peers, a smoke pass of the
+# functional tests against the NativeAOT file, and with --all the package that is made of that file. The last line is "N passed, N failed";
+# the exit code is 0 when nothing failed.
 #
 #   tests/run.sh          everything but the long fault tests (trait Category=Slow)
-#   tests/run.sh --all    those, too
+#   tests/run.sh --all    those, too, and packaging/test-deb.sh, which needs root
 set -euo pipefail
 
 case ${1:-} in
@@ -109,7 +110,8 @@ publish_aot() {
         *) echo "no NativeAOT runtime identifier for $(uname -m)"; return 1 ;;
     esac
     rm -rf "$AOT"
-    dotnet publish src/DynamicSharding -c Release -r "$rid" -o "$AOT" -v minimal </dev/null >"$OUT/publish.log" 2>&1 || { cat "$OUT/publish.log"; return 1; }
+    dotnet publish src/DynamicSharding -c Release -r "$rid" -p:Version="$(packaging/version.sh)" -o "$AOT" -v minimal \
+        </dev/null >"$OUT/publish.log" 2>&1 || { cat "$OUT/publish.log"; return 1; }
     if grep -qE 'warning (IL|[A-Z]+[0-9]+)' "$OUT/publish.log"; then
         grep -E 'warning' "$OUT/publish.log"
         return 1
@@ -132,6 +134,10 @@ step "NativeAOT publish"
 if check "NativeAOT publish" publish_aot; then
     export DYNAMIC_SHARDING_BINARY=$AOT/dynamic-sharding
     run_tests smoke-aot tests/DynamicSharding.FunctionalTests/bin/Release/net10.0/DynamicSharding.FunctionalTests.dll Smoke=true
+    if [[ -z $filter ]]; then
+        step "package"
+        check "packaging/test-deb.sh" env DYNAMIC_SHARDING_TEST_RUN="$RUN_ID" packaging/test-deb.sh "$AOT/dynamic-sharding" || true
+    fi
 fi
 
 step "nothing left behind"

@@ -42,17 +42,10 @@ public sealed class Cast(ITestOutputHelper output) : IAsyncDisposable
         return [.. gateways.OrderBy(gateway => gateway.Address, StringComparer.Ordinal)];
     }
 
-    public Task<PrometheusProcess> PrometheusAsync(ConsulAgent consul, string service) =>
-        JoinAsync(PrometheusProcess.StartAsync(consul.Address, service));
+    public Task<PrometheusProcess> PrometheusAsync(ConsulAgent consul, string service) => JoinAsync(PrometheusProcess.StartAsync(consul.Address, service));
 
-    public Task<PrometheusProcess> PrometheusAsync(string configuration) => JoinAsync(PrometheusProcess.StartAsync(configuration));
-
-    private async Task<PrometheusProcess> JoinAsync(Task<PrometheusProcess> starting)
-    {
-        PrometheusProcess prometheus = await starting;
-        _peers.Push((prometheus.Process, prometheus));
-        return prometheus;
-    }
+    public Task<PrometheusProcess> PrometheusAsync(string config, params (string Name, string Text)[] files) =>
+        JoinAsync(PrometheusProcess.StartAsync(config, files));
 
     public async Task<DynamicShardingProcess> DynamicShardingAsync(string config, IReadOnlyDictionary<string, string>? environment = null)
     {
@@ -82,5 +75,12 @@ public sealed class Cast(ITestOutputHelper output) : IAsyncDisposable
         ConsulAgent agent = await starting;
         _peers.Push((agent.Process, agent));
         return agent;
+    }
+
+    private async Task<PrometheusProcess> JoinAsync(Task<PrometheusProcess> starting)
+    {
+        PrometheusProcess prometheus = await starting;
+        _peers.Push((prometheus.Process, prometheus));
+        return prometheus;
     }
 }

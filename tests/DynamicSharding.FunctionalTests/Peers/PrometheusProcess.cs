@@ -36,10 +36,12 @@ public sealed class PrometheusProcess : IAsyncDisposable
                 target_label: gateway
         """);
 
-    public static async Task<PrometheusProcess> StartAsync(string configuration)
+    /// <summary>With this configuration, and these files beside it.</summary>
+    public static async Task<PrometheusProcess> StartAsync(string yaml, params (string Name, string Text)[] files)
     {
         TemporaryFolder folder = new();
-        string config = folder.Write("prometheus.yml", configuration);
+        string config = folder.Write("prometheus.yml", yaml);
+        foreach ((string name, string text) in files) folder.Write(name, text);
         string address = FreePort.NextAddress();
         ChildProcess process = await ChildProcess.StartAsync(
             "prometheus " + address,
@@ -68,8 +70,10 @@ public sealed class PrometheusProcess : IAsyncDisposable
     /// <summary>An instant query: each series' labels with its value under the name <c>value</c>.</summary>
     public async Task<IReadOnlyList<IReadOnlyDictionary<string, string>>> QueryAsync(string expression)
     {
-        string reply = await _client.GetStringAsync("api/v1/query?query=" + Uri.EscapeDataString(expression));
-        using JsonDocument document = JsonDocument.Parse(reply);
+        using HttpResponseMessage reply = await _client.GetAsync("api/v1/query?query=" + Uri.EscapeDataString(expression));
+        string text = await reply.Content.ReadAsStringAsync();
+        Assert.True(reply.IsSuccessStatusCode, $"{expression}: {text}");
+        using JsonDocument document = JsonDocument.Parse(text);
         List<IReadOnlyDictionary<string, string>> series = [];
         foreach (JsonElement result in document.RootElement.GetProperty("data").GetProperty("result").EnumerateArray())
         {

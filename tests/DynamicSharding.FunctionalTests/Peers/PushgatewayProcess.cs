@@ -51,6 +51,14 @@ public sealed class PushgatewayProcess : IAsyncDisposable
         return [.. document.RootElement.GetProperty("data").EnumerateArray().Select(group => Describe(group.GetProperty("labels")))];
     }
 
+    /// <summary>A push past every edge.</summary>
+    public async Task SendAsync(HttpMethod method, string path, string body)
+    {
+        using HttpRequestMessage request = new(method, path) { Content = new StringContent(body) };
+        using HttpResponseMessage reply = await _client.SendAsync(request);
+        Assert.True(reply.IsSuccessStatusCode, $"{method} {path}: {(int)reply.StatusCode} {await reply.Content.ReadAsStringAsync()}");
+    }
+
     public static string Describe(IEnumerable<KeyValuePair<string, string>> labels) =>
         string.Join('\n', labels.Select(label => $"{label.Key}={label.Value}").Order(StringComparer.Ordinal));
 

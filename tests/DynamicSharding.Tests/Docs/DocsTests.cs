@@ -29,6 +29,12 @@ public sealed partial class DocsTests
     }
 
     [Fact]
+    public void Every_limit_has_its_row_and_says_what_comes_beyond_it() => Assert.Equal(
+        ConfigKeys.All.Select(key => key.Path).Where(key => key.StartsWith("limits.", StringComparison.Ordinal)).Order(StringComparer.Ordinal),
+        RowsUnder("limit", "default", "beyond it").Select(row => Code(row[0])).Where(name => name.StartsWith("limits.", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal));
+
+    [Fact]
     public void A_key_that_a_document_names_exists()
     {
         HashSet<string> names = [.. ConfigKeys.All.SelectMany(key => Prefixes(key.Path))];
@@ -42,8 +48,8 @@ public sealed partial class DocsTests
         Assert.Equal(Metrics.Order(StringComparer.Ordinal), RowsUnder("metric", "type", "labels").Select(row => Code(row[0])).Order(StringComparer.Ordinal));
 
     [Fact]
-    public void A_metric_that_a_document_names_exists() => Assert.All(
-        Repository.Documents(),
+    public void A_metric_that_a_document_a_rule_or_the_dashboard_names_exists() => Assert.All(
+        [.. Repository.Documents(), .. Repository.Files("config"), .. Repository.Files("tests/prometheus")],
         document => Assert.Equal(
             [],
             MetricInText().Matches(Repository.Read(document)).Select(match => match.Value).Where(name => !Metrics.Contains(WithoutSuffix(name)))));
@@ -63,6 +69,15 @@ public sealed partial class DocsTests
     }
 
     [Fact]
+    public void A_log_event_that_a_document_names_exists()
+    {
+        HashSet<string> ids = [.. RowsUnder("id", "level", "msg").Select(row => row[0])];
+        string[] named = [.. Repository.Documents().SelectMany(document => EventInText().Matches(Repository.Read(document)).Select(match => match.Groups[1].Value))];
+        Assert.NotEmpty(named);
+        Assert.All(named, id => Assert.Contains(id, ids));
+    }
+
+    [Fact]
     public void Every_reason_of_a_rejection_or_a_close_has_its_row()
     {
         IEnumerable<(string Label, string Status)> rejections = Enum.GetValues<RejectReason>()
@@ -75,17 +90,47 @@ public sealed partial class DocsTests
     }
 
     [Fact]
-    public async Task Every_flag_and_command_of_the_help_is_described()
+    public async Task Every_command_of_the_help_is_described()
     {
         string text = Repository.Read(Operations);
-        string help = await HelpAsync();
-        string[] commands = [.. CommandInHelp().Matches(help).Select(match => match.Groups[1].Value)];
-        Assert.NotEmpty(commands);
-        foreach (string command in commands) help += await HelpAsync(command);
+        Assert.All((await HelpAsync()).Commands, command => Assert.Contains("`" + command, text, StringComparison.Ordinal));
+    }
 
-        Assert.All(
-            FlagInHelp().Matches(help).Select(match => match.Value).Concat(commands).Distinct(),
-            name => Assert.Contains("`" + name, text, StringComparison.Ordinal));
+    [Fact]
+    public async Task Every_flag_has_its_row_and_every_row_its_flag()
+    {
+        IEnumerable<string> documented = RowsUnder("flag").SelectMany(row => FlagInText().Matches(row[0]).Select(match => match.Value));
+        Assert.Equal((await HelpAsync()).Flags, documented.Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_flag_that_a_document_gives_to_the_program_exists()
+    {
+        string[] flags = (await HelpAsync()).Flags;
+        string[] named =
+        [
+            .. Repository.Documents().SelectMany(document => Invocation().Matches(Repository.Read(document)))
+                .SelectMany(invocation => FlagInText().Matches(invocation.Value).Select(match => match.Value)),
+        ];
+        Assert.NotEmpty(named);
+        Assert.All(named, flag => Assert.Contains(flag, flags));
+    }
+
+    [Fact]
+    public async Task The_manual_page_has_the_flags_and_commands_of_the_help()
+    {
+        string page = Repository.Read("packaging/man/dynamic-sharding.1");
+        (string[] flags, string[] commands) = await HelpAsync();
+        Assert.Equal(flags, FlagInManual().Matches(page).Select(match => "--" + match.Groups[1].Value).Distinct().Order(StringComparer.Ordinal));
+        Assert.Equal(commands.Order(), CommandInManual().Matches(page).Select(match => match.Groups[1].Value).Order());
+    }
+
+    [Fact]
+    public void The_manual_page_of_the_file_has_its_sections()
+    {
+        IEnumerable<string> sections = SectionsInManual().Matches(Repository.Read("packaging/man/dynamic-sharding.yml.5"))
+            .SelectMany(match => match.Groups[1].Value.Split(" , "));
+        Assert.Equal(ConfigKeys.All.Select(key => key.Path.Split('.')[0]).Distinct().Order(), sections.Order());
     }
 
     [Fact]
@@ -93,11 +138,21 @@ public sealed partial class DocsTests
         typeof(ExitCode).GetFields().Select(field => field.GetRawConstantValue()!.ToString()).Order(),
         RowsUnder("exit code", "meaning").Select(row => row[0]).Order());
 
-    private static async Task<string> HelpAsync(params string[] command)
+    /// <summary>What the program says of itself and of every command, in order.</summary>
+    private static async Task<(string[] Flags, string[] Commands)> HelpAsync()
     {
-        using var output = new StringWriter();
-        Assert.Equal(0, await DynamicSharding.CommandLine.RunAsync([.. command, "--help"], output, TextWriter.Null, Stream.Null));
-        return output.ToString();
+        string help = await TextAsync();
+        string[] commands = [.. CommandInHelp().Matches(help).Select(match => match.Groups[1].Value)];
+        Assert.NotEmpty(commands);
+        foreach (string command in commands) help += await TextAsync(command);
+        return ([.. FlagInHelp().Matches(help).Select(match => match.Value).Distinct().Order(StringComparer.Ordinal)], commands);
+
+        static async Task<string> TextAsync(params string[] command)
+        {
+            using var output = new StringWriter();
+            Assert.Equal(0, await DynamicSharding.CommandLine.RunAsync([.. command, "--help"], output, TextWriter.Null, Stream.Null));
+            return output.ToString();
+        }
     }
 
     /// <summary>The rows of every table whose header begins with these cells.</summary>
@@ -142,6 +197,25 @@ public sealed partial class DocsTests
 
     [GeneratedRegex(@"(?<=\s)--[a-z][a-z.-]*")]
     private static partial Regex FlagInHelp();
+
+    [GeneratedRegex(@"--[a-z][a-z.-]*[a-z]")]
+    private static partial Regex FlagInText();
+
+    /// <summary>From the program's name as a command to the end of the line, of the code or of the command.</summary>
+    [GeneratedRegex(@"(?<![\w.@/-]|reload |restart |enable )(?:artifacts/aot/)?dynamic-sharding (?:[a-z-]+ )?[^`\n;&|]*--[^`\n;&|]*")]
+    private static partial Regex Invocation();
+
+    [GeneratedRegex(@"\bFl Fl ([a-z][a-z.-]*)")]
+    private static partial Regex FlagInManual();
+
+    [GeneratedRegex(@"(?<=^\.Nm\n)\.Cm ([a-z-]+)", RegexOptions.Multiline)]
+    private static partial Regex CommandInManual();
+
+    [GeneratedRegex(@"^\.It Ic (.+)$", RegexOptions.Multiline)]
+    private static partial Regex SectionsInManual();
+
+    [GeneratedRegex(@"[Ee]vents? ([1-9][0-9]{3})\b")]
+    private static partial Regex EventInText();
 
     /// <summary>Commands stand under their heading, two spaces in.</summary>
     [GeneratedRegex(@"(?<=Commands:\n(?:  .*\n)*)  ([a-z][a-z-]*)")]

@@ -33,7 +33,7 @@ public sealed partial class LinkTests
     }
 
     /// <summary>As GitHub makes them of headings: lower case, hyphens for spaces, punctuation dropped.</summary>
-    private static IEnumerable<string> Anchors(string file) => Repository.Read(file).Split('\n')
+    internal static IEnumerable<string> Anchors(string file) => Repository.Read(file).Split('\n')
         .Where(line => line.StartsWith('#'))
         .Select(line => Punctuation().Replace(line.TrimStart('#').Trim().ToLowerInvariant(), "").Replace(' ', '-'));
 

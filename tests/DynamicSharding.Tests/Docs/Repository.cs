@@ -11,6 +11,10 @@ internal static class Repository
             .Concat(Directory.EnumerateFiles(Path.Combine(Root, "docs"), "*.md", SearchOption.AllDirectories))
             .Select(file => Path.GetRelativePath(Root, file));
 
+    /// <summary>Every file of a folder, as paths from the root.</summary>
+    public static IEnumerable<string> Files(string folder) =>
+        Directory.EnumerateFiles(Path.Combine(Root, folder), "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(Root, file));
+
     public static string Read(string path) => File.ReadAllText(Path.Combine(Root, path));
 
     /// <summary>The cells of a document's table rows, header and rule rows included.</summary>

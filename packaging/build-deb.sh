@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# Builds the Debian package, a tar.gz for other systems, and SHA256SUMS over both.
+#
+#   packaging/build-deb.sh [BINARY]
+#
+# BINARY is the NativeAOT file, by default artifacts/aot/dynamic-sharding. One that is missing, or that was not built from this commit and
+# with its version (packaging/version.sh), is published first. The result is in OUT (default: artifacts/packages), and the same for the same commit
+# and the same binary, byte for byte: every timestamp is the commit's. Needs dpkg-dev; no root.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+readonly OUT=${OUT:-$PWD/artifacts/packages}
+readonly BINARY=${1:-artifacts/aot/dynamic-sharding}
+# Who answers for a package that was built for others to install.
+readonly MAINTAINER=${DEB_MAINTAINER:-The DynamicSharding engineers <dynamic-sharding@example.org>}
+
+say() { echo "build-deb: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+VERSION=$(packaging/version.sh)
+REVISION=$(git rev-parse HEAD)
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+ARCH=$(dpkg --print-architecture)
+# What comes before a release sorts before it: 1.0.0-rc.1 is 1.0.0~rc.1 in Debian's words.
+readonly VERSION REVISION DEB_VERSION=${VERSION/-/\~} ARCH
+export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
+umask 022
+
+publish() {
+    local rid
+    case $ARCH in
+        amd64) rid=linux-x64 ;;
+        arm64) rid=linux-arm64 ;;
+        *) die "no NativeAOT runtime identifier for $ARCH" ;;
+    esac
+    say "publishing $VERSION for $rid"
+    dotnet publish src/DynamicSharding -c Release -r "$rid" -p:Version="$VERSION" -o "$(dirname "$BINARY")" -v quiet --nologo \
+        -nodeReuse:false </dev/null >&2
+}
+
+is_current() { [[ -x $BINARY ]] && [[ $("$BINARY" --version) == "dynamic-sharding, version $VERSION (revision $REVISION)" ]]; }
+
+put() { # mode, source, target
+    install -D -m "$1" "$2" "$3"
+}
+
+packed() { # source, target: compressed without a time of its own
+    install -d "$(dirname "$2")"
+    gzip -9n <"$1" >"$2"
+    chmod 644 "$2"
+}
+
+copyright() {
+    cat <<TEXT
+Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: dynamic-sharding
+Comment: The program contains the .NET runtime and the libraries that Directory.Packages.props of its source names.
+
+Files: *
+Copyright: $(sed -n 's/^Copyright (c) //p' LICENSE)
+License: Expat
+$(sed -n '/^Permission/,$p' LICENSE | sed 's/^$/./; s/^/ /')
+TEXT
+}
+
+changelog() {
+    cat <<TEXT
+dynamic-sharding ($DEB_VERSION) unstable; urgency=medium
+
+  * Built from commit $REVISION.
+
+ -- $MAINTAINER  $(date -uR -d "@$SOURCE_DATE_EPOCH")
+TEXT
+}
+
+# What both the package and the archive carry, under the folder for documents and examples.
+examples() { # folder
+    put 644 config/dynamic-sharding.yml "$1/dynamic-sharding.yml"
+    put 644 config/sysctl/60-dynamic-sharding.conf "$1/sysctl/60-dynamic-sharding.conf"
+    put 644 config/prometheus/prometheus.yml "$1/prometheus/prometheus.yml"
+    put 644 config/prometheus/alerts.yml "$1/prometheus/alerts.yml"
+    put 644 config/grafana/dynamic-sharding.json "$1/grafana/dynamic-sharding.json"
+    put 755 config/tools/stale-copies.py "$1/tools/stale-copies.py"
+}
+
+stage_package() { # root
+    local root=$1 doc=$1/usr/share/doc/dynamic-sharding page
+    put 755 "$BINARY" "$root/usr/bin/dynamic-sharding"
+    put 644 packaging/deb/dynamic-sharding.yml "$root/etc/dynamic-sharding/dynamic-sharding.yml"
+    put 644 config/systemd/dynamic-sharding.service "$root/lib/systemd/system/dynamic-sharding.service"
+    put 644 config/systemd/dynamic-sharding.socket "$root/lib/systemd/system/dynamic-sharding.socket"
+    put 644 packaging/completions/dynamic-sharding.bash "$root/usr/share/bash-completion/completions/dynamic-sharding"
+    put 644 packaging/deb/lintian-overrides "$root/usr/share/lintian/overrides/dynamic-sharding"
+    for page in packaging/man/*.[0-9]; do packed "$page" "$root/usr/share/man/man${page##*.}/$(basename "$page").gz"; done
+    for page in operations.md runbooks.md compatibility.md; do put 644 "docs/$page" "$doc/$page"; done
+    examples "$doc/examples"
+    copyright >"$doc/copyright"
+    changelog >"$WORK/changelog"
+    packed "$WORK/changelog" "$doc/changelog.gz"
+}
+
+dependencies() { # root; libraries that the program is linked with, and those that .NET loads by name when TLS is asked for
+    local linked
+    mkdir -p "$WORK/shlibs/debian"
+    echo "Source: dynamic-sharding" >"$WORK/shlibs/debian/control"
+    linked=$(cd "$WORK/shlibs" && dpkg-shlibdeps -O -e"$1/usr/bin/dynamic-sharding" 2>"$WORK/shlibs.log") || { cat "$WORK/shlibs.log" >&2; return 1; }
+    echo "${linked#shlibs:Depends=}, adduser, libssl3 | libssl3t64"
+}
+
+build_package() {
+    local root=$WORK/package script
+    stage_package "$root"
+    mkdir "$root/DEBIAN"
+    for script in postinst prerm postrm; do put 755 "packaging/deb/$script" "$root/DEBIAN/$script"; done
+    (cd "$root" && find etc -type f -printf '/%p\n' | sort) >"$root/DEBIAN/conffiles"
+    (cd "$root" && find usr lib -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
+    {
+        echo "Package: dynamic-sharding"
+        echo "Version: $DEB_VERSION"
+        echo "Architecture: $ARCH"
+        echo "Maintainer: $MAINTAINER"
+        echo "Installed-Size: $(du -k -s --apparent-size --exclude=DEBIAN "$root" | cut -f1)"
+        echo "Depends: $(dependencies "$root")"
+        cat packaging/deb/control
+    } >"$root/DEBIAN/control"
+    # The folders' times, too; dpkg-deb only lowers those that are later than the epoch.
+    find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+    dpkg-deb --root-owner-group --uniform-compression -Zxz --build "$root" "$OUT/dynamic-sharding_${DEB_VERSION}_$ARCH.deb" >&2
+}
+
+build_archive() {
+    local name=dynamic-sharding-$VERSION-linux-$ARCH root page
+    root=$WORK/$name
+    put 755 "$BINARY" "$root/dynamic-sharding"
+    put 644 LICENSE "$root/LICENSE"
+    for page in README.md docs/operations.md docs/runbooks.md docs/compatibility.md; do put 644 "$page" "$root/$page"; done
+    for page in packaging/man/*.[0-9]; do put 644 "$page" "$root/man/man${page##*.}/$(basename "$page")"; done
+    put 644 packaging/completions/dynamic-sharding.bash "$root/completions/dynamic-sharding.bash"
+    put 644 packaging/sysusers.d/dynamic-sharding.conf "$root/config/sysusers.d/dynamic-sharding.conf"
+    put 644 config/systemd/dynamic-sharding.service "$root/config/systemd/dynamic-sharding.service"
+    put 644 config/systemd/dynamic-sharding.socket "$root/config/systemd/dynamic-sharding.socket"
+    examples "$root/config"
+    tar --create --directory="$WORK" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" "$name" \
+        | gzip -9n >"$OUT/$name.tar.gz"
+}
+
+command -v dpkg-shlibdeps >/dev/null || die "dpkg-shlibdeps is missing: install dpkg-dev, or run tests/install-peers.sh"
+is_current || publish
+is_current || die "$BINARY is not version $VERSION of $REVISION: $("$BINARY" --version)"
+
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+mkdir -p "$OUT"
+rm -f "$OUT"/dynamic-sharding[_-]*.deb "$OUT"/dynamic-sharding-*.tar.gz "$OUT/SHA256SUMS"
+build_package
+build_archive
+(cd "$OUT" && sha256sum -- *.deb *.tar.gz >SHA256SUMS)
+say "in $OUT:"
+cat "$OUT/SHA256SUMS"

@@ -1,0 +1,222 @@
+#!/usr/bin/env bash
+# Builds the package and puts it through what a machine does with it: lintian, installation, a start as its own user with its own
+# configuration and one push, an upgrade that keeps an edited configuration, removal, purge with nothing left behind.
+#
+#   packaging/test-deb.sh [BINARY]        as packaging/build-deb.sh
+#
+# Needs root and a machine on which the package is not installed. Process 1 need not be systemd; where it is, no service is started.
+# What is started listens in a network namespace of its own, so that the packaged configuration is used as it is.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+readonly PACKAGE=dynamic-sharding
+readonly CONFIG=/etc/$PACKAGE/$PACKAGE.yml
+readonly UNIT=/lib/systemd/system/$PACKAGE.service
+readonly POLICY=/usr/sbin/policy-rc.d
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+unset ARGS
+
+fail() { echo "test-deb: FAILED: $*" >&2; exit 1; }
+ok() { echo "test-deb: $*"; }
+
+expect() { # what, actual, expected
+    [[ $2 == "$3" ]] || fail "$1 is \"$2\" and should be \"$3\""
+}
+
+# Every path of the machine that carries the package's name, and dpkg's own word on it.
+traces() {
+    find /etc /usr /lib /var /run -xdev -name '*dynamic-sharding*' -not -path '/usr/local/lib/dynamic-sharding-tests*' \
+        -not -path '/etc/apt/*' -not -path '/var/lib/apt/*' -not -path '/var/lock/*' -not -path '/run/lock/*' -not -path '/run/user/*' \
+        2>/dev/null | sort -u
+    dpkg-query -W -f '${Package} ${Status}\n' $PACKAGE 2>/dev/null || true
+    getent passwd $PACKAGE || true
+    getent group $PACKAGE || true
+}
+
+forbid_service_starts() {
+    [[ ! -e $POLICY ]] || mv "$POLICY" "$WORK/policy-rc.d"
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 755 "$POLICY"
+}
+
+restore() {
+    local code=$?
+    trap - EXIT
+    # A test that failed half-way must not leave its package.
+    dpkg --purge $PACKAGE >/dev/null 2>&1 || true
+    rm -f "$POLICY"
+    [[ ! -e $WORK/policy-rc.d ]] || mv "$WORK/policy-rc.d" "$POLICY"
+    rm -rf "$WORK"
+    exit "$code"
+}
+
+quietly() {
+    "$@" >"$WORK/log" 2>&1 </dev/null || { cat "$WORK/log" >&2; fail "$*"; }
+}
+
+as_user() { # in place of the (sub)shell: as the service's user, with nothing of ours in the environment
+    exec env -i PATH=/usr/bin:/bin setpriv --reuid=$PACKAGE --regid=$PACKAGE --init-groups -- "$@"
+}
+
+build() {
+    local first
+    quietly env OUT="$WORK/out" packaging/build-deb.sh "$@"
+    first=$(cat "$WORK/out/SHA256SUMS")
+    # The clock has moved on, the result must not.
+    sleep 1
+    quietly env OUT="$WORK/out" packaging/build-deb.sh "$@"
+    expect "the second build" "$(cat "$WORK/out/SHA256SUMS")" "$first"
+    (cd "$WORK/out" && sha256sum --check --quiet SHA256SUMS) || fail "SHA256SUMS"
+    ok "built twice, byte for byte the same"
+}
+
+check_tags() {
+    git clone -q --shared --no-checkout --no-tags . "$WORK/clone"
+    mkdir "$WORK/clone/packaging"
+    cp packaging/version.sh "$WORK/clone/packaging/"
+    cp Directory.Build.props "$WORK/clone/"
+    expect "the version without a tag" "$("$WORK/clone/packaging/version.sh")" "$(sed -n "s#.*<Version>\(.*\)</Version>.*#\1#p" Directory.Build.props)"
+    local tag
+    for tag in 1.2.3 1.2.3-rc.1; do
+        git -C "$WORK/clone" -c user.name=t -c user.email=t@example.org tag -a -m release "v$tag"
+        expect "the version of the tag v$tag" "$("$WORK/clone/packaging/version.sh")" "$tag"
+        git -C "$WORK/clone" tag -d "v$tag" >/dev/null
+    done
+    git -C "$WORK/clone" tag v1.2
+    if "$WORK/clone/packaging/version.sh" >/dev/null 2>&1; then fail "v1.2 is taken for a version"; fi
+    ok "the version is that of the tag"
+}
+
+check_versions() {
+    local version revision
+    version=$(packaging/version.sh)
+    revision=$(git rev-parse HEAD)
+    expect "the Debian version" "$(dpkg-deb -f "$DEB" Version)" "${version/-/\~}"
+    dpkg --compare-versions "${version/-/\~}" ge 0.1.0~dev || fail "the version goes backwards"
+    tar -xOzf "$WORK/out/$PACKAGE-$version-linux-$(dpkg --print-architecture).tar.gz" --wildcards '*/dynamic-sharding' >"$WORK/from-tar"
+    chmod 755 "$WORK/from-tar"
+    for program in "$WORK/from-tar" /usr/bin/$PACKAGE; do
+        [[ $("$program" --version) == "dynamic-sharding, version $version (revision $revision)" ]] || fail "$program says $("$program" --version)"
+    done
+    ok "package, archive and program are version $version"
+}
+
+check_lintian() {
+    lintian --allow-root --fail-on error,warning --tag-display-limit 0 "$DEB" || fail lintian
+    ok "lintian has no errors and no warnings"
+}
+
+install_package() {
+    # As README says it, dependencies and all; the installations below are dpkg's own.
+    quietly apt-get -y -q -o DPkg::Lock::Timeout=600 --no-install-recommends install "$DEB"
+    expect "the package's status" "$(dpkg-query -W -f '${Status}' $PACKAGE)" "install ok installed"
+    expect "the configuration's owner and mode" "$(stat -c '%U:%G %a' $CONFIG)" "root:$PACKAGE 640"
+    expect "the user's shell" "$(getent passwd $PACKAGE | cut -d: -f7)" /usr/sbin/nologin
+    grep -qxF "User=$PACKAGE" $UNIT || fail "the unit runs as another user"
+    quietly man -l -Tutf8 "/usr/share/man/man1/$PACKAGE.1.gz"
+    quietly man -l -Tutf8 "/usr/share/man/man5/$PACKAGE.yml.5.gz"
+    quietly systemd-analyze verify $UNIT /lib/systemd/system/$PACKAGE.socket
+    expect "dpkg's verdict on the files" "$(dpkg --verify $PACKAGE)" ""
+    ok "installed"
+}
+
+# Inside the namespaces, which take everything with them when they end: the unit's own command, as its own user, and one push.
+serve_one_push() {
+    local command server reply code=0
+    ip link set lo up
+    command=$(sed -n 's/^ExecStart=//p' $UNIT)
+    command=${command/\$ARGS/}
+    [[ -n $command ]] || fail "no ExecStart in $UNIT"
+    # shellcheck disable=SC2086 # words, as systemd takes it apart
+    (as_user $command) >"$WORK/server.log" 2>&1 &
+    server=$!
+    for _ in $(seq 100); do
+        curl -fsS -o /dev/null --noproxy '*' http://127.0.0.1:9292/-/ready 2>/dev/null && break
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.2
+    done
+    reply=$(curl -sS -i --noproxy '*' -X PUT --data-binary $'demo_value 1\n' http://127.0.0.1:9292/metrics/job/demo/instance/a) \
+        || { cat "$WORK/server.log" >&2; fail "no answer"; }
+    reply=${reply//$'\r'/}
+    expect "the answer" "${reply%%$'\n'*}" "HTTP/1.1 307 Temporary Redirect"
+    grep -qxF "Location: http://127.0.0.1:9091/metrics/job/demo/instance/a" <<<"$reply" || fail "the answer's Location: $reply"
+    (as_user /usr/bin/$PACKAGE healthcheck --config.file $CONFIG) || fail healthcheck
+    curl -fsS --noproxy '*' http://127.0.0.1:9293/metrics | grep -q '^dynamic_sharding_ring_members 1$' || fail "the metrics"
+    expect "the process's user" "$(stat -c %U "/proc/$server")" $PACKAGE
+    kill -TERM "$server"
+    wait "$server" || code=$?
+    expect "its exit code after SIGTERM" "$code" 0
+}
+
+check_runs() {
+    (as_user /usr/bin/$PACKAGE check-config $CONFIG) || fail "check-config of the installed configuration"
+    (as_user /usr/bin/$PACKAGE check-config /usr/share/doc/$PACKAGE/examples/$PACKAGE.yml) || fail "check-config of the example"
+    export -f serve_one_push as_user fail expect
+    export PACKAGE CONFIG UNIT WORK
+    unshare --net --pid --fork --mount-proc --kill-child bash -euo pipefail -c serve_one_push
+    ok "runs as $PACKAGE with the installed configuration, and answers a push with its 307"
+}
+
+complete() { # words; prints what would be offered for the last one
+    bash -c '
+        source /usr/share/bash-completion/completions/dynamic-sharding
+        builtin complete -p dynamic-sharding >/dev/null
+        COMP_WORDS=("$@")
+        COMP_CWORD=$(($# - 1))
+        _dynamic_sharding "$1"
+        echo "${COMPREPLY[*]}"' complete "$@"
+}
+
+check_completion() {
+    expect "completion of check" "$(complete $PACKAGE check)" check-config
+    expect "completion of --log." "$(complete $PACKAGE --log.)" "--log.level --log.format"
+    expect "completion of --log.level=d" "$(complete $PACKAGE --log.level = d)" debug
+    expect "completion of simulate --keys" "$(complete $PACKAGE simulate --keys)" "--keys --keys.file"
+    expect "completion after a flag with a value" "$(complete $PACKAGE --config.file x --log.f)" --log.format
+    expect "completion of a file" "$(complete $PACKAGE check-config $CONFIG)" $CONFIG
+    ok "bash completes commands, flags, values and files"
+}
+
+upgrade() {
+    local number
+    number=$(id -u $PACKAGE)
+    echo '# edited' >>$CONFIG
+    chmod 600 $CONFIG
+    quietly dpkg -i "$DEB"
+    expect "the configuration's last line" "$(tail -n 1 $CONFIG)" "# edited"
+    expect "the configuration's mode" "$(stat -c '%G %a' $CONFIG)" "$PACKAGE 600"
+    expect "the user's number" "$(id -u $PACKAGE)" "$number"
+    ok "an upgrade over itself keeps the edited configuration"
+}
+
+remove() {
+    quietly dpkg -r $PACKAGE
+    [[ ! -e /usr/bin/$PACKAGE ]] || fail "the program is still there"
+    expect "the configuration's last line after the removal" "$(tail -n 1 $CONFIG)" "# edited"
+    quietly dpkg -i "$DEB"
+    expect "the configuration's last line after the return" "$(tail -n 1 $CONFIG)" "# edited"
+    quietly dpkg -P $PACKAGE
+    expect "what is left behind" "$(traces)" "$BEFORE"
+    ok "removal keeps the configuration, purge leaves nothing"
+}
+
+((EUID == 0)) || fail "run as root"
+if dpkg-query -W -f '${Status}' $PACKAGE 2>/dev/null | grep -q ' installed$'; then fail "$PACKAGE is installed here: not touching it"; fi
+if getent passwd $PACKAGE >/dev/null; then fail "there is a user $PACKAGE already: not touching it"; fi
+WORK=$(mktemp -d)
+chmod 755 "$WORK"
+BEFORE=$(traces)
+trap restore EXIT
+trap 'exit 130' INT TERM
+forbid_service_starts
+
+check_tags
+build "$@"
+DEB=$(echo "$WORK"/out/*.deb)
+check_lintian
+install_package
+check_versions
+check_runs
+check_completion
+upgrade
+remove

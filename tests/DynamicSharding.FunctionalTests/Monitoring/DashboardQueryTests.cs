@@ -1,0 +1,85 @@
+using System.Globalization;
+using System.Text.Json;
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Monitoring;
+
+/// <summary>Every query of the Grafana dashboard finds data in a real Prometheus that scrapes a real instance with traffic.</summary>
+public sealed class DashboardQueryTests(ITestOutputHelper output) : PeerTest(output)
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(40);
+
+    [Fact]
+    public async Task Every_panel_has_data()
+    {
+        string[] gateways = [.. (await Cast.PushgatewaysAsync(2)).Select(gateway => gateway.Address)];
+        ConsulAgent consul = await Cast.ConsulAsync();
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(ShippedPrometheus.Config(consul, gateways));
+        await consul.WaitForPassingAsync("pushgateway", gateways, Limit);
+        await server.WaitForMembersAsync(gateways, Limit);
+        PrometheusProcess prometheus = await Cast.PrometheusAsync(consul, server);
+        using CancellationTokenSource stop = new();
+        Task traffic = TrafficAsync(server, stop.Token);
+
+        (string Title, string Query)[] queries = [.. Queries()];
+        Assert.True(queries.Length > 20);
+        foreach ((string title, string query) in queries)
+        {
+            await Eventually.TrueAsync(
+                async () => (await prometheus.QueryAsync(query)).Any(series => double.IsFinite(Value(series))), Limit, () => $"data for {title}: {query}");
+        }
+
+        Assert.Equal(2, await OneAsync("Gateways in the ring"));
+        Assert.Equal(1, await OneAsync("Instances ready"));
+        Assert.Equal(1, await OneAsync("Different rings"));
+        Assert.Equal(1, await OneAsync("Last reload"));
+        Assert.Equal(0, await OneAsync("Groups on two gateways"));
+        Assert.InRange(await OneAsync("Errors"), 0.1, 0.9);
+        string[] codes = [.. (await AllAsync("Requests by answer")).Where(series => Value(series) > 0).Select(series => series["code"]).Order(StringComparer.Ordinal)];
+        Assert.Equal(["307", "400", "404"], codes);
+        Assert.Equal(gateways, (await AllAsync("Redirects by gateway")).Select(series => series["gateway"]).Order(StringComparer.Ordinal));
+        Assert.Equal(1, (await AllAsync("Share of the hash space")).Sum(Value), 6);
+
+        await stop.CancelAsync();
+        await traffic;
+
+        async Task<double> OneAsync(string title) => Value(Assert.Single(await AllAsync(title)));
+        Task<IReadOnlyList<IReadOnlyDictionary<string, string>>> AllAsync(string title) => prometheus.QueryAsync(queries.First(query => query.Title == title).Query);
+    }
+
+    /// <summary>As Grafana would ask them, with everything chosen.</summary>
+    private static IEnumerable<(string Title, string Query)> Queries()
+    {
+        using JsonDocument dashboard = JsonDocument.Parse(ShippedPrometheus.Read("config/grafana/dynamic-sharding.json"));
+        foreach (JsonElement panel in dashboard.RootElement.GetProperty("panels").EnumerateArray())
+        {
+            if (panel.GetProperty("type").GetString() == "row") continue;
+            foreach (JsonElement target in panel.GetProperty("targets").EnumerateArray())
+            {
+                string query = target.GetProperty("expr").GetString()!
+                    .Replace("$job", "dynamic-sharding", StringComparison.Ordinal)
+                    .Replace("$instance", ".+", StringComparison.Ordinal)
+                    .Replace("$__rate_interval", "15s", StringComparison.Ordinal);
+                Assert.DoesNotContain('$', query);
+                yield return (panel.GetProperty("title").GetString()!, query);
+            }
+        }
+    }
+
+    /// <summary>Pushes, a path that is none, and a request without a Host, on a connection that ends.</summary>
+    private static async Task TrafficAsync(DynamicShardingProcess server, CancellationToken stop)
+    {
+        for (int i = 0; !stop.IsCancellationRequested; i++)
+        {
+            await server.PushAsync(string.Create(CultureInfo.InvariantCulture, $"/metrics/job/traffic/instance/{i % 20}"), "pushed_value 1\n");
+            await server.StatusCodeOfAsync("nothing");
+            using RawHttp broken = await RawHttp.ConnectAsync(server.Address);
+            await broken.SendAsync("PUT /metrics/job/a HTTP/1.1\r\n\r\n");
+            await broken.ReadReplyAsync();
+        }
+    }
+
+    private static double Value(IReadOnlyDictionary<string, string> series) => double.Parse(series["value"], CultureInfo.InvariantCulture);
+}
