@@ -14,6 +14,10 @@ internal sealed unsafe class EventLoop : IDisposable
 {
     private const int WakeSlot = 0;
     private const int EventsPerWait = 512;
+    private const int TickMilliseconds = 1000;
+
+    /// <summary>A loop wakes once a second at least. Kestrel draws the line at a missed heartbeat, too.</summary>
+    private const int LongestWait = 2 * TickMilliseconds;
 
     private readonly int _epoll;
     private readonly int _wake;
@@ -27,6 +31,8 @@ internal sealed unsafe class EventLoop : IDisposable
     private LoopSocket?[] _sockets = new LoopSocket?[1024];
     private int _slots = WakeSlot + 1;
     private long _nextTick;
+    private long _awake;
+    private long _suspended;
     private bool _stopped;
 
     public EventLoop(SessionContext context, TimeProvider time, ILogger logger)
@@ -54,7 +60,10 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>Where the answers of one batch are written.</summary>
     public byte[] OutputBuffer { get; private set; }
 
-    /// <summary>Milliseconds on a clock that never goes back; refreshed after every wait.</summary>
+    /// <summary>
+    /// Milliseconds on a clock that never goes back and stands still while the process is suspended; refreshed after every wait. So no
+    /// deadline charges a client for the server's own pause.
+    /// </summary>
     public long Now { get; private set; }
 
     /// <summary>Connections of this loop that are open.</summary>
@@ -144,12 +153,13 @@ internal sealed unsafe class EventLoop : IDisposable
 
     private void Run()
     {
-        _nextTick = Milliseconds() + 1000;
+        _awake = Milliseconds();
+        _nextTick = _awake + TickMilliseconds;
         while (!_stopped)
         {
-            int timeout = (int)Math.Clamp(_nextTick - Milliseconds(), 0, 1000);
+            int timeout = (int)Math.Clamp(_nextTick - (Milliseconds() - _suspended), 0, TickMilliseconds);
             int count = LibC.EpollWait(_epoll, _events.Pointer, _events.Capacity, timeout);
-            Now = Milliseconds();
+            AdvanceClock();
             for (int i = 0; i < count; i++)
             {
                 int slot = _events.DataAt(i);
@@ -167,6 +177,19 @@ internal sealed unsafe class EventLoop : IDisposable
         }
     }
 
+    private void AdvanceClock()
+    {
+        long now = Milliseconds();
+        if (now - _awake > LongestWait)
+        {
+            _suspended += now - _awake - TickMilliseconds;
+            Context.Date.Refresh(_time.GetUtcNow());
+        }
+
+        _awake = now;
+        Now = now - _suspended;
+    }
+
     private void RunPosted()
     {
         ulong count;
@@ -176,7 +199,7 @@ internal sealed unsafe class EventLoop : IDisposable
 
     private void Tick()
     {
-        _nextTick = Now + 1000;
+        _nextTick = Now + TickMilliseconds;
         Context.Date.Refresh(_time.GetUtcNow());
         for (int slot = WakeSlot + 1; slot < _slots; slot++) _sockets[slot]?.Owner?.OnTick(Now);
     }
