@@ -16,14 +16,16 @@ internal static class ServerProcess
         {
             await using var host = new ServerHost(launch.Options, launch.Load, launch.Logs.SetLevel, loggers, TimeProvider.System);
             await host.StartAsync();
-            await launch.Signals.UntilStopAsync(host.ReloadAsync);
+            Task failed = host.Failed;
+            await launch.Signals.UntilStopAsync(host.ReloadAsync, failed);
+            int exitCode = failed.IsCompleted ? ExitCode.Failed : ExitCode.Stopped;
             await host.StopAsync();
-            return ExitCode.Stopped;
+            return exitCode;
         }
         catch (IOException error)
         {
             logger.CouldNotStart(error.Message);
-            return ExitCode.CouldNotStart;
+            return ExitCode.Failed;
         }
     }
 }

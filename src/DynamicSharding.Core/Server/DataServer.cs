@@ -62,6 +62,9 @@ internal sealed class DataServer : IDisposable
     /// <summary>The bound address, with the port that the system chose if 0 was asked for.</summary>
     public System.Net.IPEndPoint EndPoint => (System.Net.IPEndPoint)_socket.LocalEndPoint!;
 
+    /// <summary>Done when the listening socket has died: somebody who shares it has shut it down. Time to stop.</summary>
+    public Task ListenerDead => Task.WhenAny(_listeners.Select(listener => listener.Dead));
+
     public int OpenConnections => _limit.Open;
 
     /// <summary>Pooled arrays that connections hold: 0 when nobody has sent half a request or refuses to read.</summary>
