@@ -66,6 +66,9 @@ internal sealed class ServerHost : IAsyncDisposable
     /// <summary>Where pushes are answered, with the port that the system chose if 0 was asked for.</summary>
     public System.Net.IPEndPoint DataEndPoint => _data.EndPoint;
 
+    /// <summary>Done when this server cannot get any further connection, so that its process has to end.</summary>
+    public Task Failed => _data.ListenerDead;
+
     /// <summary>How long a stop may take by the configuration in force.</summary>
     public TimeSpan StopTime => _options.Shutdown.DrainDelay + _options.Shutdown.Timeout;
 

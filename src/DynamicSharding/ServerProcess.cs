@@ -21,16 +21,18 @@ internal static class ServerProcess
             WarnOfAnotherAddress(launch.Options.HttpListenAddr, host.DataEndPoint, logger);
             await host.StartAsync();
             await using ServiceNotifier? service = ServiceNotifier.Start(manager, host, logger, TimeProvider.System);
-            await launch.Signals.UntilStopAsync(host.ReloadAsync);
+            Task failed = host.Failed;
+            await launch.Signals.UntilStopAsync(host.ReloadAsync, failed);
+            int exitCode = failed.IsCompleted ? ExitCode.Failed : ExitCode.Stopped;
             if (service is not null) await service.StopAsync();
             await host.StopAsync();
-            return ExitCode.Stopped;
+            return exitCode;
         }
         catch (IOException error)
         {
             logger.CouldNotStart(error.Message);
             manager?.Send("STATUS=could not start: " + error.Message);
-            return ExitCode.CouldNotStart;
+            return ExitCode.Failed;
         }
     }
 

@@ -28,11 +28,11 @@ internal sealed class Signals : IDisposable
     /// <summary>Where signals are logged, once there is a log.</summary>
     public ILogger? Logger { get; set; }
 
-    /// <summary>Reloads on every SIGHUP until the first signal to stop.</summary>
-    public async Task UntilStopAsync(Func<CancellationToken, Task<ReloadResult>> reload)
+    /// <summary>Reloads on every SIGHUP until the first signal to stop, or until the server cannot go on.</summary>
+    public async Task UntilStopAsync(Func<CancellationToken, Task<ReloadResult>> reload, Task failed)
     {
         Task hangup = _hangups.WaitAsync();
-        while (await Task.WhenAny(_stop.Task, hangup) == hangup)
+        while (await Task.WhenAny(_stop.Task, failed, hangup) == hangup)
         {
             await reload(CancellationToken.None);
             hangup = _hangups.WaitAsync();

@@ -32,6 +32,25 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
             () => "both servers registered in Consul");
     }
 
+    [Fact]
+    public async Task A_pipe_that_nobody_writes_to_is_an_error_and_one_that_is_written_is_a_file()
+    {
+        const string Script = """
+            mkfifo "$1/empty" "$1/written"
+            "$2" check-config "$1/empty" && exit 1
+            printf 'pushgateway: { servers: [a] }' >"$1/written" &
+            "$2" check-config "$1/written" || exit 1
+            printf 'pushgateway: { servers: [a] }' | "$2" check-config /dev/stdin || exit 1
+            "$2" check-config <(printf 'pushgateway: { servers: [a] }') || exit 1
+            """;
+        using TemporaryFolder folder = new();
+        Dictionary<string, string> environment = new() { ["DOTNET_ROOT"] = Binary.DotnetRoot };
+        string directory = Path.GetDirectoryName(folder.Write("unused", ""))!;
+        await using ChildProcess run = await ChildProcess.StartAsync("bash", "bash", ["-c", Script, "bash", directory, Binary.Path], environment);
+        Assert.True(await run.WaitForExitAsync(TimeSpan.FromSeconds(60)) == 0, run.Output);
+        Assert.Contains("/empty: could not be read to its end within 10 s; if it is a pipe, somebody must write to it", run.Output, StringComparison.Ordinal);
+    }
+
     public static TheoryData<string, string, string> BrokenFiles => new()
     {
         // what is broken, the file, and what is said: line:column, then what the message must name

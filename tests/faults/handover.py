@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """A stop with a successor under load: how many requests are lost?
 
-  handover.py BINARY inherited|reuse_port [--rate 5000] [--seconds 10] [--migrate]
+  handover.py BINARY inherited|reuse_port [--rate 5000] [--stops 3] [--instances 1] [--drain 2s] [--migrate]
 
 Starts an instance, loads it with keep-alive and fresh connections, starts its successor on the same port (the same listening socket, or its
-own with SO_REUSEPORT), stops the first with SIGTERM, and counts every request that got no 307. --migrate sets net.ipv4.tcp_migrate_req=1, so
-run it in a network namespace of its own: unshare -n. Prints one JSON line; exit code 0 whatever was lost. Loopback only.
+own with SO_REUSEPORT), stops the first with SIGTERM, and that --stops times in a row; counts every request that got no 307. --instances: so
+many serve before the first successor. --migrate sets net.ipv4.tcp_migrate_req=1, so run it in a network namespace of its own: unshare -n.
+Prints one JSON line; exit code 0 whatever was lost. Loopback only.
 """
 import argparse, json, os, signal, socket, subprocess, sys, tempfile, threading, time
 
@@ -13,7 +14,9 @@ parser = argparse.ArgumentParser()
 parser.add_argument('binary')
 parser.add_argument('mode', choices=['inherited', 'reuse_port'])
 parser.add_argument('--rate', type=int, default=5000)
-parser.add_argument('--seconds', type=float, default=10)
+parser.add_argument('--stops', type=int, default=3)
+parser.add_argument('--instances', type=int, default=1)
+parser.add_argument('--drain', default='2s')
 parser.add_argument('--migrate', action='store_true')
 args = parser.parse_args()
 
@@ -35,7 +38,7 @@ open(config, 'w').write(f"""http_listen_addr: 127.0.0.1:{port}
 admin_listen_addr: ""
 reuse_port: {str(args.mode == 'reuse_port').lower()}
 pushgateway: {{servers: ["127.0.0.1:9091", "127.0.0.2:9091"], health_check: {{enabled: false}}}}
-shutdown: {{drain_delay: 2s, timeout: 5s}}
+shutdown: {{drain_delay: {args.drain}, timeout: 5s}}
 """)
 
 
@@ -56,7 +59,7 @@ def start():
 
 REQUEST = b'PUT /metrics/job/handover/instance/a HTTP/1.1\r\nHost: edge\r\n%sContent-Length: 6\r\n\r\na_b 1\n'
 FIRST_REQUEST_GRACE = 1.9  # a stop waits 2 s for the first request of a connection that it has accepted
-lock, lost, late, answered, running = threading.Lock(), [], [], 0, True
+lock, lost, late, answered, slow, running = threading.Lock(), [], [], 0, 0, True
 
 
 def connect():
@@ -79,8 +82,8 @@ def exchange(client, request):
 
 
 def work(rate, fresh):
-    global answered
-    client, due, count, failures, starved = None, time.monotonic(), 0, [], []
+    global answered, slow
+    client, due, count, waited, failures, starved = None, time.monotonic(), 0, 0, [], []
     while running:
         due += 1 / rate
         pause = due - time.monotonic()
@@ -93,6 +96,7 @@ def work(rate, fresh):
                 client.close()
                 client = None
             count += 1
+            waited += time.monotonic() - connected > 0.5
         except OSError as error:
             age = time.monotonic() - connected
             note = f'{"fresh" if fresh else "keep-alive"}: {error}, {age:.3f} s after it began to connect'
@@ -100,6 +104,7 @@ def work(rate, fresh):
             client = None
     with lock:
         answered += count
+        slow += waited
         lost.extend(failures)
         late.extend(starved)
 
@@ -116,29 +121,52 @@ def wait_until_it_serves():
     sys.exit('no answer from the server')
 
 
-pids = [start()]
+def serves(pid):
+    """Its log says when; with one shared queue, no answer tells instances apart."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if os.path.exists(f'/proc/{pid}/task') and any('loop-0' in open(f'/proc/{pid}/task/{t}/comm').read() for t in os.listdir(f'/proc/{pid}/task')):
+            return
+        time.sleep(0.02)
+    sys.exit(f'instance {pid} does not serve')
+
+
+def counters():
+    """What the kernel counts about listeners that close, in this network namespace."""
+    words = [line.split() for line in open('/proc/net/netstat') if line.startswith('TcpExt:')]
+    all_of_them = dict(zip(words[0], words[1]))
+    return {name: int(all_of_them[name]) for name in ('TCPMigrateReqSuccess', 'TCPMigrateReqFailure', 'ListenDrops')}
+
+
+pids, exit_codes = [], []
 try:
+    for _ in range(args.instances):
+        pids.append(start())
+        serves(pids[-1])
     wait_until_it_serves()
+    kernel = counters()
     workers = 16
     threads = [threading.Thread(target=work, args=(args.rate / workers, n % 2 == 1)) for n in range(workers)]
     began = time.monotonic()
     for thread in threads:
         thread.start()
-    time.sleep(args.seconds / 4)
-    pids.append(start())
-    time.sleep(1.5)  # the successor answers too by now: with one shared queue nobody can tell them apart
-    os.kill(pids[0], signal.SIGTERM)
-    _, status = os.waitpid(pids[0], 0)
-    pids.pop(0)
-    time.sleep(max(1, args.seconds - (time.monotonic() - began)))
+    for _ in range(args.stops):
+        time.sleep(0.5)
+        pids.append(start())
+        serves(pids[-1])
+        time.sleep(0.5)
+        os.kill(pids[0], signal.SIGTERM)
+        exit_codes.append(os.waitstatus_to_exitcode(os.waitpid(pids.pop(0), 0)[1]))
+    time.sleep(1)
     running = False
     for thread in threads:
         thread.join()
     took = time.monotonic() - began
+    kernel = {name: value - kernel[name] for name, value in counters().items()}
 finally:
     running = False
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-print(json.dumps({'mode': args.mode, 'migrate': args.migrate, 'rate': round(answered / took), 'answered': answered, 'lost': len(lost), 'late': len(late),
-                  'exit_code': os.waitstatus_to_exitcode(status), 'examples': (lost + late)[:5]}))
+print(json.dumps({'mode': args.mode, 'migrate': args.migrate, 'stops': args.stops, 'rate': round(answered / took), 'answered': answered, 'lost': len(lost),
+                  'late': len(late), 'over_half_a_second': slow, 'exit_codes': exit_codes, 'kernel': kernel, 'examples': (lost + late)[:5]}))

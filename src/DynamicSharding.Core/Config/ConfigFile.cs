@@ -10,14 +10,27 @@ internal static class ConfigFile
     /// <summary>Room for a hundred thousand servers; a device or a log named by mistake is not read to its end.</summary>
     private const int MaxBytes = 4 << 20;
 
+    /// <summary>
+    /// A pipe is as good as a file (/dev/stdin, a shell's process substitution), but one that nobody writes to would hold up the start, or a
+    /// reload, for ever.
+    /// </summary>
+    private static readonly TimeSpan ReadPatience = TimeSpan.FromSeconds(10);
+
     private const string Remedy = "name the file with --config.file";
 
     /// <param name="path">As the operator wrote it: messages repeat it.</param>
     /// <param name="environment">A variable's value by its name.</param>
     public static ConfigResult Load(string path, Func<string, string?> environment)
     {
+        // Opening a pipe blocks in the kernel and cannot be cancelled: a thread of its own, which the process's end does not wait for.
         var problems = new ConfigProblems(path);
-        return ReadBytes(path, problems) is { } content ? Parse(content, environment, problems) : Failed(problems);
+        Task<byte[]?> reading = Task.Factory.StartNew(
+            () => ReadBytes(path, problems), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        if (reading.Wait(ReadPatience)) return reading.Result is { } content ? Parse(content, environment, problems) : Failed(problems);
+
+        var late = new ConfigProblems(path);
+        late.Error($"could not be read to its end within {ReadPatience.TotalSeconds:0} s; if it is a pipe, somebody must write to it and close it");
+        return Failed(late);
     }
 
     /// <summary>The same for content at hand.</summary>

@@ -20,7 +20,7 @@ internal static partial class Log
     [LoggerMessage(2004, LogLevel.Warning, "cannot accept connections for now; raise the descriptor limit (LimitNOFILE) if this lasts")]
     public static partial void AcceptBackedOff(this ILogger logger, string err);
 
-    [LoggerMessage(2005, LogLevel.Error, "the listening socket is dead")]
+    [LoggerMessage(2005, LogLevel.Error, "the listening socket is dead, stopping")]
     public static partial void ListenerDead(this ILogger logger, string err);
 
     [LoggerMessage(2006, LogLevel.Warning, "epoll_ctl failed")]

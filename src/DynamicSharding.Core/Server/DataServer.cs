@@ -17,6 +17,12 @@ internal sealed class DataServer : IDisposable
     /// <summary>A soft limit of 1,024 is what a shell gives; an edge tier wants more than what is left of it.</summary>
     private const int FewConnections = 1024;
 
+    /// <summary>So that a SYN that is being handled when new connections are steered away is through, and is not left to its repetition.</summary>
+    private static readonly TimeSpan SteeringGrace = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>A slow round trip: how long handshakes with a socket that is about to close may take.</summary>
+    private static readonly TimeSpan HandshakeGrace = TimeSpan.FromMilliseconds(250);
+
     private readonly EventLoop[] _loops;
     private readonly Listener[] _listeners;
     private readonly HttpDate[] _dates;
@@ -29,6 +35,7 @@ internal sealed class DataServer : IDisposable
     private readonly ShardingKey _key;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly bool _leavesGroup;
     private LimitOptions _limits;
     private bool _draining;
 
@@ -45,7 +52,8 @@ internal sealed class DataServer : IDisposable
         _limits = options.Limits;
         _logger = loggers.CreateLogger<DataServer>();
         _limit = new ConnectionLimit(MaxConnections(options.Limits));
-        _socket = ListenSocket.Open(options.HttpListenAddr, options.ReusePort);
+        _socket = ListenSocket.Open(options.HttpListenAddr, options.ReusePort, out bool inherited);
+        _leavesGroup = options.ReusePort && !inherited;
         int loops = counters.Loops.Length;
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
         _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i), time, _logger))];
@@ -55,6 +63,9 @@ internal sealed class DataServer : IDisposable
 
     /// <summary>The bound address, with the port that the system chose if 0 was asked for.</summary>
     public System.Net.IPEndPoint EndPoint => (System.Net.IPEndPoint)_socket.LocalEndPoint!;
+
+    /// <summary>Done when the listening socket has died: somebody who shares it has shut it down. Time to stop.</summary>
+    public Task ListenerDead => Task.WhenAny(_listeners.Select(listener => listener.Dead));
 
     public int OpenConnections => _limit.Open;
 
@@ -92,8 +103,9 @@ internal sealed class DataServer : IDisposable
     /// </summary>
     public async Task StopAsync(TimeSpan timeout)
     {
+        if (_leavesGroup) await LeaveGroupAsync();
         await Task.WhenAll(_listeners.Skip(1).Select(listener => listener.StopAsync()));
-        await _listeners[0].StopAsync(_socket.Dispose);
+        await _listeners[0].StopAsync(CloseSocket);
         _logger.StoppedAccepting(OpenConnections, timeout);
 
         foreach (EventLoop loop in _loops) loop.Post(() => loop.ForEachConnection(connection => connection.Drain()));
@@ -112,6 +124,21 @@ internal sealed class DataServer : IDisposable
     {
         _socket.Dispose();
         foreach (EventLoop loop in _loops) loop.Dispose();
+    }
+
+    /// <summary>Still accepting: lets the successors on this port have what is new, and the handshakes at hand come to their end.</summary>
+    private async Task LeaveGroupAsync()
+    {
+        ReusePortGroup.SteerToSecond((int)_socket.Handle);
+        await Task.Delay(SteeringGrace, _time);
+        ReusePortGroup.IgnoreSyns((int)_socket.Handle);
+        await Task.Delay(HandshakeGrace, _time);
+    }
+
+    private void CloseSocket()
+    {
+        if (_leavesGroup) ReusePortGroup.Leave((int)_socket.Handle);
+        _socket.Dispose();
     }
 
     private async Task WaitUntilEmptyAsync(TimeSpan timeout)

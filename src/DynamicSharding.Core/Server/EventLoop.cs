@@ -14,6 +14,10 @@ internal sealed unsafe class EventLoop : IDisposable
 {
     private const int WakeSlot = 0;
     private const int EventsPerWait = 512;
+    private const int TickMilliseconds = 1000;
+
+    /// <summary>A loop wakes once a second at least. Kestrel draws the line at a missed heartbeat, too.</summary>
+    private const int LongestWait = 2 * TickMilliseconds;
 
     private readonly int _epoll;
     private readonly int _wake;
@@ -28,6 +32,8 @@ internal sealed unsafe class EventLoop : IDisposable
     private LoopSocket?[] _sockets = new LoopSocket?[1024];
     private int _slots = WakeSlot + 1;
     private long _nextTick;
+    private long _awake;
+    private long _suspended;
     private bool _stopped;
 
     public EventLoop(SessionContext context, TimeProvider time, ILogger logger)
@@ -43,7 +49,7 @@ internal sealed unsafe class EventLoop : IDisposable
         ReceiveBuffer = NewReceiveBuffer(context);
         OutputBuffer = NewOutputBuffer(context);
         _ticksPerMillisecond = time.TimestampFrequency / 1000;
-        ReadClock();
+        Now = ReadClock();
         _thread = new Thread(Run) { IsBackground = true, Name = $"loop-{context.LoopIndex}" };
     }
 
@@ -56,7 +62,10 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>Where the answers of one batch are written.</summary>
     public byte[] OutputBuffer { get; private set; }
 
-    /// <summary>Milliseconds on a clock that never goes back; refreshed after every wait.</summary>
+    /// <summary>
+    /// Milliseconds on a clock that never goes back and stands still while the process is suspended; refreshed after every wait. So no
+    /// deadline charges a client for the server's own pause.
+    /// </summary>
     public long Now { get; private set; }
 
     /// <summary>
@@ -154,14 +163,14 @@ internal sealed unsafe class EventLoop : IDisposable
     {
         // Nothing flows with the continuations of this thread, so that none of them is run by way of a context.
         using AsyncFlowControl flow = ExecutionContext.SuppressFlow();
-        ReadClock();
-        _nextTick = Now + 1000;
+        _awake = ReadClock();
+        _nextTick = _awake + TickMilliseconds;
         while (!_stopped)
         {
             // Counted from the last wait's end: a tick may come later by what the last events took, and the clock is read once a turn.
-            int timeout = (int)Math.Clamp(_nextTick - Now, 0, 1000);
+            int timeout = (int)Math.Clamp(_nextTick - Now, 0, TickMilliseconds);
             int count = LibC.EpollWait(_epoll, _events.Pointer, _events.Capacity, timeout);
-            ReadClock();
+            AdvanceClock();
             for (int i = 0; i < count; i++)
             {
                 int slot = _events.DataAt(i);
@@ -179,6 +188,19 @@ internal sealed unsafe class EventLoop : IDisposable
         }
     }
 
+    private void AdvanceClock()
+    {
+        long now = ReadClock();
+        if (now - _awake > LongestWait)
+        {
+            _suspended += now - _awake - TickMilliseconds;
+            Context.Date.Refresh(_time.GetUtcNow());
+        }
+
+        _awake = now;
+        Now = now - _suspended;
+    }
+
     private void RunPosted()
     {
         ulong count;
@@ -188,15 +210,16 @@ internal sealed unsafe class EventLoop : IDisposable
 
     private void Tick()
     {
-        _nextTick = Now + 1000;
+        _nextTick = Now + TickMilliseconds;
         Context.Date.Refresh(_time.GetUtcNow());
         for (int slot = WakeSlot + 1; slot < _slots; slot++) _sockets[slot]?.Owner?.OnTick(Now);
     }
 
-    private void ReadClock()
+    /// <returns>Milliseconds, suspensions included.</returns>
+    private long ReadClock()
     {
         Began = _time.GetTimestamp();
-        Now = Began / _ticksPerMillisecond;
+        return Began / _ticksPerMillisecond;
     }
 
     private static byte[] NewReceiveBuffer(SessionContext context) =>

@@ -33,9 +33,13 @@ internal static unsafe partial class LibC
     public const int SOCK_CLOEXEC = 0x80000;
     public const int MSG_DONTWAIT = 0x40;
     public const int MSG_NOSIGNAL = 0x4000;
+    public const int SHUT_RD = 0;
     public const int SHUT_WR = 1;
     public const int SOL_SOCKET = 1;
     public const int SO_LINGER = 13;
+    public const int SO_ATTACH_FILTER = 26;
+    public const int SO_ATTACH_REUSEPORT_CBPF = 51;
+    public const int SO_DETACH_REUSEPORT_BPF = 68;
     public const int FIONBIO = 0x5421;
 
     public const int RLIMIT_NOFILE = 7;

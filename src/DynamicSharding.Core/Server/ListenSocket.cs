@@ -20,15 +20,20 @@ internal static unsafe class ListenSocket
     private const int MaxUnsent = 64 * 1024;
 
     /// <summary>A socket that was handed over wins over the address: it is bound and listening already.</summary>
+    /// <param name="address">Where to listen.</param>
+    /// <param name="reusePort">SO_REUSEPORT.</param>
+    /// <param name="inherited">True when it was handed over, so that others may be listening on it too.</param>
     /// <exception cref="IOException">The address cannot be bound; the message names it.</exception>
-    public static Socket Open(ListenAddress address, bool reusePort)
+    public static Socket Open(ListenAddress address, bool reusePort, out bool inherited)
     {
         try
         {
-            if (SocketActivation.TakeDataListener() is { } inherited)
+            Socket? handedOver = SocketActivation.TakeDataListener();
+            inherited = handedOver is not null;
+            if (handedOver is not null)
             {
-                SetOptions(inherited);
-                return inherited;
+                SetOptions(handedOver);
+                return handedOver;
             }
 
             if (address.Host is { } host) return Listen(new IPEndPoint(host, address.Port), reusePort, dualMode: false);

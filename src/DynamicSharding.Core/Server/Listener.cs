@@ -17,6 +17,7 @@ internal sealed class Listener : LoopMember
     private readonly ILogger _logger;
     private readonly ILogger _connectionLogger;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _dead = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _stopping;
     private bool _backingOff;
 
@@ -29,6 +30,9 @@ internal sealed class Listener : LoopMember
         _connectionLogger = loggers.CreateLogger<Connection>();
         socket.Owner = this;
     }
+
+    /// <summary>Done when the listening socket is of no use any more: no connection will ever come.</summary>
+    public Task Dead => _dead.Task;
 
     /// <summary>Begins to accept, on the loop's thread. From any thread.</summary>
     public void Start() => _loop.Post(() =>
@@ -108,7 +112,7 @@ internal sealed class Listener : LoopMember
                 return false;
             case LibC.EBADF or LibC.EINVAL or LibC.ENOTSOCK:
                 _stopping = true;
-                _logger.ListenerDead(Marshal.GetPInvokeErrorMessage(error));
+                if (_dead.TrySetResult()) _logger.ListenerDead(Marshal.GetPInvokeErrorMessage(error));
                 return false;
             default:
                 // accept(2): ECONNABORTED, and on Linux any network error that is pending on the new socket; EINTR. The next may be well.

@@ -60,15 +60,15 @@ internal static class HealthcheckCommand
             string text = await answer.Content.ReadAsStringAsync(cancellation).ConfigureAwait(false);
             string line = string.Create(CultureInfo.InvariantCulture, $"{shown}: {(int)answer.StatusCode} {FirstLine(text)}");
             await output.WriteLineAsync(line.TrimEnd()).ConfigureAwait(false);
-            return answer.StatusCode == HttpStatusCode.OK ? ExitCode.Stopped : ExitCode.CouldNotStart;
+            return answer.StatusCode == HttpStatusCode.OK ? ExitCode.Stopped : ExitCode.Failed;
         }
         catch (TaskCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            throw new CommandException($"{shown}: no answer within {wait.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s", ExitCode.CouldNotStart);
+            throw new CommandException($"{shown}: no answer within {wait.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s", ExitCode.Failed);
         }
         catch (HttpRequestException error)
         {
-            throw new CommandException($"{shown}: {(error.InnerException ?? error).Message}", ExitCode.CouldNotStart);
+            throw new CommandException($"{shown}: {(error.InnerException ?? error).Message}", ExitCode.Failed);
         }
     }
 

@@ -86,7 +86,7 @@ internal sealed class MemberSource
         }
         catch (Exception e) when (e is HttpRequestException or JsonException || (e is TaskCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            throw new CommandException($"cannot read {address}: {e.Message}", ExitCode.CouldNotStart);
+            throw new CommandException($"cannot read {address}: {e.Message}", ExitCode.Failed);
         }
     }
 

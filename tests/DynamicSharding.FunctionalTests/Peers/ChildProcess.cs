@@ -11,6 +11,8 @@ public sealed partial class ChildProcess : IAsyncDisposable
 {
     private const int SigHup = 1;
     private const int SigTerm = 15;
+    private const int SigCont = 18;
+    private const int SigStop = 19;
     private const string UnpackedPeers = "/usr/local/lib/dynamic-sharding-tests";
     private const int OutputLimit = 256 * 1024;
 
@@ -114,6 +116,11 @@ public sealed partial class ChildProcess : IAsyncDisposable
     public void Terminate() => Signal(SigTerm);
 
     public void Hangup() => Signal(SigHup);
+
+    /// <summary>As a debugger, a cgroup freezer or a paused machine does it.</summary>
+    public void Suspend() => Signal(SigStop);
+
+    public void Resume() => Signal(SigCont);
 
     /// <summary>Waits for the end and for the last line of output.</summary>
     public async Task<int> WaitForExitAsync(TimeSpan limit)

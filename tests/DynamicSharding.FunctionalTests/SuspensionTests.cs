@@ -1,0 +1,55 @@
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests;
+
+/// <summary>A server that was suspended does not charge its clients for the pause: every deadline stands still meanwhile.</summary>
+public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
+{
+    private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n";
+    private const string PutBody = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nContent-Length: 4000\r\n\r\n";
+
+    [Fact]
+    public async Task No_deadline_runs_while_the_process_stands_still()
+    {
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+            "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\n"
+                + "limits: { header_timeout: 6s, idle_timeout: 6s, linger_timeout: 6s, body_min_rate: 240 }\n");
+        await server.WaitUntilReadyAsync();
+        using RawHttp idle = await RawHttp.ConnectAsync(server.Address);
+        await idle.SendAsync(Put);
+        await ExpectRedirectAsync(idle);
+        using RawHttp head = await RawHttp.ConnectAsync(server.Address);
+        await head.SendAsync(Put[..30]);
+
+        // Enough for 5 s at the minimum rate, and far too little for the pause.
+        using RawHttp body = await RawHttp.ConnectAsync(server.Address);
+        await body.SendAsync(PutBody + new string('x', 2000));
+        await ExpectRedirectAsync(body);
+        using RawHttp lingering = await RawHttp.ConnectAsync(server.Address);
+        await lingering.SendAsync("nonsense\r\n\r\n");
+        Assert.StartsWith("HTTP/1.1 400 ", await lingering.ReadReplyAsync(), StringComparison.Ordinal);
+
+        server.Process.Suspend();
+        await Task.Delay(TimeSpan.FromSeconds(12));
+        server.Process.Resume();
+
+        // Two looks of the server at its deadlines.
+        await Task.Delay(TimeSpan.FromSeconds(2.5));
+        Assert.False(server.HasLogged("msg=\"connection closed\"", "timeout"), server.Process.Output);
+        Assert.False(server.HasLogged("msg=\"connection closed\"", "reason=idle"), server.Process.Output);
+        await idle.SendAsync(Put);
+        await ExpectRedirectAsync(idle);
+        await head.SendAsync(Put[30..]);
+        await ExpectRedirectAsync(head);
+        await body.SendAsync(new string('x', 2000) + Put);
+        await ExpectRedirectAsync(body);
+
+        // They still run: the client that was lingered for has had its answer and goes on doing nothing.
+        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "msg=\"connection closed\"", "reason=linger_timeout");
+    }
+
+    private static async Task ExpectRedirectAsync(RawHttp connection) =>
+        Assert.StartsWith("HTTP/1.1 307 ", await connection.ReadReplyAsync(), StringComparison.Ordinal);
+}
