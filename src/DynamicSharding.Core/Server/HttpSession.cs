@@ -108,11 +108,12 @@ internal sealed class HttpSession
     /// <summary>
     /// RFC 9112 9.3: a connection persists only if all of the content is read. After an early final answer to "Expect: 100-continue" the
     /// client may send the content or not (RFC 9110 10.1.1), and nothing in the bytes tells which: whatever part of it is here, such a
-    /// connection ends, so that the answer does not depend on how the bytes were cut into segments.
+    /// connection ends, so that the answer does not depend on how the bytes were cut into segments. What follows a refused CONNECT may be
+    /// meant for the tunnel, and is no request.
     /// </summary>
     private bool MayPersist(in Route route, SessionContext context)
     {
-        if (!_parser.KeepAlive || _parser.ExpectContinue || context.Draining) return false;
+        if (!_parser.KeepAlive || _parser.ExpectContinue || context.Draining || _parser.Method == RequestMethod.Connect) return false;
         if (route.Kind == RouteKind.Reject && RejectReasons.Status(route.Reason) is not (404 or 405 or 503)) return false;
         return _parser.Framing != BodyFraming.ContentLength || _parser.ContentLength <= context.Limits.BodySkipBytes;
     }

@@ -192,7 +192,6 @@ public sealed class HttpSessionTests
     [Theory]
     [InlineData("PATCH /metrics/job/a", "GET, HEAD, PUT, POST, DELETE")]
     [InlineData("OPTIONS *", "GET, HEAD, PUT, POST, DELETE")]
-    [InlineData("CONNECT x:80", "GET, HEAD, PUT, POST, DELETE")]
     [InlineData("TRACE /metrics/job/a", "GET, HEAD, PUT, POST, DELETE")]
     [InlineData("PUT /-/healthy", "GET, HEAD")]
     [InlineData("DELETE /-/ready", "GET, HEAD")]
@@ -203,6 +202,16 @@ public sealed class HttpSessionTests
         peer.Send($"{line} HTTP/1.1\r\nHost: x\r\n\r\n{Put}");
         Assert.Equal([405, 307], peer.Statuses);
         Assert.Contains($"\r\nAllow: {allow}\r\n", peer.Answers, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_follows_a_refused_CONNECT_is_no_request()
+    {
+        SessionPeer peer = new();
+        peer.Send("CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n" + Put);
+        Assert.Equal([405], peer.Statuses);
+        Assert.Contains("\r\nConnection: close\r\n", peer.Answers, StringComparison.Ordinal);
+        Assert.Equal(SessionStep.Linger, peer.Step);
     }
 
     [Theory]
