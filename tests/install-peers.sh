@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need besides the .NET SDK: the real Consul, Pushgateway and Prometheus, and a linker for NativeAOT.
+# Installs what the tests need besides the .NET SDK: the real Consul, Pushgateway and Prometheus, Chromium, and a linker
+# for NativeAOT.
 # Idempotent; silent and quick when everything is there. Starts no service, and leaves the new ones disabled: port 9091 stays free.
 #
 # Consul is not in Debian 12; Debian's bullseye suite has 1.8.7. That suite is added next to the machine's own Debian source,

@@ -1,3 +1,4 @@
+using System.Collections;
 using Microsoft.Playwright;
 
 namespace DynamicSharding.FunctionalTests.Browser;
@@ -23,8 +24,8 @@ public sealed class Chromium : IAsyncLifetime
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
                 "--disable-component-update", "--disable-sync",
             ],
-            Env = new Dictionary<string, string>(Environment.GetEnvironmentVariables().Cast<System.Collections.DictionaryEntry>()
-                .Select(pair => KeyValuePair.Create((string)pair.Key, (string)(pair.Value ?? "")))) { ["HOME"] = _home },
+            Env = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+                .ToDictionary(pair => (string)pair.Key, pair => (string)pair.Key == "HOME" ? _home : (string)(pair.Value ?? "")),
             Timeout = 60_000,
         });
     }

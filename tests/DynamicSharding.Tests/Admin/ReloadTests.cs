@@ -49,6 +49,20 @@ public sealed class ReloadTests
         Assert.Equal(0, reloads);
     }
 
+    [Theory]
+    [InlineData("cross-site", HttpStatusCode.Forbidden)]
+    [InlineData("same-site", HttpStatusCode.Forbidden)]
+    [InlineData("same-origin", HttpStatusCode.OK)]
+    [InlineData("none", HttpStatusCode.OK)]
+    public async Task A_browser_that_says_where_the_page_is_from_is_believed(string site, HttpStatusCode expected)
+    {
+        await using AdminFixture admin = await Answering(new ReloadResult(true, [], []));
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/-/reload");
+        request.Headers.Add("Sec-Fetch-Site", site);
+        using HttpResponseMessage response = await admin.Client.SendAsync(request);
+        Assert.Equal(expected, response.StatusCode);
+    }
+
     [Fact]
     public async Task A_page_of_its_own_origin_can_reload()
     {

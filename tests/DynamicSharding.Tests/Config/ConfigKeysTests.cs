@@ -101,6 +101,26 @@ public sealed class ConfigKeysTests : IDisposable
         Assert.Equal(reloadable ? [path] : [], ConfigDiff.ReloadKeys(defaults, changed).ToArray());
     }
 
+    [Theory]
+    [MemberData(nameof(Keys))]
+    public void What_an_operator_is_shown_is_what_the_file_could_say_and_no_secret(string path, string atDefault, string other, bool reloadable)
+    {
+        _ = atDefault + reloadable;
+        ConfigKey key = ConfigKeys.Find(path)!;
+        ServerOptions changed = Read(path, other);
+        string shown = key.Show(changed);
+        if (path is "consul_server.password" or "consul_server.token" or "admin.basic_auth_users")
+        {
+            Assert.Contains("(hidden)", shown, StringComparison.Ordinal);
+            Assert.DoesNotContain(other, shown, StringComparison.Ordinal);
+            Assert.DoesNotContain(Hash, shown, StringComparison.Ordinal);
+            return;
+        }
+
+        Assert.DoesNotContain("(hidden)", shown, StringComparison.Ordinal);
+        Assert.True(key.SameIn(changed, Read(path, path == "pushgateway.servers" ? $"[{shown}]" : shown)), shown);
+    }
+
     [Fact]
     public void The_table_above_is_complete() =>
         Assert.Equal(ConfigKeys.All.Select(key => key.Path).Order(), Keys.Select(row => (string)((object[])row)[0]).Order());
