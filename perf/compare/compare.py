@@ -18,6 +18,9 @@ def main():
         data = measure(args, folder)
     finally:
         shutil.rmtree(folder)
+    if args.keep:
+        kept = json.load(open(os.path.join(args.out, 'results.json')))
+        data = {key: value or kept[key] for key, value in data.items()}
     print(*([] if args.max_ratio else [report.targets_table(data)]), report.table(data), sep='\n\n')
     if args.out:
         os.makedirs(args.out, exist_ok=True)
@@ -39,6 +42,7 @@ def arguments():
     parser.add_argument('--seconds', type=int, default=3)
     parser.add_argument('--pairs', type=int, default=7, help='of open-loop runs')
     parser.add_argument('--out', help='folder for results.json')
+    parser.add_argument('--keep', action='store_true', help='what is not among --parts is taken from the results.json in --out')
     parser.add_argument('--write', help='a Markdown file with the marks of the measured part, docs/performance.md')
     parser.add_argument('--max-ratio', type=float, help="the gate: fail when the AOT file's CPU ratio to nginx is above this on any workload")
     return parser.parse_args()

@@ -155,7 +155,7 @@ public sealed class ConfigValidFilesTests
     {
         string file = Path.GetTempFileName();
         ConfigResult result = ConfigTestFile.Parse(yaml
-            .Replace("S\n", "pushgateway: {servers: [a]}\n", StringComparison.Ordinal)
+            .Replace("S\n", "pushgateway: {servers: [a, b]}\n", StringComparison.Ordinal)
             .Replace("FILE", file, StringComparison.Ordinal)
             .Replace("HASH10", "$2y$10$" + new string('a', 53), StringComparison.Ordinal)
             .Replace("HASH15", "$2y$15$" + new string('a', 53), StringComparison.Ordinal));
