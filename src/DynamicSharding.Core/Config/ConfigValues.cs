@@ -24,7 +24,7 @@ internal static class ConfigValues
     public static ConfigValue<ListenAddress> Listen { get; } = Text<ListenAddress>(ListenAddressText.Parse);
 
     /// <summary>Off when the text is empty.</summary>
-    public static ConfigValue<ListenAddress?> OptionalListen { get; } = Optional(Listen);
+    public static ConfigValue<ListenAddress?> OptionalListen { get; } = Optional(Listen, none: "\"\"");
 
     public static ConfigValue<string> ConsulAddress { get; } = Text((string text, out string value) => ConsulAddressText.Check(value = text));
 
@@ -160,7 +160,7 @@ internal static class ConfigValues
     show: show);
 
     /// <summary>An empty text is no value.</summary>
-    private static ConfigValue<T?> Optional<T>(ConfigValue<T> inner)
+    private static ConfigValue<T?> Optional<T>(ConfigValue<T> inner, string none = "")
         where T : class => new((ConfigSite site, out T? value) =>
     {
         value = null;
@@ -169,5 +169,5 @@ internal static class ConfigValues
         value = result;
         return read;
     },
-    show: value => value is null ? "" : inner.Show(value));
+    show: value => value is null ? none : inner.Show(value));
 }
