@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
+using DynamicSharding.Forward;
 using DynamicSharding.Membership;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -33,6 +34,8 @@ internal sealed class ServerHost : IAsyncDisposable
     private readonly MembershipService _membership;
     private readonly DataServer _data;
     private readonly AdminListener? _admin;
+    private readonly ForwardCounters? _forwardCounters;
+    private readonly ForwardListener? _forward;
     private volatile ServerOptions _options;
     private volatile ReloadStatus _reloadStatus;
     private Task _readinessWatch = Task.CompletedTask;
@@ -60,6 +63,13 @@ internal sealed class ServerHost : IAsyncDisposable
         var gateways = new Gateways(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
         _membership = new MembershipService(options, _ring, gateways.For, loggers, time);
         _data = new DataServer(options, _ring, _readiness, counters, loggers, time);
+        if (options.ForwardListenAddr is not null)
+        {
+            _forwardCounters = new ForwardCounters();
+            _forward = new ForwardListener(
+                options, _ring, _readiness, _forwardCounters, MaxForwardConnections(options.Limits), loggers);
+        }
+
         if (options.AdminListenAddr is not null) _admin = new AdminListener(AdminContext(counters));
     }
 
@@ -71,6 +81,7 @@ internal sealed class ServerHost : IAsyncDisposable
         // The configured gateways are the ring before the first connection is accepted.
         _membership.Start();
         if (_admin is not null) await _admin.StartAsync();
+        if (_forward is not null) await _forward.StartAsync();
         _data.Start();
         _readinessWatch = WatchReadinessAsync();
     }
@@ -99,9 +110,10 @@ internal sealed class ServerHost : IAsyncDisposable
         await _readinessWatch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _readiness.SetObstacle("shutting down");
         _data.Drain();
+        _forward?.Drain();
         _logger.Draining(shutdown.DrainDelay, _data.OpenConnections);
         await Task.Delay(shutdown.DrainDelay, _time);
-        await _data.StopAsync(shutdown.Timeout);
+        await Task.WhenAll(_data.StopAsync(shutdown.Timeout), _forward?.StopAsync(shutdown.Timeout) ?? Task.CompletedTask);
         await _membership.StopAsync();
         if (_admin is not null) await _admin.StopAsync(new CancellationToken(canceled: true));
         _logger.Stopped();
@@ -113,6 +125,7 @@ internal sealed class ServerHost : IAsyncDisposable
         await _readinessWatch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _membership.DisposeAsync();
         if (_admin is not null) await _admin.DisposeAsync();
+        if (_forward is not null) await _forward.DisposeAsync();
         _data.Dispose();
         _stopping.Dispose();
         _reloading.Dispose();
@@ -139,6 +152,7 @@ internal sealed class ServerHost : IAsyncDisposable
         _options = options;
         _setLogLevel(options.Log.Level);
         if (options.Limits != running.Limits) _data.Apply(options.Limits);
+        _forward?.Apply(options);
         _membership.Apply(options);
         _reloadStatus = new ReloadStatus(LastSuccessful: true, _time.GetUtcNow());
         _logger.Reloaded(changed);
@@ -169,12 +183,16 @@ internal sealed class ServerHost : IAsyncDisposable
         while (await timer.WaitForNextTickAsync(_stopping.Token));
     }
 
+    /// <summary>A forward may take a second descriptor, towards its gateway; the redirect listener lives beside it.</summary>
+    private static int MaxForwardConnections(LimitOptions limits) => limits.MaxConnections ?? Math.Max(DescriptorLimit.Current / 4, 1);
+
     private AdminContext AdminContext(DataPlaneCounters counters) => new()
     {
         Options = () => _options,
         Ring = _ring,
         Membership = () => _membership.View,
         Counters = counters,
+        Forward = _forwardCounters,
         Readiness = _readiness,
         Reload = ReloadAsync,
         ReloadStatus = () => _reloadStatus,

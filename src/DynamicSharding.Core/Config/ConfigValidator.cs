@@ -22,8 +22,9 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
             options = options with { Discovery = document.Has("consul_server") ? DiscoveryKind.Consul : DiscoveryKind.Static };
         }
 
-        // A Consul check cannot carry a CA, and a credential in one would be stored by the agent.
-        if (!document.Has("pushgateway.health_check.type") && (gateways.BasicAuthUsername is not null || gateways.Tls.CaFile is not null))
+        // A Consul check cannot carry a CA or a client certificate, and a credential in one would be stored by the agent. Our own probes can.
+        bool needsMore = gateways.BasicAuthUsername is not null || gateways.Tls.CaFile is not null || gateways.Tls.CertFile is not null;
+        if (options.Discovery == DiscoveryKind.Consul && needsMore && !document.Has("pushgateway.health_check.type"))
         {
             gateways = gateways with { HealthCheck = gateways.HealthCheck with { Type = HealthCheckType.Tcp } };
         }
@@ -170,7 +171,6 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
     /// <summary>Keys of the schema whose room is not built: an operator who relies on one must hear it, most of all on a password.</summary>
     private void CheckEffect(ServerOptions options)
     {
-        WarnOfNoEffect(options.ForwardListenAddr is not null, "forward_listen_addr");
         WarnOfNoEffect(!options.Admin.BasicAuthUsers.IsEmpty, "admin.basic_auth_users");
         WarnOfNoEffect(options.Admin.TlsCertFile is not null, "admin.tls");
     }

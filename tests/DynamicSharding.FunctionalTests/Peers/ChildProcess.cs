@@ -11,6 +11,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
 {
     private const int SigHup = 1;
     private const int SigTerm = 15;
+    private const int SigStop = 19;
     private const string UnpackedPeers = "/usr/local/lib/dynamic-sharding-tests";
     private const int OutputLimit = 256 * 1024;
 
@@ -98,6 +99,9 @@ public sealed partial class ChildProcess : IAsyncDisposable
     public void Kill() => _process.Kill();
 
     public void Terminate() => Signal(SigTerm);
+
+    /// <summary>Its sockets go on accepting, and nobody reads from them.</summary>
+    public void Stop() => Signal(SigStop);
 
     public void Hangup() => Signal(SigHup);
 
