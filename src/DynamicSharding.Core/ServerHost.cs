@@ -22,6 +22,9 @@ internal sealed class ServerHost : IAsyncDisposable
 
     private static readonly TimeSpan ReadinessPoll = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>They take a 307 for success; docs/compatibility.md has what each client made of it.</summary>
+    private const string ClientsThatLoseSilently = "Node prom-client, C++ prometheus-cpp, curl without -L";
+
     private readonly ActiveRing _ring = new();
     private readonly Readiness _readiness = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -83,6 +86,8 @@ internal sealed class ServerHost : IAsyncDisposable
         if (_admin is not null) await _admin.StartAsync();
         if (_forward is not null) await _forward.StartAsync();
         _data.Start();
+        // Said once, and not with every reload: the address takes a restart.
+        if (_options.ForwardListenAddr is null) _logger.NoForwardListener(ClientsThatLoseSilently);
         _readinessWatch = WatchReadinessAsync();
     }
 

@@ -83,7 +83,8 @@ def all_clients():
         Client('curl `-f`', curl(body), curl_version),
         Client('curl `-f -L`', curl('-L ' + body), curl_version),
         Client('curl `-f --location-trusted`', curl('--location-trusted ' + body), curl_version),
-        Client('curl `-f -L -T -` (a pipe, in chunks)', curl('-L ' + stream), curl_version, actions=('put', 'post')),
+        Client('curl `-f -L -T -` (a pipe)', curl('-L ' + stream), curl_version, actions=('put', 'post')),
+        Client('curl `-f -L -H Expect: -T -`', curl('-L -H Expect: ' + stream), curl_version, actions=('put', 'post')),
         Client('Python `default_handler`', [PYTHON, source('python', 'push.py'), 'default'], python),
         Client('Python `passthrough_redirect_handler`', [PYTHON, source('python', 'push.py'), 'passthrough'], python),
         Client('Python, a handler on `requests`', [PYTHON, source('python', 'push.py'), 'requests'], python + ', requests ' + debian('python3-requests')),
@@ -93,6 +94,6 @@ def all_clients():
                first(r'"(\S+)"', 'java', '-version', before='JDK ')),
         Client('.NET `prometheus-net` `MetricPusher`', [built('prometheus-net', 'Push')], net, actions=('put', 'post')),
         Client('C++ `prometheus-cpp`', [built('cpp-push')], debian('prometheus-cpp-dev')),
-        Client('a socket, chunked, follows nothing', [PYTHON, source('raw', 'push.py'), 'chunked'], '', actions=('put', 'post')),
-        Client('a socket, `Expect: 100-continue`, follows', [PYTHON, source('raw', 'push.py'), 'expect'], '', actions=('put', 'post')),
+        Client('a socket: chunked, follows nothing', [PYTHON, source('raw', 'push.py'), 'chunked'], '', actions=('put', 'post')),
+        Client('a socket: `Expect: 100-continue`, follows', [PYTHON, source('raw', 'push.py'), 'expect'], '', actions=('put', 'post')),
     ]

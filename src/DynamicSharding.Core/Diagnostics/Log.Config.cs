@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Diagnostics;
 
-/// <summary>Events of the process and its configuration: 1000 to 1999. Last used: 1009.</summary>
+/// <summary>Events of the process and its configuration: 1000 to 1999. Last used: 1010.</summary>
 internal static partial class Log
 {
     [LoggerMessage(1000, LogLevel.Information, "starting dynamic-sharding")]
@@ -34,4 +34,10 @@ internal static partial class Log
 
     [LoggerMessage(1009, LogLevel.Error, "could not start")]
     public static partial void CouldNotStart(this ILogger logger, string err);
+
+    [LoggerMessage(
+        1010,
+        LogLevel.Information,
+        "no forward listener: clients that do not follow a 307 lose their pushes, some report success; forward_listen_addr opens one")]
+    public static partial void NoForwardListener(this ILogger logger, string silent);
 }
