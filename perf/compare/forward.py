@@ -14,7 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 GENERATOR = os.path.join(ROOT, 'perf/DynamicSharding.LoadTests/bin/Release/net10.0/DynamicSharding.LoadTests.dll')
 TICKS = os.sysconf('SC_CLK_TCK')
 BODIES = (120, 4096, 32768)
-RATES = (500, 2000)
+RATES = (1000, 5000)
 SERVER_CORE, LOAD_CORE = '0', '1'
 
 
@@ -128,7 +128,8 @@ def interleaved(stage, names, bodies, rounds, seconds):
     for body in bodies:
         for number in range(rounds + 1):
             # Round 0 warms up; the order turns with every round.
-            for name in names if number % 2 else names[::-1]:
+            turn = number % len(names)
+            for name in names[turn:] + names[:turn]:
                 row = wrk(stage, name, body, seconds if number else 2)
                 if number:
                     rows.append({**row, 'round': number})
@@ -167,10 +168,12 @@ def latency_part(folder, args):
 
 def redirect_part(folder, args):
     with Stage(folder, args) as stage:
-        stage.sharding('without', forwards=False)
-        stage.sharding('with', forwards=True)
-        rows = interleaved(stage, ['without', 'with'], (120,), 2 * args.rounds, args.seconds)
-        threads = {name: len(os.listdir(f'/proc/{stage.owners[name].process.pid}/task')) for name in ('without', 'with')}
+        # The control is the same as the first: how far these two are apart is the noise.
+        names = ['without', 'control', 'with']
+        for name in names:
+            stage.sharding(name, forwards=name == 'with')
+        rows = interleaved(stage, names, (120,), 2 * args.rounds, args.seconds)
+        threads = {name: len(os.listdir(f'/proc/{stage.owners[name].process.pid}/task')) for name in names}
         return [{**row, 'threads': threads[row['server']]} for row in rows]
 
 

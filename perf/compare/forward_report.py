@@ -42,11 +42,11 @@ def latency_table(rows):
 
 
 def redirect_table(rows):
-    yield '| forward listener | redirects/s | CPU µs/push | p99 µs | CPU, ratio to without | RSS MiB | threads |'
+    yield '| forward listener | redirects/s | CPU µs/push | p99 µs | CPU, ratio to the first | RSS MiB | threads |'
     yield '|---|---|---|---|---|---|---|'
-    for name, title in (('without', 'off'), ('with', 'on, without load')):
+    for name, title in (('without', 'off'), ('control', 'off, a second process'), ('with', 'on, without load')):
         get = lambda key, server=name: of(rows, key, server=server)
-        ratio = spread(get('cpu_us'), get('cpu_us', 'without')) if name == 'with' else ''
+        ratio = spread(get('cpu_us'), get('cpu_us', 'without')) if name != 'without' else ''
         yield (f"| {title} | {median(get('rate'))} | {median(get('cpu_us'), '.2f')} | {median(get('p99_us'))} | {ratio} | {median(get('rss_mib'), '.1f')} "
                f"| {median(get('threads'))} |")
 
@@ -69,7 +69,7 @@ def fragment(data):
         lines += [f"At a fixed rate, 4 KiB, 64 connections, measured from when a push was due, {max(row['round'] for row in data['latency']) + 1} rounds:", '',
                   *latency_table(data['latency']), '']
     if 'redirect' in data:
-        lines += ['### What it costs the redirects', '', f"The redirect listener of two processes, one of which has a forward listener that nobody uses, 64 connections, "
+        lines += ['### What it costs the redirects', '', f"The redirect listeners of three processes, one of which has a forward listener that nobody uses, 64 connections, "
                   f"{max(row['round'] for row in data['redirect'])} rounds:", '', *redirect_table(data['redirect']), '']
     errors = sum(row['errors'] for part in ('cpu', 'latency', 'redirect') for row in data.get(part, []))
     return '\n'.join(lines + [f'Errors in all of these runs: {errors}.'])
@@ -80,5 +80,7 @@ def write(text):
         old = open(DOCUMENT).read()
     except FileNotFoundError:
         old = f'# Performance\n\n{BEGIN}\n{END}\n'
+    if BEGIN not in old:
+        old += f'\n{BEGIN}\n{END}\n'
     before, rest = old.split(BEGIN)
     open(DOCUMENT, 'w').write(f'{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}')

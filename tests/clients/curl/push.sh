@@ -10,7 +10,7 @@ call() { # splits the flags on purpose
 }
 
 case $2 in
-    put | post) words=$(printf '# TYPE pushed_value gauge\npushed_value 1\n' | call "$(echo "$2" | tr a-z A-Z)") ;;
+    put | post) words=$(printf '# TYPE pushed_value gauge\npushed_value 1\n' | call "$(echo "$2" | tr '[:lower:]' '[:upper:]')") ;;
     delete) words=$(call DELETE </dev/null) ;;
 esac
 code=$?
