@@ -23,7 +23,7 @@ internal sealed class ServerHost : IAsyncDisposable
     private static readonly TimeSpan ReadinessPoll = TimeSpan.FromMilliseconds(50);
 
     /// <summary>They take a 307 for success; docs/compatibility.md has what each client made of it.</summary>
-    private const string ClientsThatLoseSilently = "Node prom-client, C++ prometheus-cpp, curl without -L";
+    internal const string ClientsThatLoseSilently = "Node prom-client, C++ prometheus-cpp, curl without -L";
 
     private readonly ActiveRing _ring = new();
     private readonly Readiness _readiness = new();

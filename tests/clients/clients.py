@@ -50,6 +50,12 @@ def first(pattern, *command, before=''):
     return before + re.search(pattern, run(*command)).group(1)
 
 
+def peer_versions():
+    consul = first(r'Consul v(\S+)', 'consul', 'version')
+    gateway = first(r'version (\S+)', 'prometheus-pushgateway', '--version')
+    return f'Consul {consul}, Pushgateway {re.sub("[-+~].*", "", gateway)}.'
+
+
 class Client:
     def __init__(self, name, command, version, actions=ALL):
         self.name, self.command, self.version, self.actions = name, command, version, actions

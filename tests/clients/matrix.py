@@ -10,7 +10,7 @@ the forward listener, or when a value is anywhere but on its owner. Loopback onl
 """
 import argparse, difflib, json, os, re, signal, sys, time, urllib.parse
 
-from clients import ALL, all_clients, build
+from clients import ALL, all_clients, build, peer_versions
 from peers import ROOT, USER, Cast, http
 
 DOCUMENT = os.path.join(ROOT, 'docs', 'compatibility.md')
@@ -81,6 +81,8 @@ class Matrix:
         return result, words
 
     def main_table(self, lab):
+        yield peer_versions()
+        yield ''
         yield '| client | version | redirect: PUT | redirect: POST | redirect: DELETE | what it says | forward: PUT | forward: POST | forward: DELETE |'
         yield '|---|---|---|---|---|---|---|---|---|'
         for client in self.clients:
@@ -122,7 +124,8 @@ def replace(text, name, lines):
 
 
 def without_versions(text):
-    """The main table's second column is emptied: a machine may have other versions."""
+    """The peers' line and the main table's second column are emptied: a machine may have other versions."""
+    text = re.sub(r'(?m)^Consul \S+, Pushgateway \S+$', '', text)
     return re.sub(r'(?m)^(\| [^|]+ \|)[^|]*(\|(?:[^|]*\|){7})$', r'\1\2', text)
 
 
