@@ -59,7 +59,7 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
             (error, attempt) = await AttemptAsync(http, content, route, clients.Fresh, config, heads);
         }
 
-        return gone.IsCancellationRequested ? new ForwardOutcome(0) : Judge(http, error, attempt, gateway.Address, options);
+        return gone.IsCancellationRequested ? new ForwardOutcome(0) : Judge(http, content, error, attempt, gateway.Address, options);
     }
 
     private async Task<(ForwarderError Error, ForwardAttempt Attempt)> AttemptAsync(
@@ -76,7 +76,7 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
         && !http.Response.HasStarted;
 
     private static ForwardOutcome Judge(
-        HttpContext http, ForwarderError error, ForwardAttempt attempt, string gateway, ForwardOptions options)
+        HttpContext http, RequestContent content, ForwarderError error, ForwardAttempt attempt, string gateway, ForwardOptions options)
     {
         int code = http.Response.StatusCode;
         if (error == ForwarderError.None) return new ForwardOutcome(code);
@@ -84,9 +84,11 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
         // Begun and broken off: the library has cut the client's connection, so that half an answer is not taken for a whole one.
         if (http.Response.HasStarted) return new ForwardOutcome(code);
         Exception? cause = http.Features.Get<IForwarderErrorFeature>()?.Exception;
-        if (error == ForwarderError.RequestBodyClient) return new ForwardOutcome(code, Refusal: RefusalOf(code));
+        if (error == ForwarderError.RequestBodyClient && !content.IsWhole) return new ForwardOutcome(code, Refusal: RefusalOf(code));
         if (!attempt.IsSent) return new ForwardOutcome(502, $"pushgateway {gateway} cannot be reached: {Reason(cause)}");
-        if (code == 504)
+
+        // 408 is the library's for a time that ran out while it read from us: with content that is all here, the gateway's.
+        if (code is 504 or 408)
         {
             return new ForwardOutcome(504, $"pushgateway {gateway} gave no answer within {DurationText.Format(options.Timeout)} (forward.timeout)");
         }

@@ -89,6 +89,24 @@ public sealed class ForwardLimitTests(ITestOutputHelper output) : PeerTest(outpu
         Assert.Equal(["job=whole"], await gateway.GroupsAsync());
     }
 
+    /// <summary>Kestrel is shown whole heads only, so the clock on them is ours.</summary>
+    [Fact]
+    public async Task A_head_that_does_not_come_is_refused_in_time()
+    {
+        await using var gateway = new RecordingGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "limits: { header_timeout: 1s }");
+        using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
+        await connection.SendAsync(ForwardServer.Put("/metrics/job/a"));
+        Assert.Equal(200, ForwardServer.StatusOf(await connection.ReadReplyAsync()));
+
+        await connection.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: ed");
+
+        string reply = await connection.ReadToCloseAsync();
+        Assert.Equal(408, ForwardServer.StatusOf(reply));
+        Assert.Contains("limits.header_timeout", reply, StringComparison.Ordinal);
+        Assert.Equal(1, await server.MetricAsync("dynamic_sharding_forward_refused_total{reason=\"header_timeout\"}"));
+    }
+
     [Fact]
     public async Task A_gateway_that_answers_nobody_fills_its_own_places_and_no_others()
     {
