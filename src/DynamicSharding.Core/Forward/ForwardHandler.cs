@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Routing;
@@ -30,11 +31,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
     {
         try
         {
-            RejectReason framing = RequestFraming.Check(http.Request.Headers);
-            string target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
-            ForwardRoute route = framing == RejectReason.None
-                ? Volatile.Read(ref _router).Route(http.Request.Method, target)
-                : ForwardRoute.Reject(framing);
+            ForwardRoute route = Route(http);
             if (route.Kind == RouteKind.Redirect)
             {
                 await ForwardAsync(http, route);
@@ -54,6 +51,15 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             if (http.Response.HasStarted) http.Abort();
             else await ForwardAnswer.WriteAsync(http, 500, "internal error, see the log\n", closes: true);
         }
+    }
+
+    private ForwardRoute Route(HttpContext http)
+    {
+        ForwardRouter router = Volatile.Read(ref _router);
+        string target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        if (target != OddTargets.Mark) return router.Route(http.Request.Method, Encoding.ASCII.GetBytes(target));
+        OddTarget odd = http.Features.GetRequiredFeature<OddTargets>().Take();
+        return odd.Reason == RejectReason.None ? router.Route(http.Request.Method, odd.Target) : ForwardRoute.Reject(odd.Reason);
     }
 
     private async Task ForwardAsync(HttpContext http, ForwardRoute route)
@@ -99,9 +105,9 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
                 counters.Observe(Stopwatch.GetElapsedTime(started));
             }
         }
-        catch (BadHttpRequestException e)
+        catch (IOException e)
         {
-            await RefuseAsync(http, Forwarder.RefusalOf(e.StatusCode), gateway, options);
+            await RefuseAsync(http, Forwarder.RefusalOf(e is BadHttpRequestException { StatusCode: int status } ? status : 400), gateway, options);
         }
     }
 

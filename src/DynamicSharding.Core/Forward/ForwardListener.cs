@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
@@ -35,7 +36,7 @@ internal sealed class ForwardListener : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly GatewayClients _clients;
     private readonly ForwardHandler _handler;
-    private LimitOptions _limits;
+    private volatile LimitOptions _limits;
     private KestrelServerLimits? _kestrel;
     private ListenOptions? _bound;
 
@@ -122,8 +123,9 @@ internal sealed class ForwardListener : IAsyncDisposable
     {
         kestrel.AddServerHeader = false;
 
-        // An absolute-form target wins over Host (RFC 9112 3.2.2), as on the redirect listener.
-        kestrel.AllowHostHeaderOverride = true;
+        // Field values are bytes, here and towards the gateways.
+        kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
+        kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
         kestrel.Limits.MaxConcurrentConnections = _maxConnections;
         kestrel.Limits.MaxRequestBodySize = null;
         Apply(kestrel.Limits);
@@ -134,11 +136,14 @@ internal sealed class ForwardListener : IAsyncDisposable
 
     private void Apply(KestrelServerLimits kestrel)
     {
+        // A head that gets here was measured by the guard; Kestrel counts a little otherwise.
+        const int Slack = 1024;
+        kestrel.MaxRequestLineSize = _limits.RequestLine + Slack;
+        kestrel.MaxRequestHeadersTotalSize = _limits.HeaderBytes + Slack;
+        kestrel.MaxRequestHeaderCount = _limits.HeaderFields + 1;
+
         // Content waits in the client until the gateway takes it; Kestrel wants room for a whole head.
-        kestrel.MaxRequestBufferSize = Math.Max(64 * 1024, Math.Max(_limits.RequestLine, _limits.HeaderBytes));
-        kestrel.MaxRequestLineSize = _limits.RequestLine;
-        kestrel.MaxRequestHeadersTotalSize = _limits.HeaderBytes;
-        kestrel.MaxRequestHeaderCount = _limits.HeaderFields;
+        kestrel.MaxRequestBufferSize = Math.Max(64 * 1024, Math.Max(_limits.RequestLine, _limits.HeaderBytes) + Slack);
         kestrel.RequestHeadersTimeout = _limits.HeaderTimeout;
         kestrel.KeepAliveTimeout = _limits.IdleTimeout;
         kestrel.MinRequestBodyDataRate = _limits.BodyMinRate > 0 ? new MinDataRate(_limits.BodyMinRate, BodyRateGrace) : null;
@@ -146,6 +151,8 @@ internal sealed class ForwardListener : IAsyncDisposable
 
     private void Bind(ListenOptions listen)
     {
+        var guard = new HeadGuard(() => _limits);
+        listen.Use(next => connection => guard.RunAsync(connection, next));
         listen.Protocols = HttpProtocols.Http1;
         _bound = listen;
     }

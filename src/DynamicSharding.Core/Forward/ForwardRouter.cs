@@ -1,8 +1,7 @@
-using System.Buffers;
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Text;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -15,36 +14,40 @@ internal sealed class ForwardRouter(ActiveRing ring, Readiness readiness, Shardi
     private readonly ConcurrentBag<Router> _idle = [];
 
     /// <param name="method">As received; methods are case-sensitive.</param>
-    /// <param name="target">As received, a character for each byte.</param>
-    public ForwardRoute Route(string method, string target)
+    /// <param name="target">As received, and let through by the parser of the redirect listener.</param>
+    public ForwardRoute Route(string method, ReadOnlySpan<byte> target)
     {
-        byte[] bytes = ArrayPool<byte>.Shared.Rent(Math.Max(target.Length, 1));
         if (!_idle.TryTake(out Router? router)) router = new Router(ring, new GroupingKey(mode, limits.RequestLine), readiness);
         try
         {
-            return Route(router, MethodOf(method), bytes.AsSpan(0, Encoding.Latin1.GetBytes(target, bytes)));
+            router.Respond(MethodOf(method), target, out Route route);
+            return route.Owner is { } owner
+                ? new ForwardRoute(route.Kind, route.Reason, owner.Address, Concat(owner.LocationPrefix, route.Path, route.Query))
+                : new ForwardRoute(route.Kind, route.Reason, "", Encoding.UTF8.GetString(route.Text));
         }
         finally
         {
             // Routing does not wait, so there are never more of them than threads.
             _idle.Add(router);
-            ArrayPool<byte>.Shared.Return(bytes);
         }
     }
 
-    private static ForwardRoute Route(Router router, RequestMethod method, ReadOnlySpan<byte> target)
-    {
-        // What the redirect listener's parser asks before it routes.
-        if (target.IsEmpty || target.ContainsAny(Characters.NotInTarget)) return ForwardRoute.Reject(RejectReason.BadTarget);
-
-        router.Respond(method, target, out Route route);
-        return route.Owner is { } owner
-            ? new ForwardRoute(route.Kind, route.Reason, owner.Address, Concat(owner.LocationPrefix, route.Path, route.Query))
-            : new ForwardRoute(route.Kind, route.Reason, "", Encoding.UTF8.GetString(route.Text));
-    }
-
     private static string Concat(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> path, ReadOnlySpan<byte> query) =>
-        Encoding.Latin1.GetString(prefix) + Encoding.Latin1.GetString(path) + Encoding.Latin1.GetString(query);
+        Encoding.Latin1.GetString(prefix) + Encoding.Latin1.GetString(path) + Encoded(query);
+
+    /// <summary>Bytes from 0x80 on as the redirect's Location has them; those of the path are encoded already.</summary>
+    private static string Encoded(ReadOnlySpan<byte> query)
+    {
+        if (Ascii.IsValid(query)) return Encoding.ASCII.GetString(query);
+        var text = new StringBuilder(query.Length * 3);
+        foreach (byte b in query)
+        {
+            if (b < 0x80) text.Append((char)b);
+            else text.Append(CultureInfo.InvariantCulture, $"%{b:X2}");
+        }
+
+        return text.ToString();
+    }
 
     private static RequestMethod MethodOf(string method) => method switch
     {

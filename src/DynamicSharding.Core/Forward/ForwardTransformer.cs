@@ -17,6 +17,9 @@ internal sealed class ForwardTransformer(Uri destination, GatewayCredentials? cr
         await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
         proxyRequest.RequestUri = destination;
 
+        // Answered here, by the first read of the content.
+        proxyRequest.Headers.Remove("Expect");
+
         // The gateway's own: a proxy in front of it may go by it.
         proxyRequest.Headers.Host = null;
 
@@ -33,7 +36,12 @@ internal sealed class ForwardTransformer(Uri destination, GatewayCredentials? cr
     {
         bool copies = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
         if (!copies || proxyResponse is null) return copies;
-        HopByHop.RemoveNamed(httpContext.Response.Headers, proxyResponse.Headers.Connection);
+        foreach (string name in proxyResponse.Headers.Connection)
+        {
+            // The content's framing is not the connection's to take away.
+            if (!name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)) httpContext.Response.Headers.Remove(name);
+        }
+
         if (closes()) httpContext.Response.Headers.Connection = "close";
         return true;
     }

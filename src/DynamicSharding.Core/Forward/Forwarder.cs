@@ -26,8 +26,14 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
     public async Task<ForwardOutcome> SendAsync(
         HttpContext http, RequestContent content, ForwardRoute route, ForwardGatewayCounters gateway, ForwardOptions options, Func<bool> closes)
     {
+        // A push that has begun is finished or spoilt, also when its client has gone: cut off, a gateway might take what it has of it.
+        CancellationToken gone = http.RequestAborted;
+        http.RequestAborted = CancellationToken.None;
+
         IHeaderDictionary fields = http.Request.Headers;
-        HopByHop.RemoveFrom(fields);
+
+        // The library would carry an upgrade out.
+        fields.Remove("Upgrade");
         if (content.IsWhole && fields.TransferEncoding.Count > 0)
         {
             // Its length is known by now.
@@ -53,7 +59,7 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
             (error, attempt) = await AttemptAsync(http, content, route, clients.Fresh, config, heads);
         }
 
-        return Judge(http, error, attempt, gateway.Address, options);
+        return gone.IsCancellationRequested ? new ForwardOutcome(0) : Judge(http, content, error, attempt, gateway.Address, options);
     }
 
     private async Task<(ForwarderError Error, ForwardAttempt Attempt)> AttemptAsync(
@@ -67,22 +73,22 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
     private static bool MayReplay(HttpContext http, ForwarderError error, ForwardAttempt attempt) =>
         error is ForwarderError.Request or ForwarderError.RequestBodyDestination
         && attempt is { IsSent: true, IsAnswered: false }
-        && !http.Response.HasStarted
-        && !http.RequestAborted.IsCancellationRequested;
+        && !http.Response.HasStarted;
 
     private static ForwardOutcome Judge(
-        HttpContext http, ForwarderError error, ForwardAttempt attempt, string gateway, ForwardOptions options)
+        HttpContext http, RequestContent content, ForwarderError error, ForwardAttempt attempt, string gateway, ForwardOptions options)
     {
         int code = http.Response.StatusCode;
         if (error == ForwarderError.None) return new ForwardOutcome(code);
-        if (http.RequestAborted.IsCancellationRequested) return new ForwardOutcome(0);
 
         // Begun and broken off: the library has cut the client's connection, so that half an answer is not taken for a whole one.
         if (http.Response.HasStarted) return new ForwardOutcome(code);
         Exception? cause = http.Features.Get<IForwarderErrorFeature>()?.Exception;
-        if (error == ForwarderError.RequestBodyClient) return new ForwardOutcome(code, Refusal: RefusalOf(code));
+        if (error == ForwarderError.RequestBodyClient && !content.IsWhole) return new ForwardOutcome(code, Refusal: RefusalOf(code));
         if (!attempt.IsSent) return new ForwardOutcome(502, $"pushgateway {gateway} cannot be reached: {Reason(cause)}");
-        if (code == 504)
+
+        // 408 is the library's for a time that ran out while it read from us: with content that is all here, the gateway's.
+        if (code is 504 or 408)
         {
             return new ForwardOutcome(504, $"pushgateway {gateway} gave no answer within {DurationText.Format(options.Timeout)} (forward.timeout)");
         }

@@ -1,3 +1,4 @@
+using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
@@ -42,6 +43,8 @@ internal sealed class GatewayClients : IDisposable
             ConnectTimeout = ConnectTimeout,
             PooledConnectionLifetime = lifetime,
             MaxResponseHeadersLength = 32,
+            RequestHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
+            ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
             PlaintextStreamFilter = (context, _) => new ValueTask<Stream>(new GatewayStream(context.PlaintextStream, counters)),
         };
         GatewayTlsOptions tls = options.Tls;

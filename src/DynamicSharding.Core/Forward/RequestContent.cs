@@ -15,13 +15,15 @@ internal sealed class RequestContent : IDisposable
     private const int FirstBlock = 4096;
 
     private readonly Stream _rest;
+    private readonly long? _announced;
     private readonly long _limit;
     private byte[]? _start;
     private int _length;
 
-    private RequestContent(Stream rest, long limit, byte[]? start)
+    private RequestContent(Stream rest, long? announced, long limit, byte[]? start)
     {
         _rest = rest;
+        _announced = announced;
         _limit = limit;
         _start = start;
     }
@@ -37,13 +39,14 @@ internal sealed class RequestContent : IDisposable
     {
         long? announced = http.Request.ContentLength;
         bool none = announced is 0 or null && http.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false };
-        if (none) return new RequestContent(Stream.Null, limit, null) { IsWhole = true };
-        if (announced > MaxReplay) return new RequestContent(http.Request.Body, limit, null);
+        if (none) return new RequestContent(Stream.Null, 0, limit, null) { IsWhole = true };
+        if (announced > MaxReplay) return new RequestContent(http.Request.Body, announced, limit, null);
 
-        var content = new RequestContent(http.Request.Body, limit, ArrayPool<byte>.Shared.Rent((int)(announced ?? FirstBlock)));
+        var content = new RequestContent(
+            http.Request.Body, announced, limit, ArrayPool<byte>.Shared.Rent((int)(announced ?? FirstBlock)));
         try
         {
-            await content.FillAsync(announced, http.RequestAborted);
+            await content.FillAsync(http.RequestAborted);
             return content;
         }
         catch
@@ -56,7 +59,7 @@ internal sealed class RequestContent : IDisposable
     /// <summary>From its beginning; as often as it is whole.</summary>
     public Stream Open() => IsWhole
         ? new MemoryStream(_start ?? [], 0, _length, writable: false)
-        : new StartedStream(_start.AsMemory(0, _length), _rest, _limit);
+        : new StartedStream(_start.AsMemory(0, _length), _rest, _announced, _limit);
 
     public void Dispose()
     {
@@ -64,9 +67,9 @@ internal sealed class RequestContent : IDisposable
         _start = null;
     }
 
-    private async Task FillAsync(long? announced, CancellationToken cancellation)
+    private async Task FillAsync(CancellationToken cancellation)
     {
-        while (_length != announced)
+        while (_length != _announced)
         {
             if (_length > MaxReplay) return;
             if (_length == _start!.Length) Grow();

@@ -10,6 +10,9 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
     private const double Factor = 1.5;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>400 failures a second at most: what they cost in processor time is not what is asked here.</summary>
+    private static readonly TimeSpan BadPause = TimeSpan.FromMilliseconds(50);
+
     [Fact]
     public Task A_gateway_that_never_answers_does_not_slow_the_others_down() => CompareAsync(GatewayFault.Silent, rounds: 2, TimeSpan.FromSeconds(1));
 
@@ -25,7 +28,7 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
     {
         await using var faulty = new FaultyGateway();
         await using var good = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [faulty.Address, good.Address], more: "forward: { timeout: 1500ms, max_in_flight: 50 }");
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [faulty.Address, good.Address], more: "forward: { timeout: 1500ms, max_in_flight: 15 }");
         string[] toFaulty = await ForwardLimitTests.PathsOfAsync(server, faulty.Address, 20);
         string[] toGood = await ForwardLimitTests.PathsOfAsync(server, good.Address, 20);
         List<double> undisturbed = [];
@@ -38,11 +41,11 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
             {
                 faulty.Be(manner);
                 Task<PushWorkers> others = PushWorkers.RunAsync(server.Address, toGood, workers: 4, Pause, time);
-                PushWorkers bad = await PushWorkers.RunAsync(server.Address, toFaulty, workers: 60, Pause, time, contentLength: 3000);
+                PushWorkers bad = await PushWorkers.RunAsync(server.Address, toFaulty, workers: 20, BadPause, time, contentLength: 3000);
                 PushWorkers judged = await others;
                 Assert.Equal(judged.Count, judged.CountOf(200));
                 if (fault is not (GatewayFault.None or GatewayFault.ClosesWhenIdle) && manner == fault) Assert.True(bad.CountOf(200) < bad.Count, "the fault was none");
-                if (manner == GatewayFault.ClosesWhenIdle) Assert.Equal(bad.Count, bad.CountOf(200));
+                if (manner == GatewayFault.ClosesWhenIdle) Assert.Equal(bad.Count, bad.CountOf(200) + bad.CountOf(503));
                 if (round > 0) (manner == fault ? disturbed : undisturbed).Add(judged.P99);
             }
         }

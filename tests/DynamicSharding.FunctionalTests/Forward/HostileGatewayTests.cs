@@ -11,7 +11,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
 {
     private const string Chunked = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nv 1\n\r\n0\r\n\r\n";
 
-    public static TheoryData<string> Pushes =>
+    private static readonly string[] Pushes =
     [
         ForwardServer.Put("/metrics/job/a"),
         ForwardServer.Put("/metrics/job/a", new string('x', 64 * 1024)),
@@ -21,9 +21,8 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         "DELETE /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n",
     ];
 
-    [Theory]
-    [MemberData(nameof(Pushes))]
-    public async Task A_gateway_that_closes_without_an_answer_gets_a_push_twice_and_no_more(string push)
+    [Fact]
+    public async Task A_gateway_that_closes_without_an_answer_gets_a_push_twice_and_no_more()
     {
         int heads = 0;
         await using var gateway = new LoopbackServer(async (socket, cancellation) =>
@@ -33,17 +32,21 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         });
         ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
 
-        string reply = await server.ExchangeAsync(push);
+        foreach (string push in Pushes)
+        {
+            heads = 0;
+            string reply = await server.ExchangeAsync(push);
 
-        Assert.Equal(502, ForwardServer.StatusOf(reply));
-        Assert.Contains($"pushgateway {gateway.Address} gave no whole answer", reply, StringComparison.Ordinal);
-        Assert.Equal(2, heads);
-        Assert.Equal(1, await server.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{gateway.Address}\"}}"));
+            Assert.Equal(502, ForwardServer.StatusOf(reply));
+            Assert.Contains($"pushgateway {gateway.Address} gave no whole answer", reply, StringComparison.Ordinal);
+            Assert.Equal(2, heads);
+        }
+
+        Assert.Equal(Pushes.Length, await server.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{gateway.Address}\"}}"));
     }
 
-    [Theory]
-    [MemberData(nameof(Pushes))]
-    public async Task A_kept_connection_that_is_closed_as_the_push_arrives_costs_nothing(string push)
+    [Fact]
+    public async Task A_kept_connection_that_is_closed_as_the_push_arrives_costs_nothing()
     {
         int answered = 0;
         await using var gateway = new LoopbackServer(async (socket, cancellation) =>
@@ -58,14 +61,17 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             socket.LingerState = new LingerOption(true, 0);
         });
         ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
-        for (int i = 0; i < 5; i++) Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(push)));
-        Assert.Equal(5, answered);
+        foreach (string push in Pushes)
+        {
+            for (int i = 0; i < 2; i++) Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(push)));
+        }
+
+        Assert.Equal(2 * Pushes.Length, answered);
         Assert.True(await server.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{gateway.Address}\"}}") >= 2);
     }
 
-    [Theory]
-    [MemberData(nameof(Pushes))]
-    public async Task Half_a_head_is_502_and_is_not_sent_again(string push)
+    [Fact]
+    public async Task Half_a_head_is_502_and_is_not_sent_again()
     {
         int heads = 0;
         await using var gateway = new LoopbackServer(async (socket, cancellation) =>
@@ -76,11 +82,15 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         });
         ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
 
-        string reply = await server.ExchangeAsync(push);
+        foreach (string push in Pushes)
+        {
+            heads = 0;
+            string reply = await server.ExchangeAsync(push);
 
-        Assert.Equal(502, ForwardServer.StatusOf(reply));
-        Assert.Contains(gateway.Address, reply, StringComparison.Ordinal);
-        Assert.Equal(1, heads);
+            Assert.Equal(502, ForwardServer.StatusOf(reply));
+            Assert.Contains(gateway.Address, reply, StringComparison.Ordinal);
+            Assert.Equal(1, heads);
+        }
     }
 
     [Fact]
@@ -129,15 +139,17 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
     {
         const int Pushed = 400;
         int received = 0;
-        var random = new Random(5);
         await using var gateway = new LoopbackServer(async (socket, cancellation) =>
         {
             var reader = new RequestReader(socket, "");
-            for (int left = random.Next(1, 4); left > 0 && await reader.ReadAsync(cancellation) is not null; left--)
+            for (int left = Random.Shared.Next(1, 4); left > 0 && await reader.ReadAsync(cancellation) is not null; left--)
             {
                 Interlocked.Increment(ref received);
                 await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
             }
+
+            // At once, or when the next request's first byte is here: the two sides of the race.
+            if (Random.Shared.Next(2) == 0) await socket.ReceiveAsync(new byte[1], SocketFlags.Peek, cancellation);
         });
         ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
