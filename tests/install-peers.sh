@@ -23,6 +23,13 @@ systemd-socket-activate|systemd|socket activation, and the check of the units (s
 sysctl|procps|the sysctl drop-in is tried in a network namespace
 /usr/lib/python3/dist-packages/requests|python3-requests|pushes 64 MiB through the redirect; it writes its body before it reads
 javac|openjdk-17-jdk-headless|the same with HttpURLConnection, from source
+/usr/lib/python3/dist-packages/prometheus_client|python3-prometheus-client|tests/clients: the official Python client
+go|golang-go|tests/clients: builds the program of the Go client
+/usr/share/gocode/src/github.com/prometheus/client_golang|golang-github-prometheus-client-golang-dev|tests/clients: the Go client
+g++|g++|tests/clients: builds the program of prometheus-cpp
+/usr/include/prometheus/gateway.h|prometheus-cpp-dev|tests/clients: prometheus-cpp
+node|nodejs|tests/clients: runs prom-client
+npm|npm|tests/clients: fetches prom-client
 prlimit|util-linux|a server runs out of descriptors
 setpriv|util-linux|a child process dies with the test host (PR_SET_PDEATHSIG)
 gcc|gcc|the NativeAOT publish links with clang or gcc

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
+using DynamicSharding.Forward;
 using DynamicSharding.Membership;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -21,6 +22,9 @@ internal sealed class ServerHost : IAsyncDisposable
 
     private static readonly TimeSpan ReadinessPoll = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>They take a 307 for success; docs/compatibility.md has what each client made of it.</summary>
+    internal const string ClientsThatLoseSilently = "Node prom-client, C++ prometheus-cpp, curl without -L";
+
     private readonly ActiveRing _ring = new();
     private readonly Readiness _readiness = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -33,6 +37,8 @@ internal sealed class ServerHost : IAsyncDisposable
     private readonly MembershipService _membership;
     private readonly DataServer _data;
     private readonly AdminListener? _admin;
+    private readonly ForwardCounters? _forwardCounters;
+    private readonly ForwardListener? _forward;
     private volatile ServerOptions _options;
     private volatile ReloadStatus _reloadStatus;
     private Task _readinessWatch = Task.CompletedTask;
@@ -60,6 +66,13 @@ internal sealed class ServerHost : IAsyncDisposable
         var gateways = new Gateways(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
         _membership = new MembershipService(options, _ring, gateways.For, loggers, time);
         _data = new DataServer(options, _ring, _readiness, counters, loggers, time);
+        if (options.ForwardListenAddr is not null)
+        {
+            _forwardCounters = new ForwardCounters();
+            _forward = new ForwardListener(
+                options, _ring, _readiness, _forwardCounters, MaxForwardConnections(options.Limits), loggers);
+        }
+
         if (options.AdminListenAddr is not null) _admin = new AdminListener(AdminContext(counters));
     }
 
@@ -95,7 +108,10 @@ internal sealed class ServerHost : IAsyncDisposable
         // The configured gateways are the ring before the first connection is accepted.
         _membership.Start();
         if (_admin is not null) await _admin.StartAsync();
+        if (_forward is not null) await _forward.StartAsync();
         _data.Start();
+        // Said once, and not with every reload: the address takes a restart.
+        if (_options.ForwardListenAddr is null) _logger.NoForwardListener(ClientsThatLoseSilently);
         _readinessWatch = WatchReadinessAsync();
     }
 
@@ -125,9 +141,10 @@ internal sealed class ServerHost : IAsyncDisposable
         await _readinessWatch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _readiness.SetObstacle("shutting down");
         _data.Drain();
+        _forward?.Drain();
         _logger.Draining(shutdown.DrainDelay, _data.OpenConnections);
         await Task.Delay(shutdown.DrainDelay, _time);
-        await _data.StopAsync(shutdown.Timeout);
+        await Task.WhenAll(_data.StopAsync(shutdown.Timeout), _forward?.StopAsync(shutdown.Timeout) ?? Task.CompletedTask);
         await _membership.StopAsync();
         if (_admin is not null) await _admin.StopAsync(new CancellationToken(canceled: true));
         _logger.Stopped();
@@ -139,6 +156,7 @@ internal sealed class ServerHost : IAsyncDisposable
         await _readinessWatch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _membership.DisposeAsync();
         if (_admin is not null) await _admin.DisposeAsync();
+        if (_forward is not null) await _forward.DisposeAsync();
         _data.Dispose();
         _stopping.Dispose();
         _reloading.Dispose();
@@ -166,6 +184,7 @@ internal sealed class ServerHost : IAsyncDisposable
         _options = options;
         _setLogLevel(options.Log.Level);
         if (options.Limits != running.Limits) _data.Apply(options.Limits);
+        _forward?.Apply(options);
         _membership.Apply(options);
         _reloadStatus = new ReloadStatus(LastSuccessful: true, _time.GetUtcNow()) { NeedRestart = needRestart };
         _logger.Reloaded(changed);
@@ -196,12 +215,16 @@ internal sealed class ServerHost : IAsyncDisposable
         while (await timer.WaitForNextTickAsync(_stopping.Token));
     }
 
+    /// <summary>A forward may take a second descriptor, towards its gateway; the redirect listener lives beside it.</summary>
+    private static int MaxForwardConnections(LimitOptions limits) => limits.MaxConnections ?? Math.Max(DescriptorLimit.Current / 4, 1);
+
     private AdminContext AdminContext(DataPlaneCounters counters) => new()
     {
         Options = () => _options,
         Ring = _ring,
         Membership = () => _membership.View,
         Counters = counters,
+        Forward = _forwardCounters,
         Readiness = _readiness,
         Reload = ReloadAsync,
         ReloadStatus = () => _reloadStatus,

@@ -20,6 +20,9 @@ internal sealed record AdminContext
 
     public required DataPlaneCounters Counters { get; init; }
 
+    /// <summary>Null when the forward listener is off.</summary>
+    public ForwardCounters? Forward { get; init; }
+
     public required Readiness Readiness { get; init; }
 
     /// <summary>Loads the file again and applies what changed. Calls that overlap are the callee's to put in order.</summary>

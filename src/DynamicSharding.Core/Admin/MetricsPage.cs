@@ -15,6 +15,7 @@ internal sealed class MetricsPage : IDisposable
     private readonly DiscoveryMetrics _discovery;
     private readonly ProcessMetrics _process;
     private readonly AccessMetrics _access;
+    private readonly ForwardMetrics? _forward;
 
     // Two scrapes at once would count one difference twice.
     private readonly SemaphoreSlim _scrape = new(1);
@@ -29,6 +30,7 @@ internal sealed class MetricsPage : IDisposable
         _discovery = new DiscoveryMetrics(factory, context.Build);
         _process = new ProcessMetrics(factory);
         _access = new AccessMetrics(factory, refusals);
+        if (context.Forward is { } forward) _forward = new ForwardMetrics(factory, forward);
     }
 
     public async Task<ReadOnlyMemory<byte>> RenderAsync(CancellationToken cancellation)
@@ -44,6 +46,7 @@ internal sealed class MetricsPage : IDisposable
             _discovery.Update(
                 fleet.Membership.Discovery, _context.ReloadStatus(), _context.Readiness.IsReady, _context.Time.GetUtcNow());
             _process.Update();
+            _forward?.Update(fleet);
             var text = new MemoryStream();
             await _registry.CollectAndExportAsTextAsync(text, cancellation);
             return text.GetBuffer().AsMemory(0, (int)text.Length);

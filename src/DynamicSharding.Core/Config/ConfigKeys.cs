@@ -89,6 +89,7 @@ internal static partial class ConfigKeys
         yield return forward.Key("timeout", OnReload, Duration, f => f.Timeout, (f, v) => f with { Timeout = v });
         yield return forward.Key("max_in_flight", OnReload, Int(1, 1_000_000), f => f.MaxInFlight, (f, v) => f with { MaxInFlight = v });
         yield return forward.Key("max_body_bytes", OnReload, Size(1, 1L << 40), f => f.MaxBodyBytes, (f, v) => f with { MaxBodyBytes = v });
+        yield return forward.Key("x_forwarded_for", OnReload, Bool, f => f.XForwardedFor, (f, v) => f with { XForwardedFor = v });
 
         ConfigSection<AdminOptions> admin = Root.Section("admin", o => o.Admin, (o, v) => o with { Admin = v });
         yield return admin.Key("basic_auth_users", OnRestart, Users, a => a.BasicAuthUsers, (a, v) => a with { BasicAuthUsers = v });

@@ -26,8 +26,9 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
             options = options with { Discovery = document.Has("consul_server") ? DiscoveryKind.Consul : DiscoveryKind.Static };
         }
 
-        // A Consul check cannot carry a CA, and a credential in one would be stored by the agent.
-        if (!document.Has("pushgateway.health_check.type") && (gateways.BasicAuthUsername is not null || gateways.Tls.CaFile is not null))
+        // A Consul check cannot carry a CA or a client certificate, and a credential in one would be stored by the agent. Our own probes can.
+        bool needsMore = gateways.BasicAuthUsername is not null || gateways.Tls.CaFile is not null || gateways.Tls.CertFile is not null;
+        if (options.Discovery == DiscoveryKind.Consul && needsMore && !document.Has("pushgateway.health_check.type"))
         {
             gateways = gateways with { HealthCheck = gateways.HealthCheck with { Type = HealthCheckType.Tcp } };
         }
@@ -46,7 +47,6 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         CheckPair("admin.tls", options.Admin.TlsCertFile, options.Admin.TlsKeyFile);
         CheckGateways(options.Pushgateway);
         CheckHealth(options.Pushgateway.HealthCheck);
-        CheckEffect(options);
         CheckAccess(options);
     }
 
@@ -170,17 +170,6 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
                 document.Nearest("pushgateway.tls"),
                 "pushgateway.tls: has no effect while pushgateway.scheme is http; set it to https");
         }
-    }
-
-    /// <summary>Keys of the schema whose room is not built: an operator who relies on one must hear it, most of all on a password.</summary>
-    private void CheckEffect(ServerOptions options)
-    {
-        WarnOfNoEffect(options.ForwardListenAddr is not null, "forward_listen_addr");
-    }
-
-    private void WarnOfNoEffect(bool isSet, string key)
-    {
-        if (isSet) problems.Warning(document.Nearest(key), $"{key}: has no effect in this version");
     }
 
     private void CheckAccess(ServerOptions options)

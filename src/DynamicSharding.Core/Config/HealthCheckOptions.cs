@@ -16,7 +16,7 @@ internal sealed record HealthCheckOptions
 
     public bool OverloadIsHealthy { get; init; } = true;
 
-    /// <summary>Resolved: tcp by default when the gateways want credentials or a private CA, else http.</summary>
+    /// <summary>Resolved: tcp by default with Consul when the gateways want credentials or have a private CA, else http.</summary>
     public HealthCheckType Type { get; init; } = HealthCheckType.Http;
 
     public TimeSpan? DeregisterCriticalAfter { get; init; }

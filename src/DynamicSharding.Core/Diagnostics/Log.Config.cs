@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Diagnostics;
 
-/// <summary>Events of the process and its configuration: 1000 to 1999. Last used: 1013.</summary>
+/// <summary>Events of the process and its configuration: 1000 to 1999. Last used: 1014.</summary>
 internal static partial class Log
 {
     [LoggerMessage(1000, LogLevel.Information, "starting dynamic-sharding")]
@@ -46,4 +46,10 @@ internal static partial class Log
 
     [LoggerMessage(1013, LogLevel.Warning, "http_listen_addr is not used: the socket that was handed over is bound to another address")]
     public static partial void ListenAddressNotUsed(this ILogger logger, string configured, string bound);
+
+    [LoggerMessage(
+        1014,
+        LogLevel.Information,
+        "no forward listener: clients that do not follow a 307 lose their pushes, some report success; forward_listen_addr opens one")]
+    public static partial void NoForwardListener(this ILogger logger, string silent);
 }

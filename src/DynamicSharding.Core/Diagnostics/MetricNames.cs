@@ -34,6 +34,14 @@ internal static class MetricNames
     public const string Ready = "dynamic_sharding_ready";
     public const string BuildInfo = "dynamic_sharding_build_info";
 
+    // Shown while the forward listener is on.
+    public const string ForwardRequests = "dynamic_sharding_forward_requests_total";
+    public const string ForwardRefused = "dynamic_sharding_forward_refused_total";
+    public const string ForwardReplays = "dynamic_sharding_forward_replays_total";
+    public const string ForwardInFlight = "dynamic_sharding_forward_in_flight";
+    public const string ForwardDuration = "dynamic_sharding_forward_duration_seconds";
+    public const string ForwardBytes = "dynamic_sharding_forward_bytes_total";
+
     // As every Prometheus client library names them, so that common dashboards and alerts work.
     public const string ProcessCpu = "process_cpu_seconds_total";
     public const string ProcessResidentMemory = "process_resident_memory_bytes";

@@ -24,16 +24,14 @@ internal sealed class GatewayProber : IDisposable
     private readonly TimeProvider _time;
     private readonly string _scheme;
     private readonly string _prefix;
-    private readonly string? _username;
-    private readonly SecretFile? _password;
+    private readonly GatewayCredentials? _credentials;
 
     public GatewayProber(PushgatewayOptions options, TimeProvider time)
     {
         _time = time;
         _scheme = options.Scheme;
         _prefix = options.PathPrefix;
-        _username = options.BasicAuthUsername;
-        _password = options.BasicAuthPasswordFile is { } file ? new SecretFile(file) : null;
+        _credentials = GatewayCredentials.From(options);
 
         var handler = new SocketsHttpHandler
         {
@@ -104,11 +102,7 @@ internal sealed class GatewayProber : IDisposable
     private async Task<ProbeResult> GetAsync(string address, HealthCheckOptions check, CancellationToken ct)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"{_scheme}://{address}{_prefix}{check.Path}");
-        if (_username is not null)
-        {
-            string credentials = Convert.ToBase64String(Encoding.UTF8.GetBytes($"{_username}:{_password?.Current()}"));
-            request.Headers.TryAddWithoutValidation("Authorization", "Basic " + credentials);
-        }
+        if (_credentials is not null) request.Headers.TryAddWithoutValidation("Authorization", _credentials.Authorization());
 
         using HttpResponseMessage response = await _http
             .SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct).ConfigureAwait(false);

@@ -117,7 +117,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
 
     public void Hangup() => Signal(SigHup);
 
-    /// <summary>As a debugger, a cgroup freezer or a paused machine does it.</summary>
+    /// <summary>As a debugger, a cgroup freezer or a paused machine does it: its sockets go on accepting, and nobody reads from them.</summary>
     public void Suspend() => Signal(SigStop);
 
     public void Resume() => Signal(SigCont);

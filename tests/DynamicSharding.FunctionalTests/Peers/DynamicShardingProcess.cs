@@ -118,6 +118,8 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
         return document.RootElement.Clone();
     }
 
+    public Task<string> MetricsAsync() => _admin.GetStringAsync("metrics");
+
     /// <summary>The gateways that are in the ring, in ordinal order.</summary>
     public async Task<string[]> MembersAsync()
     {
@@ -197,6 +199,9 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
             lines.First(line => line.StartsWith(name, StringComparison.Ordinal)).Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1],
             CultureInfo.InvariantCulture) / 1024;
     }
+
+    /// <summary>The highest from now on.</summary>
+    public void ResetPeakMemory() => File.WriteAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{Process.Pid}/clear_refs"), "5");
 
     public async ValueTask DisposeAsync()
     {

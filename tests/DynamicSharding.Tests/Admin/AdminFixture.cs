@@ -32,6 +32,9 @@ internal sealed class AdminFixture : IAsyncDisposable
 
     public DataPlaneCounters Counters { get; } = new(loops: 2);
 
+    /// <summary>Null as while the forward listener is off.</summary>
+    public ForwardCounters? Forward { get; set; }
+
     public FakeTimeProvider Time { get; } = new(Start);
 
     public Readiness Readiness { get; } = new();
@@ -82,6 +85,7 @@ internal sealed class AdminFixture : IAsyncDisposable
         Ring = Ring,
         Membership = () => View,
         Counters = Counters,
+        Forward = Forward,
         Readiness = Readiness,
         Reload = cancellation => Reload(cancellation),
         ReloadStatus = () => ReloadStatus,

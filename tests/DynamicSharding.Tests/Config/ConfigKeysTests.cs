@@ -71,6 +71,7 @@ public sealed class ConfigKeysTests : IDisposable
         { "forward.timeout", "30s", "5s", true },
         { "forward.max_in_flight", "256", "1", true },
         { "forward.max_body_bytes", "64MiB", "1GiB", true },
+        { "forward.x_forwarded_for", "false", "true", true },
         { "admin.basic_auth_users", "{}", "{alice: " + Hash + "}", false },
         { "admin.tls.cert_file", "", "FILE", false },
         { "admin.tls.key_file", "", "FILE", false },

@@ -84,15 +84,19 @@ public sealed class ConfigValidFilesTests
         Assert.Equal(expected, ConfigTestFile.Options(yaml + "\npushgateway: {servers: [a]}").Discovery);
 
     [Theory]
-    [InlineData("port: 1", HealthCheckType.Http)]
-    [InlineData("basic_auth: {username: u, password_file: test.key}", HealthCheckType.Tcp)]
-    [InlineData("scheme: https, tls: {ca_file: test.pem}", HealthCheckType.Tcp)]
-    [InlineData("scheme: https, tls: {ca_file: test.pem}, health_check: {type: http}", HealthCheckType.Http)]
-    internal void Health_checks_turn_to_tcp_when_the_gateways_want_more_than_a_check_can_carry(string yaml, HealthCheckType expected)
+    [InlineData("consul", "port: 1", HealthCheckType.Http)]
+    [InlineData("consul", "basic_auth: {username: u, password_file: test.key}", HealthCheckType.Tcp)]
+    [InlineData("consul", "scheme: https, tls: {ca_file: test.pem}", HealthCheckType.Tcp)]
+    [InlineData("consul", "scheme: https, tls: {cert_file: test.pem, key_file: test.key}", HealthCheckType.Tcp)]
+    [InlineData("consul", "scheme: https, tls: {ca_file: test.pem}, health_check: {type: http}", HealthCheckType.Http)]
+    [InlineData("static", "basic_auth: {username: u, password_file: test.key}", HealthCheckType.Http)]
+    [InlineData("static", "scheme: https, tls: {ca_file: test.pem}", HealthCheckType.Http)]
+    internal void Consuls_checks_turn_to_tcp_when_the_gateways_want_more_than_they_can_carry(
+        string discovery, string yaml, HealthCheckType expected)
     {
         using var folder = new PemFolder();
         string file = folder.Issue("test.pem", "test.key");
-        string path = folder.Write("c.yml", $"pushgateway: {{servers: [a], {yaml}}}");
+        string path = folder.Write("c.yml", $"discovery: {discovery}\npushgateway: {{servers: [a], {yaml}}}");
 
         ConfigResult result = ConfigFile.Load(path, _ => null);
 

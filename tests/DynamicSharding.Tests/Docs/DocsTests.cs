@@ -138,6 +138,25 @@ public sealed partial class DocsTests
         typeof(ExitCode).GetFields().Select(field => field.GetRawConstantValue()!.ToString()).Order(),
         RowsUnder("exit code", "meaning").Select(row => row[0]).Order());
 
+    [Fact]
+    public void The_log_and_the_READMEs_name_the_clients_that_were_seen_to_lose_pushes_silently_and_the_way_out()
+    {
+        IEnumerable<string> silent = Repository.TableRows("docs/compatibility.md").Where(row => row.Contains("**lost silently**")).Select(row => row[0]).Distinct();
+
+        // The matrix calls curl with -f; -f changes nothing, and a table of curl's ways is more than a log line wants.
+        Assert.Equal(["C++ `prometheus-cpp`", "Node `prom-client`", "curl `-f`"], silent.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["C++ prometheus-cpp", "Node prom-client", "curl without -L"],
+            ServerHost.ClientsThatLoseSilently.Split(", ").Order(StringComparer.Ordinal));
+        foreach (string readme in (string[])["README.md", "README.zh-CN.md"])
+        {
+            string text = Repository.Read(readme);
+            Assert.Contains("`forward_listen_addr", text, StringComparison.Ordinal);
+            Assert.Contains("Node `prom-client`", text, StringComparison.Ordinal);
+            Assert.Contains("C++ `prometheus-cpp`", text, StringComparison.Ordinal);
+        }
+    }
+
     /// <summary>What the program says of itself and of every command, in order.</summary>
     private static async Task<(string[] Flags, string[] Commands)> HelpAsync()
     {

@@ -1,0 +1,24 @@
+-- Pushes to a thousand groups. Argument: the bytes of a body.
+local requests, turn = {}, 0
+
+function init(args)
+  local body = "# TYPE bench gauge\n" .. string.rep("bench 1\n", math.ceil(tonumber(args[1]) / 8))
+  body = body:sub(1, tonumber(args[1]) - 1) .. "\n"
+  for group = 1, 1000 do
+    requests[group] = table.concat({
+      "PUT /metrics/job/bench/instance/host-" .. group .. " HTTP/1.1",
+      "Host: 127.0.0.1", "User-Agent: Go-http-client/1.1", "Content-Type: text/plain; version=0.0.4", "Accept-Encoding: gzip",
+      "Content-Length: " .. #body, "", body }, "\r\n")
+  end
+end
+
+function request()
+  turn = turn % 1000 + 1
+  return requests[turn]
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format("RESULT %d %d %d %d %d\n", summary.requests, summary.duration,
+    errors.connect + errors.read + errors.write + errors.timeout, errors.status, latency:percentile(99)))
+end

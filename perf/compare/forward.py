@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""What forward mode costs: beside nginx as a proxy with the same hash, and for the redirect listener of the same process.
+
+Called by forward.sh, which installs and builds what it needs. Everything runs interleaved, the server on the first core, load and gateway on the
+second. Parts, each a few minutes at most, can be run one by one; a part replaces its rows in OUT/forward.json, and docs/performance.md is
+written from what is there. CPU is user plus system time of the server's processes, from /proc; ratios are made within a round.
+"""
+import argparse, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, time
+
+from forward_report import fragment, machine, write
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+GENERATOR = os.path.join(ROOT, 'perf/DynamicSharding.LoadTests/bin/Release/net10.0/DynamicSharding.LoadTests.dll')
+TICKS = os.sysconf('SC_CLK_TCK')
+BODIES = (120, 4096, 32768)
+RATES = (1000, 5000)
+SERVER_CORE, LOAD_CORE = '0', '1'
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+class Process:
+    """A server on one core, with a configuration of its own, stopped by its pid."""
+
+    def __init__(self, folder, name, core, command, template=None, ports=(), **values):
+        self.name, self.folder = name, os.path.join(folder, name)
+        os.makedirs(self.folder)
+        if template:
+            text = open(os.path.join(HERE, template)).read()
+            for key, value in values.items():
+                text = text.replace(f'@{key}@', str(value))
+            command = [*command, os.path.join(self.folder, template)]
+            open(command[-1], 'w').write(text)
+        self.log = open(os.path.join(self.folder, 'log'), 'wb')
+        self.process = subprocess.Popen(['taskset', '-c', core, *command], cwd=self.folder, stdout=self.log, stderr=self.log)
+        for port in ports:
+            self.wait(port)
+
+    def wait(self, port):
+        for _ in range(600):
+            if self.process.poll() is not None:
+                break
+            try:
+                socket.create_connection(('127.0.0.1', port)).close()
+                return
+            except ConnectionRefusedError:
+                time.sleep(0.05)
+        sys.exit(f'{self.name} does not listen: {open(self.log.name).read()}')
+
+    def pids(self):
+        children = open(f'/proc/{self.process.pid}/task/{self.process.pid}/children').read().split()
+        return [self.process.pid, *map(int, children)]
+
+    def cpu(self):
+        total = 0
+        for pid in self.pids():
+            fields = open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()
+            total += int(fields[11]) + int(fields[12])
+        return total / TICKS
+
+    def rss(self):
+        return sum(int(re.search(r'VmRSS:\s+(\d+)', open(f'/proc/{pid}/status').read()).group(1)) for pid in self.pids()) / 1024
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+class Stage:
+    """The gateway and whoever pushes to it. `ports` are where the load goes, by the name in the tables."""
+
+    def __init__(self, folder, args):
+        self.folder, self.args, self.processes, self.ports, self.owners = folder, args, [], {}, {}
+        self.gateway = free_port()
+        self.add(Process(folder, 'gateway', LOAD_CORE, [args.gateway, str(self.gateway)], ports=[self.gateway]))
+
+    def add(self, process, **ports):
+        self.processes.append(process)
+        for name, port in ports.items():
+            self.ports[name], self.owners[name] = port, process
+
+    def nginx(self):
+        port = free_port()
+        self.add(Process(self.folder, 'nginx', SERVER_CORE, ['nginx', '-p', os.path.join(self.folder, 'nginx'), '-c'], 'nginx-proxy.conf', [port],
+                         PORT=port, GATEWAY=self.gateway), nginx=port)
+
+    def sharding(self, name, forwards):
+        port, forward, admin = free_port(), free_port(), free_port()
+        process = Process(self.folder, name, SERVER_CORE, [self.args.aot, '--config.file'], 'dynamic-sharding-forward.yml',
+                          [port, *([forward] if forwards else [])], PORT=port, ADMIN=admin, GATEWAY=self.gateway,
+                          FORWARD=f'127.0.0.1:{forward}' if forwards else '""')
+        self.add(process, **{name: port}, **({'forward': forward} if forwards else {}))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.stop()
+
+
+def wrk(stage, name, body, seconds, connections=64):
+    server = stage.owners[name]
+    before = server.cpu()
+    run = subprocess.run(['taskset', '-c', LOAD_CORE, 'wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '-s', os.path.join(HERE, 'forward.lua'),
+                          f'http://127.0.0.1:{stage.ports[name]}/', '--', str(body)], capture_output=True, text=True)
+    cpu = server.cpu() - before
+    result = re.search(r'RESULT (.*)', run.stdout)
+    if not result:
+        sys.exit(f'wrk failed on {name}:\n{run.stdout}\n{run.stderr}')
+    requests, micros, failed, bad, p99 = map(int, result.group(1).split())
+    return {'server': name, 'body': body, 'rate': requests / micros * 1e6, 'cpu_us': cpu / max(requests, 1) * 1e6, 'p99_us': p99, 'errors': failed + bad,
+            'rss_mib': server.rss()}
+
+
+def interleaved(stage, names, bodies, rounds, seconds):
+    rows = []
+    for body in bodies:
+        for number in range(rounds + 1):
+            # Round 0 warms up; the order turns with every round.
+            turn = number % len(names)
+            for name in names[turn:] + names[:turn]:
+                row = wrk(stage, name, body, seconds if number else 2)
+                if number:
+                    rows.append({**row, 'round': number})
+                    print(f"{body:6} B  round {number}  {name:14} {row['rate']:8,.0f}/s {row['cpu_us']:7.2f} µs  p99 {row['p99_us']:7,} µs"
+                          f"  errors {row['errors']}", flush=True)
+    return rows
+
+
+def cpu_part(folder, args):
+    with Stage(folder, args) as stage:
+        stage.nginx()
+        stage.sharding('redirect', forwards=True)
+        return interleaved(stage, ['nginx', 'forward'], BODIES, args.rounds, args.seconds)
+
+
+def latency_part(folder, args):
+    rows = []
+    with Stage(folder, args) as stage:
+        stage.nginx()
+        stage.sharding('redirect', forwards=True)
+        for rate in RATES:
+            for number in range(args.rounds):
+                for name in ('nginx', 'forward') if number % 2 else ('forward', 'nginx'):
+                    run = subprocess.run(['taskset', '-c', LOAD_CORE, 'dotnet', GENERATOR, '--url', f'127.0.0.1:{stage.ports[name]}', '--scenario',
+                                          os.path.join(HERE, 'forward.yml'), '--rate', str(rate), '--duration', f'{args.seconds}s', '--report-dir', folder],
+                                         capture_output=True, text=True)
+                    if run.returncode:
+                        sys.exit(f'the load generator failed on {name}:\n{run.stdout}\n{run.stderr}')
+                    stats = json.load(open(os.path.join(folder, 'forward.json')))['scenarios'][0]
+                    row = {'server': name, 'rate': rate, 'round': number, 'errors': stats['errors'], 'p50_us': stats['latency']['all']['p50'],
+                           'p99_us': stats['latency']['all']['p99'], 'lag_p99_us': stats['latency']['generator lag']['p99']}
+                    rows.append(row)
+                    print(row, flush=True)
+    return rows
+
+
+def redirect_part(folder, args):
+    with Stage(folder, args) as stage:
+        # The control is the same as the first: how far these two are apart is the noise.
+        names = ['without', 'control', 'with']
+        for name in names:
+            stage.sharding(name, forwards=name == 'with')
+        rows = interleaved(stage, names, (120,), 2 * args.rounds, args.seconds)
+        threads = {name: len(os.listdir(f'/proc/{stage.owners[name].process.pid}/task')) for name in names}
+        return [{**row, 'threads': threads[row['server']]} for row in rows]
+
+
+def main():
+    parts = {'cpu': cpu_part, 'latency': latency_part, 'redirect': redirect_part}
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--aot', required=True)
+    parser.add_argument('--gateway', required=True)
+    parser.add_argument('--out', required=True)
+    parser.add_argument('--parts', default=','.join(parts))
+    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--seconds', type=int, default=5)
+    parser.add_argument('--write', action='store_true', help='put what is in OUT/forward.json into docs/performance.md')
+    args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    store = os.path.join(args.out, 'forward.json')
+    data = json.load(open(store)) if os.path.exists(store) else {}
+    for part in filter(None, args.parts.split(',')):
+        folder = tempfile.mkdtemp(prefix='dynamic-sharding-forward-')
+        try:
+            data[part] = parts[part](folder, args)
+        finally:
+            shutil.rmtree(folder)
+        data['machine'] = machine()
+        json.dump(data, open(store, 'w'), indent=1)
+    text = fragment(data)
+    print(text)
+    if args.write:
+        write(text)
+
+
+if __name__ == '__main__':
+    main()

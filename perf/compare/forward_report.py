@@ -1,0 +1,86 @@
+"""The section on forward mode in docs/performance.md, made from the rows of forward.py: every number in it comes from them."""
+import os, platform, re, statistics, subprocess, time
+
+DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), 'docs', 'performance.md')
+BEGIN, END = '<!-- forward:begin -->', '<!-- forward:end -->'
+PROXIES = {'nginx': 'nginx `proxy_pass`', 'forward': 'forward listener'}
+
+
+def of(rows, key, **where):
+    return {row['round']: row[key] for row in rows if all(row[k] == v for k, v in where.items())}
+
+
+def spread(ours, theirs):
+    """The median of the rounds' quotients, with the least and the greatest."""
+    quotients = [ours[n] / theirs[n] for n in ours]
+    return f'{statistics.median(quotients):.2f} ({min(quotients):.2f}–{max(quotients):.2f})'
+
+
+def median(values, form=',.0f'):
+    return format(statistics.median(values.values()), form)
+
+
+def cpu_table(rows):
+    yield '| content | server | pushes/s | CPU µs/push | p99 µs | CPU, ratio to nginx | RSS MiB |'
+    yield '|---|---|---|---|---|---|---|'
+    for body in sorted({row['body'] for row in rows}):
+        for name, title in PROXIES.items():
+            get = lambda key, server=name: of(rows, key, body=body, server=server)
+            ratio = spread(get('cpu_us'), get('cpu_us', 'nginx')) if name == 'forward' else ''
+            yield f"| {body:,} B | {title} | {median(get('rate'))} | {median(get('cpu_us'), '.1f')} | {median(get('p99_us'))} | {ratio} | {median(get('rss_mib'))} |"
+
+
+def latency_table(rows):
+    yield '| pushes/s | server | p50 µs | p99 µs, median (least–greatest) | p99, ratio to nginx | the generator’s own lag, p99 µs |'
+    yield '|---|---|---|---|---|---|'
+    for rate in sorted({row['rate'] for row in rows}):
+        for name, title in PROXIES.items():
+            get = lambda key, server=name: of(rows, key, rate=rate, server=server)
+            p99, ratio = get('p99_us'), spread(get('p99_us'), get('p99_us', 'nginx')) if name == 'forward' else ''
+            yield (f"| {rate:,} | {title} | {median(get('p50_us'))} | {median(p99)} ({min(p99.values()):,.0f}–{max(p99.values()):,.0f}) | {ratio} "
+                   f"| {median(get('lag_p99_us'))} |")
+
+
+def redirect_table(rows):
+    yield '| forward listener | redirects/s | CPU µs/push | p99 µs | CPU, ratio to the first | RSS MiB | threads |'
+    yield '|---|---|---|---|---|---|---|'
+    for name, title in (('without', 'off'), ('control', 'off, a second process'), ('with', 'on, without load')):
+        get = lambda key, server=name: of(rows, key, server=server)
+        ratio = spread(get('cpu_us'), get('cpu_us', 'without')) if name != 'without' else ''
+        yield (f"| {title} | {median(get('rate'))} | {median(get('cpu_us'), '.2f')} | {median(get('p99_us'))} | {ratio} | {median(get('rss_mib'), '.1f')} "
+               f"| {median(get('threads'))} |")
+
+
+def machine():
+    """What the figures were taken on."""
+    model = re.search(r'model name\s*: (.*)', open('/proc/cpuinfo').read())
+    nginx = re.search(r'nginx/(\S+)', subprocess.run(['nginx', '-v'], capture_output=True, text=True).stderr).group(1)
+    return f'{model.group(1).strip() if model else platform.machine()}, Linux {platform.release().split("-")[0]}, nginx {nginx}, {time.strftime("%Y-%m-%d", time.gmtime())}'
+
+
+def fragment(data):
+    """What docs/performance.md says, all of it from the figures."""
+    lines = ['## Forward mode', '', f"By `perf/compare/forward.sh`. {data['machine']}. Server on one core, load and a minimal gateway in C on the other; NativeAOT build; "
+             'ratios are made within a round, with their least and greatest.', '']
+    if 'cpu' in data:
+        lines += ['### Beside nginx', '', f"The same pushes by nginx with `hash $request_uri consistent` and kept connections. 64 connections that send as fast as "
+                  f"they are answered, {max(row['round'] for row in data['cpu'])} rounds:", '', *cpu_table(data['cpu']), '']
+    if 'latency' in data:
+        lines += [f"At a fixed rate, 4 KiB, 64 connections, measured from when a push was due, {max(row['round'] for row in data['latency']) + 1} rounds:", '',
+                  *latency_table(data['latency']), '']
+    if 'redirect' in data:
+        lines += ['### What it costs the redirects', '', f"The redirect listeners of three processes, one of which has a forward listener that nobody uses, 64 connections, "
+                  f"{max(row['round'] for row in data['redirect'])} rounds:", '', *redirect_table(data['redirect']), '']
+    errors = sum(row['errors'] for part in ('cpu', 'latency', 'redirect') for row in data.get(part, []))
+    return '\n'.join(lines + [f'Errors in all of these runs: {errors}.'])
+
+
+def write(text):
+    try:
+        old = open(DOCUMENT).read()
+    except FileNotFoundError:
+        old = f'# Performance\n\n{BEGIN}\n{END}\n'
+    if BEGIN not in old:
+        old += f'\n{BEGIN}\n{END}\n'
+    before, rest = old.split(BEGIN)
+    open(DOCUMENT, 'w').write(f'{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}')

@@ -1,0 +1,83 @@
+using System.Globalization;
+using DynamicSharding.Diagnostics;
+using Prometheus;
+
+namespace DynamicSharding.Admin;
+
+/// <summary>What went through the forward listener.</summary>
+internal sealed class ForwardMetrics
+{
+    private readonly ForwardCounters _counters;
+    private readonly Counter _requests;
+    private readonly Counter _refused;
+    private readonly Counter _replays;
+    private readonly Gauge _inFlight;
+    private readonly Histogram _duration;
+    private readonly Counter _bytes;
+    private readonly long[] _durationCounts = new long[ForwardCounters.BoundCount + 1];
+    private readonly double[] _durationSeconds = new double[ForwardCounters.BoundCount + 1];
+
+    public ForwardMetrics(MetricFactory factory, ForwardCounters counters)
+    {
+        _counters = counters;
+        _requests = factory.CreateCounter(
+            MetricNames.ForwardRequests, "Pushes that were sent to a gateway, by what the client was answered.", ["gateway", "code"]);
+        _refused = factory.CreateCounter(MetricNames.ForwardRefused, "Requests to the forward listener that were not served, by reason.", ["reason"]);
+        _replays = factory.CreateCounter(
+            MetricNames.ForwardReplays, "Pushes that were sent again because their connection closed before any answer.", ["gateway"]);
+        _inFlight = factory.CreateGauge(MetricNames.ForwardInFlight, "Pushes that a gateway has not answered yet.", ["gateway"]);
+        double[] bounds = [.. Enumerable.Range(0, ForwardCounters.BoundCount).Select(ForwardCounters.Bound)];
+        _duration = factory.CreateHistogram(
+            MetricNames.ForwardDuration, "Time from a push's head to the end of its answer.", new HistogramConfiguration { Buckets = bounds });
+        _bytes = factory.CreateCounter(MetricNames.ForwardBytes, "Bytes of connections to gateways, heads included.", ["direction"]);
+    }
+
+    public void Update(FleetView fleet)
+    {
+        HashSet<string> known = [.. fleet.Gateways.Select(gateway => gateway.Status.Address)];
+        foreach (ForwardGatewayCounters gateway in _counters.Gateways.Where(gateway => known.Contains(gateway.Address)))
+        {
+            _inFlight.WithLabels(gateway.Address).Set(gateway.InFlight);
+            _replays.WithLabels(gateway.Address).IncTo(gateway.Replays);
+            foreach ((int code, long count) in gateway.Codes)
+                _requests.WithLabels(gateway.Address, code == 0 ? "aborted" : code.ToString(CultureInfo.InvariantCulture)).IncTo(count);
+        }
+
+        Forget(_inFlight, known);
+        Forget(_replays, known);
+        Forget(_requests, known);
+        for (int i = (int)RejectReason.None + 1; i < RejectReasons.Count; i++)
+        {
+            // What only the redirect listener's own parser finds is no series here.
+            long count = _counters.Rejected((RejectReason)i);
+            if (count > 0) _refused.WithLabels(RejectReasons.Label((RejectReason)i)).IncTo(count);
+        }
+
+        for (int i = 0; i < ForwardRefusals.Count; i++)
+            _refused.WithLabels(ForwardRefusals.Label((ForwardRefusal)i)).IncTo(_counters.Refused((ForwardRefusal)i));
+        _bytes.WithLabels("sent").IncTo(_counters.Sent);
+        _bytes.WithLabels("received").IncTo(_counters.Received);
+        for (int i = 0; i <= ForwardCounters.BoundCount; i++) UpdateDuration(i);
+    }
+
+    private static void Forget<T>(Collector<T> metric, HashSet<string> known)
+        where T : ChildBase
+    {
+        foreach (string[] labels in metric.GetAllLabelValues())
+            if (!known.Contains(labels[0])) metric.RemoveLabelled(labels);
+    }
+
+    /// <summary>As <see cref="TrafficMetrics"/> does it, and for its reason: a bucket's new requests at their mean.</summary>
+    private void UpdateDuration(int bucket)
+    {
+        (long count, long ticks) = _counters.Duration(bucket);
+        long requests = count - _durationCounts[bucket];
+        if (requests == 0) return;
+        double lower = bucket == 0 ? 0 : Math.BitIncrement(ForwardCounters.Bound(bucket - 1));
+        double upper = bucket < ForwardCounters.BoundCount ? ForwardCounters.Bound(bucket) : double.PositiveInfinity;
+        double mean = Math.Clamp((((double)ticks / TimeSpan.TicksPerSecond) - _durationSeconds[bucket]) / requests, lower, upper);
+        _duration.Observe(mean, requests);
+        _durationCounts[bucket] = count;
+        _durationSeconds[bucket] += mean * requests;
+    }
+}

@@ -1,0 +1,20 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Diagnostics;
+
+/// <summary>Events of the forward listener, 2500 to 2999. What a client or a gateway can cause is debug, and counted.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(2500, LogLevel.Information, "forward listener started")]
+    public static partial void ForwardStarted(this ILogger logger, IPEndPoint address, long maxConnections);
+
+    [LoggerMessage(2501, LogLevel.Information, "forward listener stopped")]
+    public static partial void ForwardStopped(this ILogger logger);
+
+    [LoggerMessage(2502, LogLevel.Debug, "push not forwarded")]
+    public static partial void PushNotForwarded(this ILogger logger, string gateway, int code, string err);
+
+    [LoggerMessage(2503, LogLevel.Error, "a forward failed inside the server; this is a defect, please report it")]
+    public static partial void ForwardBroken(this ILogger logger, Exception exception);
+}

@@ -1,0 +1,138 @@
+using System.Diagnostics;
+using System.Text;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Routing;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>One request of the forward listener, from its head to its answer.</summary>
+internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, ForwardCounters counters, ForwardOptions options, ILogger logger)
+{
+    private ForwardRouter _router = router;
+    private ForwardOptions _options = options;
+    private volatile bool _draining;
+
+    /// <summary>A reload: the next request is under these.</summary>
+    public void Apply(ForwardRouter router, ForwardOptions options)
+    {
+        Volatile.Write(ref _router, router);
+        Volatile.Write(ref _options, options);
+    }
+
+    /// <summary>From now on every answer ends its connection.</summary>
+    public void Drain() => _draining = true;
+
+    public async Task HandleAsync(HttpContext http)
+    {
+        try
+        {
+            ForwardRoute route = Route(http);
+            if (route.Kind == RouteKind.Redirect)
+            {
+                await ForwardAsync(http, route);
+                return;
+            }
+
+            if (route.Kind == RouteKind.Reject) counters.CountReject(route.Reason);
+            await ForwardAnswer.WriteAsync(http, route, _draining);
+        }
+        catch (Exception e) when (http.RequestAborted.IsCancellationRequested || e is ConnectionResetException or ConnectionAbortedException)
+        {
+            // The client went away.
+        }
+        catch (Exception e)
+        {
+            logger.ForwardBroken(e);
+            if (http.Response.HasStarted) http.Abort();
+            else await ForwardAnswer.WriteAsync(http, 500, "internal error, see the log\n", closes: true);
+        }
+    }
+
+    private ForwardRoute Route(HttpContext http)
+    {
+        ForwardRouter router = Volatile.Read(ref _router);
+        string target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        if (target != OddTargets.Mark) return router.Route(http.Request.Method, Encoding.ASCII.GetBytes(target));
+        OddTarget odd = http.Features.GetRequiredFeature<OddTargets>().Take();
+        return odd.Reason == RejectReason.None ? router.Route(http.Request.Method, odd.Target) : ForwardRoute.Reject(odd.Reason);
+    }
+
+    private async Task ForwardAsync(HttpContext http, ForwardRoute route)
+    {
+        long started = Stopwatch.GetTimestamp();
+        ForwardOptions options = Volatile.Read(ref _options);
+        ForwardGatewayCounters gateway = counters.For(route.Gateway);
+
+        // The limit is ours, so that the rest of what is too long can be skipped by Kestrel, and the client hears the answer.
+        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = null;
+        if (http.Request.ContentLength > options.MaxBodyBytes)
+        {
+            await RefuseAsync(http, ForwardRefusal.BodyTooLarge, gateway, options);
+            return;
+        }
+
+        // Asked before any content is taken, and again when it is here: what waits for a slow client is not in flight.
+        if (gateway.InFlight >= options.MaxInFlight)
+        {
+            await RefuseAsync(http, ForwardRefusal.TooManyInFlight, gateway, options);
+            return;
+        }
+
+        try
+        {
+            using RequestContent content = await RequestContent.ReadAsync(http, options.MaxBodyBytes);
+            if (!gateway.TryEnter(options.MaxInFlight))
+            {
+                await RefuseAsync(http, ForwardRefusal.TooManyInFlight, gateway, options);
+                return;
+            }
+
+            try
+            {
+                ForwardOutcome outcome = await forwarder.SendAsync(http, content, route, gateway, options, () => _draining);
+                if (outcome.Refusal is { } refusal) await RefuseAsync(http, refusal, gateway, options);
+                else if (outcome.Text is { } text) await FailAsync(http, outcome.Code, text, gateway);
+                gateway.CountCode(outcome.Code);
+            }
+            finally
+            {
+                gateway.Leave();
+                counters.Observe(Stopwatch.GetElapsedTime(started));
+            }
+        }
+        catch (IOException e)
+        {
+            await RefuseAsync(http, Forwarder.RefusalOf(e is BadHttpRequestException { StatusCode: int status } ? status : 400), gateway, options);
+        }
+    }
+
+    private Task FailAsync(HttpContext http, int code, string text, ForwardGatewayCounters gateway)
+    {
+        logger.PushNotForwarded(gateway.Address, code, text);
+        http.Response.Clear();
+        return ForwardAnswer.WriteAsync(http, code, text + "\n", _draining);
+    }
+
+    private Task RefuseAsync(HttpContext http, ForwardRefusal refusal, ForwardGatewayCounters gateway, ForwardOptions options)
+    {
+        string text = refusal switch
+        {
+            ForwardRefusal.BodyTooLarge => $"content too long: at most {options.MaxBodyBytes} bytes (forward.max_body_bytes)",
+            ForwardRefusal.TooManyInFlight =>
+                $"pushgateway {gateway.Address} has {options.MaxInFlight} pushes in flight, try again later (forward.max_in_flight)",
+            ForwardRefusal.BodyTimeout => "the content came too slowly (limits.body_min_rate)",
+            _ => "the content ended early, or is malformed",
+        };
+        counters.CountRefusal(refusal);
+        int status = ForwardRefusals.Status(refusal);
+        logger.PushNotForwarded(gateway.Address, status, text);
+        http.Response.Clear();
+        if (refusal == ForwardRefusal.TooManyInFlight) http.Response.Headers.RetryAfter = "1";
+        return ForwardAnswer.WriteAsync(http, status, text + "\n", closes: refusal != ForwardRefusal.TooManyInFlight || _draining);
+    }
+}

@@ -1,0 +1,159 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using DynamicSharding.Admin;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Discovery;
+using DynamicSharding.Ring;
+using DynamicSharding.Routing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>
+/// The second data listener, for clients that cannot follow a redirect: Kestrel and a proxy library on pool threads, on the same ring.
+/// Made only when it is configured; nothing of the library is loaded otherwise.
+/// </summary>
+internal sealed class ForwardListener : IAsyncDisposable
+{
+    /// <summary>As on the redirect listener: a client's first seconds do not count.</summary>
+    private static readonly TimeSpan BodyRateGrace = TimeSpan.FromSeconds(5);
+
+    private readonly ILogger _logger;
+    private readonly ListenAddress _address;
+    private readonly ActiveRing _ring;
+    private readonly Readiness _readiness;
+    private readonly ShardingKey _key;
+    private readonly int _maxConnections;
+    private readonly WebApplication _app;
+    private readonly GatewayClients _clients;
+    private readonly ForwardHandler _handler;
+    private volatile LimitOptions _limits;
+    private KestrelServerLimits? _kestrel;
+    private ListenOptions? _bound;
+
+    /// <param name="options">With a forward address.</param>
+    /// <param name="ring">The redirect listener's.</param>
+    /// <param name="readiness">The redirect listener's.</param>
+    /// <param name="counters">What <c>/metrics</c> shows of it.</param>
+    /// <param name="maxConnections">Beyond it a connection is closed at once.</param>
+    /// <param name="loggers">Where it logs.</param>
+    public ForwardListener(
+        ServerOptions options, ActiveRing ring, Readiness readiness, ForwardCounters counters, int maxConnections, ILoggerFactory loggers)
+    {
+        _logger = loggers.CreateLogger<ForwardListener>();
+        _address = options.ForwardListenAddr ?? throw new ArgumentException("The forward listener is off.", nameof(options));
+        _ring = ring;
+        _readiness = readiness;
+        _key = options.Sharding.Key;
+        _maxConnections = maxConnections;
+        _limits = options.Limits;
+
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(Configure);
+        builder.Services.AddSingleton<IHostLifetime, DetachedLifetime>();
+        builder.Services.AddHttpForwarder();
+
+        // How long a stop may take is the caller's to say.
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan);
+        _app = builder.Build();
+
+        _clients = new GatewayClients(options.Pushgateway, counters);
+        var forwarder = new Forwarder(_app.Services.GetRequiredService<IHttpForwarder>(), _clients, GatewayCredentials.From(options.Pushgateway));
+        _handler = new ForwardHandler(NewRouter(), forwarder, counters, options.Forward, _logger);
+        _app.Run(_handler.HandleAsync);
+    }
+
+    /// <summary>The bound address, with the port that the system chose if 0 was asked for.</summary>
+    public IPEndPoint EndPoint => _bound?.IPEndPoint ?? throw new InvalidOperationException("The forward listener is not started.");
+
+    /// <exception cref="IOException">It could not listen; the message says where and why.</exception>
+    public async Task StartAsync()
+    {
+        try
+        {
+            await _app.StartAsync();
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            bool taken = e.InnerException is AddressInUseException or SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse };
+            string why = taken ? "the address is already in use" : e.Message;
+            throw new IOException($"forward listener: cannot listen on {_address} (forward_listen_addr): {why}", e);
+        }
+
+        _logger.ForwardStarted(EndPoint, _maxConnections);
+    }
+
+    /// <summary>A reload: requests under way go on as they began, new connections are under the new limits.</summary>
+    public void Apply(ServerOptions options)
+    {
+        _limits = options.Limits;
+        if (_kestrel is not null) Apply(_kestrel);
+        _handler.Apply(NewRouter(), options.Forward);
+    }
+
+    /// <summary>First step of a stop: everything is still answered, and every answer closes its connection.</summary>
+    public void Drain() => _handler.Drain();
+
+    /// <summary>The rest of a stop: accept no more, end what is idle, wait for what is in flight, and cut off what is left after the timeout.</summary>
+    public async Task StopAsync(TimeSpan timeout)
+    {
+        using var patience = new CancellationTokenSource(timeout);
+        await _app.StopAsync(patience.Token);
+        _logger.ForwardStopped();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        _clients.Dispose();
+    }
+
+    private ForwardRouter NewRouter() => new(_ring, _readiness, _key, _limits);
+
+    private void Configure(KestrelServerOptions kestrel)
+    {
+        kestrel.AddServerHeader = false;
+
+        // Field values are bytes, here and towards the gateways.
+        kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
+        kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
+        kestrel.Limits.MaxConcurrentConnections = _maxConnections;
+        kestrel.Limits.MaxRequestBodySize = null;
+        Apply(kestrel.Limits);
+        _kestrel = kestrel.Limits;
+        if (_address.Host is { } host) kestrel.Listen(new IPEndPoint(host, _address.Port), Bind);
+        else kestrel.ListenAnyIP(_address.Port, Bind);
+    }
+
+    private void Apply(KestrelServerLimits kestrel)
+    {
+        // A head that gets here was measured by the guard; Kestrel counts a little otherwise.
+        const int Slack = 1024;
+        kestrel.MaxRequestLineSize = _limits.RequestLine + Slack;
+        kestrel.MaxRequestHeadersTotalSize = _limits.HeaderBytes + Slack;
+        kestrel.MaxRequestHeaderCount = _limits.HeaderFields + 1;
+
+        // Content waits in the client until the gateway takes it; Kestrel wants room for a whole head.
+        kestrel.MaxRequestBufferSize = Math.Max(64 * 1024, Math.Max(_limits.RequestLine, _limits.HeaderBytes) + Slack);
+        kestrel.RequestHeadersTimeout = _limits.HeaderTimeout;
+        kestrel.KeepAliveTimeout = _limits.IdleTimeout;
+        kestrel.MinRequestBodyDataRate = _limits.BodyMinRate > 0 ? new MinDataRate(_limits.BodyMinRate, BodyRateGrace) : null;
+    }
+
+    private void Bind(ListenOptions listen)
+    {
+        var guard = new HeadGuard(() => _limits);
+        listen.Use(next => connection => guard.RunAsync(connection, next));
+        listen.Protocols = HttpProtocols.Http1;
+        _bound = listen;
+    }
+}

@@ -1,0 +1,48 @@
+using DynamicSharding.Discovery;
+using Microsoft.AspNetCore.Http;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>The heads of one forwarded request and its answer: copied, but for what belongs to a connection and what is ours to say.</summary>
+/// <param name="destination">The owner's URL, byte for byte.</param>
+/// <param name="credentials">Shown instead of the client's, when there are any.</param>
+/// <param name="client">The client's address, when the gateway is to be told.</param>
+/// <param name="closes">The client's connection ends with this answer.</param>
+internal sealed class ForwardTransformer(Uri destination, GatewayCredentials? credentials, string? client, Func<bool> closes) : HttpTransformer
+{
+    public override async ValueTask TransformRequestAsync(
+        HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
+    {
+        await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken);
+        proxyRequest.RequestUri = destination;
+
+        // Answered here, by the first read of the content.
+        proxyRequest.Headers.Remove("Expect");
+
+        // The gateway's own: a proxy in front of it may go by it.
+        proxyRequest.Headers.Host = null;
+
+        // RFC 9110 7.6.3: whoever forwards a request says so.
+        proxyRequest.Headers.TryAddWithoutValidation("Via", "1.1 dynamic-sharding");
+        if (client is not null) proxyRequest.Headers.TryAddWithoutValidation("X-Forwarded-For", client);
+        if (credentials is null) return;
+        proxyRequest.Headers.Remove("Authorization");
+        proxyRequest.Headers.TryAddWithoutValidation("Authorization", credentials.Authorization());
+    }
+
+    public override async ValueTask<bool> TransformResponseAsync(
+        HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
+    {
+        bool copies = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
+        if (!copies || proxyResponse is null) return copies;
+        foreach (string name in proxyResponse.Headers.Connection)
+        {
+            // The content's framing is not the connection's to take away.
+            if (!name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)) httpContext.Response.Headers.Remove(name);
+        }
+
+        if (closes()) httpContext.Response.Headers.Connection = "close";
+        return true;
+    }
+}

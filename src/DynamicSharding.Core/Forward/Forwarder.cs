@@ -1,0 +1,110 @@
+using System.Net;
+using DynamicSharding.Config;
+using DynamicSharding.Config.Values;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Discovery;
+using Microsoft.AspNetCore.Http;
+using Yarp.ReverseProxy.Forwarder;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>
+/// Sends one push to its owner and relays the answer. No other gateway is tried: a copy there would turn stale. Sent again is only what no
+/// byte of an answer was seen for, once, on a connection of its own: the first may have been one that the gateway was closing.
+/// </summary>
+internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, GatewayCredentials? credentials)
+{
+    private static readonly UriCreationOptions Verbatim = new() { DangerousDisablePathAndQueryCanonicalization = true };
+
+    public static ForwardRefusal RefusalOf(int status) => status switch
+    {
+        413 => ForwardRefusal.BodyTooLarge,
+        408 => ForwardRefusal.BodyTimeout,
+        _ => ForwardRefusal.BrokenBody,
+    };
+
+    public async Task<ForwardOutcome> SendAsync(
+        HttpContext http, RequestContent content, ForwardRoute route, ForwardGatewayCounters gateway, ForwardOptions options, Func<bool> closes)
+    {
+        // A push that has begun is finished or spoilt, also when its client has gone: cut off, a gateway might take what it has of it.
+        CancellationToken gone = http.RequestAborted;
+        http.RequestAborted = CancellationToken.None;
+
+        IHeaderDictionary fields = http.Request.Headers;
+
+        // The library would carry an upgrade out.
+        fields.Remove("Upgrade");
+        if (content.IsWhole && fields.TransferEncoding.Count > 0)
+        {
+            // Its length is known by now.
+            fields.Remove("Transfer-Encoding");
+            fields.ContentLength = content.Length;
+        }
+
+        string? client = options.XForwardedFor ? ClientAddress(http.Connection.RemoteIpAddress) : null;
+        var heads = new ForwardTransformer(new Uri(route.Text, Verbatim), credentials, client, closes);
+        var config = new ForwarderRequestConfig
+        {
+            ActivityTimeout = options.Timeout,
+            Version = HttpVersion.Version11,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+
+        (ForwarderError error, ForwardAttempt attempt) =
+            await AttemptAsync(http, content, route, content.IsWhole ? clients.Pooled : clients.Fresh, config, heads);
+        if (content.IsWhole && MayReplay(http, error, attempt))
+        {
+            gateway.CountReplay();
+            http.Response.Clear();
+            (error, attempt) = await AttemptAsync(http, content, route, clients.Fresh, config, heads);
+        }
+
+        return gone.IsCancellationRequested ? new ForwardOutcome(0) : Judge(http, content, error, attempt, gateway.Address, options);
+    }
+
+    private async Task<(ForwarderError Error, ForwardAttempt Attempt)> AttemptAsync(
+        HttpContext http, RequestContent content, ForwardRoute route, HttpMessageInvoker client, ForwarderRequestConfig config, ForwardTransformer heads)
+    {
+        var attempt = ForwardAttempt.Begin();
+        http.Request.Body = content.Open();
+        return (await proxy.SendAsync(http, route.Text, client, config, heads), attempt);
+    }
+
+    private static bool MayReplay(HttpContext http, ForwarderError error, ForwardAttempt attempt) =>
+        error is ForwarderError.Request or ForwarderError.RequestBodyDestination
+        && attempt is { IsSent: true, IsAnswered: false }
+        && !http.Response.HasStarted;
+
+    private static ForwardOutcome Judge(
+        HttpContext http, RequestContent content, ForwarderError error, ForwardAttempt attempt, string gateway, ForwardOptions options)
+    {
+        int code = http.Response.StatusCode;
+        if (error == ForwarderError.None) return new ForwardOutcome(code);
+
+        // Begun and broken off: the library has cut the client's connection, so that half an answer is not taken for a whole one.
+        if (http.Response.HasStarted) return new ForwardOutcome(code);
+        Exception? cause = http.Features.Get<IForwarderErrorFeature>()?.Exception;
+        if (error == ForwarderError.RequestBodyClient && !content.IsWhole) return new ForwardOutcome(code, Refusal: RefusalOf(code));
+        if (!attempt.IsSent) return new ForwardOutcome(502, $"pushgateway {gateway} cannot be reached: {Reason(cause)}");
+
+        // 408 is the library's for a time that ran out while it read from us: with content that is all here, the gateway's.
+        if (code is 504 or 408)
+        {
+            return new ForwardOutcome(504, $"pushgateway {gateway} gave no answer within {DurationText.Format(options.Timeout)} (forward.timeout)");
+        }
+
+        return new ForwardOutcome(502, $"pushgateway {gateway} gave no whole answer: {Reason(cause)}");
+    }
+
+    /// <summary>One line, whatever the library says.</summary>
+    private static string Reason(Exception? cause)
+    {
+        if (cause is AggregateException { InnerExceptions: [Exception first, ..] }) cause = first;
+        if (cause is OperationCanceledException) return "no connection in time";
+        while (cause?.InnerException is { } inner) cause = inner;
+        return cause?.Message.ReplaceLineEndings(" ") ?? "unknown";
+    }
+
+    private static string? ClientAddress(IPAddress? address) =>
+        address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4().ToString() : address?.ToString();
+}

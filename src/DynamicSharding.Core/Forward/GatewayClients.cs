@@ -1,0 +1,54 @@
+using System.Text;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Discovery;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>The connections to the gateways: those that are kept, and those that are made for one request.</summary>
+internal sealed class GatewayClients : IDisposable
+{
+    /// <summary>Two lost SYNs (after one and three seconds) still connect.</summary>
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>A name that moved to another address must be noticed some time.</summary>
+    private static readonly TimeSpan ConnectionLifetime = TimeSpan.FromMinutes(2);
+
+    public GatewayClients(PushgatewayOptions options, ForwardCounters counters)
+    {
+        Pooled = Create(options, counters, ConnectionLifetime);
+        Fresh = Create(options, counters, TimeSpan.Zero);
+    }
+
+    /// <summary>For what can be sent again: its connection may be one that the gateway is closing at this moment.</summary>
+    public HttpMessageInvoker Pooled { get; }
+
+    /// <summary>For what is sent again, and for what cannot be.</summary>
+    public HttpMessageInvoker Fresh { get; }
+
+    public void Dispose()
+    {
+        Pooled.Dispose();
+        Fresh.Dispose();
+    }
+
+    private static HttpMessageInvoker Create(PushgatewayOptions options, ForwardCounters counters, TimeSpan lifetime)
+    {
+        var handler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            ActivityHeadersPropagator = null,
+            ConnectTimeout = ConnectTimeout,
+            PooledConnectionLifetime = lifetime,
+            MaxResponseHeadersLength = 32,
+            RequestHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
+            ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
+            PlaintextStreamFilter = (context, _) => new ValueTask<Stream>(new GatewayStream(context.PlaintextStream, counters)),
+        };
+        GatewayTlsOptions tls = options.Tls;
+        ClientTls.Configure(handler, tls.CaFile, null, tls.CertFile, tls.KeyFile, tls.ServerName, insecureSkipVerify: false);
+        return new HttpMessageInvoker(handler);
+    }
+}

@@ -1,0 +1,92 @@
+using System.Buffers;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>
+/// A request's content. Up to 64 KiB are read before anything is sent, so that they can be sent again; what is longer is streamed, and
+/// goes to a fresh connection.
+/// </summary>
+internal sealed class RequestContent : IDisposable
+{
+    public const int MaxReplay = 64 * 1024;
+
+    private const int FirstBlock = 4096;
+
+    private readonly Stream _rest;
+    private readonly long? _announced;
+    private readonly long _limit;
+    private byte[]? _start;
+    private int _length;
+
+    private RequestContent(Stream rest, long? announced, long limit, byte[]? start)
+    {
+        _rest = rest;
+        _announced = announced;
+        _limit = limit;
+        _start = start;
+    }
+
+    /// <summary>All of it is here.</summary>
+    public bool IsWhole { get; private set; }
+
+    /// <summary>Its length, when all of it is here.</summary>
+    public int Length => _length;
+
+    /// <exception cref="BadHttpRequestException">The client sent it too slowly, not in full, or more than the limit.</exception>
+    public static async Task<RequestContent> ReadAsync(HttpContext http, long limit)
+    {
+        long? announced = http.Request.ContentLength;
+        bool none = announced is 0 or null && http.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: false };
+        if (none) return new RequestContent(Stream.Null, 0, limit, null) { IsWhole = true };
+        if (announced > MaxReplay) return new RequestContent(http.Request.Body, announced, limit, null);
+
+        var content = new RequestContent(
+            http.Request.Body, announced, limit, ArrayPool<byte>.Shared.Rent((int)(announced ?? FirstBlock)));
+        try
+        {
+            await content.FillAsync(http.RequestAborted);
+            return content;
+        }
+        catch
+        {
+            content.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>From its beginning; as often as it is whole.</summary>
+    public Stream Open() => IsWhole
+        ? new MemoryStream(_start ?? [], 0, _length, writable: false)
+        : new StartedStream(_start.AsMemory(0, _length), _rest, _announced, _limit);
+
+    public void Dispose()
+    {
+        if (_start is not null) ArrayPool<byte>.Shared.Return(_start);
+        _start = null;
+    }
+
+    private async Task FillAsync(CancellationToken cancellation)
+    {
+        while (_length != _announced)
+        {
+            if (_length > MaxReplay) return;
+            if (_length == _start!.Length) Grow();
+            int count = await _rest.ReadAsync(_start.AsMemory(_length), cancellation);
+            if (count == 0) break;
+            _length += count;
+            if (_length > _limit) throw StartedStream.TooLong();
+        }
+
+        IsWhole = true;
+    }
+
+    private void Grow()
+    {
+        byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Min(_start!.Length * 4, MaxReplay + 1));
+        _start.AsSpan(0, _length).CopyTo(larger);
+        ArrayPool<byte>.Shared.Return(_start);
+        _start = larger;
+    }
+}

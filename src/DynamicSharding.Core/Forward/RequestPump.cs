@@ -1,0 +1,185 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text;
+using DynamicSharding.Config;
+using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
+using Microsoft.AspNetCore.Connections;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>
+/// The requests of one connection on their way to Kestrel. A head goes on when it is whole and good; one that is refused goes on as a mark,
+/// and nothing follows it. Content goes on as it comes, and its end is found here, too.
+/// </summary>
+internal sealed class RequestPump(PipeReader input, PipeWriter output, OddTargets targets, Func<LimitOptions> limits)
+{
+    private RequestParser _parser;
+    private ChunkedBodySkipper _chunks;
+    private BodyFraming _body;
+    private long _bodyRemaining;
+    private long? _headDeadline;
+
+    /// <summary>What still comes is read, so that the answer is not lost to a reset, and goes nowhere.</summary>
+    private bool _refused;
+
+    /// <summary>Runs until either side ends; what goes wrong on the way is the end of the input.</summary>
+    public async Task RunAsync()
+    {
+        try
+        {
+            bool ended = false;
+            while (!ended)
+            {
+                ReadResult read = await ReadAsync();
+                if (read.IsCanceled) break;
+                SequencePosition consumed = Take(read.Buffer);
+                input.AdvanceTo(_refused ? read.Buffer.End : consumed, read.Buffer.End);
+                FlushResult flushed = await output.FlushAsync();
+                ended = read.IsCompleted || flushed.IsCompleted;
+            }
+        }
+        catch (Exception e) when (e is IOException or ConnectionAbortedException)
+        {
+            // The client reset the connection: for Kestrel it ends, too.
+        }
+
+        await output.CompleteAsync();
+    }
+
+    /// <summary>While a head is incomplete, its time runs; Kestrel, which has not seen a byte of it, has no clock on it.</summary>
+    private async ValueTask<ReadResult> ReadAsync()
+    {
+        if (_refused || _body != BodyFraming.None || !_parser.HasStarted) return await input.ReadAsync();
+        _headDeadline ??= Environment.TickCount64 + (long)limits().HeaderTimeout.TotalMilliseconds;
+        using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(Math.Max(_headDeadline.Value - Environment.TickCount64, 0)));
+        try
+        {
+            return await input.ReadAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            Refuse(RejectReason.HeaderTimeout);
+            await output.FlushAsync();
+            return await input.ReadAsync();
+        }
+    }
+
+    private SequencePosition Take(ReadOnlySequence<byte> buffer)
+    {
+        while (!_refused && !buffer.IsEmpty)
+        {
+            long taken = _body switch
+            {
+                BodyFraming.None => TakeHead(buffer),
+                BodyFraming.ContentLength => TakeContent(buffer),
+                _ => TakeChunks(buffer.FirstSpan),
+            };
+            if (taken == 0) break;
+            buffer = buffer.Slice(taken);
+        }
+
+        return buffer.Start;
+    }
+
+    private long TakeHead(ReadOnlySequence<byte> buffer)
+    {
+        LimitOptions current = limits();
+        byte[]? copy = null;
+        try
+        {
+            ReadOnlySpan<byte> span = buffer.FirstSpan;
+            if (!buffer.IsSingleSegment)
+            {
+                copy = ArrayPool<byte>.Shared.Rent((int)buffer.Length);
+                buffer.CopyTo(copy);
+                span = copy.AsSpan(0, (int)buffer.Length);
+            }
+
+            ParseStatus status = _parser.Parse(span, new ParserLimits(current.RequestLine, current.HeaderBytes, current.HeaderFields));
+            if (status == ParseStatus.NeedMore) return 0;
+            if (status == ParseStatus.Rejected)
+            {
+                Refuse(_parser.Reason);
+                return 0;
+            }
+
+            WriteHead(span[.._parser.HeadLength]);
+            int taken = _parser.HeadLength;
+            _body = _parser.Framing;
+            _bodyRemaining = _parser.ContentLength;
+            _chunks = default;
+            _parser = default;
+            _headDeadline = null;
+            return taken;
+        }
+        finally
+        {
+            if (copy is not null) ArrayPool<byte>.Shared.Return(copy);
+        }
+    }
+
+    /// <summary>As it is, when Kestrel takes it as the redirect listener does; else with the mark for its target.</summary>
+    private void WriteHead(ReadOnlySpan<byte> head)
+    {
+        ReadOnlySpan<byte> target = head.Slice(_parser.TargetStart, _parser.TargetLength);
+        int targetEnd = _parser.TargetStart + _parser.TargetLength;
+        ReadOnlySpan<byte> version = _parser.IsHttp10 ? " HTTP/1.0"u8 : " HTTP/1.1"u8;
+        bool plain = target[0] == '/'
+            && Ascii.IsValid(target)
+            && target.IndexOf("%00"u8) < 0
+            && _parser.Method != RequestMethod.Unknown
+            && head[targetEnd..].StartsWith(version);
+        output.Write(head[.._parser.TargetStart]);
+        if (plain)
+        {
+            output.Write(target);
+        }
+        else
+        {
+            targets.Add(new OddTarget(RejectReason.None, target.ToArray()));
+            output.Write("/\\"u8);
+        }
+
+        output.Write(version);
+        output.Write("\r\n"u8);
+        int fields = targetEnd + version.Length + 2;
+        ConnectionFields.Write(head[fields..], output);
+    }
+
+    /// <summary>A request of ours in place of the one that is refused; it is the connection's last.</summary>
+    private void Refuse(RejectReason reason)
+    {
+        _refused = true;
+        targets.Add(new OddTarget(reason, []));
+        bool isHead = !_parser.InRequestLine && _parser.Method == RequestMethod.Head;
+        output.Write(isHead ? "HEAD /\\ HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n"u8 : "GET /\\ HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n"u8);
+    }
+
+    private long TakeContent(ReadOnlySequence<byte> buffer)
+    {
+        ReadOnlySpan<byte> span = buffer.FirstSpan;
+        int length = (int)Math.Min(span.Length, _bodyRemaining);
+        output.Write(span[..length]);
+        _bodyRemaining -= length;
+        if (_bodyRemaining == 0) _body = BodyFraming.None;
+        return length;
+    }
+
+    /// <summary>Malformed chunks are made worse: Kestrel takes some of what is refused here, and nothing of this.</summary>
+    private long TakeChunks(ReadOnlySpan<byte> span)
+    {
+        ParseStatus status = _chunks.Skip(span, out int length);
+        if (status == ParseStatus.Rejected)
+        {
+            _refused = true;
+            output.Write(span[..(length - 1)]);
+            output.Write("\0\r\0\n\0\r\n\r\n"u8);
+            return length;
+        }
+
+        output.Write(span[..length]);
+        if (status == ParseStatus.Done) _body = BodyFraming.None;
+        return length;
+    }
+}

@@ -1,0 +1,152 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Forward;
+
+/// <summary>Start, reload and stop, and what is there when it is off.</summary>
+public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(output)
+{
+    [Fact]
+    public async Task A_taken_port_is_exit_code_1_and_named()
+    {
+        await using var taken = new RecordingGateway();
+        using var folder = new TemporaryFolder();
+        string config = ForwardServer.Config(FreePort.NextAddress(), FreePort.NextAddress(), taken.Address, ["127.0.0.1:9091"], "", "");
+
+        (int exitCode, string text) = await DynamicShardingProcess.RunAsync("--config.file", folder.Write("c.yml", config));
+
+        Assert.Equal(1, exitCode);
+        Assert.Contains($"forward listener: cannot listen on {taken.Address} (forward_listen_addr): the address is already in use", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_reload_changes_its_limits_for_the_next_push()
+    {
+        await using var gateway = new RecordingGateway();
+        string[] addresses = [FreePort.NextAddress(), FreePort.NextAddress(), FreePort.NextAddress()];
+        DynamicShardingProcess process = await Cast.DynamicShardingAsync(Config(""), addresses[0], addresses[1]);
+        await process.WaitUntilReadyAsync();
+        using RawHttp kept = await RawHttp.ConnectAsync(addresses[2]);
+        string push = ForwardServer.Put("/metrics/job/a", new string('x', 2000));
+        await kept.SendAsync(push);
+        Assert.Equal(200, ForwardServer.StatusOf(await kept.ReadReplyAsync()));
+
+        process.WriteConfig(Config("forward: { max_body_bytes: 1KiB, x_forwarded_for: true }\nlimits: { request_line: 300 }"));
+        (HttpStatusCode status, string text) = await process.ReloadAsync();
+
+        Assert.Equal((HttpStatusCode.OK, "OK\n"), (status, text));
+        await kept.SendAsync(ForwardServer.Put("/metrics/job/a"));
+        Assert.Equal(200, ForwardServer.StatusOf(await kept.ReadReplyAsync()));
+        Assert.Equal("127.0.0.1", gateway.Requests[^1].Field("X-Forwarded-For"));
+        await kept.SendAsync(push);
+        Assert.Equal(413, ForwardServer.StatusOf(await kept.ReadReplyAsync()));
+        string longer = ForwardServer.Put("/metrics/job/" + new string('a', 300));
+        Assert.Equal(414, ForwardServer.StatusOf(await ForwardServer.ExchangeAsync(addresses[2], longer)));
+        Assert.Equal(2, gateway.Requests.Length);
+
+        string Config(string more) => more.Length == 0
+            ? ForwardServer.Config(addresses[0], addresses[1], addresses[2], [gateway.Address], "  health_check: { enabled: false }", more)
+            : $"forward_listen_addr: {addresses[2]}\npushgateway:\n  servers: [\"{gateway.Address}\"]\n  health_check: {{ enabled: false }}\n{more}\n";
+    }
+
+    [Fact]
+    public async Task A_stop_answers_everything_with_a_close_then_waits_for_what_is_in_flight()
+    {
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            var reader = new RequestReader(socket, "");
+            while (await reader.ReadAsync(cancellation) is { } request)
+            {
+                if (request.Target == "/metrics/job/slow") await release.Task.WaitAsync(cancellation);
+                await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
+            }
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "shutdown: { drain_delay: 1500ms, timeout: 20s }");
+        using RawHttp slow = await RawHttp.ConnectAsync(server.Address);
+        using RawHttp idle = await RawHttp.ConnectAsync(server.Address);
+        await idle.SendAsync(ForwardServer.Put("/metrics/job/a"));
+        Assert.DoesNotContain("Connection:", await idle.ReadReplyAsync(), StringComparison.Ordinal);
+        await slow.SendAsync(ForwardServer.Put("/metrics/job/slow"));
+
+        server.Process.Process.Terminate();
+        await Eventually.TrueAsync(
+            async () => ForwardServer.StatusOf(await server.ExchangeAsync("GET /-/ready HTTP/1.1\r\nHost: edge.test\r\n\r\n")) == 503,
+            TimeSpan.FromSeconds(5),
+            () => "still ready");
+        foreach (string request in (string[])[ForwardServer.Put("/metrics/job/a"), "GET /test/v1 HTTP/1.1\r\nHost: edge.test\r\n\r\n"])
+        {
+            string reply = await server.ExchangeAsync(request);
+            Assert.Equal(200, ForwardServer.StatusOf(reply));
+            Assert.Contains("\r\nConnection: close\r\n", reply, StringComparison.Ordinal);
+        }
+
+        await Eventually.TrueAsync(() => Task.FromResult(RefusesConnections(server.Address)), TimeSpan.FromSeconds(10), () => "still accepting");
+        Assert.Equal("", await idle.ReadToCloseAsync());
+        Assert.False(server.Process.Process.HasExited);
+        release.SetResult();
+        string last = await slow.ReadReplyAsync();
+        Assert.Equal(200, ForwardServer.StatusOf(last));
+        Assert.Contains("\r\nConnection: close\r\n", last, StringComparison.Ordinal);
+        Assert.Equal(0, await server.Process.Process.WaitForExitAsync(TimeSpan.FromSeconds(10)));
+    }
+
+    [Fact]
+    public async Task A_stop_cuts_off_what_is_in_flight_after_its_timeout()
+    {
+        await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [silent.Address], more: "shutdown: { drain_delay: 0s, timeout: 1s }");
+        using RawHttp waiting = await RawHttp.ConnectAsync(server.Address);
+        await waiting.SendAsync(ForwardServer.Put("/metrics/job/a"));
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(5), "msg=ready");
+
+        long start = Stopwatch.GetTimestamp();
+        server.Process.Process.Terminate();
+
+        Assert.Equal(0, await server.Process.Process.WaitForExitAsync(TimeSpan.FromSeconds(15)));
+        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(10));
+    }
+
+    /// <summary>The library is a file of its own in the build that the JIT runs; in the native one it is part of the file.</summary>
+    [Fact]
+    public async Task While_it_is_off_nothing_of_it_is_loaded_and_there_is_no_thread_of_it()
+    {
+        await using var gateway = new RecordingGateway();
+        DynamicShardingProcess off = await Cast.DynamicShardingAsync($"pushgateway:\n  servers: [\"{gateway.Address}\"]\n");
+        await off.WaitUntilReadyAsync();
+        ForwardServer on = await ForwardServer.StartAsync(Cast, [gateway.Address], pushgateway: "");
+        await on.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
+
+        if (Directory.EnumerateFiles(Path.GetDirectoryName(Binary.Path)!, "Yarp.ReverseProxy.dll").Any())
+        {
+            Assert.Contains("Yarp.ReverseProxy", Maps(on.Process), StringComparison.Ordinal);
+            Assert.DoesNotContain("Yarp.ReverseProxy", Maps(off), StringComparison.Ordinal);
+        }
+
+        Assert.DoesNotContain("forward", await off.MetricsAsync(), StringComparison.Ordinal);
+        Assert.Contains("forward", await on.MetricsAsync(), StringComparison.Ordinal);
+        Output.WriteLine($"off: {off.Memory().Now:0.0} MiB, {Threads(off)} threads; on, after one push: {on.Process.Memory().Now:0.0} MiB, {Threads(on.Process)} threads");
+
+        static string Maps(DynamicShardingProcess process) => File.ReadAllText($"/proc/{process.Process.Pid}/maps");
+        static int Threads(DynamicShardingProcess process) => Directory.GetDirectories($"/proc/{process.Process.Pid}/task").Length;
+    }
+
+    private static bool RefusesConnections(string address)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Connect(IPEndPoint.Parse(address));
+            return false;
+        }
+        catch (SocketException)
+        {
+            return true;
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+
+namespace DynamicSharding.FunctionalTests.Forward;
+
+/// <summary>A server with a forward listener.</summary>
+internal sealed class ForwardServer
+{
+    private ForwardServer(DynamicShardingProcess process, string address)
+    {
+        Process = process;
+        Address = address;
+    }
+
+    public DynamicShardingProcess Process { get; }
+
+    /// <summary><c>host:port</c> of the forward listener.</summary>
+    public string Address { get; }
+
+    /// <param name="cast">Stops it at the end of the test.</param>
+    /// <param name="gateways">Members without being asked, unless <paramref name="pushgateway"/> says otherwise.</param>
+    /// <param name="pushgateway">More of that section, a line each, two spaces in.</param>
+    /// <param name="more">More of the file.</param>
+    public static async Task<ForwardServer> StartAsync(
+        Cast cast, IEnumerable<string> gateways, string pushgateway = "  health_check: { enabled: false }", string more = "")
+    {
+        string data = FreePort.NextAddress();
+        string admin = FreePort.NextAddress();
+        string forward = FreePort.NextAddress();
+        string config = Config(data, admin, forward, gateways, pushgateway, more);
+        DynamicShardingProcess process = await cast.DynamicShardingAsync(config, data, admin);
+        await process.WaitUntilReadyAsync();
+        return new ForwardServer(process, forward);
+    }
+
+    public static string Config(
+        string data, string admin, string forward, IEnumerable<string> gateways, string pushgateway, string more) => $$"""
+        http_listen_addr: {{data}}
+        admin_listen_addr: {{admin}}
+        forward_listen_addr: {{forward}}
+        pushgateway:
+          servers: [{{string.Join(", ", gateways.Select(gateway => $"\"{gateway}\""))}}]
+        {{pushgateway}}
+        {{(more.Contains("shutdown:", StringComparison.Ordinal) ? "" : "shutdown: { drain_delay: 0s }")}}
+        {{more}}
+
+        """;
+
+    /// <summary>One request on a connection of its own; the whole reply.</summary>
+    public Task<string> ExchangeAsync(string request, bool head = false) => ExchangeAsync(Address, request, head);
+
+    public static async Task<string> ExchangeAsync(string address, string request, bool head = false)
+    {
+        using RawHttp connection = await RawHttp.ConnectAsync(address);
+        await connection.SendAsync(request);
+        return await connection.ReadReplyAsync(head);
+    }
+
+    public static string Put(string target, string content = "v 1\n", string fields = "") =>
+        $"PUT {target} HTTP/1.1\r\nHost: edge.test\r\nContent-Length: {content.Length}\r\n{fields}\r\n{content}";
+
+    public static int StatusOf(string reply) => int.Parse(reply.Split(' ', 3)[1], System.Globalization.CultureInfo.InvariantCulture);
+
+    public Task<string> MetricsAsync() => Process.MetricsAsync();
+
+    /// <summary>A metric's value, by its name with its labels.</summary>
+    public async Task<double> MetricAsync(string series)
+    {
+        string page = await MetricsAsync();
+        string? line = page.Split('\n').SingleOrDefault(line => line.StartsWith(series + " ", StringComparison.Ordinal));
+        Assert.True(line is not null, $"no series {series} in:\n{page}");
+        return double.Parse(line[(series.Length + 1)..], System.Globalization.CultureInfo.InvariantCulture);
+    }
+}

@@ -1,0 +1,186 @@
+using System.Net.Sockets;
+using System.Text;
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Forward;
+
+/// <summary>Gateways that do to a connection what a real one does now and then: what the client hears, and how often the push was sent.</summary>
+public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(output)
+{
+    private const string Chunked = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nv 1\n\r\n0\r\n\r\n";
+
+    private static readonly string[] Pushes =
+    [
+        ForwardServer.Put("/metrics/job/a"),
+        ForwardServer.Put("/metrics/job/a", new string('x', 64 * 1024)),
+        Chunked,
+        "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nContent-Length: 0\r\n\r\n",
+        "POST /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n",
+        "DELETE /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n",
+    ];
+
+    [Fact]
+    public async Task A_gateway_that_closes_without_an_answer_gets_a_push_twice_and_no_more()
+    {
+        int heads = 0;
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            await new RequestReader(socket, "").ReadHeadAsync(cancellation);
+            Interlocked.Increment(ref heads);
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+
+        foreach (string push in Pushes)
+        {
+            heads = 0;
+            string reply = await server.ExchangeAsync(push);
+
+            Assert.Equal(502, ForwardServer.StatusOf(reply));
+            Assert.Contains($"pushgateway {gateway.Address} gave no whole answer", reply, StringComparison.Ordinal);
+            Assert.Equal(2, heads);
+        }
+
+        Assert.Equal(Pushes.Length, await server.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{gateway.Address}\"}}"));
+    }
+
+    [Fact]
+    public async Task A_kept_connection_that_is_closed_as_the_push_arrives_costs_nothing()
+    {
+        int answered = 0;
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            var reader = new RequestReader(socket, "");
+            if (await reader.ReadAsync(cancellation) is null) return;
+            Interlocked.Increment(ref answered);
+            await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
+
+            // The next request is seen and thrown away with its connection, by a reset.
+            await socket.ReceiveAsync(new byte[1], SocketFlags.Peek, cancellation);
+            socket.LingerState = new LingerOption(true, 0);
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        foreach (string push in Pushes)
+        {
+            for (int i = 0; i < 2; i++) Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(push)));
+        }
+
+        Assert.Equal(2 * Pushes.Length, answered);
+        Assert.True(await server.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{gateway.Address}\"}}") >= 2);
+    }
+
+    [Fact]
+    public async Task Half_a_head_is_502_and_is_not_sent_again()
+    {
+        int heads = 0;
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            await new RequestReader(socket, "").ReadAsync(cancellation);
+            Interlocked.Increment(ref heads);
+            await socket.SendAsync("HTTP/1.1 200 OK\r\nContent-Le"u8.ToArray(), cancellation);
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+
+        foreach (string push in Pushes)
+        {
+            heads = 0;
+            string reply = await server.ExchangeAsync(push);
+
+            Assert.Equal(502, ForwardServer.StatusOf(reply));
+            Assert.Contains(gateway.Address, reply, StringComparison.Ordinal);
+            Assert.Equal(1, heads);
+        }
+    }
+
+    [Fact]
+    public async Task Half_a_body_is_never_relayed_as_a_whole_one()
+    {
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            await new RequestReader(socket, "").ReadAsync(cancellation);
+            await socket.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"u8.ToArray(), cancellation);
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
+
+        await connection.SendAsync(ForwardServer.Put("/metrics/job/a"));
+
+        await Assert.ThrowsAnyAsync<Exception>(() => connection.ReadReplyAsync());
+    }
+
+    [Fact]
+    public async Task Longer_content_goes_on_a_connection_of_its_own_and_is_never_sent_twice()
+    {
+        await using var keeping = new RecordingGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [keeping.Address]);
+        string large = ForwardServer.Put("/metrics/job/a", new string('x', (64 * 1024) + 1));
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"))));
+            Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(large)));
+        }
+
+        Assert.Equal(1 + 3, keeping.Connections);
+
+        int heads = 0;
+        await using var closing = new LoopbackServer(async (socket, cancellation) =>
+        {
+            await new RequestReader(socket, "").ReadHeadAsync(cancellation);
+            Interlocked.Increment(ref heads);
+        });
+        ForwardServer other = await ForwardServer.StartAsync(Cast, [closing.Address]);
+        Assert.Equal(502, ForwardServer.StatusOf(await other.ExchangeAsync(large)));
+        Assert.Equal(1, heads);
+    }
+
+    [Fact]
+    public async Task A_gateway_that_closes_idle_connections_at_the_worst_moment_loses_no_push()
+    {
+        const int Pushed = 400;
+        int received = 0;
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            var reader = new RequestReader(socket, "");
+            for (int left = Random.Shared.Next(1, 4); left > 0 && await reader.ReadAsync(cancellation) is not null; left--)
+            {
+                Interlocked.Increment(ref received);
+                await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
+            }
+
+            // At once, or when the next request's first byte is here: the two sides of the race.
+            if (Random.Shared.Next(2) == 0) await socket.ReceiveAsync(new byte[1], SocketFlags.Peek, cancellation);
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
+        for (int i = 0; i < Pushed; i++)
+        {
+            await connection.SendAsync(i % 2 == 0 ? ForwardServer.Put("/metrics/job/a") : Chunked);
+            Assert.Equal(200, ForwardServer.StatusOf(await connection.ReadReplyAsync()));
+        }
+
+        Assert.Equal(Pushed, received);
+        double replays = await server.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{gateway.Address}\"}}");
+        Output.WriteLine($"{replays} of {Pushed} pushes met a connection that was just closed");
+        Assert.True(replays > 0, "the worst moment was never met");
+    }
+
+    [Fact]
+    public async Task No_gateway_is_502_at_once_and_no_answer_is_504_after_the_timeout()
+    {
+        await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+        string nobody = FreePort.NextAddress();
+        ForwardServer gone = await ForwardServer.StartAsync(Cast, [nobody]);
+        ForwardServer waiting = await ForwardServer.StartAsync(Cast, [silent.Address], more: "forward: { timeout: 1s }");
+
+        string unreachable = await gone.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
+        string late = await waiting.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
+
+        Assert.Equal(502, ForwardServer.StatusOf(unreachable));
+        Assert.EndsWith($"\r\n\r\npushgateway {nobody} cannot be reached: Connection refused\n", unreachable, StringComparison.Ordinal);
+        Assert.Equal(504, ForwardServer.StatusOf(late));
+        Assert.EndsWith($"\r\n\r\npushgateway {silent.Address} gave no answer within 1s (forward.timeout)\n", late, StringComparison.Ordinal);
+        Assert.Equal(0, await waiting.MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{silent.Address}\"}}"));
+        Assert.Equal(0, await waiting.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{silent.Address}\"}}"));
+    }
+}

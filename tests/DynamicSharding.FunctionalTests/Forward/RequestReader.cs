@@ -1,0 +1,71 @@
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+
+namespace DynamicSharding.FunctionalTests.Forward;
+
+/// <summary>The requests of one connection, taken apart by hand.</summary>
+internal sealed class RequestReader(Socket socket, string gateway)
+{
+    private readonly byte[] _buffer = new byte[64 * 1024];
+    private readonly List<byte> _received = [];
+
+    /// <summary>Up to the empty line; null when the connection ends before a request begins.</summary>
+    public async Task<string?> ReadHeadAsync(CancellationToken cancellation)
+    {
+        while (true)
+        {
+            int end = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_received).IndexOf("\r\n\r\n"u8);
+            if (end >= 0) return Take(end + 4);
+            if (!await FillAsync(cancellation)) return null;
+        }
+    }
+
+    public async Task<RecordedRequest?> ReadAsync(CancellationToken cancellation)
+    {
+        if (await ReadHeadAsync(cancellation) is not { } head) return null;
+        var request = new RecordedRequest(gateway, head, "");
+        string content = request.Field("Transfer-Encoding") is not null
+            ? await ReadChunksAsync(cancellation)
+            : await ReadExactAsync(int.Parse(request.Field("Content-Length") ?? "0", CultureInfo.InvariantCulture), cancellation);
+        return request with { Content = content };
+    }
+
+    private async Task<string> ReadChunksAsync(CancellationToken cancellation)
+    {
+        var content = new StringBuilder();
+        while (true)
+        {
+            string line = "";
+            while (!line.EndsWith("\r\n", StringComparison.Ordinal)) line += await ReadExactAsync(1, cancellation);
+            int length = int.Parse(line.Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            content.Append(await ReadExactAsync(length, cancellation));
+            Assert.Equal("\r\n", await ReadExactAsync(2, cancellation));
+            if (length == 0) return content.ToString();
+        }
+    }
+
+    private async Task<string> ReadExactAsync(int length, CancellationToken cancellation)
+    {
+        while (_received.Count < length)
+        {
+            if (!await FillAsync(cancellation)) throw new IOException("the request ended in its content");
+        }
+
+        return Take(length);
+    }
+
+    private string Take(int length)
+    {
+        string text = Encoding.Latin1.GetString([.. _received[..length]]);
+        _received.RemoveRange(0, length);
+        return text;
+    }
+
+    private async Task<bool> FillAsync(CancellationToken cancellation)
+    {
+        int count = await socket.ReceiveAsync(_buffer.AsMemory(), cancellation);
+        _received.AddRange(_buffer.AsSpan(0, count));
+        return count > 0;
+    }
+}

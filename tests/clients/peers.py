@@ -1,0 +1,125 @@
+"""The real programs around the clients: a Consul, Pushgateways, dynamic-sharding. On loopback, stopped by pid, none outlives the script."""
+import base64, contextlib, json, os, signal, socket, subprocess, sys, tempfile, time, urllib.error, urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Another host than every gateway: most clients keep credentials on a redirect that stays on one host.
+EDGE = '127.0.0.10'
+USER, PASSWORD = 'pusher', 'not-secret'
+# The password's bcrypt hash, at the least cost that there is.
+HASH = '$2b$04$ooT4mWtqB8ipnpIQfavdE.J0iue0dIm/aFreffvYwcGHXEMcvJjEq'
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+GIVEN = set()
+
+
+def free_port(host):
+    while True:
+        with socket.socket() as s:
+            s.bind((host, 0))
+            port = s.getsockname()[1]
+        if port not in GIVEN:
+            GIVEN.add(port)
+            return port
+
+
+def free_address(host):
+    return f'{host}:{free_port(host)}'
+
+
+def http(method, url, body=None, user=None):
+    """The status and the text of an answer; (0, why) without one."""
+    request = urllib.request.Request(url, body, method=method)
+    if user:
+        request.add_header('Authorization', 'Basic ' + base64.b64encode(f'{user}:{PASSWORD}'.encode()).decode())
+    try:
+        with OPENER.open(request, timeout=10) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+def until(what, condition, limit=60):
+    end = time.monotonic() + limit
+    while True:
+        seen = condition()
+        if seen:
+            return seen
+        if time.monotonic() > end:
+            sys.exit(f'after {limit} s still not: {what}')
+        time.sleep(0.05)
+
+
+class Cast(contextlib.ExitStack):
+    def __init__(self):
+        super().__init__()
+        self.folder = self.enter_context(tempfile.TemporaryDirectory(prefix='dynamic-sharding-clients-'))
+
+    def start(self, name, command, ready):
+        log = self.enter_context(open(os.path.join(self.folder, name + '.log'), 'wb'))
+        environment = {k: v for k, v in os.environ.items() if not k.startswith('CONSUL_')}
+        process = subprocess.Popen(['setpriv', '--pdeathsig', 'KILL', '--', *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+        self.callback(stop, process)
+
+        def condition():
+            if process.poll() is not None:
+                sys.exit(f'{name} ended with {process.returncode}:\n' + open(log.name).read()[-4000:])
+            return ready()
+
+        until(f'{name} ready', condition)
+
+    def write(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, 'w') as file:
+            file.write(text)
+        return path
+
+    def consul(self):
+        address = free_address('127.0.0.1')
+        ports = [f'-http-port={address.split(":")[1]}'] + [f'-{name}={free_port("127.0.0.1")}' for name in ('server-port', 'serf-lan-port')]
+        self.start('consul', ['consul', 'agent', '-dev', '-node=clients', '-bind=127.0.0.1', '-client=127.0.0.1', '-dns-port=-1', '-grpc-port=-1',
+                              '-serf-wan-port=-1', *ports], lambda: http('GET', f'http://{address}/v1/health/node/clients')[1].strip() not in ('', '[]'))
+        return address
+
+    def gateways(self, protected=False):
+        flags = ['--persistence.file=']
+        if protected:
+            flags.append('--web.config.file=' + self.write('web.yml', f"basic_auth_users: {{{USER}: '{HASH}'}}\n"))
+        addresses = [free_address(f'127.0.0.{n}') for n in (1, 2, 3)]
+        for address in addresses:
+            self.start('pushgateway-' + address, ['prometheus-pushgateway', '--web.listen-address=' + address, *flags],
+                       lambda: http('GET', f'http://{address}/-/healthy', user=USER)[0] == 200)
+        return addresses
+
+    def sharding(self, binary, consul, service, gateways, more='', credentials=False):
+        """The addresses of the redirect, forward and admin listener."""
+        edge = {'redirect': free_address(EDGE), 'forward': free_address(EDGE), 'admin': free_address(EDGE)}
+        if credentials:
+            more += f'  basic_auth: {{username: {USER}, password_file: {self.write("password", PASSWORD)}}}\n'
+        config = self.write(f'{service}-{edge["redirect"]}.yml', f'''http_listen_addr: {edge["redirect"]}
+forward_listen_addr: {edge["forward"]}
+admin_listen_addr: {edge["admin"]}
+shutdown: {{drain_delay: 0s}}
+consul_server: {{addr: {consul}, register_service_name: {service}}}
+pushgateway:
+  servers: {json.dumps(gateways)}
+{more}''')
+
+        def all_members():
+            status, text = http('GET', f'http://{edge["admin"]}/api/v1/status')
+            members = json.loads(text)['members'] if status == 200 else []
+            passing = json.loads(http('GET', f'http://{consul}/v1/health/service/{service}?passing=1')[1])
+            return len(passing) == sum(member['state'] == 'member' for member in members) == len(gateways)
+
+        self.start(f'dynamic-sharding-{edge["redirect"]}', [binary, '--config.file', config], all_members)
+        return edge
+
+
+def stop(process):
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
