@@ -13,9 +13,6 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
     /// <summary>400 failures a second at most: what they cost in processor time is not what is asked here.</summary>
     private static readonly TimeSpan BadPause = TimeSpan.FromMilliseconds(50);
 
-    [Fact]
-    public Task A_gateway_that_never_answers_does_not_slow_the_others_down() => CompareAsync(GatewayFault.Silent, rounds: 2, TimeSpan.FromSeconds(1));
-
     [Theory, Trait("Category", "Slow")]
     [InlineData(GatewayFault.Silent)]
     [InlineData(GatewayFault.HalfAnAnswer)]
