@@ -11,7 +11,7 @@ internal sealed class AccessMetrics(MetricFactory factory, RefusalCounter refusa
 
     public void Update()
     {
-        foreach (Refusal refusal in Enum.GetValues<Refusal>())
+        foreach (AdminRefusal refusal in Enum.GetValues<AdminRefusal>())
             _rejected.WithLabels(RefusalCounter.Label(refusal)).IncTo(refusals[refusal]);
     }
 }

@@ -57,7 +57,7 @@ internal sealed class AdminHandler(
         refusals.Count(refusal);
         string reason = RefusalCounter.Label(refusal);
         logger.AdminRequestRefused(reason, http.Connection.RemoteIpAddress);
-        if (refusal == Refusal.Busy)
+        if (refusal == AdminRefusal.Busy)
         {
             http.Response.Headers.RetryAfter = "1";
             await AdminReply.TextAsync(http, 503, "too many passwords are being checked\n");
@@ -127,7 +127,7 @@ internal sealed class AdminHandler(
     {
         if (!OriginCheck.Allows(http.Request))
         {
-            refusals.Count(Refusal.CrossOrigin);
+            refusals.Count(AdminRefusal.CrossOrigin);
             logger.AdminCrossOriginRefused(http.Request.Headers.Origin);
             await AdminReply.TextAsync(http, 403, "sent by a page of another origin\n");
             return;

@@ -5,18 +5,18 @@ namespace DynamicSharding.Admin;
 /// <summary>What a client can cause is not logged above debug, but counted.</summary>
 internal sealed class RefusalCounter
 {
-    private readonly long[] _counts = new long[Enum.GetValues<Refusal>().Length];
+    private readonly long[] _counts = new long[Enum.GetValues<AdminRefusal>().Length];
 
-    public long this[Refusal refusal] => Volatile.Read(ref _counts[(int)refusal]);
+    public long this[AdminRefusal refusal] => Volatile.Read(ref _counts[(int)refusal]);
 
     /// <summary>The value of the <c>reason</c> label.</summary>
-    public static string Label(Refusal refusal) => refusal switch
+    public static string Label(AdminRefusal refusal) => refusal switch
     {
-        Refusal.Unauthorized => "unauthorized",
-        Refusal.Busy => "busy",
-        Refusal.CrossOrigin => "cross_origin",
+        AdminRefusal.Unauthorized => "unauthorized",
+        AdminRefusal.Busy => "busy",
+        AdminRefusal.CrossOrigin => "cross_origin",
         _ => throw new UnreachableException($"refusal {refusal} has no label"),
     };
 
-    public void Count(Refusal refusal) => Interlocked.Increment(ref _counts[(int)refusal]);
+    public void Count(AdminRefusal refusal) => Interlocked.Increment(ref _counts[(int)refusal]);
 }

@@ -93,11 +93,11 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
         using BasicAuth auth = Auth(("alice", Hash), ("bob", BCrypt.Net.BCrypt.HashPassword("other", 4)), ("alice" + Hash, BCrypt.Net.BCrypt.HashPassword("third", 4)));
         Assert.Null(await CheckAsync(auth, "alice", Password));
         Assert.Null(await CheckAsync(auth, "alice", Password));
-        Assert.Equal(Refusal.Unauthorized, await CheckAsync(auth, "bob", Password));
-        Assert.Equal(Refusal.Unauthorized, await CheckAsync(auth, "nobody", Password));
-        Assert.Equal(Refusal.Unauthorized, await CheckAsync(auth, "alice" + Hash, Password));
-        Assert.Equal(Refusal.Unauthorized, await CheckAsync(auth, "alice", Hash + Password));
-        Assert.Equal(Refusal.Unauthorized, await CheckAsync(auth, "nobody", ""));
+        Assert.Equal(AdminRefusal.Unauthorized, await CheckAsync(auth, "bob", Password));
+        Assert.Equal(AdminRefusal.Unauthorized, await CheckAsync(auth, "nobody", Password));
+        Assert.Equal(AdminRefusal.Unauthorized, await CheckAsync(auth, "alice" + Hash, Password));
+        Assert.Equal(AdminRefusal.Unauthorized, await CheckAsync(auth, "alice", Hash + Password));
+        Assert.Equal(AdminRefusal.Unauthorized, await CheckAsync(auth, "nobody", ""));
         Assert.Null(await CheckAsync(auth, "bob", "other"));
         Assert.Null(await CheckAsync(auth, "alice", Password));
     }
@@ -123,8 +123,8 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
         var unknown = new List<TimeSpan>();
         for (int i = 0; i < 9; i++)
         {
-            known.Add(await TimeAsync(auth, "alice", "wrong", Refusal.Unauthorized));
-            unknown.Add(await TimeAsync(auth, "mallory", "wrong", Refusal.Unauthorized));
+            known.Add(await TimeAsync(auth, "alice", "wrong", AdminRefusal.Unauthorized));
+            unknown.Add(await TimeAsync(auth, "mallory", "wrong", AdminRefusal.Unauthorized));
         }
 
         double ratio = unknown.Order().ElementAt(4) / known.Order().ElementAt(4);
@@ -137,12 +137,12 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
     {
         using BasicAuth auth = Auth(("alice", BCrypt.Net.BCrypt.HashPassword(Password, 10)));
         Assert.Null(await CheckAsync(auth, "alice", Password));
-        Task<Refusal?>[] guesses = [.. Enumerable.Range(0, 60).Select(i => Task.Run(() => CheckAsync(auth, "alice", $"guess {i}")))];
+        Task<AdminRefusal?>[] guesses = [.. Enumerable.Range(0, 60).Select(i => Task.Run(() => CheckAsync(auth, "alice", $"guess {i}")))];
         while (guesses.Count(guess => guess.IsCompletedSuccessfully) < 60) Assert.Null(await Task.Run(() => CheckAsync(auth, "alice", Password)));
-        Refusal?[] answers = await Task.WhenAll(guesses);
+        AdminRefusal?[] answers = await Task.WhenAll(guesses);
         Assert.DoesNotContain(null, answers);
-        Assert.Contains(Refusal.Unauthorized, answers);
-        Assert.Contains(Refusal.Busy, answers);
+        Assert.Contains(AdminRefusal.Unauthorized, answers);
+        Assert.Contains(AdminRefusal.Busy, answers);
     }
 
     private static Task<AdminFixture> StartAsync(params (string Name, string Hash)[] users)
@@ -158,14 +158,14 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
     private static ImmutableSortedDictionary<string, string> Users((string Name, string Hash)[] users) =>
         users.ToImmutableSortedDictionary(user => user.Name, user => user.Hash, StringComparer.Ordinal);
 
-    private static async Task<Refusal?> CheckAsync(BasicAuth auth, string name, string password) =>
+    private static async Task<AdminRefusal?> CheckAsync(BasicAuth auth, string name, string password) =>
         await auth.CheckAsync(Basic(name, password).ToString(), CancellationToken.None);
 
-    private static async Task<TimeSpan> TimeAsync(BasicAuth auth, string name, string password, Refusal? expected)
+    private static async Task<TimeSpan> TimeAsync(BasicAuth auth, string name, string password, AdminRefusal? expected)
     {
         string field = Basic(name, password).ToString();
         long start = Stopwatch.GetTimestamp();
-        Refusal? refusal = await auth.CheckAsync(field, CancellationToken.None);
+        AdminRefusal? refusal = await auth.CheckAsync(field, CancellationToken.None);
         TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
         Assert.Equal(expected, refusal);
         return elapsed;

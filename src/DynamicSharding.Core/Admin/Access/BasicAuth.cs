@@ -43,9 +43,9 @@ internal sealed class BasicAuth : IDisposable
     }
 
     /// <returns>Null for a user with the right password.</returns>
-    public async ValueTask<Refusal?> CheckAsync(StringValues authorization, CancellationToken cancellation)
+    public async ValueTask<AdminRefusal?> CheckAsync(StringValues authorization, CancellationToken cancellation)
     {
-        if (authorization is not [{ } field] || !TryParse(field, out string? name, out string? password)) return Refusal.Unauthorized;
+        if (authorization is not [{ } field] || !TryParse(field, out string? name, out string? password)) return AdminRefusal.Unauthorized;
         User user = _users.GetValueOrDefault(name, _nobody);
         byte[] digest = HMACSHA256.HashData(_key, Strict.GetBytes(password));
         return user.Knows(digest) ? null : await CheckSlowlyAsync(user, password, digest, cancellation);
@@ -53,11 +53,11 @@ internal sealed class BasicAuth : IDisposable
 
     public void Dispose() => _checking.Dispose();
 
-    private async ValueTask<Refusal?> CheckSlowlyAsync(User user, string password, byte[] digest, CancellationToken cancellation)
+    private async ValueTask<AdminRefusal?> CheckSlowlyAsync(User user, string password, byte[] digest, CancellationToken cancellation)
     {
         try
         {
-            if (Interlocked.Increment(ref _waiting) > MaxWaiting) return Refusal.Busy;
+            if (Interlocked.Increment(ref _waiting) > MaxWaiting) return AdminRefusal.Busy;
             await _checking.WaitAsync(cancellation);
             try
             {
@@ -65,7 +65,7 @@ internal sealed class BasicAuth : IDisposable
                 if (user.Knows(digest)) return null;
                 bool good = BCrypt.Net.BCrypt.Verify(password, user.Hash) && user != _nobody;
                 if (good) user.Remember(digest);
-                return good ? null : Refusal.Unauthorized;
+                return good ? null : AdminRefusal.Unauthorized;
             }
             finally
             {

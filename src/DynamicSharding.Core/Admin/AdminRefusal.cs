@@ -1,7 +1,7 @@
 namespace DynamicSharding.Admin;
 
 /// <summary>Why the admin listener turned a request away.</summary>
-internal enum Refusal
+internal enum AdminRefusal
 {
     /// <summary>No credentials, or wrong ones.</summary>
     Unauthorized,
