@@ -77,6 +77,7 @@ class Cast(contextlib.ExitStack):
     def consul(self):
         address = free_address('127.0.0.1')
         ports = [f'-http-port={address.split(":")[1]}'] + [f'-{name}={free_port("127.0.0.1")}' for name in ('server-port', 'serf-lan-port')]
+
         def leads():
             # Without a leader the answer is a 500; the agent in its own catalog means that registrations are served.
             status, text = http('GET', f'http://{address}/v1/health/node/clients')
