@@ -110,7 +110,7 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         Assert.InRange(after, 0, before + 16);
     }
 
-    [Fact, Trait("Category", "Slow")]
+    [Fact, Trait("Category", "Slow"), Trait("Smoke", "true")]
     public async Task A_push_of_200_MiB_in_chunks_is_streamed()
     {
         const long Length = 200L * 1024 * 1024;
@@ -140,7 +140,9 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         Assert.True(received >= Length, $"{received} bytes arrived");
         double peak = server.Process.Memory().Peak;
         Measured("a push of 200 MiB in chunks", $"{before:0.0} MiB before, {peak:0.0} MiB at most, during it");
-        Assert.InRange(peak - before, -1000, 16);
+
+        // The bound is the shipped file's. A build for the runtime goes on compiling what becomes hot meanwhile.
+        Assert.InRange(peak - before, -1000, Binary.IsNativeAot ? 16 : 32);
     }
 
     private static async Task<int> PushChunksAsync(string address, long length)

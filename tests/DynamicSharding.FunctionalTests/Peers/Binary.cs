@@ -9,6 +9,9 @@ internal static class Binary
 
     public static string Path { get; } = Find();
 
+    /// <summary>The file that ships, without a runtime that compiles while it is measured.</summary>
+    public static bool IsNativeAot { get; } = !File.Exists(Path + ".dll");
+
     /// <summary>Lets the framework-dependent executable find the runtime that these tests run on.</summary>
     public static string DotnetRoot { get; } =
         System.IO.Path.GetFullPath(System.IO.Path.Combine(System.IO.Path.GetDirectoryName(typeof(object).Assembly.Location)!, "../../.."));

@@ -145,6 +145,21 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
             () => $"members [{string.Join(", ", seen)}], wanted [{string.Join(", ", expected)}]");
     }
 
+    /// <summary>Until the published ring is of these: a member that is about to leave is still in it.</summary>
+    /// <returns>How long it took.</returns>
+    public Task<TimeSpan> WaitForRingAsync(IEnumerable<string> addresses, TimeSpan limit)
+    {
+        string[] expected = [.. addresses.Order(StringComparer.Ordinal)];
+        return Eventually.TrueAsync(
+            async () => (await StatusAsync()).GetProperty("members").EnumerateArray()
+                .Where(member => member.GetProperty("in_ring").GetBoolean())
+                .Select(member => member.GetProperty("address").GetString()!)
+                .Order(StringComparer.Ordinal)
+                .SequenceEqual(expected),
+            limit,
+            () => $"a ring of [{string.Join(", ", expected)}]");
+    }
+
     /// <summary>How often the ring was replaced since the start, the first one not counted; the status API and the metric agree on it.</summary>
     public async Task<long> ChangesAsync()
     {
