@@ -28,13 +28,18 @@ internal sealed class Signals : IDisposable
     /// <summary>Where signals are logged, once there is a log.</summary>
     public ILogger? Logger { get; set; }
 
-    /// <summary>Reloads on every SIGHUP until the first signal to stop, or until the server cannot go on.</summary>
+    /// <summary>
+    /// Reloads on every SIGHUP until the first signal to stop, or until the server cannot go on. A stop waits for no reload: a file may hang,
+    /// on a mount whose server is gone for example.
+    /// </summary>
     public async Task UntilStopAsync(Func<CancellationToken, Task<ReloadResult>> reload, Task failed)
     {
         Task hangup = _hangups.WaitAsync();
         while (await Task.WhenAny(_stop.Task, failed, hangup) == hangup)
         {
-            await reload(CancellationToken.None);
+            Task reloading = Task.Run(() => reload(CancellationToken.None));
+            if (await Task.WhenAny(_stop.Task, failed, reloading) != reloading) return;
+            await reloading;
             hangup = _hangups.WaitAsync();
         }
     }

@@ -51,6 +51,30 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Contains("/empty: could not be read to its end within 10 s; if it is a pipe, somebody must write to it", run.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_pipe_in_a_files_place_is_an_error_and_a_reload_that_hangs_holds_up_no_stop()
+    {
+        const string Script = """
+            mkfifo "$1/pipe"
+            printf 'pushgateway: { servers: [a, b], basic_auth: { username: u, password_file: pipe } }' >"$1/named.yml"
+            "$2" check-config "$1/named.yml"; [ $? = 2 ] || exit 1
+            printf 'pushgateway: { servers: [a, b], health_check: { enabled: false } }\nshutdown: { drain_delay: 0s }
+            http_listen_addr: 127.0.0.1:0\nadmin_listen_addr: ""\n' >"$1/c.yml"
+            "$2" --config.file "$1/c.yml" & pid=$!
+            sleep 2
+            rm "$1/c.yml"; mkfifo "$1/c.yml"
+            kill -HUP $pid; sleep 1; kill -TERM $pid
+            for i in $(seq 50); do kill -0 $pid 2>/dev/null || { wait $pid; exit $((10 + $?)); }; sleep 0.1; done
+            kill -KILL $pid; exit 2
+            """;
+        using TemporaryFolder folder = new();
+        Dictionary<string, string> environment = new() { ["DOTNET_ROOT"] = Binary.DotnetRoot };
+        string directory = Path.GetDirectoryName(folder.Write("unused", ""))!;
+        await using ChildProcess run = await ChildProcess.StartAsync("bash", "bash", ["-c", Script, "bash", directory, Binary.Path], environment);
+        Assert.True(await run.WaitForExitAsync(TimeSpan.FromSeconds(60)) == 10, run.Output);
+        Assert.Contains("'pipe' is a pipe or a device; name a regular file", run.Output, StringComparison.Ordinal);
+    }
+
     public static TheoryData<string, string, string> BrokenFiles => new()
     {
         // what is broken, the file, and what is said: line:column, then what the message must name

@@ -5,6 +5,10 @@ namespace DynamicSharding.Config;
 /// <summary>Files that the configuration names.</summary>
 internal static class ConfigFiles
 {
+    private const string NoFile = "is a pipe or a device; name a regular file, since it is read again when it changes";
+
+    private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(2);
+
     /// <summary>
     /// Reads a path, relative to the configuration file, of a file that can be opened now: better said at the start than at the first handshake.
     /// </summary>
@@ -23,8 +27,11 @@ internal static class ConfigFiles
         try
         {
             if (Directory.Exists(path)) return "is a directory; name a file";
-            using FileStream stream = File.OpenRead(path);
-            return null;
+            // Opening a pipe that nobody writes to blocks in the kernel and cannot be cancelled: a thread of its own, which nobody waits for.
+            Task<bool> opening = Task.Factory.StartNew(
+                () => IsSeekable(path), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            if (!Task.WhenAny(opening, Task.Delay(OpenPatience)).Result.Equals(opening)) return NoFile;
+            return opening.GetAwaiter().GetResult() ? null : NoFile;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -38,5 +45,11 @@ internal static class ConfigFiles
         {
             return "cannot be opened: " + e.Message;
         }
+    }
+
+    private static bool IsSeekable(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        return stream.CanSeek;
     }
 }

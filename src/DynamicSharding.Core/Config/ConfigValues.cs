@@ -44,14 +44,10 @@ internal static class ConfigValues
     public static ConfigValue<string?> OptionalName { get; } = Optional(Name);
 
     /// <summary>A value that no message may repeat; it travels in a request field, so controls have no place in it.</summary>
-    public static ConfigValue<string?> Secret { get; } = new((ConfigSite site, out string? value) =>
-    {
-        value = null;
-        if (site.Node is not YamlScalar scalar) return site.Fail("must be one text, not a list or a mapping");
-        value = scalar.Text.Length == 0 ? null : scalar.Text;
-        return !scalar.Text.Any(char.IsControl) || site.Fail("has a control character (a line break perhaps), which cannot be sent");
-    },
-    show: ShownValue.Secret);
+    public static ConfigValue<string?> Secret { get; } = Hidden(ConfigText.Unsendable);
+
+    /// <inheritdoc cref="Secret"/>
+    public static ConfigValue<string?> Token { get; } = Hidden(ConfigText.UnsendableToken);
 
     public static ConfigValue<string?> UserName { get; } = Optional(Text((string text, out string value) =>
     {
@@ -170,4 +166,14 @@ internal static class ConfigValues
         return read;
     },
     show: value => value is null ? none : inner.Show(value));
+
+    /// <param name="check">Why a text is no such value, or null.</param>
+    private static ConfigValue<string?> Hidden(Func<string, string?> check) => new((ConfigSite site, out string? value) =>
+    {
+        value = null;
+        if (site.Node is not YamlScalar scalar) return site.Fail("must be one text, not a list or a mapping");
+        value = scalar.Text.Length == 0 ? null : scalar.Text;
+        return check(scalar.Text) is not { } why || site.Fail(why);
+    },
+    show: ShownValue.Secret);
 }

@@ -15,7 +15,7 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
         if (consul is { Username: null, Password: null } && Get("CONSUL_HTTP_AUTH") is { } auth) result = WithAuth(result, auth);
         if (consul is { Token: null, TokenFile: null })
         {
-            result = result with { Token = Get("CONSUL_HTTP_TOKEN"), TokenFile = GetFile("CONSUL_HTTP_TOKEN_FILE") };
+            result = result with { Token = GetToken(), TokenFile = GetFile("CONSUL_HTTP_TOKEN_FILE") };
         }
 
         return result with { Tls = FillGaps(consul.Tls, document) };
@@ -70,6 +70,14 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
     }
 
     private string? Get(string name) => lookup(name) is { Length: > 0 } value ? value : null;
+
+    /// <summary>What is mounted or exported from a file often brings its last line break along.</summary>
+    private string? GetToken()
+    {
+        string? token = Get("CONSUL_HTTP_TOKEN")?.Trim();
+        if (token is not null && ConfigText.UnsendableToken(token) is { } why) problems.EnvironmentError($"CONSUL_HTTP_TOKEN: {why}");
+        return string.IsNullOrEmpty(token) ? null : token;
+    }
 
     private string? GetFile(string name)
     {

@@ -13,7 +13,7 @@ internal sealed class ConsulToken(ConsulOptions options)
 
     private static Func<string?> Choose(ConsulOptions options)
     {
-        if (!string.IsNullOrEmpty(options.TokenFile)) return new SecretFile(options.TokenFile).Current;
+        if (!string.IsNullOrEmpty(options.TokenFile)) return new SecretFile(options.TokenFile, static text => ConfigText.UnsendableToken(text) is null).Current;
         string? token = options.Token;
         return () => token;
     }

@@ -30,7 +30,7 @@ internal static class ForwardAnswer
             default:
                 int status = RejectReasons.Status(route.Reason);
                 if (status == 405) http.Response.Headers.Allow = route.Text;
-                return WriteAsync(http, status, ReplyText.Sentence(route.Reason) + "\n", closes || status is not (404 or 405 or 503));
+                return WriteAsync(http, status, ReplyText.Sentence(route.Reason) + "\n", closes || status is not (404 or 405 or 503) || http.Request.Method == "CONNECT");
         }
     }
 

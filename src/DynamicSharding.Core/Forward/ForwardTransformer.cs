@@ -1,5 +1,6 @@
 using DynamicSharding.Discovery;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace DynamicSharding.Forward;
@@ -34,6 +35,7 @@ internal sealed class ForwardTransformer(Uri destination, GatewayCredentials? cr
     public override async ValueTask<bool> TransformResponseAsync(
         HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
     {
+        if (proxyResponse is not null && Fault(proxyResponse) is { } fault) throw new HttpRequestException(fault);
         bool copies = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
         if (!copies || proxyResponse is null) return copies;
         foreach (string name in proxyResponse.Headers.Connection)
@@ -42,7 +44,20 @@ internal sealed class ForwardTransformer(Uri destination, GatewayCredentials? cr
             if (!name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase)) httpContext.Response.Headers.Remove(name);
         }
 
+        if (proxyResponse.ReasonPhrase?.Any(static c => c is < ' ' or > '~') == true)
+        {
+            httpContext.Features.GetRequiredFeature<IHttpResponseFeature>().ReasonPhrase = null;
+        }
+
         if (closes()) httpContext.Response.Headers.Connection = "close";
         return true;
     }
+
+    /// <summary>What cannot be relayed as a message that the client understands (RFC 9110 15, 8.6).</summary>
+    private static string? Fault(HttpResponseMessage response) => (int)response.StatusCode switch
+    {
+        < 200 or > 599 => $"its status is {(int)response.StatusCode}",
+        204 or 205 when response.Content.Headers.ContentLength > 0 => $"a {(int)response.StatusCode} with content",
+        _ => null,
+    };
 }

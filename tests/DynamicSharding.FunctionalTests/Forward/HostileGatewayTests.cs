@@ -70,6 +70,35 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         Assert.True(await server.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{gateway.Address}\"}}") >= 2);
     }
 
+    [Theory]
+    [InlineData("HTTP/1.1 099 N\r\nContent-Length: 0\r\n\r\n", "its status is 99")]
+    [InlineData("HTTP/1.1 999 N\r\nContent-Length: 0\r\n\r\n", "its status is 999")]
+    [InlineData("HTTP/1.1 204 N\r\nContent-Length: 5\r\n\r\nhello", "a 204 with content")]
+    [InlineData("HTTP/1.1 205 N\r\nContent-Length: 5\r\n\r\nhello", "a 205 with content")]
+    public async Task An_answer_that_no_client_understands_is_502_and_says_why(string answer, string why)
+    {
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            await new RequestReader(socket, "").ReadHeadAsync(cancellation);
+            await socket.SendAsync(Encoding.Latin1.GetBytes(answer), cancellation);
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+
+        string reply = await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
+
+        Assert.Equal(502, ForwardServer.StatusOf(reply));
+        Assert.Contains($"pushgateway {gateway.Address} gave no whole answer: {why}", reply, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_refused_CONNECT_closes_the_connection_as_on_the_data_listener()
+    {
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [FreePort.NextAddress()]);
+        string reply = await server.ExchangeAsync("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n");
+        Assert.Equal(405, ForwardServer.StatusOf(reply));
+        Assert.Contains("Connection: close\r\n", reply, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Half_a_head_is_502_and_is_not_sent_again()
     {

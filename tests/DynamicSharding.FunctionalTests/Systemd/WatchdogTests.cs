@@ -57,7 +57,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
     }
 
     [Fact]
-    public async Task A_listening_socket_that_is_dead_silences_it()
+    public async Task A_listening_socket_that_is_dead_silences_it_because_the_process_ends_itself()
     {
         using ServiceManager manager = new();
         await using KeptSocket socket = await KeptSocket.StartAsync(Config + "shutdown: { drain_delay: 0s }\n", manager.Environment(Period));
@@ -66,13 +66,13 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
         await socket.ShutDownAsync();
 
         await Eventually.TrueAsync(
-            () => Task.FromResult(socket.Process.Output.Contains("the data plane does not answer", StringComparison.Ordinal)),
+            () => Task.FromResult(socket.Process.Output.Contains("msg=stopped", StringComparison.Ordinal)),
             TimeSpan.FromSeconds(20),
-            () => "the log to say that the listener is silent:\n" + socket.Process.Output);
+            () => "the end of the process:\n" + socket.Process.Output);
         int silentAt = Pings(manager);
         await Task.Delay(Period);
         Assert.Equal(silentAt, Pings(manager));
-        Assert.Contains($"the data listener {socket.Address} cannot be asked", socket.Process.Output, StringComparison.Ordinal);
+        Assert.Contains("the listening socket is dead, stopping", socket.Process.Output, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -12,6 +12,19 @@ public sealed class ConsulEnvironmentTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    [Theory]
+    [InlineData("abc\r\nX-Evil: 1", "has a control character (a line break perhaps), which cannot be sent")]
+    [InlineData("t\u00f6ken", "has a character beyond ASCII, which cannot be sent")]
+    public void A_token_that_no_field_can_carry_is_an_error(string token, string why)
+    {
+        ConfigResult result = ConfigTestFile.Parse("consul_server: {}", ("CONSUL_HTTP_TOKEN", token));
+        Assert.Equal("environment: CONSUL_HTTP_TOKEN: " + why, Assert.Single(result.Errors).ToString());
+    }
+
+    [Fact]
+    public void The_line_break_behind_a_token_is_no_part_of_it() =>
+        Assert.Equal("abc", ConfigTestFile.Options("consul_server: {}", ("CONSUL_HTTP_TOKEN", "abc\n")).Consul.Token);
+
     [Fact]
     public void The_environment_fills_what_the_file_leaves_out()
     {
