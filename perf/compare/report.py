@@ -140,8 +140,9 @@ def write_document(data, path, image):
     text = open(path).read()
     before, rest = text.split(BEGIN)
     measured = [f"{data['date']}, {data['versions']}. {data['rounds']} rounds of {data['seconds']} s for each server and workload.", '',
-                '### Targets', '', targets_table(data), '', '### Side by side', '', table(data), '', f'![CPU per request]({os.path.relpath(image, os.path.dirname(path))})', '',
-                '### Open loop', '', f"Medians of {1 + max(r['pair'] for r in data['latency'])} runs each.", '', latency_table(data['latency'])]
+                '### Targets', '', targets_table(data), '', '### Side by side', '', table(data), '', f'![CPU per request]({os.path.relpath(image, os.path.dirname(path))})']
+    if data['latency']:
+        measured += ['', '### Open loop', '', f"Medians of {1 + max(r['pair'] for r in data['latency'])} runs each.", '', latency_table(data['latency'])]
     open(path, 'w').write(before + BEGIN + '\n' + '\n'.join(measured) + '\n' + END + rest.split(END)[1])
     os.makedirs(os.path.dirname(image), exist_ok=True)
     open(image, 'w').write(chart(data))
