@@ -7,6 +7,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>Out of file descriptors: whoever is connected is served, and the server recovers without help.</summary>
+[Trait("Category", "Slow")]
 public sealed class DescriptorExhaustionTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n";

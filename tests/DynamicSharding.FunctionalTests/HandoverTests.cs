@@ -9,6 +9,7 @@ namespace DynamicSharding.FunctionalTests;
 /// it can run in a network namespace of its own, where a sysctl is nobody else's.
 /// </summary>
 [Trait("Category", "Long")]
+[Trait("Category", "Slow")]
 public sealed class HandoverTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Fact]

@@ -7,6 +7,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Monitoring;
 
 /// <summary>Every query of the Grafana dashboard finds data in a real Prometheus that scrapes a real instance with traffic.</summary>
+[Trait("Category", "Slow")]
 public sealed class DashboardQueryTests(ITestOutputHelper output) : PeerTest(output)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(40);

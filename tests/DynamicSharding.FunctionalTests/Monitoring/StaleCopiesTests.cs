@@ -7,6 +7,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Monitoring;
 
 /// <summary>Three real gateways become four: what moved is found by the alert's query and by the shipped script, which deletes exactly that.</summary>
+[Trait("Category", "Slow")]
 public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const int Groups = 60;
