@@ -35,7 +35,7 @@ public sealed class HostileClientTests(ITestOutputHelper output) : PeerTest(outp
             }
         });
 
-    [Fact, Trait("Category", "Slow")]
+    [Fact, Trait("Category", "Long")]
     public Task Readers_that_never_read() => AttackAsync(
         bytesPerClient: (16 + 64) * 1024, // of requests and of answers: docs/operations.md
         static async (socket, cancellation) =>
