@@ -28,12 +28,19 @@ failed=0
 
 finish() {
     echo
+    # Once more at the end, where the log of a long run is read first.
+    [[ ! -s $OUT/failed ]] || cat "$OUT/failed"
     echo "$passed passed, $failed failed"
     ((failed == 0 && passed > 0))
     exit
 }
 
 step() { echo; echo "== $*"; }
+
+fail() {
+    echo "FAILED: $*" | tee -a "$OUT/failed"
+    failed=$((failed + 1))
+}
 
 # A step that is not a test project: counts as one.
 check() {
@@ -42,8 +49,7 @@ check() {
     if "$@"; then
         passed=$((passed + 1))
     else
-        echo "FAILED: $name"
-        failed=$((failed + 1))
+        fail "$name"
         return 1
     fi
 }
@@ -55,15 +61,15 @@ count() {
     ok=$(sed -n 's/.* passed="\([0-9]*\)".*/\1/p' <<<"$counters")
     total=$(sed -n 's/.* total="\([0-9]*\)".*/\1/p' <<<"$counters")
     if [[ -z $ok || -z $total ]] || ((total == 0)); then
-        echo "FAILED: $name ran no tests (exit code $exit_code)"
-        failed=$((failed + 1))
+        fail "$name ran no tests (exit code $exit_code)"
         return
     fi
     passed=$((passed + ok))
     failed=$((failed + total - ok))
     if ((total == ok && exit_code != 0)); then
-        echo "FAILED: $name: every test passed, yet the exit code is $exit_code"
-        failed=$((failed + 1))
+        fail "$name: every test passed, yet the exit code is $exit_code"
+    elif ((total != ok)); then
+        sed -n 's/.*<UnitTestResult .*testName="\([^"]*\)".* outcome="\(Failed\|NotExecuted\)".*/FAILED: '"$name"': \1 (\2)/p' "$file" >>"$OUT/failed"
     fi
 }
 
@@ -121,11 +127,12 @@ publish_aot() {
 }
 
 mkdir -p "$OUT"
+rm -f "$OUT/failed"
 step "peers"
 check "tests/install-peers.sh" tests/install-peers.sh || finish
 
 step "build"
-dotnet build DynamicSharding.sln -c Release -v quiet </dev/null || { echo "FAILED: build"; failed=1; finish; }
+dotnet build DynamicSharding.sln -c Release -v quiet </dev/null || { fail build; finish; }
 
 run_tests unit tests/DynamicSharding.Tests/bin/Release/net10.0/DynamicSharding.Tests.dll "$filter"
 run_tests functional tests/DynamicSharding.FunctionalTests/bin/Release/net10.0/DynamicSharding.FunctionalTests.dll "$filter"

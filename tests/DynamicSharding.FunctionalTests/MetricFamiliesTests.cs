@@ -28,6 +28,8 @@ public sealed class MetricFamiliesTests(ITestOutputHelper output) : PeerTest(out
             address,
             admin);
         await server.WaitForMembersAsync(["127.0.0.1:9091", "127.0.0.2:9091", "127.0.0.3:9091"], TimeSpan.FromSeconds(20));
+        // The ring is there before the process calls itself ready.
+        await server.WaitUntilReadyAsync();
         for (int i = 0; i < Pushes; i++) await server.OwnerOfAsync(string.Create(CultureInfo.InvariantCulture, $"/metrics/job/j{i}"));
         Assert.Equal(HttpStatusCode.NotFound, await server.StatusCodeOfAsync("nothing"));
         using (RawHttp broken = await RawHttp.ConnectAsync(server.Address))
