@@ -5,75 +5,23 @@ Called by forward.sh, which installs and builds what it needs. Everything runs i
 second. Parts, each a few minutes at most, can be run one by one; a part replaces its rows in OUT/forward.json, and docs/performance.md is
 written from what is there. CPU is user plus system time of the server's processes, from /proc; ratios are made within a round.
 """
-import argparse, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, time
+import argparse, json, os, re, shutil, signal, subprocess, sys, tempfile
 
+from child import HERE, LOAD_CORE, SERVER_CORE, Child, free_port
 from forward_report import fragment, machine, write
+from load_generator import generate
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-GENERATOR = os.path.join(ROOT, 'perf/DynamicSharding.LoadTests/bin/Release/net10.0/DynamicSharding.LoadTests.dll')
-TICKS = os.sysconf('SC_CLK_TCK')
 BODIES = (120, 4096, 32768)
 RATES = (1000, 5000)
-SERVER_CORE, LOAD_CORE = '0', '1'
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
-
-
-class Process:
-    """A server on one core, with a configuration of its own, stopped by its pid."""
-
-    def __init__(self, folder, name, core, command, template=None, ports=(), **values):
-        self.name, self.folder = name, os.path.join(folder, name)
-        os.makedirs(self.folder)
-        if template:
-            text = open(os.path.join(HERE, template)).read()
-            for key, value in values.items():
-                text = text.replace(f'@{key}@', str(value))
-            command = [*command, os.path.join(self.folder, template)]
-            open(command[-1], 'w').write(text)
-        self.log = open(os.path.join(self.folder, 'log'), 'wb')
-        self.process = subprocess.Popen(['taskset', '-c', core, *command], cwd=self.folder, stdout=self.log, stderr=self.log)
-        for port in ports:
-            self.wait(port)
-
-    def wait(self, port):
-        for _ in range(600):
-            if self.process.poll() is not None:
-                break
-            try:
-                socket.create_connection(('127.0.0.1', port)).close()
-                return
-            except ConnectionRefusedError:
-                time.sleep(0.05)
-        sys.exit(f'{self.name} does not listen: {open(self.log.name).read()}')
-
-    def pids(self):
-        children = open(f'/proc/{self.process.pid}/task/{self.process.pid}/children').read().split()
-        return [self.process.pid, *map(int, children)]
-
-    def cpu(self):
-        total = 0
-        for pid in self.pids():
-            fields = open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / TICKS
-
-    def rss(self):
-        return sum(int(re.search(r'VmRSS:\s+(\d+)', open(f'/proc/{pid}/status').read()).group(1)) for pid in self.pids()) / 1024
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
+def process(folder, name, core, command, template=None, ports=(), **values):
+    """A process that listens. `template` is its configuration, the last of its arguments."""
+    child = Child(name, os.path.join(folder, name))
+    child.start([*command, *([child.configure(template, **values)] if template else [])], core)
+    for port in ports:
+        child.wait(port)
+    return child
 
 
 class Stage:
@@ -82,7 +30,7 @@ class Stage:
     def __init__(self, folder, args):
         self.folder, self.args, self.processes, self.ports, self.owners = folder, args, [], {}, {}
         self.gateway = free_port()
-        self.add(Process(folder, 'gateway', LOAD_CORE, [args.gateway, str(self.gateway)], ports=[self.gateway]))
+        self.add(process(folder, 'gateway', LOAD_CORE, [args.gateway, str(self.gateway)], ports=[self.gateway]))
 
     def add(self, process, **ports):
         self.processes.append(process)
@@ -91,15 +39,15 @@ class Stage:
 
     def nginx(self):
         port = free_port()
-        self.add(Process(self.folder, 'nginx', SERVER_CORE, ['nginx', '-p', os.path.join(self.folder, 'nginx'), '-c'], 'nginx-proxy.conf', [port],
+        self.add(process(self.folder, 'nginx', SERVER_CORE, ['nginx', '-p', os.path.join(self.folder, 'nginx'), '-c'], 'nginx-proxy.conf', [port],
                          PORT=port, GATEWAY=self.gateway), nginx=port)
 
     def sharding(self, name, forwards):
         port, forward, admin = free_port(), free_port(), free_port()
-        process = Process(self.folder, name, SERVER_CORE, [self.args.aot, '--config.file'], 'dynamic-sharding-forward.yml',
+        child = process(self.folder, name, SERVER_CORE, [self.args.aot, '--config.file'], 'dynamic-sharding-forward.yml',
                           [port, *([forward] if forwards else [])], PORT=port, ADMIN=admin, GATEWAY=self.gateway,
                           FORWARD=f'127.0.0.1:{forward}' if forwards else '""')
-        self.add(process, **{name: port}, **({'forward': forward} if forwards else {}))
+        self.add(child, **{name: port}, **({'forward': forward} if forwards else {}))
 
     def __enter__(self):
         return self
@@ -120,7 +68,7 @@ def wrk(stage, name, body, seconds, connections=64):
         sys.exit(f'wrk failed on {name}:\n{run.stdout}\n{run.stderr}')
     requests, micros, failed, bad, p99 = map(int, result.group(1).split())
     return {'server': name, 'body': body, 'rate': requests / micros * 1e6, 'cpu_us': cpu / max(requests, 1) * 1e6, 'p99_us': p99, 'errors': failed + bad,
-            'rss_mib': server.rss()}
+            'rss_mib': server.rss() / 1024}
 
 
 def interleaved(stage, names, bodies, rounds, seconds):
@@ -153,12 +101,7 @@ def latency_part(folder, args):
         for rate in RATES:
             for number in range(args.rounds):
                 for name in ('nginx', 'forward') if number % 2 else ('forward', 'nginx'):
-                    run = subprocess.run(['taskset', '-c', LOAD_CORE, 'dotnet', GENERATOR, '--url', f'127.0.0.1:{stage.ports[name]}', '--scenario',
-                                          os.path.join(HERE, 'forward.yml'), '--rate', str(rate), '--duration', f'{args.seconds}s', '--report-dir', folder],
-                                         capture_output=True, text=True)
-                    if run.returncode:
-                        sys.exit(f'the load generator failed on {name}:\n{run.stdout}\n{run.stderr}')
-                    stats = json.load(open(os.path.join(folder, 'forward.json')))['scenarios'][0]
+                    stats = generate(stage.ports[name], os.path.join(HERE, 'forward.yml'), folder, ['--rate', str(rate), '--duration', f'{args.seconds}s'])
                     row = {'server': name, 'rate': rate, 'round': number, 'errors': stats['errors'], 'p50_us': stats['latency']['all']['p50'],
                            'p99_us': stats['latency']['all']['p99'], 'lag_p99_us': stats['latency']['generator lag']['p99']}
                     rows.append(row)

@@ -1,20 +1,10 @@
-"""Open-loop latency from the intended send time, by this repository's load generator: dynamic-sharding and nginx in pairs."""
+"""Open-loop latency from the intended send time: dynamic-sharding and nginx in pairs."""
 import json, os, subprocess, sys, time, urllib.request
-from servers import HERE, LOAD_CORE, Server
+from child import HERE, LOAD_CORE
+from load_generator import generate
+from servers import Server
 
-ROOT = os.path.dirname(os.path.dirname(HERE))
-GENERATOR = os.path.join(ROOT, 'perf/DynamicSharding.LoadTests/bin/Release/net10.0/DynamicSharding.LoadTests.dll')
 PERCENTILES = ('p50', 'p99', 'p99.9')
-
-
-def generate(port, scenario, folder, options):
-    """The report's only population. Its thresholds are for CI; here only a broken run counts."""
-    run = subprocess.run(['taskset', '-c', LOAD_CORE, 'dotnet', GENERATOR, '--url', f'127.0.0.1:{port}', '--scenario', scenario, '--report-dir', folder]
-                         + options, capture_output=True, text=True)
-    if run.returncode not in (0, 1):
-        sys.exit(f'the load generator failed:\n{run.stdout}\n{run.stderr}')
-    name = os.path.splitext(os.path.basename(scenario))[0]
-    return json.load(open(os.path.join(folder, name + '.json')))['scenarios'][0]
 
 
 def measure(servers, folder, rates, pairs, seconds):

@@ -1,6 +1,6 @@
 """Closed-loop load by wrk: CPU per request and rate, every server in every round."""
 import os, re, subprocess, sys
-from servers import HERE, LOAD_CORE
+from child import HERE, LOAD_CORE
 
 WORKLOADS = {  # name: connections, pipelining, one connection per push
     'keep-alive, 8 connections': (8, 1, False),
