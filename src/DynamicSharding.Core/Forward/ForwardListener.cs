@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
@@ -7,9 +6,6 @@ using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -28,17 +24,15 @@ internal sealed class ForwardListener : IAsyncDisposable
     private static readonly TimeSpan BodyRateGrace = TimeSpan.FromSeconds(5);
 
     private readonly ILogger _logger;
-    private readonly ListenAddress _address;
     private readonly ActiveRing _ring;
     private readonly Readiness _readiness;
     private readonly ShardingKey _key;
     private readonly int _maxConnections;
-    private readonly WebApplication _app;
+    private readonly WebListener _web;
     private readonly GatewayClients _clients;
     private readonly ForwardHandler _handler;
     private volatile LimitOptions _limits;
     private KestrelServerLimits? _kestrel;
-    private ListenOptions? _bound;
 
     /// <param name="options">With a forward address.</param>
     /// <param name="ring">The redirect listener's.</param>
@@ -50,45 +44,33 @@ internal sealed class ForwardListener : IAsyncDisposable
         ServerOptions options, ActiveRing ring, Readiness readiness, ForwardCounters counters, int maxConnections, ILoggerFactory loggers)
     {
         _logger = loggers.CreateLogger<ForwardListener>();
-        _address = options.ForwardListenAddr ?? throw new ArgumentException("The forward listener is off.", nameof(options));
+        ListenAddress address = options.ForwardListenAddr ?? throw new ArgumentException("The forward listener is off.", nameof(options));
         _ring = ring;
         _readiness = readiness;
         _key = options.Sharding.Key;
         _maxConnections = maxConnections;
         _limits = options.Limits;
 
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(Configure);
-        builder.Services.AddSingleton<IHostLifetime, DetachedLifetime>();
-        builder.Services.AddHttpForwarder();
+        _web = new WebListener("forward listener", "forward_listen_addr", address, Configure, Bind, static services =>
+        {
+            services.AddHttpForwarder();
 
-        // How long a stop may take is the caller's to say.
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan);
-        _app = builder.Build();
+            // How long a stop may take is the caller's to say.
+            services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan);
+        });
 
         _clients = new GatewayClients(options.Pushgateway, counters);
-        var forwarder = new Forwarder(_app.Services.GetRequiredService<IHttpForwarder>(), _clients, GatewayCredentials.From(options.Pushgateway));
+        var forwarder = new Forwarder(_web.Services.GetRequiredService<IHttpForwarder>(), _clients, GatewayCredentials.From(options.Pushgateway));
         _handler = new ForwardHandler(NewRouter(), forwarder, counters, options.Forward, _logger);
-        _app.Run(_handler.HandleAsync);
     }
 
     /// <summary>The bound address, with the port that the system chose if 0 was asked for.</summary>
-    public IPEndPoint EndPoint => _bound?.IPEndPoint ?? throw new InvalidOperationException("The forward listener is not started.");
+    public IPEndPoint EndPoint => _web.EndPoint;
 
     /// <exception cref="IOException">It could not listen; the message says where and why.</exception>
     public async Task StartAsync()
     {
-        try
-        {
-            await _app.StartAsync();
-        }
-        catch (Exception e) when (e is IOException or SocketException)
-        {
-            bool taken = e.InnerException is AddressInUseException or SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse };
-            string why = taken ? "the address is already in use" : e.Message;
-            throw new IOException($"forward listener: cannot listen on {_address} (forward_listen_addr): {why}", e);
-        }
-
+        await _web.StartAsync(_handler.HandleAsync);
         _logger.ForwardStarted(EndPoint, _maxConnections);
     }
 
@@ -107,13 +89,13 @@ internal sealed class ForwardListener : IAsyncDisposable
     public async Task StopAsync(TimeSpan timeout)
     {
         using var patience = new CancellationTokenSource(timeout);
-        await _app.StopAsync(patience.Token);
+        await _web.StopAsync(patience.Token);
         _logger.ForwardStopped();
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _app.DisposeAsync();
+        await _web.DisposeAsync();
         _clients.Dispose();
     }
 
@@ -121,8 +103,6 @@ internal sealed class ForwardListener : IAsyncDisposable
 
     private void Configure(KestrelServerOptions kestrel)
     {
-        kestrel.AddServerHeader = false;
-
         // Field values are bytes, here and towards the gateways.
         kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
         kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
@@ -130,8 +110,6 @@ internal sealed class ForwardListener : IAsyncDisposable
         kestrel.Limits.MaxRequestBodySize = null;
         Apply(kestrel.Limits);
         _kestrel = kestrel.Limits;
-        if (_address.Host is { } host) kestrel.Listen(new IPEndPoint(host, _address.Port), Bind);
-        else kestrel.ListenAnyIP(_address.Port, Bind);
     }
 
     private void Apply(KestrelServerLimits kestrel)
@@ -153,7 +131,5 @@ internal sealed class ForwardListener : IAsyncDisposable
     {
         var guard = new HeadGuard(() => _limits);
         listen.Use(next => connection => guard.RunAsync(connection, next));
-        listen.Protocols = HttpProtocols.Http1;
-        _bound = listen;
     }
 }
