@@ -10,6 +10,27 @@ internal static class CommandLine
     /// <param name="logStream">Where the server's log lines go: standard error, unbuffered.</param>
     public static async Task<int> RunAsync(string[] args, TextWriter output, TextWriter error, Stream logStream)
     {
+        try
+        {
+            return await ParseAndRunAsync(args, output, error, logStream).ConfigureAwait(false);
+        }
+        catch (Exception problem) when (IsOutputFailure(problem))
+        {
+            // A full disk or a closed descriptor behind standard output; standard error may be no better, and then the exit code must say it.
+            try
+            {
+                await error.WriteLineAsync($"dynamic-sharding: error: cannot write the output: {problem.Message}").ConfigureAwait(false);
+            }
+            catch (Exception again) when (IsOutputFailure(again))
+            {
+            }
+
+            return ExitCode.Failed;
+        }
+    }
+
+    private static async Task<int> ParseAndRunAsync(string[] args, TextWriter output, TextWriter error, Stream logStream)
+    {
         // Flags are the original's (double dash, dots); bundling and @files would give some file names a second meaning.
         var parsing = new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null };
         ParseResult parsed = CreateRoot(logStream).Parse(args, parsing);
@@ -34,6 +55,9 @@ internal static class CommandLine
         };
         return await parsed.InvokeAsync(invocation).ConfigureAwait(false);
     }
+
+    /// <summary>The console's stream answers a bad descriptor with the second (.NET 10).</summary>
+    private static bool IsOutputFailure(Exception problem) => problem is IOException or UnauthorizedAccessException;
 
     private static RootCommand CreateRoot(Stream logStream)
     {

@@ -75,6 +75,29 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Contains("'pipe' is a pipe or a device; name a regular file", run.Output, StringComparison.Ordinal);
     }
 
+    [Fact, Trait("Smoke", "true")]
+    public async Task A_command_that_cannot_write_says_so_by_its_exit_code_and_does_not_crash()
+    {
+        const string Script = """
+            printf 'pushgateway: { servers: [a, b] }' >"$1/c.yml"
+            printf 'nonsense: 1' >"$1/bad.yml"
+            said=$("$2" --version 2>&1 >/dev/full); [ $? = 1 ] || exit 11
+            [[ $said = 'dynamic-sharding: error: cannot write the output: '* ]] || { echo "$said"; exit 12; }
+            "$2" --help >/dev/full 2>/dev/full; [ $? = 1 ] || exit 13
+            "$2" check-config "$1/c.yml" >&-; [ $? = 1 ] || exit 14
+            "$2" check-config "$1/bad.yml" 2>/dev/full; [ $? = 1 ] || exit 15
+            "$2" --no-such-flag 2>&-; [ $? = 1 ] || exit 16
+            "$2" lookup --gateways a,b /metrics/job/a >&- 2>&-; [ $? = 1 ] || exit 17
+            "$2" --version | true; [ ${PIPESTATUS[0]} -lt 2 ] || exit 18
+            """;
+        using TemporaryFolder folder = new();
+        Dictionary<string, string> environment = new() { ["DOTNET_ROOT"] = Binary.DotnetRoot };
+        string directory = Path.GetDirectoryName(folder.Write("unused", ""))!;
+        await using ChildProcess run = await ChildProcess.StartAsync("bash", "bash", ["-c", Script, "bash", directory, Binary.Path], environment);
+        int? exitCode = await run.WaitForExitAsync(TimeSpan.FromSeconds(60));
+        Assert.True(exitCode == 0, $"exit code {exitCode}\n{run.Output}");
+    }
+
     public static TheoryData<string, string, string> BrokenFiles => new()
     {
         // what is broken, the file, and what is said: line:column, then what the message must name

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Unicode;
 using DynamicSharding.Config.Yaml;
@@ -15,6 +16,10 @@ internal static class ConfigFile
     /// reload, for ever.
     /// </summary>
     private static readonly TimeSpan ReadPatience = TimeSpan.FromSeconds(10);
+
+    /// <summary>What YAML forbids (1.2, c-printable) and the parser drops or takes for text: a name that shows nothing of it would be another.</summary>
+    private static readonly SearchValues<byte> Unprintable = SearchValues.Create(
+        [.. Enumerable.Range(0, 0x20).Select(static code => (byte)code).Except("\t\n\r"u8.ToArray()), 0x7f]);
 
     private const string Remedy = "name the file with --config.file";
 
@@ -114,17 +119,18 @@ internal static class ConfigFile
     {
         ReadOnlySpan<byte> bytes = content;
         if (bytes.StartsWith(Encoding.UTF8.Preamble)) bytes = bytes[Encoding.UTF8.Preamble.Length..];
-        if (Utf8.IsValid(bytes)) return Encoding.UTF8.GetString(bytes);
+        if (Utf8.IsValid(bytes) && bytes.IndexOfAny(Unprintable) < 0) return Encoding.UTF8.GetString(bytes);
 
         int line = 1;
         int column = 1;
-        while (Rune.DecodeFromUtf8(bytes, out Rune rune, out int length) == System.Buffers.OperationStatus.Done)
+        while (Rune.DecodeFromUtf8(bytes, out Rune rune, out int length) == OperationStatus.Done && !Unprintable.Contains(bytes[0]))
         {
             (line, column) = rune.Value == '\n' ? (line + 1, 1) : (line, column + 1);
             bytes = bytes[length..];
         }
 
-        problems.Error(line, column, $"the byte 0x{bytes[0]:x2} is not UTF-8; save the file as UTF-8");
+        string problem = Unprintable.Contains(bytes[0]) ? "is a control character; remove it" : "is not UTF-8; save the file as UTF-8";
+        problems.Error(line, column, $"the byte 0x{bytes[0]:x2} {problem}");
         return null;
     }
 }

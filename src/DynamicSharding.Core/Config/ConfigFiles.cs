@@ -1,3 +1,4 @@
+using System.Text;
 using DynamicSharding.Config.Yaml;
 
 namespace DynamicSharding.Config;
@@ -6,6 +7,9 @@ namespace DynamicSharding.Config;
 internal static class ConfigFiles
 {
     private const string NoFile = "is a pipe or a device; name a regular file, since it is read again when it changes";
+
+    /// <summary>No password or token is longer; a device that was named by mistake is not read to its end.</summary>
+    private const int MaxSecretBytes = 64 * 1024;
 
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(2);
 
@@ -19,6 +23,31 @@ internal static class ConfigFiles
         if (scalar.Text.Length == 0) return true;
         path = Path.Combine(site.Directory, scalar.Text);
         return Unreadable(path) is not { } why || site.Fail($"{ConfigText.Quote(scalar.Text)} {why}");
+    }
+
+    /// <summary>The same for a file that holds a token.</summary>
+    public static bool TryReadToken(ConfigSite site, out string? path) =>
+        TryRead(site, out path) && (path is null || BadToken(path) is not { } why || site.Fail($"{ConfigText.Quote(path)} {why}"));
+
+    /// <returns>Why the file does not hold a token that can be sent, or null.</returns>
+    public static string? BadToken(string path)
+    {
+        try
+        {
+            return Unreadable(path) ?? ConfigText.UnsendableToken(ReadSecret(path));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return "cannot be read: " + e.Message;
+        }
+    }
+
+    /// <summary>The content of a file that <see cref="Unreadable"/> has nothing against, without blanks and line breaks around it.</summary>
+    public static string ReadSecret(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        var bytes = new byte[MaxSecretBytes];
+        return Encoding.UTF8.GetString(bytes, 0, stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)).Trim();
     }
 
     /// <returns>Why the file cannot be read, or null.</returns>

@@ -13,7 +13,7 @@ internal static partial class ConfigKeys
         yield return consul.Key("username", OnRestart, UserName, c => c.Username, (c, v) => c with { Username = v });
         yield return consul.Key("password", OnRestart, Secret, c => c.Password, (c, v) => c with { Password = v });
         yield return consul.Key("token", OnReload, Token, c => c.Token, (c, v) => c with { Token = v });
-        yield return consul.Key("token_file", OnReload, ExistingFile, c => c.TokenFile, (c, v) => c with { TokenFile = v });
+        yield return consul.Key("token_file", OnReload, TokenFile, c => c.TokenFile, (c, v) => c with { TokenFile = v });
         yield return consul.Key("datacenter", OnRestart, OptionalName, c => c.Datacenter, (c, v) => c with { Datacenter = v });
         yield return consul.Key(
             "consistency",

@@ -15,6 +15,9 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
     /// <summary>Each step doubles the time: 10 takes about 50 ms, this about a second.</summary>
     private const int SlowBcryptCost = 14;
 
+    /// <summary>Each step doubles the work; beyond this one nobody gets in before the client gives up.</summary>
+    private const int HopelessBcryptCost = 18;
+
     private readonly ConfigCertificates _certificates = new(document, problems);
 
     /// <summary>Defaults that follow from other keys.</summary>
@@ -186,9 +189,10 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         foreach ((string user, string hash) in admin.BasicAuthUsers)
         {
             if (BcryptText.Cost(hash) <= SlowBcryptCost) continue;
-            problems.Warning(
-                document.Nearest("admin.basic_auth_users"),
-                $"admin.basic_auth_users: the hash of {ConfigText.Quote(user)} takes seconds to check; make one of cost 10: htpasswd -nBC 10 ''");
+            bool hopeless = BcryptText.Cost(hash) > HopelessBcryptCost;
+            string message = $"admin.basic_auth_users: the hash of {ConfigText.Quote(user)} takes {(hopeless ? "minutes to days" : "seconds")} to check; make one of cost 10: htpasswd -nBC 10 ''";
+            if (hopeless) problems.Error(document.Nearest("admin.basic_auth_users"), message);
+            else problems.Warning(document.Nearest("admin.basic_auth_users"), message);
         }
     }
 

@@ -58,6 +58,8 @@ internal static class ConfigValues
 
     public static ConfigValue<string?> ExistingFile { get; } = new(ConfigFiles.TryRead);
 
+    public static ConfigValue<string?> TokenFile { get; } = new(ConfigFiles.TryReadToken);
+
     public static ConfigValue<ImmutableArray<string>> Servers { get; } =
         new(ConfigLists.TryReadServers, (a, b) => a.AsSpan().SequenceEqual(b.AsSpan()));
 

@@ -15,7 +15,7 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
         if (consul is { Username: null, Password: null } && Get("CONSUL_HTTP_AUTH") is { } auth) result = WithAuth(result, auth);
         if (consul is { Token: null, TokenFile: null })
         {
-            result = result with { Token = GetToken(), TokenFile = GetFile("CONSUL_HTTP_TOKEN_FILE") };
+            result = result with { Token = GetToken(), TokenFile = GetFile("CONSUL_HTTP_TOKEN_FILE", ConfigFiles.BadToken) };
         }
 
         return result with { Tls = FillGaps(consul.Tls, document) };
@@ -79,14 +79,10 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
         return string.IsNullOrEmpty(token) ? null : token;
     }
 
-    private string? GetFile(string name)
+    private string? GetFile(string name, Func<string, string?>? check = null)
     {
         string? path = Get(name);
-        if (path is not null && ConfigFiles.Unreadable(path) is { } why)
-        {
-            problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} {why}");
-        }
-
+        Report(name, path, check ?? ConfigFiles.Unreadable);
         return path;
     }
 

@@ -1,4 +1,3 @@
-using System.Text;
 using DynamicSharding.Config;
 
 namespace DynamicSharding.Discovery;
@@ -10,9 +9,6 @@ namespace DynamicSharding.Discovery;
 /// <param name="isGood">What the content must be like; null for any.</param>
 internal sealed class SecretFile(string path, Func<string, bool>? isGood = null)
 {
-    /// <summary>No password or token is longer; a device that was named by mistake is not read to its end.</summary>
-    private const int MaxBytes = 64 * 1024;
-
     private readonly Lock _gate = new();
     private (DateTime Written, long Length) _stamp;
     private string? _secret;
@@ -26,7 +22,8 @@ internal sealed class SecretFile(string path, Func<string, bool>? isGood = null)
                 var file = new FileInfo(path);
                 (DateTime, long) stamp = (file.LastWriteTimeUtc, file.Length);
                 if (_secret is not null && stamp == _stamp) return _secret;
-                string text = Read();
+                if (ConfigFiles.Unreadable(path) is not null) return _secret;
+                string text = ConfigFiles.ReadSecret(path);
                 if (isGood is not null && !isGood(text)) return _secret;
                 _secret = text;
                 _stamp = stamp;
@@ -38,13 +35,5 @@ internal sealed class SecretFile(string path, Func<string, bool>? isGood = null)
 
             return _secret;
         }
-    }
-
-    private string Read()
-    {
-        if (ConfigFiles.Unreadable(path) is { } why) throw new IOException(why);
-        using FileStream stream = File.OpenRead(path);
-        var bytes = new byte[MaxBytes];
-        return Encoding.UTF8.GetString(bytes, 0, stream.ReadAtLeast(bytes, MaxBytes, throwOnEndOfStream: false)).Trim();
     }
 }

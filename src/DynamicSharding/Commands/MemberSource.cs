@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Globalization;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
@@ -73,7 +75,8 @@ internal sealed class MemberSource
 
         try
         {
-            using var client = new HttpClient { Timeout = AnswerLimit };
+            using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false };
+            using var client = new HttpClient(handler) { Timeout = AnswerLimit };
             if (address.UserInfo.Length > 0)
             {
                 byte[] pair = Encoding.UTF8.GetBytes(Uri.UnescapeDataString(address.UserInfo));
@@ -81,14 +84,24 @@ internal sealed class MemberSource
                 address = new UriBuilder(address) { UserName = "", Password = "" }.Uri;
             }
 
-            byte[] answer = await client.GetByteArrayAsync(address, cancellationToken).ConfigureAwait(false);
-            return ServerStatusReader.Read(answer);
+            using HttpResponseMessage answer = await client.GetAsync(address, cancellationToken).ConfigureAwait(false);
+            if (Refusal(answer.StatusCode) is { } refusal) throw new CommandException($"cannot read {address}: {refusal}", ExitCode.Failed);
+            return ServerStatusReader.Read(await answer.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false));
         }
         catch (Exception e) when (e is HttpRequestException or JsonException || (e is TaskCanceledException && !cancellationToken.IsCancellationRequested))
         {
             throw new CommandException($"cannot read {address}: {e.Message}", ExitCode.Failed);
         }
     }
+
+    /// <returns>What to do about an answer that is no status, or null.</returns>
+    private static string? Refusal(HttpStatusCode code) => code switch
+    {
+        HttpStatusCode.OK => null,
+        HttpStatusCode.Unauthorized => "401, the server wants a user and password (admin.basic_auth_users); write them before the host: http://user:password@host:9293",
+        HttpStatusCode.NotFound => "404, this is no admin listener of dynamic-sharding; its port is that of admin_listen_addr",
+        _ => string.Create(CultureInfo.InvariantCulture, $"the answer was {(int)code}, not 200"),
+    };
 
     private static string ParseGateway(string gateway) => HostText.CheckAuthority(gateway, out bool hasPort) is { } problem
         ? throw new CommandException($"gateway '{gateway}' {problem}")

@@ -13,6 +13,8 @@ internal sealed class Watchdog(TimeSpan period, Func<CancellationToken, Task<str
     private const string Period = "WATCHDOG_USEC";
     private const string Pid = "WATCHDOG_PID";
 
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(10);
+
     private string? _obstacle;
 
     /// <returns>How long the manager waits for a sign of life; null when it does not.</returns>
@@ -33,8 +35,9 @@ internal sealed class Watchdog(TimeSpan period, Func<CancellationToken, Task<str
     {
         while (!stop.IsCancellationRequested)
         {
+            // A period of a few milliseconds is a mistake; what it makes of this process is not a busy one.
             TimeSpan pause = await AnswersAsync(stop).ConfigureAwait(false) ? period / 2 : period / 8;
-            await Task.Delay(pause, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(pause > ShortestPause ? pause : ShortestPause, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

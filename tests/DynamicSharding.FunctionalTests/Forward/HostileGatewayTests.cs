@@ -90,6 +90,24 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         Assert.Contains($"pushgateway {gateway.Address} gave no whole answer: {why}", reply, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("Fine by me", "Fine by me")]
+    [InlineData("Tr\u00e8s bien", "OK")]
+    [InlineData("a\tb", "OK")]
+    public async Task A_reason_phrase_beyond_ASCII_is_replaced_and_costs_no_answer(string phrase, string expected)
+    {
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            await new RequestReader(socket, "").ReadAsync(cancellation);
+            await socket.SendAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 200 {phrase}\r\nContent-Length: 0\r\n\r\n"), cancellation);
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+
+        string reply = await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
+
+        Assert.StartsWith($"HTTP/1.1 200 {expected}\r\n", reply, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_refused_CONNECT_closes_the_connection_as_on_the_data_listener()
     {

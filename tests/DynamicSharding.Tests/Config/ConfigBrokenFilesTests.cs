@@ -90,7 +90,11 @@ public sealed class ConfigBrokenFilesTests
         { "consul_server: {token: \"s3cret\\n\"}", "1:24: consul_server.token: has a control character (a line break perhaps), which cannot be sent" },
         { "S\nadmin: {basic_auth_users: {alice: s3cret}}", "2:35: admin.basic_auth_users: the value of user 'alice' is not a bcrypt hash; make one with: htpasswd -nBC 10 ''" },
 
+        { "S\nadmin: {basic_auth_users: {alice: $2y$31$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}}", "2:27: admin.basic_auth_users: the hash of 'alice' takes minutes to days to check; make one of cost 10: htpasswd -nBC 10 ''" },
+
         // YAML itself.
+        { "pushgateway: {servers: [a\0b]}", "1:26: the byte 0x00 is a control character; remove it" },
+        { "S\nlog: {level: info} # \u007f", "2:22: the byte 0x7f is a control character; remove it" },
         { "S\nlog: &a {level: info}\nshutdown: *a", "3:11: '*a' is a YAML alias, which is not supported; write the value itself" },
         { "S\n<<: {reuse_port: true}", "2:1: '<<' is a YAML merge key, which is not supported; write the keys themselves" },
         { "S\nreuse_port: !!bool true", "2:13: 'tag:yaml.org,2002:bool' is a YAML tag, which is not supported; remove it" },

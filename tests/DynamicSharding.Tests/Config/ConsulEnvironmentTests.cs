@@ -7,8 +7,14 @@ public sealed class ConsulEnvironmentTests : IDisposable
 {
     private readonly PemFolder _folder = new();
     private readonly string _file;
+    private readonly string _tokenFile;
 
-    public ConsulEnvironmentTests() => _file = _folder.Issue("both.pem", "both.pem");
+    public ConsulEnvironmentTests()
+    {
+        _file = _folder.Issue("both.pem", "both.pem");
+        _tokenFile = Path.Combine(_folder.Path, "token");
+        File.WriteAllText(_tokenFile, "t2\n");
+    }
 
     public void Dispose() => _folder.Dispose();
 
@@ -33,7 +39,7 @@ public sealed class ConsulEnvironmentTests : IDisposable
             ("CONSUL_HTTP_ADDR", "consul.example:8501"),
             ("CONSUL_HTTP_AUTH", "me:pass:word"),
             ("CONSUL_HTTP_TOKEN", "t"),
-            ("CONSUL_HTTP_TOKEN_FILE", _file),
+            ("CONSUL_HTTP_TOKEN_FILE", _tokenFile),
             ("CONSUL_HTTP_SSL", "1"),
             ("CONSUL_HTTP_SSL_VERIFY", "F"),
             ("CONSUL_CACERT", _file),
@@ -51,7 +57,7 @@ public sealed class ConsulEnvironmentTests : IDisposable
                 Username = "me",
                 Password = "pass:word",
                 Token = "t",
-                TokenFile = _file,
+                TokenFile = _tokenFile,
                 Namespace = "ns",
                 Partition = "part",
                 Tls = new ConsulTlsOptions

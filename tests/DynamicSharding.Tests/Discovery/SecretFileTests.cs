@@ -1,3 +1,4 @@
+using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 
@@ -19,6 +20,18 @@ public sealed class SecretFileTests : IDisposable
         Assert.Equal("first", file.Current());
         Write("third one");
         Assert.Equal("third one", file.Current());
+    }
+
+    [Fact]
+    public void A_token_that_cannot_be_sent_is_an_error_of_the_configuration()
+    {
+        Write("sec\nond");
+        const string Why = "has a control character (a line break perhaps), which cannot be sent";
+        ConfigResult result = ConfigFile.Parse("test.yml", Encoding.UTF8.GetBytes($"consul_server: {{token_file: {_path}}}"), static _ => null);
+        Assert.Equal($"test.yml:1:29: consul_server.token_file: '{_path}' {Why}", Assert.Single(result.Errors).ToString());
+
+        result = ConfigFile.Parse("test.yml", "consul_server: {}"u8.ToArray(), name => name == "CONSUL_HTTP_TOKEN_FILE" ? _path : null);
+        Assert.Equal($"environment: CONSUL_HTTP_TOKEN_FILE: '{_path}' {Why}", Assert.Single(result.Errors).ToString());
     }
 
     [Fact]
