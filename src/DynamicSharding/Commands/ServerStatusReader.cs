@@ -28,9 +28,13 @@ internal static class ServerStatusReader
             : definition;
     }
 
-    /// <summary>Joining and out are not in it; draining gateways may be about to leave, but whether they have only the server knows.</summary>
-    private static bool IsInTheRing(JsonElement member) =>
-        member.ValueKind == JsonValueKind.String || StringOf(member, "state") is null or "member" or "leaving" or "held";
+    /// <summary>The server says it. One that does not is asked for the state: joining and out are not in the ring, a draining one may be.</summary>
+    private static bool IsInTheRing(JsonElement member) => member.ValueKind switch
+    {
+        JsonValueKind.String => true,
+        JsonValueKind.Object when member.TryGetProperty("in_ring", out JsonElement inRing) => inRing.ValueKind == JsonValueKind.True,
+        _ => StringOf(member, "state") is null or "member" or "leaving" or "held",
+    };
 
     private static string? AddressOf(JsonElement member) =>
         member.ValueKind == JsonValueKind.String ? member.GetString() : StringOf(member, "address");

@@ -23,7 +23,11 @@ public sealed class ScrapeConfigTests(ITestOutputHelper output) : PeerTest(outpu
         PrometheusProcess prometheus = await Cast.PrometheusAsync(consul, server);
 
         await WaitForTargetsAsync(prometheus, [gateways[0].Address, gateways[1].Address]);
-        Assert.Equal("1", Assert.Single(await prometheus.QueryAsync("up{job=\"dynamic-sharding\"}"))["value"]);
+        string[] instances = [];
+        await Eventually.TrueAsync(
+            async () => (instances = [.. (await prometheus.QueryAsync("up{job=\"dynamic-sharding\"}")).Select(up => up["value"])]) is ["1"],
+            Limit,
+            () => $"the instance scraped, its up is [{string.Join(", ", instances)}]");
 
         // The pushed job and instance are those of the series, beside the gateway's label.
         string path = "/metrics/job/demo/instance/a";

@@ -16,6 +16,8 @@ public sealed partial class ChildProcess : IAsyncDisposable
     private const string UnpackedPeers = "/usr/local/lib/dynamic-sharding-tests";
     private const int OutputLimit = 256 * 1024;
 
+    private static readonly TimeSpan KillLimit = TimeSpan.FromSeconds(10);
+
     private readonly Process _process;
     private readonly StringBuilder _output = new();
 
@@ -111,7 +113,12 @@ public sealed partial class ChildProcess : IAsyncDisposable
     /// <summary>The end of its standard input, for a program that was started with one.</summary>
     public void CloseInput() => _process.StandardInput.Close();
 
-    public void Kill() => _process.Kill();
+    /// <summary>SIGKILL, and gone when this returns: its port is free for whoever comes next.</summary>
+    public void Kill()
+    {
+        _process.Kill();
+        if (!_process.WaitForExit(KillLimit)) throw new TimeoutException($"{Name} (pid {Pid}) outlives SIGKILL");
+    }
 
     public void Terminate() => Signal(SigTerm);
 

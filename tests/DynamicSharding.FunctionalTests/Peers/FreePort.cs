@@ -5,23 +5,41 @@ using System.Net.Sockets;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>Ports that nobody listens on; none is given twice in one run.</summary>
+/// <summary>
+/// Ports that nobody listens on; none is given twice in one run. They are below those that the kernel gives to outgoing connections: one of
+/// these could take the port between this answer and the peer's bind, or while a peer is dead.
+/// </summary>
 internal static class FreePort
 {
+    private const int First = 12_000;
+    private const int End = 32_000;
+
     private static readonly ConcurrentDictionary<int, byte> Given = new();
 
     public static int Next(string address = "127.0.0.1")
     {
         while (true)
         {
-            using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            socket.Bind(new IPEndPoint(IPAddress.Parse(address), 0));
-            int port = ((IPEndPoint)socket.LocalEndPoint!).Port;
-            if (Given.TryAdd(port, 0)) return port;
+            int port = Random.Shared.Next(First, End);
+            if (Given.TryAdd(port, 0) && IsFree(new IPEndPoint(IPAddress.Parse(address), port))) return port;
         }
     }
 
     public static string NextAddress() => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{Next()}");
+
+    private static bool IsFree(IPEndPoint endPoint)
+    {
+        using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(endPoint);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>For the tests that need a port of a given number: says plainly what is in the way.</summary>
     public static void Require(string address, string why)

@@ -131,6 +131,15 @@ public sealed class RingCommandTests
         Assert.Equal(ring.Find(MurmurHash3.Hash32("/metrics/job/a/y/2/x/1"u8)).Address, JsonDocument.Parse(output).RootElement[0].GetProperty("owner").GetString());
     }
 
+    [Fact]
+    public void Who_is_in_the_ring_is_what_the_server_says()
+    {
+        RingDefinition ring = ServerStatusReader.Read("""
+            {"members":[{"address":"a:1","state":"draining","in_ring":true},{"address":"b:1","state":"member","in_ring":false}]}
+            """u8.ToArray());
+        Assert.Equal(["a:1"], ring.Members);
+    }
+
     [Theory]
     [InlineData("[]")]
     [InlineData("{}")]
