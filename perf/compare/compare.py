@@ -5,7 +5,7 @@ Called by run.sh, which installs and builds what it needs. Servers on the first 
 time of the server's processes per request, from /proc. Ratios are made within a round and their median is quoted: the machine may be shared.
 """
 import argparse, datetime, json, os, re, shutil, sys, tempfile
-import latency, process, report, throughput
+import latency, process, report, syscalls, throughput
 from servers import DEFAULT, TITLES, Server
 
 PARTS = ('throughput', 'latency', 'reshard', 'idle', 'start', 'collections', 'cores')
@@ -20,7 +20,11 @@ def main():
         shutil.rmtree(folder)
     if args.keep:
         kept = json.load(open(os.path.join(args.out, 'results.json')))
-        data = {key: value or kept[key] for key, value in data.items()}
+        taken = {**kept.get('taken', {}), **data['taken']}
+        if not data['rows']:
+            # The document is dated by its throughput.
+            data |= {key: kept[key] for key in ('date', 'servers', 'rounds', 'seconds')}
+        data = {key: value or kept.get(key) for key, value in data.items()} | {'taken': taken}
     print(*([] if args.max_ratio else [report.targets_table(data)]), report.table(data), sep='\n\n')
     if args.out:
         os.makedirs(args.out, exist_ok=True)
@@ -36,7 +40,7 @@ def arguments():
     for name in ('floor', 'kestrel', 'sockets', 'aot', 'jit'):
         parser.add_argument('--' + name, help='a binary')
     parser.add_argument('--servers', default=DEFAULT, help='of ' + ', '.join(TITLES))
-    parser.add_argument('--parts', default=','.join(PARTS))
+    parser.add_argument('--parts', default=','.join(PARTS), help='besides these: syscalls, which needs strace, and priority, which needs root')
     parser.add_argument('--workloads', default='.', help='a regular expression')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--seconds', type=int, default=3)
@@ -50,8 +54,9 @@ def arguments():
 
 def measure(args, folder):
     names, parts = args.servers.split(','), args.parts.split(',')
-    data = {'date': f'{datetime.date.today():%Y-%m-%d}', 'versions': report.versions() if args.write else '', 'servers': names, 'rounds': args.rounds,
-            'seconds': args.seconds, 'rows': [], 'latency': [], 'reshard': [], 'idle': {}, 'start': [], 'collections': None, 'cores': []}
+    data = {'date': f'{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC', 'versions': report.versions() if args.write else '', 'servers': names, 'rounds': args.rounds,
+            'seconds': args.seconds, 'rows': [], 'latency': [], 'reshard': [], 'idle': {}, 'start': [], 'collections': None, 'cores': [], 'syscalls': [], 'priority': []}
+    data['taken'] = {part: data['date'] for part in parts}
     servers = []
     try:
         servers = [Server(name, folder, args).wait() for name in names]
@@ -60,6 +65,8 @@ def measure(args, folder):
             data['rows'] = throughput.measure(servers, [w for w in throughput.WORKLOADS if re.search(args.workloads, w)], args.rounds, args.seconds)
         if 'latency' in parts:
             data['latency'] = latency.measure([by_name['nginx'], by_name['aot']], folder, (20_000, 50_000), args.pairs, 10)
+        if 'syscalls' in parts:
+            data['syscalls'] = syscalls.measure(servers, folder, args.seconds)
         if 'collections' in parts:
             data['collections'] = process.collections(by_name['aot'], 5_000_000)
     finally:
@@ -67,6 +74,8 @@ def measure(args, folder):
             server.stop()
     if 'reshard' in parts:
         data['reshard'] = latency.reshard(args, folder, 5)
+    if 'priority' in parts:
+        data['priority'] = latency.priority(args, folder, 7)
     if 'idle' in parts:
         for name in names:
             # HAProxy reserves two descriptors for each connection that it may have.
@@ -83,6 +92,9 @@ def measure(args, folder):
 
 def gate(rows, bound):
     failed = 0
+    if len({r['workload'] for r in rows}) < 2:
+        print('FAIL  a gate over fewer than two workloads guards nothing: their names have changed')
+        return 1
     for workload in dict.fromkeys(r['workload'] for r in rows):
         ratio = report.ratio(rows, workload, 'aot', 'nginx')
         errors = sum(r['failed'] + r['bad_status'] for r in rows if r['server'] == 'aot' and r['workload'] == workload)

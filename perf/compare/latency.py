@@ -1,5 +1,5 @@
 """Open-loop latency from the intended send time: dynamic-sharding and nginx in pairs."""
-import json, os, subprocess, sys, time, urllib.request
+import json, os, statistics, subprocess, sys, time, urllib.request
 from child import HERE, LOAD_CORE
 from load_generator import generate
 from servers import Server
@@ -48,6 +48,40 @@ def reshard(binaries, folder, times):
     finally:
         consul.terminate()
         consul.wait()
+    return rows
+
+
+def priority(binaries, folder, pairs):
+    """The same with the loops before the other threads, as it ships, and with all threads alike, which takes root: pairs of runs."""
+    rows, servers = [], {}
+    consuls = [subprocess.Popen(['taskset', '-c', LOAD_CORE, 'nice', '-n', '10', sys.executable, os.path.join(HERE, 'canned_consul.py')],
+                                stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        for kind, consul in zip(('preferred', 'alike'), consuls):
+            servers[kind] = Server('aot', folder, binaries, template='reshard-server.yml', values={'CONSUL': consul.stdout.readline().strip()}).wait()
+            wait_for_members(servers[kind], 1000)
+        tasks = f"/proc/{servers['alike'].process.pid}/task"
+        for task in os.listdir(tasks):
+            os.setpriority(os.PRIO_PROCESS, int(task), 0)
+        for pair in range(pairs):
+            for kind, consul in list(zip(('preferred', 'alike'), consuls))[::1 if pair % 2 else -1]:
+                stats = generate(servers[kind].port, os.path.join(HERE, 'reshard.yml'), folder, ['--event-pids', f'{servers[kind].process.pid},{consul.pid}'])
+                row = {'pair': pair, 'kind': kind, 'errors': stats['errors'],
+                       **{f'{population} {p}': stats['latency'][population][p] for population in ('disturbed', 'undisturbed') for p in ('p99', 'p99.9')}}
+                rows.append(row)
+                print(row, flush=True)
+    finally:
+        for server in servers.values():
+            server.stop()
+        for consul in consuls:
+            consul.terminate()
+            consul.wait()
+    for p in ('p99', 'p99.9'):
+        of = lambda kind: {row['pair']: row[f'disturbed {p}'] for row in rows if row['kind'] == kind}
+        ours, alike = of('preferred'), of('alike')
+        ratios = [ours[n] / alike[n] for n in ours]
+        print(f"{p} around a new ring: preferred {statistics.median(ours.values()):,.0f} µs, alike {statistics.median(alike.values()):,.0f} µs, "
+              f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     return rows
 
 

@@ -1,6 +1,7 @@
 """From raw figures to the targets, the table, the chart and docs/performance.md."""
 import html, os, platform, re, statistics, subprocess
 from servers import TITLES
+from syscalls import WORKLOAD
 from throughput import WORKLOADS
 
 COLOURS = {'floor': '#9aa0a6', 'nginx': '#2e7d32', 'haproxy': '#1565c0', 'kestrel': '#6a1b9a', 'aot': '#e6522c', 'jit': '#f4a582', 'inline': '#c5a000', 'pool': '#e0cf7a'}
@@ -43,11 +44,11 @@ def table(data):
 
 
 def latency_table(rows):
-    lines = ['| requests/s | server | p50 µs | p99 µs | p99.9 µs | errors |', '|---|---|---|---|---|---|']
+    lines = ['| requests/s | server | p50 µs | p99 µs | p99.9 µs | the generator’s own lag, p99 µs | errors |', '|---|---|---|---|---|---|---|']
     for rate in dict.fromkeys(r['rate'] for r in rows):
         for name in ('nginx', 'aot'):
             own = [r for r in rows if r['rate'] == rate and r['server'] == name]
-            lines.append(f"| {rate:,} | {TITLES[name]} | " + ' | '.join(number(median(r[p] for r in own), 0) for p in ('p50', 'p99', 'p99.9'))
+            lines.append(f"| {rate:,} | {TITLES[name]} | " + ' | '.join(number(median(r[p] for r in own), 0) for p in ('p50', 'p99', 'p99.9', 'lag_p99'))
                          + f" | {sum(r['errors'] for r in own)} |")
     return '\n'.join(lines)
 
@@ -125,6 +126,14 @@ def chart(data):
             f'<text x="10" y="20" font-size="14" font-weight="600">CPU per request, µs (less is better)</text>{"".join(parts)}</svg>\n')
 
 
+def syscalls_table(rows):
+    lines = ['| server | user µs/request | system µs/request | system calls per request |', '|---|---|---|---|']
+    for r in rows:
+        calls = ', '.join(f'`{name}` {count:.2f}' for name, count in r['calls'].items())
+        lines.append(f"| {TITLES[r['server']]} | {r['user_us']:.2f} | {r['system_us']:.2f} | {calls} |")
+    return '\n'.join(lines)
+
+
 def versions():
     def first_line(*command):
         run = subprocess.run(command, capture_output=True, text=True)
@@ -135,12 +144,32 @@ def versions():
                       '.NET ' + first_line('dotnet', '--version') + ' SDK', first_line('cc', '--version'), first_line('wrk', '-v').split(' Copyright')[0]])
 
 
+def errors(data):
+    """Of the servers in question: failed requests and answers that were no redirect."""
+    return (sum(r['failed'] + r['bad_status'] for r in data['rows']) + sum(r['errors'] for part in ('latency', 'reshard') for r in data[part]))
+
+
+def kept_parts(data):
+    """Parts that were not measured in the run that the document is dated by, under the date that they were."""
+    older = {}
+    for part, when in data.get('taken', {}).items():
+        if when != data['date']:
+            older.setdefault(when, []).append(part)
+    return [(when, ', '.join(parts)) for when, parts in sorted(older.items())]
+
+
 def write_document(data, path, image):
     """Replaces what stands between the two marks; the words around them are written by hand."""
     text = open(path).read()
     before, rest = text.split(BEGIN)
-    measured = [f"{data['date']}, {data['versions']}. {data['rounds']} rounds of {data['seconds']} s for each server and workload.", '',
+    measured = [f"{data['date']}, {data['versions']}. {data['rounds']} rounds of {data['seconds']} s for each server and workload. Errors in all runs: {errors(data)}."
+                + ''.join(f" Of another run, {when}: {parts}." for when, parts in kept_parts(data)), '',
                 '### Targets', '', targets_table(data), '', '### Side by side', '', table(data), '', f'![CPU per request]({os.path.relpath(image, os.path.dirname(path))})']
+    if data.get('syscalls'):
+        measured += ['', '### System calls', '', f"{WORKLOAD}; calls per request by `strace -c`, times without it.", '', syscalls_table(data['syscalls'])]
+    if data['reshard']:
+        measured += ['', '### A new ring under load', '', 'A run each: p99.9 of the two seconds around the new ring, and of the rest of the run. '
+                     + '; '.join(f"{r['disturbed']:,.0f} µs and {r['undisturbed']:,.0f} µs" for r in data['reshard']) + '.']
     if data['latency']:
         measured += ['', '### Open loop', '', f"Medians of {1 + max(r['pair'] for r in data['latency'])} runs each.", '', latency_table(data['latency'])]
     open(path, 'w').write(before + BEGIN + '\n' + '\n'.join(measured) + '\n' + END + rest.split(END)[1])

@@ -4,6 +4,7 @@
 #
 #   perf/compare/run.sh [compare.py's options]                 about 25 minutes; --rounds 3 --seconds 2 --pairs 3 for a quick look
 #   perf/compare/run.sh --write docs/performance.md            puts the figures into the document
+#   perf/compare/run.sh --parts syscalls --servers floor,nginx,aot,inline,pool --keep --write docs/performance.md   where the time goes
 #   perf/compare/run.sh --gate                                 what CI runs: the CPU ratio to nginx on kept connections, one minute
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -17,6 +18,7 @@ fi
 
 tools=(nginx:nginx-light wrk:wrk cc:gcc taskset:util-linux python3:python3)
 [[ $gate ]] || tools+=(haproxy:haproxy)
+[[ $* != *syscalls* ]] || tools+=(strace:strace)
 missing=()
 for tool in "${tools[@]}"; do command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}"); done
 if ((${#missing[@]})); then

@@ -103,6 +103,9 @@ internal sealed class ServerHost : IAsyncDisposable
     /// <returns>Null when the data plane answers before the cancellation; else what does not.</returns>
     public Task<string?> ProbeAsync(CancellationToken cancellation) => _data.ProbeAsync(cancellation);
 
+    /// <summary>After <see cref="StartAsync"/>, by whoever owns the process: the data plane's threads go before all others.</summary>
+    public void PreferDataPlane() => _data.PreferLoops();
+
     public async Task StartAsync()
     {
         // The configured gateways are the ring before the first connection is accepted.

@@ -20,6 +20,7 @@ internal static class ServerProcess
             await using var host = new ServerHost(launch.Options, launch.Load, launch.Logs.SetLevel, loggers, TimeProvider.System);
             WarnOfAnotherAddress(launch.Options.HttpListenAddr, host.DataEndPoint, logger);
             await host.StartAsync();
+            host.PreferDataPlane();
             await using ServiceNotifier? service = ServiceNotifier.Start(manager, host, logger, TimeProvider.System);
             Task failed = host.Failed;
             await launch.Signals.UntilStopAsync(host.ReloadAsync, failed);

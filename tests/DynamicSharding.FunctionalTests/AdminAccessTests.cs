@@ -145,7 +145,7 @@ public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output
         (exitCode, said) = await DynamicShardingProcess.RunAsync("lookup", "--url", url.Replace("s3cret", "guess", StringComparison.Ordinal), "/metrics/job/a");
         Assert.Equal(1, exitCode);
         Assert.Equal(
-            $"cannot read http://{server.AdminAddress}/api/v1/status: 401, the server wants a user and password (admin.basic_auth_users); "
+            $"http://{server.AdminAddress}/api/v1/status: 401, the server wants a user and password (admin.basic_auth_users); "
                 + "write them before the host: http://user:password@host:9293\n",
             said);
 

@@ -64,6 +64,15 @@ public sealed partial class ArchitectureTests
         Assert.Contains($"namespace DynamicSharding.{folder};", source.Text, StringComparison.Ordinal);
     });
 
+    /// <summary>What a request costs no lock and no locked instruction for: one file counts connections, and nothing there is per request.</summary>
+    [Fact]
+    public void The_data_plane_takes_no_lock_and_no_interlocked_operation_per_request() => Assert.Equal(
+        ["ConnectionLimit.cs"],
+        ((string[])["Server", "Http", "Routing", "Ring"]).SelectMany(Sources)
+            .Concat(Sources("Diagnostics").Where(source => Path.GetFileName(source.File) is "LoopCounters.cs" or "PerLoopCounter.cs"))
+            .Where(source => Synchronisation().IsMatch(source.Text))
+            .Select(source => Path.GetFileName(source.File)));
+
     private static bool IsRoom(string folder) => folder is not ("bin" or "obj");
 
     /// <summary>A room's files without their comments, which may point anywhere.</summary>
@@ -82,6 +91,9 @@ public sealed partial class ArchitectureTests
 
     [GeneratedRegex(@"^(?:internal|public)\b[^(={\n]*?\b(?:class|struct|interface|enum|record)\s+(?!struct|class)(\w+)", RegexOptions.Multiline)]
     private static partial Regex Declaration();
+
+    [GeneratedRegex(@"\b(Interlocked|Monitor|Mutex|SemaphoreSlim|SpinLock|ReaderWriterLockSlim|Lock)\b|\block\s*\(")]
+    private static partial Regex Synchronisation();
 
     [GeneratedRegex("//.*")]
     private static partial Regex Comment();

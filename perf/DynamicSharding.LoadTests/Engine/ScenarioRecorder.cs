@@ -52,8 +52,11 @@ internal sealed class ScenarioRecorder(Scenario scenario, EventPlan? events)
         Volatile.Write(ref _failed, _failed + 1);
 
         // Who waited in vain has waited at least so long: left out, the worst requests would make the percentiles look better.
-        if (intended >= 0 && failure is (FailureKind.Timeout or FailureKind.Unsent)) Latency(expected.Kind, intended, now - intended);
+        if (intended >= 0 && IsWithoutReply(failure)) Latency(expected.Kind, intended, now - intended);
     }
+
+    private static bool IsWithoutReply(FailureKind failure) =>
+        failure is FailureKind.Timeout or FailureKind.Unsent or FailureKind.Reset or FailureKind.ClosedEarly or FailureKind.ConnectFailed;
 
     public ScenarioStats Finish()
     {

@@ -12,19 +12,19 @@ internal enum CloseReason : byte
     /// <summary>A request that began and whose head did not arrive in time.</summary>
     HeaderTimeout,
 
-    /// <summary>A body that came slower than the minimum rate.</summary>
+    /// <summary>A body that came slower than the minimum rate, or stopped for the idle timeout.</summary>
     BodyTimeout,
 
     /// <summary>A client that did not read its answers.</summary>
     WriteTimeout,
 
-    /// <summary>A body that was still coming when the linger time was over.</summary>
+    /// <summary>Answered, half-closed, and the client did not close its side in time, sending or silent.</summary>
     LingerTimeout,
 
     /// <summary>Answered, half-closed, and the client closed its side in time.</summary>
     Lingered,
 
-    /// <summary>A request after which the framing of the connection is not to be trusted.</summary>
+    /// <summary>As <see cref="Lingered"/>, after a request that left the framing of the connection not to be trusted.</summary>
     Rejected,
 
     /// <summary>The client asked for it: <c>Connection: close</c>, or HTTP/1.0 without keep-alive.</summary>
@@ -42,6 +42,6 @@ internal enum CloseReason : byte
     /// <summary>Over the limit of connections: answered 503 and closed.</summary>
     TooManyConnections,
 
-    /// <summary>Any other error of the socket.</summary>
+    /// <summary>A defect of the server's own, which is in the log.</summary>
     IoError,
 }

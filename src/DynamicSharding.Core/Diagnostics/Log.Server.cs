@@ -40,4 +40,7 @@ internal static partial class Log
 
     [LoggerMessage(2011, LogLevel.Warning, "room for few connections; raise the descriptor limit (LimitNOFILE) or set limits.max_connections")]
     public static partial void FewConnections(this ILogger logger, int maxConnections, int descriptorLimit);
+
+    [LoggerMessage(2012, LogLevel.Information, "the data plane's threads are not preferred to the others; allow setpriority(2)")]
+    public static partial void LoopsNotPreferred(this ILogger logger, string err);
 }

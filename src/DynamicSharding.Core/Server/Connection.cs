@@ -87,9 +87,14 @@ internal sealed class Connection : LoopMember
     private async Task<CloseReason> ServeAsync()
     {
         SetDeadline(DeadlineKind.Idle, _loop.Context.Limits.IdleTimeout);
+        bool ends = false;
         while (true)
         {
-            ReadResult read = await _reader.ReadAsync();
+            // A stop ends the connection here; but what has arrived is a request like any other, and a close now would reset it.
+            ReadResult read;
+            if (!ends) read = await _reader.ReadAsync();
+            else if (!_reader.TryReceiveNow(out read)) return CloseReason.Drained;
+
             if (read.IsCanceled)
             {
                 _reader.AdvanceTo(read.Buffer.End);
@@ -110,9 +115,8 @@ internal sealed class Connection : LoopMember
                     return _loop.Context.Draining ? CloseReason.Drained : CloseReason.ConnectionCloseRequested;
                 case SessionStep.Linger:
                     return await LingerAsync();
-                case SessionStep.Read when _draining && !_session.InHead && !_session.InBody:
-                    return CloseReason.Drained;
                 default:
+                    ends = _draining && step == SessionStep.Read && !_session.InHead && !_session.InBody;
                     SetReadDeadline();
                     break;
             }
@@ -177,7 +181,7 @@ internal sealed class Connection : LoopMember
     private async Task<CloseReason> EndExpiredAsync()
     {
         if (_expired != DeadlineKind.Head) return ExpiredReason();
-        int written = _session.WriteTimeout(_loop.Context, _loop.OutputBuffer);
+        int written = _session.AnswerHeaderTimeout(_loop.Context, _loop.OutputBuffer);
         LogReject();
         _ = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
         _ = await LingerAsync();
@@ -207,9 +211,10 @@ internal sealed class Connection : LoopMember
     {
         if (_session.InBody)
         {
-            if (_deadlineKind == DeadlineKind.Body && _requestsAtHead == _session.Requests) return;
-            _deadlineKind = DeadlineKind.Body;
-            _deadline = long.MaxValue;
+            // An average alone would let a client that sent much at once keep silent for an hour.
+            bool isNew = _deadlineKind != DeadlineKind.Body || _requestsAtHead != _session.Requests;
+            SetDeadline(DeadlineKind.Body, _loop.Context.Limits.IdleTimeout);
+            if (!isNew) return;
             _bodyStart = _loop.Now;
             _requestsAtHead = _session.Requests;
         }

@@ -36,6 +36,7 @@ internal sealed class DataServer : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly bool _leavesGroup;
+    private readonly bool _inherited;
     private LimitOptions _limits;
     private bool _draining;
 
@@ -52,8 +53,8 @@ internal sealed class DataServer : IDisposable
         _limits = options.Limits;
         _logger = loggers.CreateLogger<DataServer>();
         _limit = new ConnectionLimit(MaxConnections(options.Limits));
-        _socket = ListenSocket.Open(options.HttpListenAddr, options.ReusePort, out bool inherited);
-        _leavesGroup = options.ReusePort && !inherited;
+        _socket = ListenSocket.Open(options.HttpListenAddr, options.ReusePort, out _inherited);
+        _leavesGroup = options.ReusePort && !_inherited;
         int loops = counters.Loops.Length;
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
         _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i), time, _logger))];
@@ -78,6 +79,12 @@ internal sealed class DataServer : IDisposable
         foreach (Listener listener in _listeners) listener.Start();
         _logger.DataListenerStarted(EndPoint.ToString(), _loops.Length, _limit.Max);
         if (_limits.MaxConnections is null && _limit.Max < FewConnections) _logger.FewConnections(_limit.Max, DescriptorLimit.Current);
+    }
+
+    /// <summary>After <see cref="Start"/>: this process's other threads stand back for the loops.</summary>
+    public void PreferLoops()
+    {
+        if (LoopPriority.LowerOthers(_loops.Select(loop => loop.ThreadId).ToHashSet()) is { } refusal) _logger.LoopsNotPreferred(refusal);
     }
 
     /// <returns>Null when the listener and every loop answer a lookup before the cancellation; else what does not.</returns>
@@ -105,7 +112,17 @@ internal sealed class DataServer : IDisposable
     {
         if (_leavesGroup) await LeaveGroupAsync();
         await Task.WhenAll(_listeners.Skip(1).Select(listener => listener.StopAsync()));
-        await _listeners[0].StopAsync(CloseSocket);
+        if (_inherited)
+        {
+            // Its accept queue stays with whoever holds the socket.
+            await _listeners[0].StopAsync();
+            _socket.Dispose();
+        }
+        else
+        {
+            await _listeners[0].StopAsync(CloseSocket);
+        }
+
         _logger.StoppedAccepting(OpenConnections, timeout);
 
         foreach (EventLoop loop in _loops) loop.Post(() => loop.ForEachConnection(connection => connection.Drain()));

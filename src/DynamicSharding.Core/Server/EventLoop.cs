@@ -28,6 +28,7 @@ internal sealed unsafe class EventLoop : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Thread _thread;
+    private readonly ManualResetEventSlim _running = new();
     private readonly long _ticksPerMillisecond;
     private LoopSocket?[] _sockets = new LoopSocket?[1024];
     private int _slots = WakeSlot + 1;
@@ -77,10 +78,18 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>Connections of this loop that are open.</summary>
     public int Connections { get; set; }
 
-    /// <summary>Pooled arrays that hold the beginning of a request.</summary>
+    /// <summary>Pooled arrays that hold the beginning of a request, or answers that a client has not taken.</summary>
     public int KeptBuffers { get; set; }
 
-    public void Start() => _thread.Start();
+    /// <summary>The kernel's id of the thread; 0 before <see cref="Start"/>.</summary>
+    public int ThreadId { get; private set; }
+
+    /// <summary>Returns when the thread runs.</summary>
+    public void Start()
+    {
+        _thread.Start();
+        _running.Wait();
+    }
 
     /// <summary>Runs an action on the loop's thread, between two events. From any thread.</summary>
     public void Post(Action action)
@@ -101,6 +110,7 @@ internal sealed unsafe class EventLoop : IDisposable
     {
         _ = LibC.Close(_wake);
         _ = LibC.Close(_epoll);
+        _running.Dispose();
     }
 
     /// <summary>On the loop's thread: what a reload changed.</summary>
@@ -137,16 +147,17 @@ internal sealed unsafe class EventLoop : IDisposable
         _releasedSlots.Add(socket.Slot);
     }
 
-    public void SetInterest(LoopSocket socket, int operation, uint interest)
+    /// <returns>False when the kernel refused.</returns>
+    public bool SetInterest(LoopSocket socket, int operation, uint interest)
     {
         byte* epollEvent = stackalloc byte[16];
         EpollEvents.Write(epollEvent, interest, socket.Slot);
 
-        // The kernel refuses only what would be our own error, or for lack of memory; the connection's deadline then ends it.
-        if (LibC.EpollControl(_epoll, operation, socket.Fd, epollEvent) < 0)
-        {
-            _logger.EpollControlFailed(Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError()));
-        }
+        // The kernel refuses only what would be our own error, or for lack of memory. A connection's deadline then ends it, a listener asks
+        // again at the next heartbeat.
+        if (LibC.EpollControl(_epoll, operation, socket.Fd, epollEvent) >= 0) return true;
+        _logger.EpollControlFailed(Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError()));
+        return false;
     }
 
     /// <summary>On the loop's thread: every connection of this loop, while none is added.</summary>
@@ -161,6 +172,9 @@ internal sealed unsafe class EventLoop : IDisposable
 
     private void Run()
     {
+        ThreadId = LibC.GetThreadId();
+        _running.Set();
+
         // Nothing flows with the continuations of this thread, so that none of them is run by way of a context.
         using AsyncFlowControl flow = ExecutionContext.SuppressFlow();
         _awake = ReadClock();

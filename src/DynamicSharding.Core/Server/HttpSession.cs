@@ -60,7 +60,7 @@ internal sealed class HttpSession
     }
 
     /// <summary>A request whose head did not arrive in time. The connection closes after it.</summary>
-    public int WriteTimeout(SessionContext context, Span<byte> output)
+    public int AnswerHeaderTimeout(SessionContext context, Span<byte> output)
     {
         var writer = new ResponseWriter(output, context.Date.Bytes);
         Reject(RejectReason.HeaderTimeout, default, ConnectionOption.Close, context, ref writer);
@@ -99,10 +99,11 @@ internal sealed class HttpSession
         _chunks = default;
         _parser = default;
         if (!_lastAnswered) return StopsAtReject && LastReject != RejectReason.None ? SessionStep.Flush : SessionStep.Read;
-        if (_body == BodyFraming.None) return Last(consumed == input.Length);
+        if (_body == BodyFraming.None) return CloseOrLinger(consumed == input.Length);
 
-        // Content that is here is skipped first: where it ends, a close can do.
-        return consumed < input.Length ? SessionStep.Read : SessionStep.Linger;
+        // Content that is here is skipped first: where it ends, a close can do. It may be broken itself, which is another line in the log.
+        if (consumed == input.Length) return SessionStep.Linger;
+        return StopsAtReject && LastReject != RejectReason.None ? SessionStep.Flush : SessionStep.Read;
     }
 
     /// <summary>
@@ -149,14 +150,14 @@ internal sealed class HttpSession
         if (status == ParseStatus.Done) _body = BodyFraming.None;
         if (BodySkipped > context.Limits.BodySkipBytes) return SessionStep.Linger;
         if (!_lastAnswered) return SessionStep.Read;
-        return status == ParseStatus.Done ? Last(consumed == input.Length) : SessionStep.Linger;
+        return status == ParseStatus.Done ? CloseOrLinger(consumed == input.Length) : SessionStep.Linger;
     }
 
     /// <summary>
     /// A client that asked for the close sends nothing more; one that wanted to go on may have its next request under way, and a close
     /// would answer that with a reset, which can take the last answer with it (RFC 9112 9.6).
     /// </summary>
-    private SessionStep Last(bool nothingUnread) => nothingUnread && !_clientPersists ? SessionStep.Close : SessionStep.Linger;
+    private SessionStep CloseOrLinger(bool nothingUnread) => nothingUnread && !_clientPersists ? SessionStep.Close : SessionStep.Linger;
 
     private void Write(in Route route, ConnectionOption option, SessionContext context, ref ResponseWriter writer)
     {

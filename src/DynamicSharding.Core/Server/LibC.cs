@@ -5,6 +5,7 @@ namespace DynamicSharding.Server;
 /// <summary>The system calls of the event loop. Errors come back as values: -1, and errno from <see cref="Marshal.GetLastPInvokeError"/>.</summary>
 internal static unsafe partial class LibC
 {
+    public const int ESRCH = 3;
     public const int EBADF = 9;
     public const int EAGAIN = 11;
     public const int ENOMEM = 12;
@@ -28,6 +29,8 @@ internal static unsafe partial class LibC
     public const int EFD_CLOEXEC = 0x80000;
     public const int EFD_NONBLOCK = 0x800;
     public const int AF_UNIX = 1;
+    public const int AF_INET = 2;
+    public const int AF_INET6 = 10;
     public const int SOCK_STREAM = 1;
     public const int SOCK_NONBLOCK = 0x800;
     public const int SOCK_CLOEXEC = 0x80000;
@@ -37,12 +40,16 @@ internal static unsafe partial class LibC
     public const int SHUT_WR = 1;
     public const int SOL_SOCKET = 1;
     public const int SO_LINGER = 13;
+    public const int SO_REUSEPORT = 15;
     public const int SO_ATTACH_FILTER = 26;
     public const int SO_ATTACH_REUSEPORT_CBPF = 51;
     public const int SO_DETACH_REUSEPORT_BPF = 68;
+    public const int IPPROTO_TCP = 6;
+    public const int TCP_NOTSENT_LOWAT = 25;
     public const int FIONBIO = 0x5421;
 
     public const int RLIMIT_NOFILE = 7;
+    public const int PRIO_PROCESS = 0;
 
     private const string Library = "libc";
 
@@ -90,6 +97,12 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
     public static partial int SetSocketOption(int fd, int level, int option, void* value, uint length);
+
+    [LibraryImport(Library, EntryPoint = "gettid")]
+    public static partial int GetThreadId();
+
+    [LibraryImport(Library, EntryPoint = "setpriority", SetLastError = true)]
+    public static partial int SetPriority(int which, int who, int niceness);
 
     [LibraryImport(Library, EntryPoint = "getrlimit", SetLastError = true)]
     public static partial int GetResourceLimit(int resource, ulong* limits);

@@ -8,11 +8,6 @@ namespace DynamicSharding.Server;
 /// <summary>Opens the data listener's socket: bound, listening and non-blocking.</summary>
 internal static unsafe class ListenSocket
 {
-    private const int SolSocket = 1;
-    private const int SoReusePort = 15;
-    private const int IpProtoTcp = 6;
-    private const int TcpNotSentLowat = 25;
-
     /// <summary>
     /// Bytes that the kernel takes for a client beyond what the client's window has room for. Without it a client that asks and never
     /// reads gets answers buffered up to net.ipv4.tcp_wmem's maximum, four megabytes for each connection.
@@ -56,7 +51,7 @@ internal static unsafe class ListenSocket
             if (reusePort)
             {
                 int one = 1;
-                socket.SetRawSocketOption(SolSocket, SoReusePort, new ReadOnlySpan<byte>(&one, sizeof(int)));
+                socket.SetRawSocketOption(LibC.SOL_SOCKET, LibC.SO_REUSEPORT, new ReadOnlySpan<byte>(&one, sizeof(int)));
             }
 
             socket.Bind(endpoint);
@@ -76,7 +71,7 @@ internal static unsafe class ListenSocket
         // Accepted sockets inherit both: every batch of answers is one send and must not wait for an acknowledgement.
         socket.NoDelay = true;
         int maxUnsent = MaxUnsent;
-        socket.SetRawSocketOption(IpProtoTcp, TcpNotSentLowat, new ReadOnlySpan<byte>(&maxUnsent, sizeof(int)));
+        socket.SetRawSocketOption(LibC.IPPROTO_TCP, LibC.TCP_NOTSENT_LOWAT, new ReadOnlySpan<byte>(&maxUnsent, sizeof(int)));
 
         int one = 1;
         if (LibC.IoControl((int)socket.Handle, LibC.FIONBIO, &one) < 0) throw new SocketException(Marshal.GetLastPInvokeError());

@@ -11,6 +11,9 @@ internal sealed class Listener : LoopMember
     /// <summary>Between two looks at the other connections of the loop.</summary>
     private const int AcceptsPerTurn = 64;
 
+    /// <summary>The longest accept queue that somaxconn allows, once: clients that connect without end do not hold up a stop.</summary>
+    private const int LastTurns = 65_535 / AcceptsPerTurn;
+
     private readonly LoopSocket _socket;
     private readonly EventLoop _loop;
     private readonly ConnectionLimit _limit;
@@ -45,14 +48,15 @@ internal sealed class Listener : LoopMember
     public Task StopAsync() => StopAsync(static () => { });
 
     /// <summary>
-    /// The last listener of the socket: takes what waits in the accept queue, because a closing socket resets it, and closes right behind.
+    /// The last listener of a socket that nobody else holds: takes what waits in the accept queue, because a closing socket resets it, and
+    /// closes right behind.
     /// </summary>
     /// <param name="close">Closes the listening socket; runs on the loop's thread.</param>
     public Task StopAsync(Action close)
     {
         _loop.Post(() =>
         {
-            while (AcceptTurn())
+            for (int turn = 0; turn < LastTurns && AcceptTurn(); turn++)
             {
             }
 
@@ -83,7 +87,8 @@ internal sealed class Listener : LoopMember
 
     public override void OnTick(long now)
     {
-        if (!_backingOff) return;
+        // The kernel may have refused to watch the socket, for lack of memory.
+        if (!_backingOff && _socket.IsWatched) return;
         _backingOff = false;
         _socket.Cancel();
     }
@@ -146,6 +151,11 @@ internal sealed class Listener : LoopMember
         var writer = new ResponseWriter(_loop.OutputBuffer, context.Date.Bytes);
         writer.WriteReject(RejectReason.TooManyConnections, default, isHead: false, ConnectionOption.Close);
         _ = socket.TrySend(_loop.OutputBuffer.AsSpan(0, writer.Written));
+        if (_connectionLogger.IsEnabled(LogLevel.Debug))
+        {
+            _connectionLogger.RequestRejected(RejectReasons.Label(RejectReason.TooManyConnections), PeerAddress.Of(fd));
+        }
+
         socket.ShutdownSend();
         socket.Close();
         context.Counters.CountReject(RejectReason.TooManyConnections);

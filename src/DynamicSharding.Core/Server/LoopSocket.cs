@@ -35,7 +35,13 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
 
     public EventLoop Loop { get; } = loop;
 
-    /// <summary>Fewer bytes than asked for are all that there were (epoll(7)).</summary>
+    /// <summary>The kernel reports what happens to it.</summary>
+    public bool IsWatched => _interest != 0;
+
+    /// <summary>
+    /// Fewer bytes than asked for are all that there were (epoll(7)); but for TCP's urgent data, at which a receive stops, and whose sender
+    /// waits for its own next byte.
+    /// </summary>
     public SocketResult TryReceive(Span<byte> buffer)
     {
         fixed (byte* pointer = buffer)
@@ -82,8 +88,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
             // The kernel looks at the descriptor when it is told, so bytes that are there already are reported too, in the turn of the
             // others. A descriptor is registered only once it has to wait: a connection whose request came with it and that closes after
             // its answer never is.
-            Loop.SetInterest(this, _interest == 0 ? LibC.EPOLL_CTL_ADD : LibC.EPOLL_CTL_MOD, interest);
-            _interest = interest;
+            if (Loop.SetInterest(this, _interest == 0 ? LibC.EPOLL_CTL_ADD : LibC.EPOLL_CTL_MOD, interest)) _interest = interest;
             _askAgain = false;
         }
 
@@ -94,7 +99,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     public void Forget()
     {
         if (_interest == 0) return;
-        Loop.SetInterest(this, LibC.EPOLL_CTL_DEL, 0);
+        _ = Loop.SetInterest(this, LibC.EPOLL_CTL_DEL, 0);
         _interest = 0;
     }
 

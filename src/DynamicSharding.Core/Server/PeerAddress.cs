@@ -6,9 +6,6 @@ namespace DynamicSharding.Server;
 /// <summary>Who is at the other end, asked of the kernel only when a debug line needs it.</summary>
 internal static unsafe class PeerAddress
 {
-    private const int AddressFamilyInet = 2;
-    private const int AddressFamilyInet6 = 10;
-
     public static string Of(int fd)
     {
         // struct sockaddr_in is 16 bytes, sockaddr_in6 28; family first, then the port in network order.
@@ -18,8 +15,8 @@ internal static unsafe class PeerAddress
         int port = BinaryPrimitives.ReadUInt16BigEndian(new ReadOnlySpan<byte>(address + 2, 2));
         return *(ushort*)address switch
         {
-            AddressFamilyInet => new IPEndPoint(new IPAddress(new ReadOnlySpan<byte>(address + 4, 4)), port).ToString(),
-            AddressFamilyInet6 => Unmapped(new IPAddress(new ReadOnlySpan<byte>(address + 8, 16)), port),
+            LibC.AF_INET => new IPEndPoint(new IPAddress(new ReadOnlySpan<byte>(address + 4, 4)), port).ToString(),
+            LibC.AF_INET6 => Unmapped(new IPAddress(new ReadOnlySpan<byte>(address + 8, 16)), port),
             _ => "unknown",
         };
     }

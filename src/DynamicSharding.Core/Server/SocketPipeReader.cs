@@ -58,6 +58,13 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
         return TryReceive(out result);
     }
 
+    /// <summary>What is there or has arrived, without a wait.</summary>
+    public bool TryReceiveNow(out ReadResult result)
+    {
+        _maybeReadable = true;
+        return TryRead(out result);
+    }
+
     public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
 
     public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)

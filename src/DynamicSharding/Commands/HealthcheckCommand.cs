@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Net;
-using System.Net.Http.Headers;
 using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
@@ -43,42 +42,16 @@ internal static class HealthcheckCommand
 
     private static async Task<int> AskAsync(Uri address, TimeSpan wait, TextWriter output, CancellationToken cancellation)
     {
-        string shown = address.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped);
-        try
-        {
-            // A proxy that the environment names stands before other people's servers, not before this one.
-            using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false };
-            using var client = new HttpClient(handler) { Timeout = wait, MaxResponseContentBufferSize = 64 * 1024 };
-            using var request = new HttpRequestMessage(HttpMethod.Get, shown);
-            if (address.UserInfo.Length > 0)
-            {
-                byte[] credentials = Encoding.UTF8.GetBytes(Uri.UnescapeDataString(address.UserInfo));
-                request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(credentials));
-            }
-
-            using HttpResponseMessage answer = await client.SendAsync(request, cancellation).ConfigureAwait(false);
-            string text = await answer.Content.ReadAsStringAsync(cancellation).ConfigureAwait(false);
-            string line = string.Create(CultureInfo.InvariantCulture, $"{shown}: {(int)answer.StatusCode} {FirstLine(text)}");
-            await output.WriteLineAsync(line.TrimEnd()).ConfigureAwait(false);
-            return answer.StatusCode == HttpStatusCode.OK ? ExitCode.Stopped : ExitCode.Failed;
-        }
-        catch (TaskCanceledException) when (!cancellation.IsCancellationRequested)
-        {
-            throw new CommandException($"{shown}: no answer within {wait.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s", ExitCode.Failed);
-        }
-        catch (HttpRequestException error)
-        {
-            throw new CommandException($"{shown}: {(error.InnerException ?? error).Message}", ExitCode.Failed);
-        }
+        (HttpStatusCode status, byte[] content) = await ServerQuestion.AskAsync(address, wait, cancellation).ConfigureAwait(false);
+        string text = FirstLine(Encoding.UTF8.GetString(content));
+        string line = string.Create(CultureInfo.InvariantCulture, $"{ServerQuestion.Shown(address)}: {(int)status} {text}");
+        await output.WriteLineAsync(line.TrimEnd()).ConfigureAwait(false);
+        return status == HttpStatusCode.OK ? ExitCode.Stopped : ExitCode.Failed;
     }
 
     private static Uri AddressOf(string url)
     {
-        if (!Uri.TryCreate(url, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
-        {
-            throw new CommandException($"{url} is no http or https address");
-        }
-
+        Uri address = ServerQuestion.AddressOf(url);
         return address.PathAndQuery == "/" ? new Uri(address, Path) : address;
     }
 

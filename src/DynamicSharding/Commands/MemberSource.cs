@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Net;
-using System.Net.Http.Headers;
-using System.Text;
 using System.Text.Json;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
@@ -68,29 +66,17 @@ internal sealed class MemberSource
 
     private static async Task<RingDefinition> AskServerAsync(string url, CancellationToken cancellationToken)
     {
-        if (!Uri.TryCreate(url.TrimEnd('/') + "/api/v1/status", UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
-        {
-            throw new CommandException($"{url} is no http or https address");
-        }
-
+        Uri address = ServerQuestion.AddressOf(url.TrimEnd('/') + "/api/v1/status");
+        (HttpStatusCode status, byte[] content) = await ServerQuestion.AskAsync(address, AnswerLimit, cancellationToken).ConfigureAwait(false);
+        string shown = ServerQuestion.Shown(address);
+        if (Refusal(status) is { } refusal) throw new CommandException($"{shown}: {refusal}", ExitCode.Failed);
         try
         {
-            using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false };
-            using var client = new HttpClient(handler) { Timeout = AnswerLimit };
-            if (address.UserInfo.Length > 0)
-            {
-                byte[] pair = Encoding.UTF8.GetBytes(Uri.UnescapeDataString(address.UserInfo));
-                client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(pair));
-                address = new UriBuilder(address) { UserName = "", Password = "" }.Uri;
-            }
-
-            using HttpResponseMessage answer = await client.GetAsync(address, cancellationToken).ConfigureAwait(false);
-            if (Refusal(answer.StatusCode) is { } refusal) throw new CommandException($"cannot read {address}: {refusal}", ExitCode.Failed);
-            return ServerStatusReader.Read(await answer.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false));
+            return ServerStatusReader.Read(content);
         }
-        catch (Exception e) when (e is HttpRequestException or JsonException || (e is TaskCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (JsonException e)
         {
-            throw new CommandException($"cannot read {address}: {e.Message}", ExitCode.Failed);
+            throw new CommandException($"{shown}: {e.Message}", ExitCode.Failed);
         }
     }
 

@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Text.RegularExpressions;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
+using DynamicSharding.Tests.Config;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Tests.Docs;
@@ -33,6 +34,25 @@ public sealed partial class DocsTests
         ConfigKeys.All.Select(key => key.Path).Where(key => key.StartsWith("limits.", StringComparison.Ordinal)).Order(StringComparer.Ordinal),
         RowsUnder("limit", "default", "beyond it").Select(row => Code(row[0])).Where(name => name.StartsWith("limits.", StringComparison.Ordinal))
             .Order(StringComparer.Ordinal));
+
+    /// <summary>Written into a file, a documented default changes nothing.</summary>
+    [Fact]
+    public void A_default_that_a_row_names_is_the_one_of_the_program()
+    {
+        ServerOptions defaults = ConfigTestFile.Options("pushgateway: {servers: [a]}");
+        (string Key, string Value)[] rows =
+        [
+            .. RowsUnder("key", "default", "unit", "reload").Where(row => row[1].StartsWith('`')).Select(row => (Code(row[0]), Code(row[1]))),
+            .. RowsUnder("limit", "default", "beyond it").Where(row => row[0].StartsWith('`') && char.IsAsciiDigit(row[1][0]))
+                .Select(row => (Code(row[0]), row[1].Split(',')[0].Replace("bytes/s", "", StringComparison.Ordinal).Replace(" ", "", StringComparison.Ordinal))),
+        ];
+        Assert.True(rows.Length > 45, $"only {rows.Length} defaults were found");
+        Assert.All(rows.Where(row => row.Key != "pushgateway.servers"), row =>
+        {
+            ConfigKey key = ConfigKeys.All.Single(key => key.Path == row.Key);
+            Assert.Equal(key.Show(defaults), key.Show(ConfigTestFile.Options(ConfigTestFile.WithKey(row.Key, row.Value))));
+        });
+    }
 
     [Fact]
     public void A_key_that_a_document_names_exists()

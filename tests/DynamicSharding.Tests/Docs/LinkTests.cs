@@ -37,7 +37,7 @@ public sealed partial class LinkTests
         .Where(line => line.StartsWith('#'))
         .Select(line => Punctuation().Replace(line.TrimStart('#').Trim().ToLowerInvariant(), "").Replace(' ', '-'));
 
-    /// <summary>What must be the same in every language: levels of headings, columns of tables, and blocks of commands.</summary>
+    /// <summary>What must be the same in every language: levels of headings, columns of tables, pictures, and blocks of commands.</summary>
     private static List<string> Shape(string document)
     {
         var shape = new List<string>();
@@ -47,6 +47,7 @@ public sealed partial class LinkTests
             if (line.StartsWith("```", StringComparison.Ordinal)) inBlock = !inBlock;
             else if (inBlock) shape.Add(line);
             else if (line.StartsWith('#')) shape.Add(line[..line.IndexOf(' ')]);
+            else if (line.StartsWith("![", StringComparison.Ordinal)) shape.Add(Link().Match(line).Value);
             else if (line.StartsWith('|')) shape.Add($"row of {line.Count(c => c == '|') - 1}");
         }
 

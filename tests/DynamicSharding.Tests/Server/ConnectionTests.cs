@@ -95,6 +95,18 @@ public sealed class ConnectionTests
         Assert.Equal(307, (await fast.ReadAsync())!.Status);
     }
 
+    /// <summary>By its average it would have 8,000 s.</summary>
+    [Fact]
+    public async Task A_body_that_stops_after_a_fast_start_is_cut_off()
+    {
+        await using RunningServer server = new(Short with { BodyMinRate = 1 });
+        using TestClient client = await server.ConnectAsync();
+        await client.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n" + new string('x', 8000));
+        Assert.Equal(307, (await client.ReadAsync())!.Status);
+        Assert.Equal("", await client.ReadToEndAsync());
+        Assert.True(await server.ClosedAsync(CloseReason.BodyTimeout));
+    }
+
     [Fact]
     public async Task A_client_that_does_not_read_is_cut_off_and_costs_two_buffers_at_most()
     {

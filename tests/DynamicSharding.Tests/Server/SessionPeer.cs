@@ -90,7 +90,7 @@ internal sealed class SessionPeer
 
     public SessionPeer TimeOut()
     {
-        int written = _session.WriteTimeout(_context, _output);
+        int written = _session.AnswerHeaderTimeout(_context, _output);
         _answers.Append(Encoding.Latin1.GetString(_output, 0, written));
         return this;
     }
