@@ -15,7 +15,10 @@ internal sealed class AdminHandler(
     AdminContext context,
     Fleet fleet,
     MetricsPage metrics,
+    StatusPage page,
     TrafficRates rates,
+    LastHour lastHour,
+    WhatIf whatIf,
     BasicAuth? auth,
     RefusalCounter refusals,
     ILogger logger,
@@ -25,8 +28,6 @@ internal sealed class AdminHandler(
     public const int MaxBodyBytes = 1024;
 
     private readonly Lookup _lookup = new(context);
-    private readonly WhatIf _whatIf = new(context);
-    private readonly StatusPage _page = new(context, fleet, rates);
 
     public async Task HandleAsync(HttpContext http)
     {
@@ -107,9 +108,9 @@ internal sealed class AdminHandler(
 
     private Task PageAsync(HttpContext http)
     {
-        byte[] page = _page.Render(http.Request.Query);
+        byte[] html = page.Render(http.Request.Query);
         http.Response.Headers.ContentSecurityPolicy = StatusPage.ContentSecurityPolicy;
-        return AdminReply.BytesAsync(http, 200, "text/html; charset=utf-8", page);
+        return AdminReply.BytesAsync(http, 200, "text/html; charset=utf-8", html);
     }
 
     private async Task MetricsAsync(HttpContext http) =>
@@ -167,7 +168,7 @@ internal sealed class AdminHandler(
             membership.Changes,
             membership.History is [var last, ..] ? ChangeEntry.From(last) : null,
             requests,
-            Warnings.Of(context, view, now));
+            Warnings.Of(context, view, lastHour, now));
     }
 
     private Task RingAsync(HttpContext http)
@@ -184,7 +185,7 @@ internal sealed class AdminHandler(
         AdminReply.AnswerAsync(http, _lookup.Find(http.Request.Query["path"], http.Request.Query["q"]), AdminJson.Default.LookupResponse);
 
     private Task SimulateAsync(HttpContext http) =>
-        AdminReply.AnswerAsync(http, _whatIf.Run(http.Request.Query["add"], http.Request.Query["remove"]), AdminJson.Default.SimulateResponse);
+        AdminReply.AnswerAsync(http, whatIf.Run(http.Request.Query["add"], http.Request.Query["remove"]), AdminJson.Default.SimulateResponse);
 
     private Task HistoryAsync(HttpContext http)
     {

@@ -1,4 +1,5 @@
 using DynamicSharding.Admin.Access;
+using DynamicSharding.Admin.Page;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using Microsoft.AspNetCore.Hosting;
@@ -16,6 +17,7 @@ internal sealed class AdminListener : IAsyncDisposable
     private readonly WebListener _web;
     private readonly AdminHandler _handler;
     private readonly TrafficRates _rates;
+    private readonly LastHour _lastHour;
     private readonly BasicAuth? _auth;
     private readonly ServerCertificate? _certificate;
 
@@ -29,11 +31,14 @@ internal sealed class AdminListener : IAsyncDisposable
             _certificate = new ServerCertificate(certFile, keyFile, _logger, context.Time);
         _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, Bind);
 
-        var fleet = new Fleet(context.Ring, context.Membership);
+        var fleet = new Fleet(context.Ring, context.Membership, context.Time);
         _rates = new TrafficRates(fleet, context.Counters, context.Time);
+        _lastHour = new LastHour(context.Counters, context.Membership, context.Time);
         var refusals = new RefusalCounter();
         _metrics = new MetricsPage(context, fleet, refusals);
-        _handler = new AdminHandler(context, fleet, _metrics, _rates, _auth, refusals, _logger, _web.Stopping);
+        var whatIf = new WhatIf(context);
+        var page = new StatusPage(context, fleet, _rates, _lastHour, whatIf);
+        _handler = new AdminHandler(context, fleet, _metrics, page, _rates, _lastHour, whatIf, _auth, refusals, _logger, _web.Stopping);
     }
 
     /// <summary>The bound port: the configured one, or what the system chose for 0.</summary>
@@ -58,6 +63,7 @@ internal sealed class AdminListener : IAsyncDisposable
         await _web.DisposeAsync();
         _metrics.Dispose();
         _rates.Dispose();
+        _lastHour.Dispose();
         _auth?.Dispose();
     }
 

@@ -1,3 +1,4 @@
+using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
 using Prometheus;
@@ -21,9 +22,9 @@ internal sealed class DiscoveryMetrics
         var unknownAtFirst = new GaugeConfiguration { SuppressInitialValue = true };
         _failures = factory.CreateCounter(MetricNames.DiscoveryFailures, "Refreshes of the list of gateways that failed.");
         _lastSuccess = factory.CreateGauge(
-            MetricNames.DiscoveryLastSuccess, "When discovery last had a good answer, in Unix time.", unknownAtFirst);
+            MetricNames.DiscoveryLastSuccess, "When Consul last gave a good answer, or a listed gateway was last probed, in Unix time.", unknownAtFirst);
         _sinceSuccess = factory.CreateGauge(
-            MetricNames.DiscoverySinceSuccess, "Time since discovery last had a good answer, by this process's clock.", unknownAtFirst);
+            MetricNames.DiscoverySinceSuccess, "Time since then, by this process's clock.", unknownAtFirst);
         _consulIndex = factory.CreateGauge(MetricNames.ConsulIndex, "X-Consul-Index of the last good answer.", unknownAtFirst);
         _consulLastContact = factory.CreateGauge(
             MetricNames.ConsulLastContact, "How long the answering Consul server had not heard from its leader.", unknownAtFirst);
@@ -39,17 +40,20 @@ internal sealed class DiscoveryMetrics
     public void Update(DiscoveryStatus discovery, ReloadStatus reload, bool ready, DateTimeOffset now)
     {
         _failures.IncTo(discovery.Failures);
-        if (discovery.LastGoodAnswer is { } last)
-        {
-            _lastSuccess.Set(UnixSeconds(last));
-            _sinceSuccess.Set(Math.Max(0, (now - last).TotalSeconds));
-        }
-
-        if (discovery.Source == "consul") _consulIndex.Set(discovery.ConsulIndex);
-        if (discovery.ConsulLastContact is { } contact) _consulLastContact.Set(contact.TotalSeconds);
+        Show(_lastSuccess, discovery.LastGoodAnswer is { } at ? UnixSeconds(at) : null);
+        Show(_sinceSuccess, discovery.LastGoodAnswer is { } last ? Math.Max(0, (now - last).TotalSeconds) : null);
+        if (discovery.Source == DiscoveryKind.Consul) _consulIndex.Set(discovery.ConsulIndex);
+        Show(_consulLastContact, discovery.ConsulLastContact?.TotalSeconds);
         _reloadSuccessful.Set(reload.LastSuccessful ? 1 : 0);
         _reloadSuccessTime.Set(UnixSeconds(reload.LastSuccess));
         _ready.Set(ready ? 1 : 0);
+    }
+
+    /// <summary>What is not known now has no value: the last one would pass for it.</summary>
+    private static void Show(Gauge gauge, double? value)
+    {
+        if (value is { } known) gauge.Set(known);
+        else gauge.Unpublish();
     }
 
     private static double UnixSeconds(DateTimeOffset time) => time.ToUnixTimeMilliseconds() / 1000.0;

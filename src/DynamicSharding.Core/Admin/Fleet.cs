@@ -5,14 +5,17 @@ namespace DynamicSharding.Admin;
 
 /// <summary>
 /// Joins the ring with what membership says of each gateway. Remembers the gateways that it has seen in a ring, so that the redirects of
-/// one that left go on being shown for as long as it is known.
+/// one that left go on being shown for as long as it is known, and are the same when it is known again: a counter that began anew in
+/// between would seem to have counted all of them at once. One object per address that was ever in a ring; the ring's publisher keeps the
+/// same ones.
 /// </summary>
-internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership)
+internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, TimeProvider time)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Gateway> _seen = new(StringComparer.Ordinal);
     private Dictionary<string, double> _ownership = new(StringComparer.Ordinal);
     private HashRing? _measured;
+    private DateTimeOffset _measuredAt;
 
     public FleetView Look()
     {
@@ -25,8 +28,7 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership)
             var known = new SortedDictionary<string, GatewayStatus>(StringComparer.Ordinal);
             foreach (GatewayStatus status in view.Gateways) known[status.Address] = status;
             foreach (string address in _ownership.Keys)
-                known.TryAdd(address, new GatewayStatus(address, GatewayState.Member, default, "just let in", null, Overloaded: false));
-            foreach (string forgotten in _seen.Keys.Where(address => !known.ContainsKey(address)).ToArray()) _seen.Remove(forgotten);
+                known.TryAdd(address, new GatewayStatus(address, GatewayState.Member, _measuredAt, "just let in", null, Overloaded: false));
             return new FleetView(current, view, [.. known.Values.Select(Describe)]);
         }
     }
@@ -43,6 +45,7 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership)
         }
 
         _measured = current;
+        _measuredAt = time.GetUtcNow();
     }
 
     private FleetGateway Describe(GatewayStatus status)

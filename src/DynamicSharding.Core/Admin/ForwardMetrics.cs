@@ -12,10 +12,8 @@ internal sealed class ForwardMetrics
     private readonly Counter _refused;
     private readonly Counter _replays;
     private readonly Gauge _inFlight;
-    private readonly Histogram _duration;
+    private readonly BucketHistogram _duration;
     private readonly Counter _bytes;
-    private readonly long[] _durationCounts = new long[ForwardCounters.BoundCount + 1];
-    private readonly double[] _durationSeconds = new double[ForwardCounters.BoundCount + 1];
 
     public ForwardMetrics(MetricFactory factory, ForwardCounters counters)
     {
@@ -26,9 +24,12 @@ internal sealed class ForwardMetrics
         _replays = factory.CreateCounter(
             MetricNames.ForwardReplays, "Pushes that were sent again because their connection closed before any answer.", ["gateway"]);
         _inFlight = factory.CreateGauge(MetricNames.ForwardInFlight, "Pushes that a gateway has not answered yet.", ["gateway"]);
-        double[] bounds = [.. Enumerable.Range(0, ForwardCounters.BoundCount).Select(ForwardCounters.Bound)];
-        _duration = factory.CreateHistogram(
-            MetricNames.ForwardDuration, "Time from a push's head to the end of its answer.", new HistogramConfiguration { Buckets = bounds });
+        _duration = new BucketHistogram(
+            factory,
+            MetricNames.ForwardDuration,
+            "Time from a push's head to the end of its answer.",
+            Enumerable.Range(0, ForwardCounters.BoundCount).Select(ForwardCounters.Bound),
+            TimeSpan.TicksPerSecond);
         _bytes = factory.CreateCounter(MetricNames.ForwardBytes, "Bytes of connections to gateways, heads included.", ["direction"]);
     }
 
@@ -57,7 +58,7 @@ internal sealed class ForwardMetrics
             _refused.WithLabels(ForwardRefusals.Label((ForwardRefusal)i)).IncTo(_counters.Refused((ForwardRefusal)i));
         _bytes.WithLabels("sent").IncTo(_counters.Sent);
         _bytes.WithLabels("received").IncTo(_counters.Received);
-        for (int i = 0; i <= ForwardCounters.BoundCount; i++) UpdateDuration(i);
+        _duration.Update(_counters.Duration);
     }
 
     private static void Forget<T>(Collector<T> metric, HashSet<string> known)
@@ -65,19 +66,5 @@ internal sealed class ForwardMetrics
     {
         foreach (string[] labels in metric.GetAllLabelValues())
             if (!known.Contains(labels[0])) metric.RemoveLabelled(labels);
-    }
-
-    /// <summary>As <see cref="TrafficMetrics"/> does it, and for its reason: a bucket's new requests at their mean.</summary>
-    private void UpdateDuration(int bucket)
-    {
-        (long count, long ticks) = _counters.Duration(bucket);
-        long requests = count - _durationCounts[bucket];
-        if (requests == 0) return;
-        double lower = bucket == 0 ? 0 : Math.BitIncrement(ForwardCounters.Bound(bucket - 1));
-        double upper = bucket < ForwardCounters.BoundCount ? ForwardCounters.Bound(bucket) : double.PositiveInfinity;
-        double mean = Math.Clamp((((double)ticks / TimeSpan.TicksPerSecond) - _durationSeconds[bucket]) / requests, lower, upper);
-        _duration.Observe(mean, requests);
-        _durationCounts[bucket] = count;
-        _durationSeconds[bucket] += mean * requests;
     }
 }

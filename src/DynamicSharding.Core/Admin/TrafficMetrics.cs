@@ -30,9 +30,7 @@ internal sealed class TrafficMetrics
     private readonly Counter _accepted;
     private readonly Counter _closed;
     private readonly Gauge _open;
-    private readonly Histogram _duration;
-    private readonly long[] _durationCounts = new long[DurationBuckets.Count];
-    private readonly double[] _durationSeconds = new double[DurationBuckets.Count];
+    private readonly BucketHistogram _duration;
 
     public TrafficMetrics(MetricFactory factory, DataPlaneCounters counters)
     {
@@ -43,11 +41,12 @@ internal sealed class TrafficMetrics
         _closed = factory.CreateCounter(
             MetricNames.ConnectionsClosed, "Connections of the data listener that ended, by reason.", ["reason"]);
         _open = factory.CreateGauge(MetricNames.ConnectionsOpen, "Connections of the data listener that are open.");
-        double[] bounds = [.. Enumerable.Range(0, DurationBuckets.BoundCount).Select(DurationBuckets.Bound)];
-        _duration = factory.CreateHistogram(
+        _duration = new BucketHistogram(
+            factory,
             MetricNames.RequestDuration,
             "Time from a request's last byte to its answer's; requests answered by one send share its time.",
-            new HistogramConfiguration { Buckets = bounds });
+            Enumerable.Range(0, DurationBuckets.BoundCount).Select(DurationBuckets.Bound),
+            Stopwatch.Frequency);
     }
 
     public void Update()
@@ -68,30 +67,11 @@ internal sealed class TrafficMetrics
             _closed.WithLabels(CloseReasons.Label((CloseReason)i)).IncTo(_counters.Closed((CloseReason)i));
         _open.Set(_counters.Open);
         _accepted.IncTo(_counters.Accepted);
-        for (int i = 0; i < DurationBuckets.Count; i++) UpdateDuration(i);
+        _duration.Update(_counters.Duration);
     }
 
     // A rate over a series that is born with its first event misses that event: the answers that alerts ask for exist from the start.
     private static bool IsAlwaysShown(RequestMethod method, int code) =>
         method is RequestMethod.Put or RequestMethod.Post or RequestMethod.Delete
         && code is StatusIndex.TemporaryRedirect or StatusIndex.ServiceUnavailable;
-
-    /// <summary>
-    /// The library's histogram takes observations only. Observing a bucket's new requests at their mean puts them all into the right
-    /// bucket, because the mean lies between its bounds, and makes the sum exact.
-    /// </summary>
-    private void UpdateDuration(int bucket)
-    {
-        (long count, long ticks) = _counters.Duration(bucket);
-        long requests = count - _durationCounts[bucket];
-        if (requests == 0) return;
-        double lower = bucket == 0 ? 0 : Math.BitIncrement(DurationBuckets.Bound(bucket - 1));
-        double mean = ((double)ticks / Stopwatch.Frequency - _durationSeconds[bucket]) / requests;
-
-        // Time that was read without its count, or a last digit, may push the mean over a bound; what is cut off counts next time.
-        mean = Math.Clamp(mean, lower, DurationBuckets.Bound(bucket));
-        _duration.Observe(mean, requests);
-        _durationCounts[bucket] = count;
-        _durationSeconds[bucket] += mean * requests;
-    }
 }

@@ -31,16 +31,22 @@ internal sealed class TrafficRates : IDisposable
     public (double Requests, IReadOnlyDictionary<string, double> Redirects) Look(FleetView fleet)
     {
         Sample now = Take(fleet);
-        Sample then;
-        lock (_gate) then = _samples.Peek();
-        double seconds = _time.GetElapsedTime(then.At, now.At).TotalSeconds;
+        Sample[] past;
+        lock (_gate) past = [.. _samples];
         var redirects = new Dictionary<string, double>(StringComparer.Ordinal);
         foreach ((string address, long count) in now.Redirects)
-            redirects[address] = PerSecond(count - then.Redirects.GetValueOrDefault(address), seconds);
-        return (PerSecond(now.Requests - then.Requests, seconds), redirects);
+        {
+            // A gateway that was not known then has not counted from nothing to here since: it may be an old one that is back.
+            Sample? first = Array.Find(past, sample => sample.Redirects.ContainsKey(address));
+            redirects[address] = first is null ? 0 : PerSecond(count - first.Redirects[address], Seconds(first, now));
+        }
+
+        return (PerSecond(now.Requests - past[0].Requests, Seconds(past[0], now)), redirects);
     }
 
     public void Dispose() => _timer.Dispose();
+
+    private double Seconds(Sample then, Sample now) => _time.GetElapsedTime(then.At, now.At).TotalSeconds;
 
     private static double PerSecond(long count, double seconds) => seconds > 0 && count > 0 ? count / seconds : 0;
 

@@ -2,7 +2,6 @@ using System.Net;
 using DynamicSharding.Admin.Api;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Membership;
 using static DynamicSharding.Admin.Api.WarningEntry;
 
@@ -17,12 +16,13 @@ internal static class Warnings
     /// <summary>Changes in an hour that are more than a rollout.</summary>
     private const int Flapping = 8;
 
-    public static IReadOnlyList<WarningEntry> Of(AdminContext context, FleetView fleet, DateTimeOffset now)
+    public static IReadOnlyList<WarningEntry> Of(AdminContext context, FleetView fleet, LastHour lastHour, DateTimeOffset now)
     {
         ServerOptions options = context.Options();
         IEnumerable<WarningEntry> all =
         [
             .. OfInstance(context, fleet),
+            .. OfLastHour(fleet, lastHour),
             .. OfGateways(fleet, options),
             .. OfDiscovery(fleet, now),
             .. OfConfiguration(context.ReloadStatus(), options),
@@ -47,19 +47,32 @@ internal static class Warnings
                 $"This instance is not ready: {context.Readiness.Reason}.",
                 "Load balancers that watch /-/ready keep away from it. Pushes that come all the same are answered.");
         }
+    }
 
-        long turnedAway = context.Counters.Rejected(RejectReason.TooManyConnections);
+    private static IEnumerable<WarningEntry> OfLastHour(FleetView fleet, LastHour lastHour)
+    {
+        (long turnedAway, long buildFailures) = lastHour.Look();
         if (turnedAway > 0)
         {
             yield return new(
                 Warning,
-                $"{Words.Count(turnedAway)} connections were turned away since the start, because too many were open.",
+                $"{Words.Number(turnedAway, "connection")} turned away within the last hour, because too many were open.",
                 "Raise limits.max_connections and the descriptor limit (LimitNOFILE), or find the client that does not close.");
         }
 
-        if (fleet.Membership.BuildFailures > 0)
+        // After an hour only while it matters: the ring is not yet what membership wanted it to be.
+        bool isBehind = fleet.Membership.BuildFailures > 0 && fleet.Gateways.Any(static g => IsMember(g.Status.State) is { } wanted && wanted != g.InRing);
+        if (buildFailures > 0 || isBehind)
             yield return new(Critical, "A ring could not be built; the old one stays in use.", "Report it, with the log's event 4001.");
     }
+
+    /// <summary>Null where the state does not say.</summary>
+    private static bool? IsMember(GatewayState state) => state switch
+    {
+        GatewayState.Member or GatewayState.Leaving or GatewayState.Held => true,
+        GatewayState.Joining or GatewayState.Out => false,
+        _ => null,
+    };
 
     private static IEnumerable<WarningEntry> OfGateways(FleetView fleet, ServerOptions options)
     {
@@ -84,7 +97,9 @@ internal static class Warnings
             yield return new(
                 Warning,
                 $"Not in the ring: {Words.List(gone)}.",
-                "Their groups go to the others. Start them, or correct what the check's output says; they return by themselves after "
+                (gone.Count == 1
+                    ? "Its groups go to the others. Start it, or correct what the check's output says; it returns by itself after "
+                    : "Their groups go to the others. Start them, or correct what the check's output says; they return by themselves after ")
                 + $"{DurationText.Format(options.Membership.AdmitAfter)} of health.");
         }
 
@@ -103,7 +118,7 @@ internal static class Warnings
     private static IEnumerable<WarningEntry> OfDiscovery(FleetView fleet, DateTimeOffset now)
     {
         var discovery = fleet.Membership.Discovery;
-        if (discovery.Source != "consul") yield break;
+        if (discovery.Source != DiscoveryKind.Consul) yield break;
         string since = discovery.LastGoodAnswer is { } last ? $"for {Words.Age(now - last)}" : "since the start";
         if (discovery.LastError is { } error)
         {
@@ -155,8 +170,8 @@ internal static class Warnings
             yield return new(
                 Note,
                 $"The ring changed {Words.Age(now - last.At)} ago; {Words.Percent(last.MovedRatio)} of the groups have another owner.",
-                "Their old gateways keep the last values until somebody deletes them. Prometheus finds such groups: "
-                + "count by (job, instance) (push_time_seconds) > 1");
+                "Their old gateways keep the last values until somebody deletes them, as config/tools/stale-copies.py does. Prometheus shows such "
+                + "groups: `count without (gateway) (push_time_seconds) > 1`");
         }
     }
 }

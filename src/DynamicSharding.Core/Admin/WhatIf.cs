@@ -7,13 +7,24 @@ using Microsoft.Extensions.Primitives;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>The ring in use, compared with the one that other members would make. Nothing is published.</summary>
+/// <summary>
+/// The ring in use, compared with the one that other members would make. Nothing is published. One object for everybody who asks: a ring of
+/// many points takes milliseconds to build, so one is built at a time, and what was asked of this ring before is not built again (the page
+/// repeats its question every few seconds in every tab that is open).
+/// </summary>
 internal sealed class WhatIf(AdminContext context)
 {
-    /// <summary>A ring of many points takes milliseconds to build: one at a time, and not for a list without end.</summary>
+    /// <summary>Not for a list without end.</summary>
     private const int MaxAdded = 64;
 
+    private const int MaxRemembered = 16;
+
     private readonly Lock _building = new();
+
+    /// <summary>By what joins and what leaves, for the ring of this fingerprint.</summary>
+    private readonly Dictionary<string, SimulateResponse> _answers = new(StringComparer.Ordinal);
+
+    private string _answered = "";
 
     /// <param name="add">Gateways that would join: <c>host</c> or <c>host:port</c>, several with commas or blanks between them.</param>
     /// <param name="remove">Members that would leave.</param>
@@ -29,27 +40,40 @@ internal sealed class WhatIf(AdminContext context)
         HashSet<string> members = [.. ring.Gateways.Select(static g => g.Address)];
         if (joining.Find(members.Contains) is { } present) return Answer<SimulateResponse>.Bad($"{present} is a member already");
         if (leaving.Find(address => !members.Contains(address)) is { } absent) return Answer<SimulateResponse>.Bad($"{absent} is no member");
-        Gateway[] after =
-        [
-            .. ring.Gateways.Where(g => !leaving.Contains(g.Address)),
-            .. joining.Select(static address => new Gateway(address, [], [], new PerLoopCounter(1))),
-        ];
-        return after.Length > 0
-            ? Answer<SimulateResponse>.Of(Compare(ring, after, options.Sharding))
-            : Answer<SimulateResponse>.Bad("no gateway would be left");
+        if (leaving.Count == members.Count && joining.Count == 0) return Answer<SimulateResponse>.Bad("no gateway would be left");
+        return Answer<SimulateResponse>.Of(Find(ring, joining, leaving, options.Sharding));
     }
 
-    private SimulateResponse Compare(HashRing ring, Gateway[] members, ShardingOptions sharding)
+    private SimulateResponse Find(HashRing ring, List<string> joining, List<string> leaving, ShardingOptions sharding)
     {
+        string question = string.Join(',', joining.Order(StringComparer.Ordinal)) + " " + string.Join(',', leaving.Order(StringComparer.Ordinal));
         lock (_building)
         {
-            HashRing after = HashRing.Build(members, sharding.Replicas, sharding.Key.Name());
-            var comparison = new RingComparison(ring, after, []);
-            return new SimulateResponse(
-                after.Fingerprint,
-                comparison.MovedRatio,
-                [.. comparison.Shares.Select(static share => new SimulatedGateway(share.Address, share.RatioBefore, share.RatioAfter))]);
+            // The fingerprint is made of members, replicas and key mode: of everything that an answer depends on.
+            if (_answered != ring.Fingerprint) _answers.Clear();
+            _answered = ring.Fingerprint;
+            if (_answers.TryGetValue(question, out SimulateResponse? known)) return known;
+            if (_answers.Count == MaxRemembered) _answers.Clear();
+            SimulateResponse answer = Compare(ring, joining, leaving, sharding);
+            _answers.Add(question, answer);
+            return answer;
         }
+    }
+
+    private static SimulateResponse Compare(HashRing ring, List<string> joining, List<string> leaving, ShardingOptions sharding)
+    {
+        HashSet<string> gone = [.. leaving];
+        Gateway[] members =
+        [
+            .. ring.Gateways.Where(g => !gone.Contains(g.Address)),
+            .. joining.Select(static address => new Gateway(address, [], [], new PerLoopCounter(1))),
+        ];
+        HashRing after = HashRing.Build(members, sharding.Replicas, sharding.Key.Name());
+        var comparison = new RingComparison(ring, after, []);
+        return new SimulateResponse(
+            after.Fingerprint,
+            comparison.MovedRatio,
+            [.. comparison.Shares.Select(static share => new SimulatedGateway(share.Address, share.RatioBefore, share.RatioAfter))]);
     }
 
     /// <returns>What is wrong with one of them, or null.</returns>

@@ -30,7 +30,7 @@ internal static class Words
     public static string Machine(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
 
     /// <summary>"1 gateway", "2 gateways".</summary>
-    public static string Number(int count, string noun) => Count(count) + " " + noun + (count == 1 ? "" : "s");
+    public static string Number(long count, string noun) => Count(count) + " " + noun + (count == 1 ? "" : "s");
 
     /// <summary>The first of them, and how many more there are.</summary>
     public static string List(IReadOnlyCollection<string> names)

@@ -31,7 +31,7 @@ internal sealed class ConsulWatch : IDisposable
     private readonly Backoff _backoff = new(Random.Shared);
     private ConsulTrouble _trouble;
     private bool _answered;
-    private volatile DiscoveryStatus _status = new("consul", null, 0, null, 0, null);
+    private volatile DiscoveryStatus _status = new(DiscoveryKind.Consul, null, 0, null, 0, null);
 
     /// <param name="options">How Consul is reached, and which service is followed.</param>
     /// <param name="token">Asked before each request.</param>

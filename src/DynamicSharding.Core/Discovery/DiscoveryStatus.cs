@@ -1,14 +1,16 @@
+using DynamicSharding.Config;
+
 namespace DynamicSharding.Discovery;
 
 /// <summary>How the source of gateways is doing, for metrics and the status API.</summary>
-/// <param name="Source"><c>static</c> or <c>consul</c>.</param>
-/// <param name="LastGoodAnswer">Null until the first.</param>
+/// <param name="Source">Where the gateways come from.</param>
+/// <param name="LastGoodAnswer">Consul's, or when the last probe of a listed gateway ended. Null until the first, and for a list without probes.</param>
 /// <param name="Failures">Failed refreshes since the start.</param>
 /// <param name="LastError">The last failure in words; null after a success.</param>
 /// <param name="ConsulIndex">X-Consul-Index of the last good answer; 0 without Consul.</param>
 /// <param name="ConsulLastContact">How stale the answering server said it was; null without Consul.</param>
 internal sealed record DiscoveryStatus(
-    string Source,
+    DiscoveryKind Source,
     DateTimeOffset? LastGoodAnswer,
     long Failures,
     string? LastError,

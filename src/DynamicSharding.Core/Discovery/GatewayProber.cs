@@ -25,6 +25,7 @@ internal sealed class GatewayProber : IDisposable
     private readonly string _scheme;
     private readonly string _prefix;
     private readonly GatewayCredentials? _credentials;
+    private long _lastProbe;
 
     public GatewayProber(PushgatewayOptions options, TimeProvider time)
     {
@@ -51,8 +52,24 @@ internal sealed class GatewayProber : IDisposable
         _http.DefaultRequestHeaders.TryAddWithoutValidation("User-Agent", "dynamic-sharding");
     }
 
+    /// <summary>When a probe last came to a result, whatever it was; null before the first.</summary>
+    public DateTimeOffset? LastProbe => Interlocked.Read(ref _lastProbe) is > 0 and long ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
+
     /// <summary>Every failure is a result; only cancellation throws.</summary>
     public async Task<ProbeResult> ProbeAsync(string address, HealthCheckOptions check, CancellationToken ct)
+    {
+        ProbeResult result = await AskAsync(address, check, ct).ConfigureAwait(false);
+        Interlocked.Exchange(ref _lastProbe, _time.GetUtcNow().UtcTicks);
+        return result;
+    }
+
+    public void Dispose()
+    {
+        _http.Dispose();
+        _slots.Dispose();
+    }
+
+    private async Task<ProbeResult> AskAsync(string address, HealthCheckOptions check, CancellationToken ct)
     {
         await _slots.WaitAsync(ct).ConfigureAwait(false);
         try
@@ -83,12 +100,6 @@ internal sealed class GatewayProber : IDisposable
         {
             _slots.Release();
         }
-    }
-
-    public void Dispose()
-    {
-        _http.Dispose();
-        _slots.Dispose();
     }
 
     private static async Task<ProbeResult> ConnectAsync(string address, CancellationToken ct)

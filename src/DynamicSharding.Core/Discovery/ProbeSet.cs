@@ -12,6 +12,9 @@ internal sealed class ProbeSet(PushgatewayOptions options, Action changed, TimeP
     private volatile HealthCheckOptions _check = options.HealthCheck;
     private bool _disposed;
 
+    /// <summary>When one of them was last asked, with whatever result; null before the first.</summary>
+    public DateTimeOffset? LastProbe => _prober.LastProbe;
+
     /// <summary>Starts and stops probes until they are these. One that goes on keeps its counters.</summary>
     public void Align(IReadOnlyCollection<string> wanted, HealthCheckOptions check)
     {

@@ -11,7 +11,6 @@ internal sealed class StaticGatewaySource : IGatewaySource
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
     private readonly ProbeSet _probes;
-    private readonly TimeProvider _time;
     private readonly Lock _gate = new();
     private volatile PushgatewayOptions _options;
     private bool _watching;
@@ -19,11 +18,12 @@ internal sealed class StaticGatewaySource : IGatewaySource
     public StaticGatewaySource(ServerOptions options, TimeProvider time)
     {
         _options = options.Pushgateway;
-        _time = time;
         _probes = new ProbeSet(options.Pushgateway, Notify, time);
     }
 
-    public DiscoveryStatus Status { get; private set; } = new("static", null, 0, null, 0, null);
+    /// <summary>A list is never asked for; what may grow old is what the probes know. Without them nothing can.</summary>
+    public DiscoveryStatus Status =>
+        new(DiscoveryKind.Static, _options.HealthCheck.Enabled ? _probes.LastProbe : null, 0, null, 0, null);
 
     public async IAsyncEnumerable<GatewayReport> WatchAsync([EnumeratorCancellation] CancellationToken ct)
     {
@@ -54,11 +54,7 @@ internal sealed class StaticGatewaySource : IGatewaySource
     /// <summary>After the watch was cancelled.</summary>
     public ValueTask DisposeAsync() => _probes.DisposeAsync();
 
-    private GatewayReport Report()
-    {
-        Status = Status with { LastGoodAnswer = _time.GetUtcNow() };
-        return new GatewayReport([.. _options.Servers.Select(Verdict)], Timeout.InfiniteTimeSpan);
-    }
+    private GatewayReport Report() => new([.. _options.Servers.Select(Verdict)], Timeout.InfiniteTimeSpan);
 
     private GatewayVerdict Verdict(string address) =>
         _probes.Verdict(address) ?? new GatewayVerdict(address, GatewayHealth.Passing, false, "not probed");

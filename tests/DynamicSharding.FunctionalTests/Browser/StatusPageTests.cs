@@ -106,13 +106,17 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
     [InlineData(false)]
     public async Task Hostile_names_paths_and_check_outputs_stay_text(bool scripts)
     {
-        await using FakeConsul consul = new(["127.0.0.1:9091", "127.0.0.2:9091"], "status 200: " + Markup);
+        await using FakeConsul consul = new(["127.0.0.1:9091", "127.0.0.2:9091", Markup + ":9091"], "status 200: " + Markup, node: Markup);
         DynamicShardingProcess server = await StartAsync($"consul_server: {{ addr: \"{consul.Address}\" }}");
+
+        // A gateway of that name is none: it is said, and it is not let in. The others are.
         await server.WaitForMembersAsync(["127.0.0.1:9091", "127.0.0.2:9091"], TimeSpan.FromSeconds(20));
+        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "consul names an address that is none, skipped", "onerror=alert(1)");
         await using Visit visit = await chromium.VisitAsync(new() { JavaScriptEnabled = scripts });
         string encoded = Uri.EscapeDataString(Markup);
         await visit.Page.GotoAsync($"{Url(server)}?q=/metrics/job/{encoded}&add={encoded}&remove={encoded}");
         await Assertions.Expect(visit.Page.Locator("#gateways")).ToContainTextAsync("status 200: " + Markup);
+        Assert.Equal(["127.0.0.1:9091", "127.0.0.2:9091"], await visit.Page.Locator("#gateways tbody th").AllInnerTextsAsync());
         Assert.Equal("/metrics/job/" + Markup, await visit.Page.InputValueAsync("#q"));
         Assert.Equal(Markup, await visit.Page.InputValueAsync("#add"));
         await Assertions.Expect(visit.Page.Locator("#found")).ToContainTextAsync(Markup[..7]);
@@ -161,6 +165,47 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         Assert.True(scheme == ColorScheme.Dark ? background < 0.05 : background > 0.9, $"background {background}");
         string[] unreadable = await visit.Page.EvaluateAsync<string[]>(Contrast.Unreadable);
         Assert.Empty(unreadable);
+    }
+
+    [Fact]
+    public async Task What_is_wrong_can_be_read_in_light_and_in_the_dark()
+    {
+        // One gateway dies and leaves; then all are dead, and the last stays in the ring. The file is bad, too.
+        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(2);
+        DynamicShardingProcess degraded = await StartAsync($$"""
+            pushgateway:
+              servers: ["{{gateways[0].Address}}", "{{gateways[1].Address}}"]
+              health_check: { interval: 500ms, timeout: 500ms }
+            """);
+        gateways[0].Process.Kill();
+        await degraded.WaitForRingAsync([gateways[1].Address], TimeSpan.FromSeconds(30));
+        gateways[1].Process.Kill();
+        await Eventually.TrueAsync(
+            async () => (await degraded.StatusAsync()).GetProperty("members")[1].GetProperty("state").GetString() == "held",
+            TimeSpan.FromSeconds(30),
+            () => "the last gateway held");
+        degraded.WriteConfig("pushgateway: { servers: [127.0.0.1] }\nmembership: { setle: 5s }\n");
+        Assert.Equal(System.Net.HttpStatusCode.BadRequest, (await degraded.ReloadAsync()).Status);
+
+        // And one that never knew any.
+        DynamicShardingProcess empty = await Cast.DynamicShardingAsync($"consul_server: {{ addr: \"{FreePort.NextAddress()}\" }}");
+        await empty.WaitForLogAsync(TimeSpan.FromSeconds(30), "consul gives no usable answer");
+
+        foreach (ColorScheme scheme in (ColorScheme[])[ColorScheme.Light, ColorScheme.Dark])
+        {
+            await using Visit visit = await chromium.VisitAsync(new() { ColorScheme = scheme });
+            await visit.Page.GotoAsync(Url(degraded) + "?q=nothing&add=x+y%2F");
+            string[] shown =
+            [
+                ".state.out", ".state.held", "#summary a.bad", "#summary a.warned", "dd.warned", "li.critical", "li.warning", "li.note code", ".problem",
+            ];
+            foreach (string what in shown) Assert.True(await visit.Page.Locator(what).CountAsync() > 0, $"{what} is shown");
+            Assert.Empty(await visit.Page.EvaluateAsync<string[]>(Contrast.Unreadable));
+            await visit.Page.GotoAsync(Url(empty));
+            Assert.Equal(1, await visit.Page.Locator("p.state.bad").CountAsync());
+            Assert.Empty(await visit.Page.EvaluateAsync<string[]>(Contrast.Unreadable));
+            visit.AssertClean(degraded.AdminAddress, empty.AdminAddress);
+        }
     }
 
     [Fact]

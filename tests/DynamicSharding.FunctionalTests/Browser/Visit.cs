@@ -32,11 +32,11 @@ public sealed class Visit : IAsyncDisposable
         return new Visit(context, await context.NewPageAsync());
     }
 
-    /// <summary>Nothing to complain of, and nothing asked of anybody but the server.</summary>
-    public void AssertClean(string address)
+    /// <summary>Nothing to complain of, and nothing asked of anybody but the servers.</summary>
+    public void AssertClean(params string[] addresses)
     {
         Assert.Empty(Complaints);
-        Assert.All(Requests, url => Assert.StartsWith($"http://{address}/", url, StringComparison.Ordinal));
+        Assert.All(Requests, url => Assert.Contains(new Uri(url).Authority, addresses));
     }
 
     public async ValueTask DisposeAsync() => await _context.DisposeAsync();

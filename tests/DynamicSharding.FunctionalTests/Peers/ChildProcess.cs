@@ -49,13 +49,15 @@ public sealed partial class ChildProcess : IAsyncDisposable
         string program,
         IEnumerable<string> arguments,
         IReadOnlyDictionary<string, string>? environment = null,
-        bool keepInput = false)
+        bool keepInput = false,
+        string? folder = null)
     {
         ProcessStartInfo info = new("setpriv")
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
+            WorkingDirectory = folder ?? "",
         };
         foreach (string argument in (string[])["--pdeathsig", "KILL", "--", program]) info.ArgumentList.Add(argument);
         foreach (string argument in arguments) info.ArgumentList.Add(argument);

@@ -39,22 +39,35 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     public string ConfigFile => Path.Combine(_folder.Path, FileName);
 
     /// <summary>Starts with the given configuration, which names no listen addresses, on free ports.</summary>
-    public static Task<DynamicShardingProcess> StartAsync(string config, IReadOnlyDictionary<string, string>? environment = null)
+    public static Task<DynamicShardingProcess> StartAsync(
+        string config, IReadOnlyDictionary<string, string>? environment = null, bool inItsFolder = false)
     {
         string address = FreePort.NextAddress();
         string adminAddress = FreePort.NextAddress();
-        return StartAsync(Complete(config, address, adminAddress), address, adminAddress, environment);
+        return StartAsync(Complete(config, address, adminAddress), address, adminAddress, environment, inItsFolder);
     }
 
     /// <summary>Starts with exactly the given configuration, which leads to the given addresses.</summary>
+    /// <param name="config">The file's text.</param>
+    /// <param name="address">Of the data listener.</param>
+    /// <param name="adminAddress">Of the admin listener.</param>
+    /// <param name="environment">Its variables, beside those of the tests.</param>
+    /// <param name="inItsFolder">Start it beside its file, which it then calls by its mere name.</param>
     public static async Task<DynamicShardingProcess> StartAsync(
-        string config, string address, string adminAddress, IReadOnlyDictionary<string, string>? environment = null)
+        string config,
+        string address,
+        string adminAddress,
+        IReadOnlyDictionary<string, string>? environment = null,
+        bool inItsFolder = false)
     {
         TemporaryFolder folder = new();
         string path = folder.Write(FileName, config);
         ChildProcess process = await ChildProcess.StartAsync(
-            "dynamic-sharding " + address, Binary.Path, ["--config.file", path, "--log.level", "debug"],
-            With(environment ?? new Dictionary<string, string>()));
+            "dynamic-sharding " + address,
+            Binary.Path,
+            ["--config.file", inItsFolder ? FileName : path, "--log.level", "debug"],
+            With(environment ?? new Dictionary<string, string>()),
+            folder: inItsFolder ? folder.Path : null);
         DynamicShardingProcess server = new(process, folder, address, adminAddress);
         try
         {

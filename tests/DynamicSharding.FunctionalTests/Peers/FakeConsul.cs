@@ -13,6 +13,7 @@ internal sealed partial class FakeConsul : IAsyncDisposable
     private readonly Lock _gate = new();
     private Manner _manner = Manner.Good;
     private readonly string _output;
+    private readonly string _node;
     private string _list;
     private int _index = 10;
     private int _polls;
@@ -20,9 +21,11 @@ internal sealed partial class FakeConsul : IAsyncDisposable
 
     /// <param name="gateways">Passing, as long as nothing else is said.</param>
     /// <param name="output">What their checks said last: whatever a gateway, or who answers for it, likes.</param>
-    public FakeConsul(IEnumerable<string> gateways, string output = "200 OK")
+    /// <param name="node">What the agents are called.</param>
+    public FakeConsul(IEnumerable<string> gateways, string output = "200 OK", string node = "fake")
     {
         _output = JsonEncodedText.Encode(output).ToString();
+        _node = JsonEncodedText.Encode(node).ToString();
         _list = List(gateways);
         _server = new LoopbackServer(ServeAsync);
     }
@@ -60,16 +63,17 @@ internal sealed partial class FakeConsul : IAsyncDisposable
 
     private string List(IEnumerable<string> gateways) => "[" + string.Join(',', gateways.Select(gateway =>
     {
-        string[] parts = gateway.Split(':');
-        string id = ConsulAgent.ServiceId(gateway);
+        int colon = gateway.LastIndexOf(':');
+        string host = JsonEncodedText.Encode(gateway[..colon]).ToString();
+        string id = JsonEncodedText.Encode(ConsulAgent.ServiceId(gateway)).ToString();
 
         // About as long as a real row.
         string notes = new('n', 900);
         return $$"""
-            {"Node":{"ID":"","Node":"fake","Address":"127.0.0.1","Meta":{"notes":"{{notes}}"} },
-             "Service":{"ID":"{{id}}","Service":"pushgateway","Tags":[],"Address":"{{parts[0]}}","Port":{{parts[1]}},"Meta":null},
-             "Checks":[{"Node":"fake","CheckID":"serfHealth","Name":"Serf","Status":"passing","Output":"alive","ServiceID":""},
-                       {"Node":"fake","CheckID":"service:{{id}}","Name":"up","Status":"passing","Output":"{{_output}}","ServiceID":"{{id}}"}]}
+            {"Node":{"ID":"","Node":"{{_node}}","Address":"127.0.0.1","Meta":{"notes":"{{notes}}"} },
+             "Service":{"ID":"{{id}}","Service":"pushgateway","Tags":[],"Address":"{{host}}","Port":{{gateway[(colon + 1)..]}},"Meta":null},
+             "Checks":[{"Node":"{{_node}}","CheckID":"serfHealth","Name":"Serf","Status":"passing","Output":"alive","ServiceID":""},
+                       {"Node":"{{_node}}","CheckID":"service:{{id}}","Name":"up","Status":"passing","Output":"{{_output}}","ServiceID":"{{id}}"}]}
             """;
     })) + "]";
 

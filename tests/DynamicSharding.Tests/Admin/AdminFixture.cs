@@ -43,9 +43,9 @@ internal sealed class AdminFixture : IAsyncDisposable
 
     public Func<CancellationToken, Task<ReloadResult>> Reload { get; set; } = _ => Task.FromResult(new ReloadResult(true, [], []));
 
-    public DiscoveryStatus Discovery { get; set; } = new("static", Start, 0, null, 0, null);
+    public DiscoveryStatus Discovery { get; set; } = new(DiscoveryKind.Static, Start, 0, null, 0, null);
 
-    public MembershipView View { get; set; } = new([], [], 0, true, new DiscoveryStatus("static", null, 0, null, 0, null));
+    public MembershipView View { get; set; } = new([], [], 0, true, new DiscoveryStatus(DiscoveryKind.Static, null, 0, null, 0, null));
 
     public HttpClient Client => _client!;
 

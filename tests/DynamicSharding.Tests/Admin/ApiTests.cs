@@ -3,6 +3,8 @@ using System.Text.Json;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Membership;
+using DynamicSharding.Ring;
+using DynamicSharding.Tests.Docs;
 
 namespace DynamicSharding.Tests.Admin;
 
@@ -13,7 +15,7 @@ public sealed class ApiTests
     {
         await using var admin = new AdminFixture
         {
-            Discovery = new DiscoveryStatus("consul", AdminFixture.Start, 2, "timed out", 77, TimeSpan.FromSeconds(1.5)),
+            Discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start, 2, "timed out", 77, TimeSpan.FromSeconds(1.5)),
         };
         admin.Publish("gw1:9091", "gw2:9091");
         admin.View = admin.View with
@@ -129,6 +131,33 @@ public sealed class ApiTests
         JsonElement[] changes = [.. history.GetProperty("history").EnumerateArray()];
         AssertChange(changes[0], "newest");
         AssertChange(changes[1], "older");
+    }
+
+    [Fact]
+    public void The_documented_history_has_the_shape_and_counts_as_the_program_does()
+    {
+        string document = Repository.Read("docs/operations.md");
+        string example = document[document.IndexOf("`/api/v1/history`:\n", StringComparison.Ordinal)..].Split("```")[1];
+        using JsonDocument json = JsonDocument.Parse(example, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip });
+        Assert.Equal(["changes", "history"], Names(json.RootElement));
+        JsonElement[] history = [.. json.RootElement.GetProperty("history").EnumerateArray()];
+        Assert.All(history, change => Assert.Equal(["at", "reason", "before", "after", "moved_ratio", "build_seconds", "fingerprint"], Names(change)));
+
+        // The start replaces nothing and does not count.
+        Assert.Equal(history.Count(change => change.GetProperty("before").GetArrayLength() > 0), json.RootElement.GetProperty("changes").GetInt64());
+    }
+
+    [Fact]
+    public async Task A_gateway_that_membership_has_not_told_of_yet_is_a_member_since_it_was_seen()
+    {
+        await using var admin = new AdminFixture();
+        await admin.StartAsync();
+        admin.Time.Advance(TimeSpan.FromMinutes(5));
+        admin.Ring.Publish(HashRing.Build([admin.Gateway("gw1:9091")], 500, "group"));
+        JsonElement member = (await admin.JsonAsync("/api/v1/status")).GetProperty("members")[0];
+        Assert.Equal("just let in", member.GetProperty("reason").GetString());
+        Assert.Equal(AdminFixture.Start + TimeSpan.FromMinutes(5), member.GetProperty("since").GetDateTimeOffset());
+        Assert.DoesNotContain("0001", await admin.Client.GetStringAsync("/api/v1/status"), StringComparison.Ordinal);
     }
 
     [Fact]

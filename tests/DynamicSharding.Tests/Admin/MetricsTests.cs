@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
 using DynamicSharding.Admin;
+using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
 using DynamicSharding.Http;
@@ -152,6 +153,39 @@ public sealed class MetricsTests
         admin.Publish("gw1:9091");
         page = await admin.ScrapeAsync();
         Assert.DoesNotContain(page.Keys, series => series.Contains("gw2", StringComparison.Ordinal));
+
+        // Back in the file: its counter goes on where it was, in every state, and nothing happened meanwhile.
+        admin.View = admin.View with { Gateways = [.. admin.View.Gateways, AdminFixture.Status("gw2:9091", GatewayState.Joining)] };
+        admin.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(1, (await admin.ScrapeAsync())["dynamic_sharding_redirects_total{gateway=\"gw2:9091\"}"]);
+        admin.Publish("gw1:9091", "gw2:9091");
+        Assert.Equal(1, (await admin.ScrapeAsync())["dynamic_sharding_redirects_total{gateway=\"gw2:9091\"}"]);
+        Assert.All(await RedirectRatesAsync(admin), rate => Assert.Equal(0, rate));
+        admin.Time.Advance(TimeSpan.FromSeconds(4));
+        Assert.All(await RedirectRatesAsync(admin), rate => Assert.Equal(0, rate));
+    }
+
+    private static async Task<double[]> RedirectRatesAsync(AdminFixture admin) =>
+    [
+        .. (await admin.JsonAsync("/api/v1/status")).GetProperty("members").EnumerateArray()
+            .Select(member => member.GetProperty("redirects_per_second").GetDouble()),
+    ];
+
+    [Fact]
+    public async Task Without_a_last_good_answer_or_a_contact_in_it_the_old_ones_are_not_shown_for_new()
+    {
+        await using AdminFixture admin = await new AdminFixture().StartAsync();
+        admin.View = admin.View with { Discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start, 0, null, 12, TimeSpan.FromMilliseconds(20)) };
+        Assert.Equal(0.02, (await admin.ScrapeAsync())["dynamic_sharding_consul_last_contact_seconds"]);
+        admin.View = admin.View with { Discovery = admin.View.Discovery with { ConsulLastContact = null } };
+        Assert.DoesNotContain("dynamic_sharding_consul_last_contact_seconds", (await admin.ScrapeAsync()).Keys);
+        admin.View = admin.View with { Discovery = admin.View.Discovery with { ConsulLastContact = TimeSpan.FromSeconds(2) } };
+        Assert.Equal(2, (await admin.ScrapeAsync())["dynamic_sharding_consul_last_contact_seconds"]);
+
+        // A list whose checks a reload switched off.
+        admin.View = admin.View with { Discovery = new DiscoveryStatus(DiscoveryKind.Static, null, 0, null, 0, null) };
+        Assert.DoesNotContain("dynamic_sharding_discovery_seconds_since_last_success", (await admin.ScrapeAsync()).Keys);
+        Assert.DoesNotContain("dynamic_sharding_discovery_last_success_timestamp_seconds", (await admin.ScrapeAsync()).Keys);
     }
 
     [Fact]
@@ -192,7 +226,7 @@ public sealed class MetricsTests
         Assert.DoesNotContain("dynamic_sharding_discovery_seconds_since_last_success", page.Keys);
         Assert.DoesNotContain("dynamic_sharding_consul_index", page.Keys);
 
-        var discovery = new DiscoveryStatus("consul", AdminFixture.Start, 4, "no", 12, TimeSpan.FromMilliseconds(20));
+        var discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start, 4, "no", 12, TimeSpan.FromMilliseconds(20));
         admin.View = admin.View with { Discovery = discovery };
         admin.Time.Advance(TimeSpan.FromSeconds(7));
         page = await admin.ScrapeAsync();

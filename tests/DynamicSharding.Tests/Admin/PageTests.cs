@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Text.Json;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
@@ -17,15 +18,46 @@ public sealed class PageTests
     {
         await using var admin = new AdminFixture();
         admin.Publish("gw1:9091", "gw2:9091", "gw3:9091");
-        admin.View = admin.View with { History = [AdminFixture.Change("gw2:9091 joined", 0.317)] };
+        GatewayStatus leaving = AdminFixture.Status("gw2:9091", GatewayState.Leaving) with
+        {
+            Since = AdminFixture.Start - TimeSpan.FromMinutes(3),
+            Reason = "the reason",
+            CheckOutput = "status 500: the check's output",
+        };
+        admin.View = admin.View with
+        {
+            Gateways = [admin.View.Gateways[0], leaving, admin.View.Gateways[2], AdminFixture.Status("gw8:9091", GatewayState.Out)],
+            History = [AdminFixture.Change("gw2:9091 joined", 0.317) with { Cause = RingChangeCause.Join }],
+        };
         await admin.StartAsync();
+        for (int i = 0; i < 70; i++) admin.Gateway("gw3:9091").Redirects.Increment(i % 2);
+        admin.Time.Advance(TimeSpan.FromSeconds(2));
         string page = await admin.Client.GetStringAsync("/?q=job%3Ddemo&add=gw4");
-        string owner = (await admin.JsonAsync("/api/v1/lookup?q=job%3Ddemo")).GetProperty("owner").GetString()!;
+        JsonElement lookup = await admin.JsonAsync("/api/v1/lookup?q=job%3Ddemo");
+        string owner = lookup.GetProperty("owner").GetString()!;
+        string runnerUp = lookup.GetProperty("runner_up").GetString()!;
         double moved = (await admin.JsonAsync("/api/v1/simulate?add=gw4")).GetProperty("moved_ratio").GetDouble();
         Assert.Contains(">Ready</p>", page, StringComparison.Ordinal);
         Assert.Contains(admin.Ring.Current!.Fingerprint, page, StringComparison.Ordinal);
         foreach (double share in admin.Ring.Current.OwnershipRatios()) Assert.Contains(Words.Percent(share), page, StringComparison.Ordinal);
         Assert.Contains($"<code>{owner}</code></dd>", page, StringComparison.Ordinal);
+        Assert.Contains($"<code>{runnerUp}</code> <span class=\"quiet\">if the owner leaves</span>", page, StringComparison.Ordinal);
+        string second = Row(page, "gw2:9091");
+        Assert.Contains("<span class=\"state leaving\">leaving</span>", second, StringComparison.Ordinal);
+        Assert.Contains("datetime=\"2026-01-02T03:01:05Z\"", second, StringComparison.Ordinal);
+        Assert.Contains(">for 3 min 2 s</time>", second, StringComparison.Ordinal);
+        Assert.Contains("the reason", second, StringComparison.Ordinal);
+        Assert.Contains("<span class=\"output\">status 500: the check&#39;s output</span>", second, StringComparison.Ordinal);
+        Assert.Contains("ideal 33.3 %", second, StringComparison.Ordinal);
+        Assert.Contains("class=\"number\">0</td>", second, StringComparison.Ordinal);
+        Assert.Contains("class=\"number\">35.0</td>", Row(page, "gw3:9091"), StringComparison.Ordinal);
+        Assert.Contains("<span class=\"state out\">out</span>", Row(page, "gw8:9091"), StringComparison.Ordinal);
+        JsonElement status = await admin.JsonAsync("/api/v1/status");
+        Assert.Equal([0, 0, 35, 0], status.GetProperty("members").EnumerateArray().Select(m => m.GetProperty("redirects_per_second").GetDouble()));
+        string[] warnings = [.. status.GetProperty("warnings").EnumerateArray().Select(w => w.GetProperty("what").GetString()!)];
+        Assert.Equal(3, warnings.Length);
+        foreach (string what in warnings) Assert.Contains($"</span> {what}</strong>", page, StringComparison.Ordinal);
+        Assert.Contains("<code class=\"whole\">count without (gateway) (push_time_seconds) &gt; 1</code>", page, StringComparison.Ordinal);
         Assert.Contains("curl --data-binary @metrics.txt &#39;http://" + owner, page, StringComparison.Ordinal);
         Assert.Contains($"<strong>{Words.Percent(moved)}</strong> of the groups would move", page, StringComparison.Ordinal);
         Assert.Contains("31.7 %", page, StringComparison.Ordinal);
@@ -35,11 +67,53 @@ public sealed class PageTests
     }
 
     [Fact]
+    public async Task The_header_is_calm_only_while_nothing_is_wrong()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091", "gw2:9091");
+        await admin.StartAsync();
+        admin.Time.Advance(TimeSpan.FromSeconds(5));
+        string calm = await HeaderAsync(admin);
+        Assert.Contains("<dd>2 of 2</dd>", calm, StringComparison.Ordinal);
+        Assert.Contains("<dd>applied 5 s ago</dd>", calm, StringComparison.Ordinal);
+        Assert.DoesNotContain("warned", calm, StringComparison.Ordinal);
+        Assert.DoesNotContain("#warnings", calm, StringComparison.Ordinal);
+
+        admin.View = admin.View with { Gateways = [.. admin.View.Gateways, AdminFixture.Status("gw3:9091", GatewayState.Out)] };
+        string one = await HeaderAsync(admin);
+        Assert.Contains("<dd class=\"warned\">2 of 3</dd>", one, StringComparison.Ordinal);
+        Assert.Contains("<a class=\"state warned\" href=\"#warnings\">1 warning</a>", one, StringComparison.Ordinal);
+
+        admin.ReloadStatus = new ReloadStatus(false, AdminFixture.Start) { Errors = ["a `lonely backquote"] };
+        admin.View = admin.View with { Gateways = [.. admin.View.Gateways[1..], AdminFixture.Status("gw1:9091", GatewayState.Held)] };
+        string more = await HeaderAsync(admin);
+        Assert.Contains("<dd class=\"warned\">reload failed; last applied 5 s ago</dd>", more, StringComparison.Ordinal);
+        Assert.Contains("<a class=\"state bad\" href=\"#warnings\">1 critical</a>", more, StringComparison.Ordinal);
+        Assert.Contains("<a class=\"state warned\" href=\"#warnings\">2 warnings</a>", more, StringComparison.Ordinal);
+        Assert.Contains("a `lonely backquote", await admin.Client.GetStringAsync("/"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_title_counts_what_happened_within_the_last_hour()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091", "gw2:9091");
+        await admin.StartAsync();
+        admin.Counters.Loops[0].CountReject(RejectReason.TooManyConnections);
+        admin.View = admin.View with { BuildFailures = 1 };
+        Assert.Contains("<title>(2) DynamicSharding</title>", await admin.Client.GetStringAsync("/"), StringComparison.Ordinal);
+        admin.Time.Advance(TimeSpan.FromMinutes(61));
+        string page = await admin.Client.GetStringAsync("/");
+        Assert.Contains("<title>DynamicSharding</title>", page, StringComparison.Ordinal);
+        Assert.Contains("Nothing needs attention.", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Nothing_that_comes_from_outside_becomes_markup()
     {
         await using var admin = new AdminFixture
         {
-            Discovery = new DiscoveryStatus("consul", AdminFixture.Start, 1, Hostile, 1, null),
+            Discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start, 1, Hostile, 1, null),
             ReloadStatus = new ReloadStatus(false, AdminFixture.Start) { Errors = [Hostile], NeedRestart = [Hostile] },
         };
         admin.Readiness.SetObstacle(Hostile);
@@ -145,23 +219,11 @@ public sealed class PageTests
         Assert.Contains("there is no ring yet", empty, StringComparison.Ordinal);
         admin.Publish([.. Enumerable.Range(0, 200).Select(i => $"gw{i}:9091")]);
         string large = await admin.Client.GetStringAsync("/");
-        Assert.Contains("gw199:9091", large, StringComparison.Ordinal);
-    }
 
-    [Fact]
-    public async Task Requests_run_on_pool_threads()
-    {
-        bool? isPool = null;
-        await using AdminFixture admin = await new AdminFixture
-        {
-            Reload = _ =>
-            {
-                isPool = Thread.CurrentThread.IsThreadPoolThread;
-                return Task.FromResult(new ReloadResult(true, [], []));
-            },
-        }.StartAsync();
-        using HttpResponseMessage response = await admin.Client.PostAsync("/-/reload", null);
-        Assert.True(isPool);
+        // Twelve colours, in the order of the rows.
+        string[] rows = [.. large[large.IndexOf("<tbody", StringComparison.Ordinal)..].Split("<span class=\"swatch c").Skip(1).Take(200)];
+        Assert.Equal(200, rows.Length);
+        for (int i = 0; i < rows.Length; i++) Assert.StartsWith($"{i % 12}\"></span><code>{admin.View.Gateways[i].Address}<", rows[i], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -184,5 +246,26 @@ public sealed class PageTests
         var status = await admin.JsonAsync("/api/v1/status");
         Assert.Equal(7, status.GetProperty("requests_per_second").GetDouble(), 6);
         Assert.Equal(7, status.GetProperty("members")[0].GetProperty("redirects_per_second").GetDouble(), 6);
+
+        // One that is new has a rate as soon as there are two looks at it, not only after ten seconds.
+        admin.Publish("gw1:9091", "gw2:9091");
+        admin.Time.Advance(TimeSpan.FromSeconds(1));
+        for (int i = 0; i < 30; i++) admin.Gateway("gw2:9091").Redirects.Increment(0);
+        admin.Time.Advance(TimeSpan.FromSeconds(2));
+        status = await admin.JsonAsync("/api/v1/status");
+        Assert.Equal(15, status.GetProperty("members")[1].GetProperty("redirects_per_second").GetDouble(), 6);
+    }
+
+    private static string Row(string page, string address)
+    {
+        string table = page[page.IndexOf("<section id=\"gateways\"", StringComparison.Ordinal)..];
+        return Assert.Single(table.Split("<tr role=\"row\">"), row => row.Contains($"<code>{address}</code></th>", StringComparison.Ordinal)
+            && row.Contains("data-label=\"State\"", StringComparison.Ordinal));
+    }
+
+    private static async Task<string> HeaderAsync(AdminFixture admin)
+    {
+        string page = await admin.Client.GetStringAsync("/");
+        return page[page.IndexOf("<header", StringComparison.Ordinal)..page.IndexOf("</header>", StringComparison.Ordinal)];
     }
 }

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
 using DynamicSharding.Http;
@@ -20,7 +21,7 @@ public sealed class PromtoolTests
     {
         await using var admin = new AdminFixture
         {
-            Discovery = new DiscoveryStatus("consul", AdminFixture.Start, 1, "timed out", 7, TimeSpan.FromSeconds(1)),
+            Discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start, 1, "timed out", 7, TimeSpan.FromSeconds(1)),
             Forward = new ForwardCounters(),
         };
         admin.Publish("gw1:9091", "[fd00::1]:9091", "x\"} 1\nfake{a=\"\\\u4e2d:9091");

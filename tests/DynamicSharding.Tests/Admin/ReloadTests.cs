@@ -63,6 +63,28 @@ public sealed class ReloadTests
         Assert.Equal(expected, response.StatusCode);
     }
 
+    /// <summary>Behind a proxy that ends TLS the page's origin is not this listener's scheme and host; the browser knows both.</summary>
+    [Theory]
+    [InlineData("same-origin", "https://edge.example", HttpStatusCode.OK)]
+    [InlineData("same-origin", "https://edge.example:8443", HttpStatusCode.OK)]
+    [InlineData("same-site", "https://edge.example", HttpStatusCode.Forbidden)]
+    [InlineData("cross-site", "https://edge.example", HttpStatusCode.Forbidden)]
+    [InlineData("cross-site", null, HttpStatusCode.Forbidden)]
+    [InlineData("same-site", null, HttpStatusCode.Forbidden)]
+    [InlineData("none", "https://edge.example", HttpStatusCode.Forbidden)]
+    [InlineData("", null, HttpStatusCode.Forbidden)]
+    [InlineData("same-origin, cross-site", null, HttpStatusCode.Forbidden)]
+    public async Task The_browser_s_word_on_the_page_goes_before_the_origin(string site, string? origin, HttpStatusCode expected)
+    {
+        await using AdminFixture admin = await Answering(new ReloadResult(true, [], []));
+        origin ??= $"http://127.0.0.1:{admin.Listener.Port}";
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/-/reload");
+        request.Headers.TryAddWithoutValidation("Sec-Fetch-Site", site);
+        request.Headers.TryAddWithoutValidation("Origin", origin);
+        using HttpResponseMessage response = await admin.Client.SendAsync(request);
+        Assert.Equal(expected, response.StatusCode);
+    }
+
     [Fact]
     public async Task A_page_of_its_own_origin_can_reload()
     {

@@ -1,5 +1,11 @@
 using System.Net;
 using System.Text.Json;
+using DynamicSharding.Admin;
+using DynamicSharding.Admin.Api;
+using DynamicSharding.Admin.Page;
+using DynamicSharding.Config;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Primitives;
 
 namespace DynamicSharding.Tests.Admin;
 
@@ -62,6 +68,54 @@ public sealed class SimulateTests
     {
         await using AdminFixture admin = await new AdminFixture().StartAsync();
         await admin.JsonAsync("/api/v1/simulate?add=gw1", HttpStatusCode.ServiceUnavailable);
+    }
+
+    [Fact]
+    public void The_same_question_about_the_same_ring_is_answered_from_memory()
+    {
+        var admin = new AdminFixture();
+        admin.Publish("gw1:9091", "gw2:9091", "gw3:9091");
+        var whatIf = new WhatIf(admin.Context());
+        SimulateResponse first = whatIf.Run("gw4, gw5", "gw1").Found!;
+        Assert.Same(first, whatIf.Run("gw5:9091,gw4:9091", "gw1:9091").Found);
+        SimulateResponse other = whatIf.Run("gw4", "").Found!;
+        Assert.NotEqual(first.Fingerprint, other.Fingerprint);
+        Assert.Same(first, whatIf.Run("gw4,gw5", "gw1").Found);
+
+        // Joining and leaving are not mixed up, a new ring is asked anew, and the memory has an end.
+        Assert.NotEqual(whatIf.Run("", "gw2,gw3").Found!.Fingerprint, whatIf.Run("", "gw2").Found!.Fingerprint);
+        for (int i = 10; i < 40; i++) Assert.NotNull(whatIf.Run($"gw{i}", "").Found);
+        Assert.NotSame(first, whatIf.Run("gw4,gw5", "gw1").Found);
+        admin.Publish("gw1:9091", "gw2:9091");
+        Assert.Equal(3, whatIf.Run("gw4,gw5", "gw1").Found!.Gateways.Count(g => g.OwnershipAfter is not null));
+    }
+
+    [Fact]
+    public void An_open_page_does_not_build_the_ring_again_and_again()
+    {
+        // A ring of which one copy is megabytes, and a page that is not.
+        var admin = new AdminFixture();
+        admin.Options = admin.Options with { Sharding = new ShardingOptions { Replicas = 100_000 } };
+        admin.Publish("gw1:9091", "gw2:9091", "gw3:9091");
+        AdminContext context = admin.Context();
+        var fleet = new Fleet(admin.Ring, () => admin.View, admin.Time);
+        using var rates = new TrafficRates(fleet, admin.Counters, admin.Time);
+        using var lastHour = new LastHour(admin.Counters, () => admin.View, admin.Time);
+        var whatIf = new WhatIf(context);
+        var page = new StatusPage(context, fleet, rates, lastHour, whatIf);
+        var query = new QueryCollection(new Dictionary<string, StringValues> { ["add"] = "gw4" });
+        page.Render(new QueryCollection());
+        long built = Allocated(() => whatIf.Run("gw4", ""));
+        long shown = Allocated(() => page.Render(query));
+        Assert.InRange(built, 2_000_000, long.MaxValue);
+        Assert.InRange(shown, 0, 1_000_000);
+    }
+
+    private static long Allocated(Action action)
+    {
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        action();
+        return GC.GetAllocatedBytesForCurrentThread() - before;
     }
 
     private static string[] Names(JsonElement element) => [.. element.EnumerateObject().Select(p => p.Name)];

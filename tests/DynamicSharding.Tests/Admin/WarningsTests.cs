@@ -34,7 +34,7 @@ public sealed class WarningsTests
     [Fact]
     public void Connections_turned_away() => Says(
         "warning",
-        "1 connections were turned away since the start, because too many were open.",
+        "1 connection turned away within the last hour, because too many were open.",
         admin => admin.Counters.Loops[0].CountReject(RejectReason.TooManyConnections));
 
     [Fact]
@@ -64,6 +64,47 @@ public sealed class WarningsTests
     [Fact]
     public void A_ring_that_could_not_be_built() =>
         Says("critical", "A ring could not be built; the old one stays in use.", admin => admin.View = admin.View with { BuildFailures = 1 });
+
+    [Fact]
+    public void What_is_over_for_an_hour_is_not_warned_of_any_more()
+    {
+        var admin = new AdminFixture();
+        admin.Publish("gw1:9091", "gw2:9091");
+        admin.Counters.Loops[0].CountReject(RejectReason.TooManyConnections);
+        admin.View = admin.View with { BuildFailures = 3 };
+        using var lastHour = new LastHour(admin.Counters, () => admin.View, admin.Time);
+        Assert.Empty(Look());
+        admin.Time.Advance(TimeSpan.FromMinutes(90));
+        for (int i = 0; i < 7; i++) admin.Counters.Loops[1].CountReject(RejectReason.TooManyConnections);
+        admin.View = admin.View with { BuildFailures = 4 };
+        admin.Time.Advance(TimeSpan.FromMinutes(58));
+        Assert.Equal(
+            ["A ring could not be built; the old one stays in use.", "7 connections turned away within the last hour, because too many were open."],
+            Look());
+        admin.Time.Advance(TimeSpan.FromMinutes(3));
+        Assert.Empty(Look());
+
+        // Unless the ring is still not what it should be.
+        admin.View = admin.View with { Gateways = [.. admin.View.Gateways, AdminFixture.Status("gw3:9091", GatewayState.Member)] };
+        Assert.Equal(["A ring could not be built; the old one stays in use."], Look());
+
+        string[] Look() =>
+        [
+            .. Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Look(), lastHour, admin.Time.GetUtcNow()).Select(w => w.What),
+        ];
+    }
+
+    [Theory]
+    [InlineData(1, "Its groups go to the others. Start it, or correct what the check's output says; it returns by itself after 5s of health.")]
+    [InlineData(2, "Their groups go to the others. Start them, or correct what the check's output says; they return by themselves after 5s of health.")]
+    public void One_gateway_is_not_spoken_of_as_many(int gone, string remedy)
+    {
+        IReadOnlyList<WarningEntry> warnings = Of(admin => admin.View = admin.View with
+        {
+            Gateways = [.. Enumerable.Range(3, gone).Select(i => AdminFixture.Status($"gw{i}:9091", GatewayState.Out))],
+        });
+        Assert.Equal(remedy, Assert.Single(warnings, w => w.What.StartsWith("Not in the ring: ", StringComparison.Ordinal)).Remedy);
+    }
 
     [Fact]
     public void A_recent_change() => Says(
@@ -113,9 +154,10 @@ public sealed class WarningsTests
     {
         var admin = new AdminFixture();
         admin.Publish("gw1:9091", "gw2:9091");
+        using var lastHour = new LastHour(admin.Counters, () => admin.View, admin.Time);
         happen(admin);
         DateTimeOffset now = AdminFixture.Start + TimeSpan.FromHours(1);
-        return Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View).Look(), now);
+        return Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Look(), lastHour, now);
     }
 
     private static void SetState(AdminFixture admin, GatewayState state) => admin.View = admin.View with
@@ -124,7 +166,7 @@ public sealed class WarningsTests
     };
 
     private static void SetDiscovery(AdminFixture admin, string? error) =>
-        admin.View = admin.View with { Discovery = new DiscoveryStatus("consul", AdminFixture.Start, 1, error, 7, null) };
+        admin.View = admin.View with { Discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start, 1, error, 7, null) };
 
     private static RingChange Change(double minutes) =>
         AdminFixture.Change("gw2:9091 joined") with { At = AdminFixture.Start + TimeSpan.FromMinutes(minutes), Cause = RingChangeCause.Join };

@@ -102,6 +102,22 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         Assert.DoesNotContain(View.Gateways, g => g.Address == two.Address);
     }
 
+    /// <summary>Nothing changes, and that is known: every probe is an answer.</summary>
+    [Fact]
+    public async Task A_calm_list_is_known_as_of_the_last_probe()
+    {
+        FakeServer one = Gateway();
+        ServerOptions options = Options(one.Address);
+        Start(options);
+        await Eventually.True(() => View.HasVerdict, "a verdict");
+        DateTimeOffset first = View.Discovery.LastGoodAnswer!.Value;
+        await Eventually.True(() => View.Discovery.LastGoodAnswer > first + TimeSpan.FromMilliseconds(100), "a later probe, though nothing changed");
+        Assert.Equal(DiscoveryKind.Static, View.Discovery.Source);
+
+        _service!.Apply(options with { Pushgateway = options.Pushgateway with { HealthCheck = new HealthCheckOptions { Enabled = false } } });
+        Assert.Null(View.Discovery.LastGoodAnswer);
+    }
+
     [Fact]
     public async Task Without_health_checks_everybody_configured_is_a_member_and_nobody_is_asked()
     {

@@ -1,8 +1,11 @@
+using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 
 namespace DynamicSharding.Admin.Api;
 
-/// <param name="SecondsSinceGoodAnswer">By this process's clock; null until the first. A quiet Consul answers about once a minute.</param>
+/// <param name="SecondsSinceGoodAnswer">
+/// By this process's clock; null until the first, and for a list that is not probed. A quiet Consul answers about once a minute.
+/// </param>
 /// <param name="ConsulIndex">Null without Consul.</param>
 internal sealed record DiscoveryEntry(
     string Source,
@@ -14,11 +17,11 @@ internal sealed record DiscoveryEntry(
     double? ConsulLastContactSeconds)
 {
     public static DiscoveryEntry From(DiscoveryStatus status, DateTimeOffset now) => new(
-        status.Source,
+        status.Source == DiscoveryKind.Consul ? "consul" : "static",
         status.LastGoodAnswer,
         status.LastGoodAnswer is { } last ? Math.Max(0, (now - last).TotalSeconds) : null,
         status.Failures,
         status.LastError,
-        status.Source == "consul" ? status.ConsulIndex : null,
+        status.Source == DiscoveryKind.Consul ? status.ConsulIndex : null,
         status.ConsulLastContact?.TotalSeconds);
 }

@@ -36,8 +36,7 @@ internal static class GatewaysSection
         if (gateway.InRing) html.Add($"<span class=\"swatch c{data.ColourOf(status.Address)}\"></span>");
         html.Add($"<code>{status.Address}</code></th>\n<td role=\"cell\" data-label=\"State\"><span class=\"state {state}\">{state}</span>");
         if (status.Overloaded) html.Add(" <span class=\"state held\">overloaded</span>");
-        if (status.Since != default)
-            html.Add($" <time datetime=\"{Words.Machine(status.Since)}\" title=\"{Words.Time(status.Since)}\">for {Words.Age(data.Now - status.Since)}</time>");
+        html.Add($" <time datetime=\"{Words.Machine(status.Since)}\" title=\"{Words.Time(status.Since)}\">for {Words.Age(data.Now - status.Since)}</time>");
         html.Add($"</td>\n<td role=\"cell\" data-label=\"Why\"><span class=\"why\">{Short(status.Reason)}");
         if (status.CheckOutput is { } output && !status.Reason.Contains(output, StringComparison.Ordinal))
             html.Add($"<span class=\"output\">{Short(output)}</span>");

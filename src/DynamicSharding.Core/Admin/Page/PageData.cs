@@ -6,6 +6,10 @@ namespace DynamicSharding.Admin.Page;
 /// <summary>Everything that one rendering of the page shows: one look at the server, and what the forms asked.</summary>
 internal sealed record PageData(AdminContext Context, FleetView Fleet, DateTimeOffset Now)
 {
+    private readonly Dictionary<string, int> _places = Fleet.Gateways
+        .Select(static (gateway, place) => KeyValuePair.Create(gateway.Status.Address, place))
+        .ToDictionary(StringComparer.Ordinal);
+
     public ServerOptions Options { get; } = Context.Options();
 
     public required double RequestRate { get; init; }
@@ -26,10 +30,8 @@ internal sealed record PageData(AdminContext Context, FleetView Fleet, DateTimeO
     public required Answer<SimulateResponse>? Simulated { get; init; }
 
     /// <summary>The gateway's place among all that are known: its colour.</summary>
-    public int ColourOf(string address)
-    {
-        for (int i = 0; i < Fleet.Gateways.Length; i++)
-            if (Fleet.Gateways[i].Status.Address == address) return i % RingPicture.Colours;
-        return 0;
-    }
+    public int ColourOf(string address) => _places.GetValueOrDefault(address) % RingPicture.Colours;
+
+    /// <summary>How many of the warnings are of that severity.</summary>
+    public int Count(string severity) => Warnings.Count(warning => warning.Severity == severity);
 }

@@ -7,10 +7,9 @@ namespace DynamicSharding.Admin.Page;
 /// The page at <c>/</c>: whole without scripts, its forms ask by GET. The script only fetches the same page again and puts its parts in
 /// place, so that there is one way of rendering.
 /// </summary>
-internal sealed class StatusPage(AdminContext context, Fleet fleet, TrafficRates rates)
+internal sealed class StatusPage(AdminContext context, Fleet fleet, TrafficRates rates, LastHour lastHour, WhatIf whatIf)
 {
     private readonly Lookup _lookup = new(context);
-    private readonly WhatIf _whatIf = new(context);
 
     /// <summary>Nothing but this program's own two texts runs or styles; nothing is framed, and forms lead nowhere else.</summary>
     public static string ContentSecurityPolicy { get; } =
@@ -29,12 +28,12 @@ internal sealed class StatusPage(AdminContext context, Fleet fleet, TrafficRates
         {
             RequestRate = requests,
             RedirectRates = redirects,
-            Warnings = Admin.Warnings.Of(context, view, now),
+            Warnings = Admin.Warnings.Of(context, view, lastHour, now),
             Question = question,
             Found = question.Length > 0 ? _lookup.Find(question) : null,
             Add = add,
             Remove = remove,
-            Simulated = add.Length + remove.Length > 0 ? _whatIf.Run(add, remove) : null,
+            Simulated = add.Length + remove.Length > 0 ? whatIf.Run(add, remove) : null,
         };
         return Render(data);
     }
@@ -67,7 +66,7 @@ internal sealed class StatusPage(AdminContext context, Fleet fleet, TrafficRates
 
     private static string Title(PageData data)
     {
-        int urgent = data.Warnings.Count(static w => w.Severity != WarningEntry.Note);
+        int urgent = data.Count(WarningEntry.Critical) + data.Count(WarningEntry.Warning);
         return urgent == 0 ? "DynamicSharding" : $"({urgent}) DynamicSharding";
     }
 

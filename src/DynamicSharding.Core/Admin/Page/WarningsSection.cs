@@ -18,10 +18,24 @@ internal static class WarningsSection
         foreach (WarningEntry warning in data.Warnings)
         {
             html.Add($"<li class=\"{warning.Severity}\"><p><strong><span class=\"severity\">{Name(warning.Severity)}</span> {warning.What}</strong></p>\n");
-            html.Add($"<p>{warning.Remedy}</p></li>\n");
+            html.Add("<p>");
+            WriteRemedy(html, warning.Remedy);
+            html.Add("</p></li>\n");
         }
 
         html.Add("</ul>\n</section>\n");
+    }
+
+    /// <summary>What stands between backquotes is to be copied.</summary>
+    private static void WriteRemedy(Html html, string remedy)
+    {
+        string[] parts = remedy.Split('`');
+        for (int i = 0; i < parts.Length; i++)
+        {
+            if (i % 2 == 0) html.Add($"{parts[i]}");
+            else if (i == parts.Length - 1) html.Add($"`{parts[i]}");
+            else html.Add($"<code class=\"whole\">{parts[i]}</code>");
+        }
     }
 
     private static string Name(string severity) => severity switch
