@@ -47,9 +47,10 @@ public sealed class Cast(ITestOutputHelper output) : IAsyncDisposable
     public Task<PrometheusProcess> PrometheusAsync(string config, params (string Name, string Text)[] files) =>
         JoinAsync(PrometheusProcess.StartAsync(config, files));
 
-    public async Task<DynamicShardingProcess> DynamicShardingAsync(string config, IReadOnlyDictionary<string, string>? environment = null)
+    public async Task<DynamicShardingProcess> DynamicShardingAsync(
+        string config, IReadOnlyDictionary<string, string>? environment = null, string logLevel = "debug")
     {
-        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config, environment);
+        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config, environment, logLevel);
         _peers.Push((server.Process, server));
         return server;
     }

@@ -39,21 +39,23 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     public string ConfigFile => Path.Combine(_folder.Path, FileName);
 
     /// <summary>Starts with the given configuration, which names no listen addresses, on free ports.</summary>
-    public static Task<DynamicShardingProcess> StartAsync(string config, IReadOnlyDictionary<string, string>? environment = null)
+    /// <param name="logLevel">At debug, a batch of answers ends at each rejection, so that it can be logged.</param>
+    public static Task<DynamicShardingProcess> StartAsync(
+        string config, IReadOnlyDictionary<string, string>? environment = null, string logLevel = "debug")
     {
         string address = FreePort.NextAddress();
         string adminAddress = FreePort.NextAddress();
-        return StartAsync(Complete(config, address, adminAddress), address, adminAddress, environment);
+        return StartAsync(Complete(config, address, adminAddress), address, adminAddress, environment, logLevel);
     }
 
     /// <summary>Starts with exactly the given configuration, which leads to the given addresses.</summary>
     public static async Task<DynamicShardingProcess> StartAsync(
-        string config, string address, string adminAddress, IReadOnlyDictionary<string, string>? environment = null)
+        string config, string address, string adminAddress, IReadOnlyDictionary<string, string>? environment = null, string logLevel = "debug")
     {
         TemporaryFolder folder = new();
         string path = folder.Write(FileName, config);
         ChildProcess process = await ChildProcess.StartAsync(
-            "dynamic-sharding " + address, Binary.Path, ["--config.file", path, "--log.level", "debug"],
+            "dynamic-sharding " + address, Binary.Path, ["--config.file", path, "--log.level", logLevel],
             With(environment ?? new Dictionary<string, string>()));
         DynamicShardingProcess server = new(process, folder, address, adminAddress);
         try
