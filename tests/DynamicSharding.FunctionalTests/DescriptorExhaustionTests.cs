@@ -20,6 +20,14 @@ public sealed class DescriptorExhaustionTests(ITestOutputHelper output) : PeerTe
         List<RawHttp> existing = [];
         for (int i = 0; i < 20; i++) existing.Add(await AskAsync(await RawHttp.ConnectAsync(server.Address)));
 
+        // What is not NativeAOT code loads and compiles itself as it is needed, and a runtime that gets no descriptor for that ends the process.
+        _ = await server.MetricsAsync();
+        for (int i = 0; i < 40; i++)
+        {
+            foreach (RawHttp connection in existing) await AskAsync(connection);
+            await Task.Delay(100);
+        }
+
         await LimitDescriptorsAsync(server, Directory.GetFiles($"/proc/{server.Process.Pid}/fd").Length);
         List<RawHttp> waiting = [];
         for (int i = 0; i < 20; i++) waiting.Add(await RawHttp.ConnectAsync(server.Address));

@@ -5,7 +5,7 @@ namespace DynamicSharding.FunctionalTests;
 
 /// <summary>
 /// The catalogue of conformance and attack cases in tests/http, each sent whole and in pieces, to a server that logs as in production: only
-/// then does one batch of answers go on behind a rejection. A reset, or a close that was not announced, fails a case like a wrong answer.
+/// then does one batch of answers go on behind a rejection. No answer may be followed by a reset.
 /// </summary>
 public sealed class HttpCasesTests(ITestOutputHelper output) : PeerTest(output)
 {
@@ -20,12 +20,13 @@ public sealed class HttpCasesTests(ITestOutputHelper output) : PeerTest(output)
         await using ChildProcess runner = await ChildProcess.StartAsync(
             "runner.py",
             "python3",
-            [Path.Combine(folder, "runner.py"), address[0], address[1], Path.Combine(folder, "cases.json"), "--split", "--jobs", "16", "--warn-fail"]);
+            [Path.Combine(folder, "runner.py"), address[0], address[1], Path.Combine(folder, "cases.json"), "--split", "--jobs", "16"]);
 
         int exitCode = await runner.WaitForExitAsync(TimeSpan.FromMinutes(8));
 
         Output.WriteLine(runner.Output);
         Assert.False(server.Process.HasExited, server.Process.Output);
         Assert.True(exitCode == 0, runner.Output);
+        Assert.DoesNotContain("warning: RST", runner.Output, StringComparison.Ordinal);
     }
 }
