@@ -40,22 +40,22 @@ public sealed class BigPushTests(ITestOutputHelper output) : PeerTest(output)
         }
         """;
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public Task With_curl() => PushAsync("curl", (url, body) => ("curl", ["-sS", "-L", "--fail", "-X", "PUT", "--data-binary", "@" + body, url]));
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public Task With_curl_that_does_not_wait_for_a_100() =>
         PushAsync("curl-noexpect", (url, body) => ("curl", ["-sS", "-L", "--fail", "-H", "Expect:", "-X", "PUT", "--data-binary", "@" + body, url]));
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public Task With_curl_in_chunks() =>
         PushAsync("curl-chunked", (url, body) => ("curl", ["-sS", "-L", "--fail", "-H", "Transfer-Encoding: chunked", "-X", "PUT", "--data-binary", "@" + body, url]));
 
     // Debian's python3 and its requests, whatever else is first on the path.
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public Task With_Python_requests() => PushAsync("python", (url, body) => ("/usr/bin/python3", ["-c", Python, url, body]));
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public async Task With_Java_HttpURLConnection()
     {
         using TemporaryFolder folder = new();

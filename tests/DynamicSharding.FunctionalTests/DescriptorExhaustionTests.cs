@@ -6,13 +6,16 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>Out of file descriptors: whoever is connected is served, and the server recovers without help.</summary>
-[Trait("Category", "Slow")]
+/// <summary>
+/// Out of file descriptors: whoever is connected is served, and the server recovers without help. Of the NativeAOT file, the one that ships:
+/// the runtime's own thread pool takes descriptors for each new thread, and ends the process without them.
+/// </summary>
+[Trait("Category", "NativeAot")]
 public sealed class DescriptorExhaustionTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n";
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public async Task Ten_seconds_without_descriptors_lose_no_connection()
     {
         DynamicShardingProcess server = await Cast.DynamicShardingAsync(

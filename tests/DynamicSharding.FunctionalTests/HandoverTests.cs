@@ -5,37 +5,42 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>
-/// Three stops with a successor, under 5,000 requests a second of keep-alive and fresh connections. tests/faults/handover.py drives it, so that
+/// Stops with a successor, under 5,000 requests a second of keep-alive and fresh connections. tests/faults/handover.py drives it, so that
 /// it can run in a network namespace of its own, where a sysctl is nobody else's.
 /// </summary>
-[Trait("Category", "Long")]
-[Trait("Category", "Slow")]
 public sealed class HandoverTests(ITestOutputHelper output) : PeerTest(output)
 {
+    /// <summary>Of the 5,000 that are asked for: what is left of them when something else runs on the machine.</summary>
+    private const int LeastRate = 4000;
+
     [Fact]
+    public Task One_stop_with_an_inherited_socket_loses_no_request() => NoneIsLostAsync("inherited", "python3", stops: 1);
+
+    [Fact, Trait("Category", "Slow")]
     public Task With_an_inherited_socket_no_request_is_lost() => NoneIsLostAsync("inherited", "python3");
 
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public Task With_SO_REUSEPORT_and_tcp_migrate_req_no_request_is_lost() => NoneIsLostAsync("reuse_port --migrate", "unshare -n python3");
 
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public Task With_SO_REUSEPORT_alone_no_request_is_lost() => NoneIsLostAsync("reuse_port", "unshare -n python3");
 
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public Task With_three_instances_on_the_port_no_request_is_lost() => NoneIsLostAsync("reuse_port --instances 3", "unshare -n python3");
 
-    private async Task NoneIsLostAsync(string mode, string python)
+    private async Task NoneIsLostAsync(string mode, string python, int stops = 3)
     {
         string script = Path.Combine(Binary.RepositoryRoot, "tests/faults/handover.py");
         Dictionary<string, string> environment = new() { ["DOTNET_ROOT"] = Binary.DotnetRoot };
         await using ChildProcess run = await ChildProcess.StartAsync(
-            "handover.py", "sh", ["-c", $"exec {python} '{script}' '{Binary.Path}' {mode} --drain 500ms"], environment);
+            "handover.py", "sh", ["-c", $"exec {python} '{script}' '{Binary.Path}' {mode} --stops {stops} --drain 500ms"], environment);
         Assert.True(await run.WaitForExitAsync(TimeSpan.FromMinutes(2)) == 0, run.Output);
         string json = Assert.Single(run.Output.Split('\n'), line => line.StartsWith('{'));
         Output.WriteLine(json);
         JsonElement result = JsonDocument.Parse(json).RootElement;
-        Assert.True(result.GetProperty("exit_codes").EnumerateArray().Select(code => code.GetInt32()).SequenceEqual([0, 0, 0]), json);
-        Assert.True(result.GetProperty("answered").GetInt32() > 5000, json);
+        Assert.True(result.GetProperty("exit_codes").EnumerateArray().Select(code => code.GetInt32()).SequenceEqual(Enumerable.Repeat(0, stops)), json);
+        Assert.True(result.GetProperty("rate").GetInt32() >= LeastRate, json);
         Assert.True(result.GetProperty("lost").GetInt32() == 0, json);
+        Assert.True(result.GetProperty("late").GetInt32() == 0, json);
     }
 }

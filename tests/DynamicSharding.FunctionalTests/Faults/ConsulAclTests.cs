@@ -8,7 +8,7 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const string Rules = "service \"pushgateway\" { policy = \"write\" }\nnode_prefix \"\" { policy = \"read\" }";
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public async Task A_deleted_token_changes_no_ring_and_the_log_says_what_to_do_until_a_new_one_is_there()
     {
         (ConsulAgent consul, DynamicShardingProcess server, string[] addresses, string accessor) = await StartAsync();
@@ -33,7 +33,7 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
         Measured("a deleted token", $"0 ring changes, 0 of {await load.StopAsync()} redirects wrong");
     }
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public async Task Without_rights_the_configured_ring_is_kept_and_the_log_says_which_are_missing()
     {
         string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));

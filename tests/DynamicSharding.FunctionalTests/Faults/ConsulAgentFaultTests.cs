@@ -9,14 +9,14 @@ namespace DynamicSharding.FunctionalTests.Faults;
 /// </summary>
 public sealed class ConsulAgentFaultTests(ITestOutputHelper output) : FaultTest(output)
 {
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public Task An_agent_that_restarts_leaves_or_dies_changes_no_ring() => BreakAsync(intervalSeconds: 2, TimeSpan.FromSeconds(5));
 
     /// <summary>With an interval this long, the rows of a restarted agent are critical for seconds before their checks have run.</summary>
     [Fact, Trait("Category", "Slow")]
     public Task An_agent_that_is_dead_for_a_minute_changes_no_ring() => BreakAsync(intervalSeconds: 10, TimeSpan.FromSeconds(60));
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public async Task A_development_agent_that_restarts_empty_gets_the_registrations_back()
     {
         string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));

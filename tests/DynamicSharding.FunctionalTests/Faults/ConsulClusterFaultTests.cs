@@ -13,7 +13,7 @@ public sealed class ConsulClusterFaultTests(ITestOutputHelper output) : FaultTes
     /// <summary>The promise; measured are tenths of a second.</summary>
     private static readonly TimeSpan SeenWithin = TimeSpan.FromSeconds(2);
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public Task The_leaders_death_changes_nothing_and_a_restored_snapshot_hides_nothing() => BreakAsync(raftMultiplier: 1, restores: 1);
 
     [Fact, Trait("Category", "Slow")]

@@ -14,7 +14,7 @@ public sealed class GatewayFaultTests(ITestOutputHelper output) : FaultTest(outp
     private static readonly TimeSpan Settle = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Bound = (Interval * Failures) + Timeout + Settle + TimeSpan.FromSeconds(1);
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public Task A_restart_changes_nothing_and_a_dead_gateway_is_avoided_in_time_and_rejoins() => LoseAsync(TimeSpan.FromSeconds(1));
 
     [Fact, Trait("Category", "Slow")]

@@ -6,7 +6,7 @@ namespace DynamicSharding.FunctionalTests.Faults;
 /// <summary>6. All gateways die at once and come back; seen by its own probes in one instance and by Consul's in another.</summary>
 public sealed class MassLossTests(ITestOutputHelper output) : FaultTest(output)
 {
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public Task All_gateways_die_and_the_ring_is_never_empty() => LoseAllAsync(TimeSpan.FromSeconds(5));
 
     [Fact, Trait("Category", "Slow")]

@@ -10,7 +10,7 @@ public sealed class OddConsulTests(ITestOutputHelper output) : FaultTest(output)
     private const int Instances = 2000;
     private const double MostMiB = 400;
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public Task Odd_answers_change_no_ring_and_a_long_list_is_taken_whole() =>
         AnswerAsync(FakeConsul.Manner.Garbage, FakeConsul.Manner.HalfAList, FakeConsul.Manner.Reset);
 

@@ -11,7 +11,7 @@ public sealed class ReloadUnderLoadTests(ITestOutputHelper output) : FaultTest(o
 {
     private const int Reloads = 200;
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public async Task Two_hundred_reloads_fail_no_request_and_two_instances_agree_after_each()
     {
         string[] four = Addresses(await Cast.PushgatewaysAsync(4));

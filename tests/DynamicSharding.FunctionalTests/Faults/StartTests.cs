@@ -6,7 +6,7 @@ namespace DynamicSharding.FunctionalTests.Faults;
 /// <summary>1. A start never reshards, although a fresh registration is critical until its first check has run.</summary>
 public sealed class StartTests(ITestOutputHelper output) : FaultTest(output)
 {
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public async Task Three_instances_that_start_one_after_the_other_change_no_ring()
     {
         string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));

@@ -48,9 +48,9 @@ public sealed class Cast(ITestOutputHelper output) : IAsyncDisposable
         JoinAsync(PrometheusProcess.StartAsync(config, files));
 
     public async Task<DynamicShardingProcess> DynamicShardingAsync(
-        string config, IReadOnlyDictionary<string, string>? environment = null, bool inItsFolder = false)
+        string config, IReadOnlyDictionary<string, string>? environment = null, bool inItsFolder = false, string logLevel = "debug")
     {
-        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config, environment, inItsFolder);
+        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config, environment, inItsFolder, logLevel);
         _peers.Push((server.Process, server));
         return server;
     }

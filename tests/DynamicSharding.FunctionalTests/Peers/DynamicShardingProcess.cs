@@ -39,12 +39,16 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     public string ConfigFile => Path.Combine(_folder.Path, FileName);
 
     /// <summary>Starts with the given configuration, which names no listen addresses, on free ports.</summary>
+    /// <param name="config">The file's text.</param>
+    /// <param name="environment">Its variables, beside those of the tests.</param>
+    /// <param name="inItsFolder">Start it beside its file, which it then calls by its mere name.</param>
+    /// <param name="logLevel">At debug, a batch of answers ends at each rejection, so that it can be logged.</param>
     public static Task<DynamicShardingProcess> StartAsync(
-        string config, IReadOnlyDictionary<string, string>? environment = null, bool inItsFolder = false)
+        string config, IReadOnlyDictionary<string, string>? environment = null, bool inItsFolder = false, string logLevel = "debug")
     {
         string address = FreePort.NextAddress();
         string adminAddress = FreePort.NextAddress();
-        return StartAsync(Complete(config, address, adminAddress), address, adminAddress, environment, inItsFolder);
+        return StartAsync(Complete(config, address, adminAddress), address, adminAddress, environment, inItsFolder, logLevel);
     }
 
     /// <summary>Starts with exactly the given configuration, which leads to the given addresses.</summary>
@@ -53,19 +57,21 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     /// <param name="adminAddress">Of the admin listener.</param>
     /// <param name="environment">Its variables, beside those of the tests.</param>
     /// <param name="inItsFolder">Start it beside its file, which it then calls by its mere name.</param>
+    /// <param name="logLevel">See above.</param>
     public static async Task<DynamicShardingProcess> StartAsync(
         string config,
         string address,
         string adminAddress,
         IReadOnlyDictionary<string, string>? environment = null,
-        bool inItsFolder = false)
+        bool inItsFolder = false,
+        string logLevel = "debug")
     {
         TemporaryFolder folder = new();
         string path = folder.Write(FileName, config);
         ChildProcess process = await ChildProcess.StartAsync(
             "dynamic-sharding " + address,
             Binary.Path,
-            ["--config.file", inItsFolder ? FileName : path, "--log.level", "debug"],
+            ["--config.file", inItsFolder ? FileName : path, "--log.level", logLevel],
             With(environment ?? new Dictionary<string, string>()),
             folder: inItsFolder ? folder.Path : null);
         DynamicShardingProcess server = new(process, folder, address, adminAddress);

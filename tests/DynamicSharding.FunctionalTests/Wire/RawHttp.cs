@@ -58,7 +58,7 @@ internal sealed class RawHttp : IDisposable
     }
 
     /// <summary>One whole reply, by its own framing; nothing is left behind it unless the server sent more than it should.</summary>
-    public async Task<string> ReadReplyAsync(bool head = false)
+    public async Task<string> ReadReplyAsync(bool head = false, TimeSpan? limit = null)
     {
         while (true)
         {
@@ -70,14 +70,14 @@ internal sealed class RawHttp : IDisposable
                 return text[..end];
             }
 
-            if (!await ReadMoreAsync(Limit)) throw new IOException($"closed in the middle of a reply: {text}");
+            if (!await ReadMoreAsync(limit ?? Limit)) throw new IOException($"closed in the middle of a reply: {text}");
         }
     }
 
     /// <summary>Everything until the server closes.</summary>
-    public async Task<string> ReadToCloseAsync()
+    public async Task<string> ReadToCloseAsync(TimeSpan? limit = null)
     {
-        while (await ReadMoreAsync(Limit))
+        while (await ReadMoreAsync(limit ?? Limit))
         {
         }
 

@@ -110,6 +110,25 @@ public sealed partial class DocsTests
     }
 
     [Fact]
+    public void What_counts_a_limit_is_a_reason_that_the_code_has()
+    {
+        HashSet<string> rejections = [.. Enum.GetValues<RejectReason>().Select(RejectReasons.Label)];
+        HashSet<string> closes = [.. Enum.GetValues<CloseReason>().Select(CloseReasons.Label)];
+        Assert.All(
+            RowsUnder("limit", "default", "beyond it", "counted by").Where(row => Code(row[0]).StartsWith("limits.", StringComparison.Ordinal)),
+            row =>
+            {
+                bool rejected = row[3].Contains("rejected", StringComparison.Ordinal);
+                bool closed = row[3].Contains("closed", StringComparison.Ordinal);
+                Assert.True(rejected || closed, $"{row[0]}: by which metric?");
+                string[] reasons = [.. ReasonInText().Matches(row[3]).Select(match => match.Groups[1].Value)];
+                Assert.NotEmpty(reasons);
+                if (rejected) Assert.All(reasons, reason => Assert.Contains(reason, rejections));
+                if (closed) Assert.All(reasons, reason => Assert.Contains(reason, closes));
+            });
+    }
+
+    [Fact]
     public async Task Every_command_of_the_help_is_described()
     {
         string text = Repository.Read(Operations);
@@ -252,6 +271,9 @@ public sealed partial class DocsTests
 
     [GeneratedRegex(@"^\.It Ic (.+)$", RegexOptions.Multiline)]
     private static partial Regex SectionsInManual();
+
+    [GeneratedRegex("\"([^\"]*)\"")]
+    private static partial Regex ReasonInText();
 
     [GeneratedRegex(@"[Ee]vents? ([1-9][0-9]{3})\b")]
     private static partial Regex EventInText();

@@ -67,7 +67,7 @@ public sealed class ConnectionTests
         Assert.True(await server.ClosedAsync(CloseReason.Idle, 2));
     }
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public async Task A_body_slower_than_the_minimum_rate_is_cut_off_and_a_faster_one_is_not()
     {
         await using RunningServer server = new();
@@ -178,6 +178,33 @@ public sealed class ConnectionTests
         Assert.Equal(400, (await client.ReadAsync())!.Status);
         Assert.Equal("", await client.ReadToEndAsync());
         Assert.True(await server.ClosedAsync(CloseReason.LingerTimeout));
+    }
+
+    /// <summary>Every byte renews the wait for the next one, and none of them the time in all: twelve times the wait.</summary>
+    [Fact]
+    public async Task A_linger_is_bounded_in_all_however_its_bytes_drip()
+    {
+        await using RunningServer server = new(Short with { LingerTimeout = TimeSpan.FromMilliseconds(500) });
+        using TestClient client = await server.ConnectAsync();
+        await client.SendAsync("nonsense\r\n");
+        Assert.Equal(400, (await client.ReadAsync())!.Status);
+        int sent = 0;
+        for (; sent < 300 && server.Counters.Closed(CloseReason.LingerTimeout) == 0; sent++)
+        {
+            try
+            {
+                await client.SendAsync("x");
+            }
+            catch (SocketException)
+            {
+                break; // cut off: the count follows
+            }
+
+            await Task.Delay(100);
+        }
+
+        Assert.True(await server.ClosedAsync(CloseReason.LingerTimeout));
+        Assert.InRange(sent, 20, 299); // well beyond one wait, and over before 30 s
     }
 
     [Fact]

@@ -11,8 +11,6 @@ internal static partial class KestrelDifference
         // We refuse, Kestrel takes.
         new("LF alone", "RFC 9112 2.2 permits it; two parties that differ on where a line ends let a request through unseen",
             Answer.Refuses, Answer.Takes, LoneLineFeed(), RejectReason.BadRequestLine, RejectReason.BadFieldValue, RejectReason.BadFieldLine),
-        new("LF alone behind a body", "the same, where the CR before it was the body's last byte",
-            Answer.Refuses, Answer.Takes, LineFeedBehindBody(), RejectReason.BadRequestLine),
         new("control in the head", "RFC 9110 5.5 calls it invalid, and a target with one cannot be put into a Location",
             Answer.Refuses, Answer.Takes, Control(), RejectReason.BadRequestLine, RejectReason.BadFieldValue),
         new("no token before the colon", "RFC 9112 5: a field name is a token; Kestrel takes separators, controls and 8-bit bytes in it",
@@ -43,22 +41,19 @@ internal static partial class KestrelDifference
             Answer.Takes, Answer.Refuses, HigherMinor()),
         new("%00 in a path in absolute form", "the group's rules decide, as Pushgateway's do; Kestrel does not look into that form",
             Answer.Refuses, Answer.Takes, EncodedNul(), RejectReason.BadTarget),
-        new("%00 in a path", "the group's rules decide, as Pushgateway's do", Answer.Takes, Answer.Refuses, EncodedNul()),
         new("blank behind a chunk size", "RFC 9112 7.1.1 has it before an extension; nginx, HAProxy and Go take it without one",
-            Answer.Takes, Answer.Ends, BlankBehindSize()),
-        new("blank behind a chunk size", "the same, and what came next was wrong", Answer.Refuses, Answer.Ends, BlankBehindSize()),
-        new("8-bit bytes in a trailer", "they are skipped unread; Kestrel ends the connection", Answer.Takes, Answer.Ends, EightBit()),
-        new("8-bit bytes in a trailer", "the same, and what came next was wrong", Answer.Refuses, Answer.Ends, EightBit()),
+            Answer.Takes, Answer.Ends, BlankBehindSize()) { Where = Place.BodyBefore },
+        new("blank behind a chunk size", "the same, and what came next was wrong", Answer.Refuses, Answer.Ends, BlankBehindSize()) { Where = Place.BodyBefore },
+        new("8-bit bytes in a trailer", "they are skipped unread; Kestrel ends the connection", Answer.Takes, Answer.Ends, EightBit()) { Where = Place.BodyBefore },
 
         // We end the connection, Kestrel goes on.
         new("Expect", "RFC 9110 10.1.1: after our early answer the client may send its content or not; no byte tells which",
-            Answer.Ends, Answer.Takes, Expectation()),
-        new("LF alone in the framing of a body", "RFC 9112 7.1 does not permit it", Answer.Ends, Answer.Takes, LoneLineFeed(), RejectReason.BadChunk),
+            Answer.Ends, Answer.Takes, Expectation()) { Where = Place.RequestBefore },
+        new("LF alone in the framing of a body", "RFC 9112 7.1 does not permit it", Answer.Ends, Answer.Takes, LoneLineFeed(), RejectReason.BadChunk) { Where = Place.BodyBefore },
         new("LF alone in the framing of a body", "the same, and what came next was wrong",
-            Answer.Ends, Answer.Refuses, LoneLineFeed(), RejectReason.BadChunk),
-        new("control in a trailer", "RFC 9110 5.5", Answer.Ends, Answer.Takes, Control(), RejectReason.BadChunk),
-        new("control in a trailer", "the same, and what came next was wrong", Answer.Ends, Answer.Refuses, Control(), RejectReason.BadChunk),
-        new("Expect", "the same, and what came next was wrong", Answer.Ends, Answer.Refuses, Expectation()),
+            Answer.Ends, Answer.Refuses, LoneLineFeed(), RejectReason.BadChunk) { Where = Place.BodyBefore },
+        new("control in a trailer", "RFC 9110 5.5", Answer.Ends, Answer.Takes, Control(), RejectReason.BadChunk) { Where = Place.BodyBefore },
+        new("Expect", "the same, and what came next was wrong", Answer.Ends, Answer.Refuses, Expectation()) { Where = Place.RequestBefore },
     ];
 
     private enum Answer
@@ -70,9 +65,23 @@ internal static partial class KestrelDifference
         Ends,
     }
 
-    /// <returns>Null when both say the same; else the class, or a text with a question mark when there is none.</returns>
-    public static string? Of(string stream, int[] ours, RejectReason reason, int[] theirs)
+    /// <summary>Where the cause of a difference about an answer must stand.</summary>
+    private enum Place
     {
+        Request,
+        BodyBefore,
+        RequestBefore,
+    }
+
+    /// <summary>Every class: one that no stream shows any more has no place here.</summary>
+    public static IEnumerable<string> Classes => List.Select(known => known.Title);
+
+    /// <returns>Null when both say the same; else the class, or a text with a question mark when there is none.</returns>
+    public static string? Of(string stream, IReadOnlyList<ResponseText> ourAnswers, RejectReason reason, IReadOnlyList<ResponseText> theirAnswers)
+    {
+        int[] ours = [.. ourAnswers.Select(answer => answer.Status)];
+        int[] theirs = [.. theirAnswers.Select(answer => answer.Status)];
+        SessionTrace? trace = null;
         for (int i = 0; i < Math.Max(ours.Length, theirs.Length); i++)
         {
             // What the router refuses is not the parser's: an unknown method or a broken path ends our connection, not Kestrel's. A bad
@@ -83,13 +92,25 @@ internal static partial class KestrelDifference
 
             Answer our = i >= ours.Length ? Answer.Ends : ours[i] is 200 or 307 or 404 or 405 ? Answer.Takes : Answer.Refuses;
             Answer their = i >= theirs.Length ? Answer.Ends : theirs[i] == 307 ? Answer.Takes : Answer.Refuses;
-            if (our == their) continue;
+            if (our == their)
+            {
+                if (our != Answer.Takes || OurTarget(ourAnswers[i]) is not { } target) continue;
+                string same = TheirTarget(theirAnswers[i], withQuery: ours[i] == 307);
+                if (target == same) continue;
+                return $"? answer {i}: our target is {target}, Kestrel's {same}";
+            }
+
+            trace ??= new SessionTrace(stream);
             foreach (Known known in List)
             {
-                if (known.Ours == our && known.Theirs == their && (known.Reasons.Length == 0 || known.Reasons.Contains(reason)) && known.Cause.IsMatch(stream))
+                if (known.Ours != our || known.Theirs != their || (known.Reasons.Length > 0 && !known.Reasons.Contains(reason))) continue;
+                string text = known.Where switch
                 {
-                    return known.Name;
-                }
+                    Place.Request => trace.Request(i, served: our == Answer.Takes),
+                    Place.BodyBefore => trace.BodyBefore(i),
+                    _ => trace.Request(i - 1, served: true),
+                };
+                if (known.Cause.IsMatch(text)) return known.Title;
             }
 
             return $"? answer {i}: we {our} ({reason}), Kestrel {their}";
@@ -98,6 +119,31 @@ internal static partial class KestrelDifference
         return null;
     }
 
+    /// <returns>Null where the answer names none.</returns>
+    private static string? OurTarget(ResponseText answer)
+    {
+        const string Start = $"http://{SessionPeer.Gateway}";
+        if (answer.Fields.TryGetValue("Location", out string? location)) return location[Start.Length..];
+        const string Text = $"nextUrl:{Start}";
+        return answer.Body.StartsWith(Text, StringComparison.Ordinal) ? answer.Body[Text.Length..] : null;
+    }
+
+    /// <summary>In origin form, and with the one change that our router makes to a path, as Pushgateway's does: "//" is "/".</summary>
+    private static string TheirTarget(ResponseText answer, bool withQuery)
+    {
+        string target = Authority().Replace(Uri.UnescapeDataString(answer.Fields["Location"]), "");
+        int query = target.IndexOf('?', StringComparison.Ordinal);
+        if (query < 0) query = target.Length;
+        return Slashes().Replace(target[..query], "/") + (withQuery ? target[query..] : "");
+    }
+
+    [GeneratedRegex("/{2,}")]
+    private static partial Regex Slashes();
+
+    [GeneratedRegex(@"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")]
+    private static partial Regex Authority();
+
+    /// <summary>Also at the very begin of a request: behind a body whose last byte is a CR.</summary>
     [GeneratedRegex(@"(?<!\r)\n")]
     private static partial Regex LoneLineFeed();
 
@@ -125,13 +171,10 @@ internal static partial class KestrelDifference
     [GeneratedRegex(@"(PUT|POST) [^\r\n]* HTTP/1\.0\r\n")]
     private static partial Regex Http10Write();
 
-    [GeneratedRegex(@"[^\r\n]\r\n(\r\n)?[!#$%&'*+\-.^_`|~0-9A-Za-z]+ ")]
-    private static partial Regex LineFeedBehindBody();
-
     [GeneratedRegex(@"HTTP/1\.[2-9]\r")]
     private static partial Regex HigherMinor();
 
-    [GeneratedRegex(@"\n[0-9A-Fa-f]+[ \t]+(\r|;)")]
+    [GeneratedRegex(@"(\A|\n)[0-9A-Fa-f]+[ \t]+(\r|;)")]
     private static partial Regex BlankBehindSize();
 
     [GeneratedRegex(@"%00")]
@@ -152,7 +195,12 @@ internal static partial class KestrelDifference
     [GeneratedRegex(@"(?i)\nexpect:[ \t]*100-continue")]
     private static partial Regex Expectation();
 
-    /// <param name="Cause">What must be in the stream for the class to apply.</param>
+    /// <param name="Cause">What must be in the request, or in the body before it, for the class to apply.</param>
     /// <param name="Reasons">Ours, one of which must be the cause; empty when we do not refuse.</param>
-    private sealed record Known(string Name, string Why, Answer Ours, Answer Theirs, Regex Cause, params RejectReason[] Reasons);
+    private sealed record Known(string Name, string Why, Answer Ours, Answer Theirs, Regex Cause, params RejectReason[] Reasons)
+    {
+        public Place Where { get; init; }
+
+        public string Title => $"{Name}: we {Ours}, Kestrel {Theirs}";
+    }
 }

@@ -10,7 +10,7 @@ public sealed class KestrelDifferentialTests(ITestOutputHelper output)
     private const int Seed = 20260101;
     private const string Sentinel = "PUT /metrics/job/end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-    [Fact, Trait("Category", "Long")]
+    [Fact]
     public Task A_hundred_thousand_streams_differ_for_known_reasons_only() => CompareAsync(Seed, 100_000);
 
     private async Task CompareAsync(int seed, int count)
@@ -19,31 +19,46 @@ public sealed class KestrelDifferentialTests(ITestOutputHelper output)
         RequestMutator mutator = new(seed);
         ConcurrentDictionary<string, int> classes = new();
         ConcurrentQueue<string> unknown = new();
-        IEnumerable<string> streams = Enumerable.Range(0, count).Select(_ => mutator.Next() + Sentinel);
-        await Parallel.ForEachAsync(streams, new ParallelOptions { MaxDegreeOfParallelism = 64 }, async (stream, _) =>
+        IEnumerable<(int Index, string Stream)> streams = Enumerable.Range(0, count).Select(i => (i, mutator.Next() + Sentinel));
+        await Parallel.ForEachAsync(streams, new ParallelOptions { MaxDegreeOfParallelism = 64 }, async (item, _) =>
         {
+            (int index, string stream) = item;
             byte[] bytes = ParsedHead.Bytes(stream);
             SessionPeer peer = new SessionPeer().Send(bytes);
-            int[] ours = peer.Statuses;
-            int[] theirs = await kestrel.StatusesAsync(bytes, TimeSpan.FromMilliseconds(300));
+            AssertTheSameInPieces(peer, bytes, seed ^ index);
+            List<ResponseText> ours = ResponseText.Split(peer.RawAnswers);
+            List<ResponseText> theirs = await kestrel.AnswersAsync(bytes, TimeSpan.FromMilliseconds(300));
             string? difference = KestrelDifference.Of(stream, ours, peer.Session.LastReject, theirs);
             if (difference?[0] == '?')
             {
                 // It may only have been slow.
-                theirs = await kestrel.StatusesAsync(bytes, TimeSpan.FromSeconds(2));
+                theirs = await kestrel.AnswersAsync(bytes, TimeSpan.FromSeconds(2));
                 difference = KestrelDifference.Of(stream, ours, peer.Session.LastReject, theirs);
             }
 
             if (difference is null) return;
             classes.AddOrUpdate(difference, 1, (_, n) => n + 1);
-            if (difference[0] == '?') unknown.Enqueue($"{difference}, ours [{string.Join(' ', ours)}], Kestrel's [{string.Join(' ', theirs)}]: {Escape(stream)}");
+            if (difference[0] == '?') unknown.Enqueue($"{difference}, ours [{Statuses(ours)}], Kestrel's [{Statuses(theirs)}]: {Escape(stream)}");
         });
 
         output.WriteLine($"seed {seed}, {count} streams; differences by class:");
         foreach ((string name, int n) in classes.OrderByDescending(pair => pair.Value)) output.WriteLine($"{n,7} {name}");
         foreach (string line in unknown.Take(60)) output.WriteLine(line);
         Assert.True(unknown.IsEmpty, $"{unknown.Count} streams of no known class, the first: {unknown.FirstOrDefault()}");
+        Assert.Empty(KestrelDifference.Classes.Except(classes.Keys));
     }
+
+    /// <summary>However the network cuts a stream, the answers are the same. A broken body behind the last answer may go unseen.</summary>
+    private static void AssertTheSameInPieces(SessionPeer whole, byte[] bytes, int seed)
+    {
+        Random random = new(seed);
+        int[] cuts = new int[1 + random.Next(6)];
+        for (int i = 0; i < cuts.Length; i++) cuts[i] = random.Next(bytes.Length);
+        SessionPeer pieces = new SessionPeer().SendInPieces(bytes, cuts.Order());
+        Assert.Equal(whole.RawAnswers, pieces.RawAnswers);
+    }
+
+    private static string Statuses(IEnumerable<ResponseText> answers) => string.Join(' ', answers.Select(answer => answer.Status));
 
     private static string Escape(string stream) => string.Concat(stream.Select(c => c switch
     {

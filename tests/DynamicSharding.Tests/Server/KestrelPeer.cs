@@ -6,13 +6,14 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>ASP.NET Core's own server in this process: answers 307 to everything that it takes for a request.</summary>
+/// <summary>ASP.NET Core's own server in this process: answers 307 to everything that it takes for a request, and says what for.</summary>
 internal sealed class KestrelPeer : IAsyncDisposable
 {
     private readonly WebApplication _application;
@@ -38,14 +39,15 @@ internal sealed class KestrelPeer : IAsyncDisposable
         application.Run(context =>
         {
             context.Response.StatusCode = StatusCodes.Status307TemporaryRedirect;
+            context.Response.Headers.Location = Uri.EscapeDataString(context.Features.Get<IHttpRequestFeature>()!.RawTarget);
             return Task.CompletedTask;
         });
         await application.StartAsync();
         return new KestrelPeer(application);
     }
 
-    /// <summary>The statuses of what it answers to the stream, until it closes or has been silent for the given time.</summary>
-    public async Task<int[]> StatusesAsync(byte[] stream, TimeSpan silence)
+    /// <summary>What it answers to the stream, until it closes or has been silent for the given time.</summary>
+    public async Task<List<ResponseText>> AnswersAsync(byte[] stream, TimeSpan silence)
     {
         using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         await socket.ConnectAsync(_endPoint);
@@ -70,7 +72,7 @@ internal sealed class KestrelPeer : IAsyncDisposable
         }
 
         // Nothing that it answers has content.
-        return [.. ResponseText.Split(Encoding.Latin1.GetString(buffer, 0, length).Replace("\r\n\r\n", "\r\nX: x\r\n\r\n", StringComparison.Ordinal)).Select(r => r.Status)];
+        return ResponseText.Split(Encoding.Latin1.GetString(buffer, 0, length).Replace("\r\n\r\n", "\r\nX: x\r\n\r\n", StringComparison.Ordinal));
     }
 
     public async ValueTask DisposeAsync() => await _application.DisposeAsync();

@@ -17,11 +17,11 @@ internal sealed class RunningServer : IAsyncDisposable
     private readonly DataServer _server;
     private bool _stopped;
 
-    public RunningServer(LimitOptions? limits = null, int loops = 2, ILoggerFactory? loggers = null)
+    public RunningServer(LimitOptions? limits = null, int loops = 2, ILoggerFactory? loggers = null, bool hasRing = true)
     {
         ServerOptions options = new() { HttpListenAddr = new ListenAddress(IPAddress.Loopback, 0), Limits = limits ?? new LimitOptions() };
         ActiveRing ring = new();
-        ring.Publish(HashRing.Build([new Gateways(loops, "http", "").For(Gateway)], 100, "group"));
+        if (hasRing) ring.Publish(HashRing.Build([new Gateways(loops, "http", "").For(Gateway)], 100, "group"));
         Readiness readiness = new();
         readiness.SetReady();
         Counters = new DataPlaneCounters(loops);

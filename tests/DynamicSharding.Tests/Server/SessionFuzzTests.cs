@@ -1,4 +1,7 @@
 using System.Globalization;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.RegularExpressions;
 using CsCheck;
 using DynamicSharding.Config;
 using DynamicSharding.Server;
@@ -8,9 +11,10 @@ namespace DynamicSharding.Tests.Server;
 
 /// <summary>
 /// Streams of pieces of HTTP in any order, cut in any way: never an exception, always progress, well-formed answers, and the same ones
-/// however the stream was cut. tests/fuzz.sh runs it for longer.
+/// however the stream was cut. Some of them go through a running server, too, which must give the same answers, hang on none and keep no
+/// buffer. tests/fuzz.sh runs it for longer.
 /// </summary>
-public sealed class SessionFuzzTests
+public sealed partial class SessionFuzzTests
 {
     private static readonly string[] Pieces =
     [
@@ -31,18 +35,23 @@ public sealed class SessionFuzzTests
     // Small, so that every limit is reached by short streams.
     private static readonly LimitOptions Limits = new() { RequestLine = 256, HeaderBytes = 512, HeaderFields = 8, BodySkipBytes = 300 };
 
+    /// <summary>A socket costs as much as some fifty streams in memory.</summary>
+    private const int StreamsPerSocket = 50;
+
     private static TimeSpan Duration =>
         TimeSpan.FromSeconds(double.Parse(Environment.GetEnvironmentVariable("FUZZ_SECONDS") ?? "20", CultureInfo.InvariantCulture));
 
     [Fact, Trait("Category", "Fuzz")]
-    public void Any_stream_cut_in_any_way_is_answered_alike_and_well()
+    public async Task Any_stream_cut_in_any_way_is_answered_alike_and_well()
     {
-        Gen.Select(Stream, Gen.Int[0, 10_000].Array[0, 12]).Sample(
-            (stream, cuts) =>
+        await using RunningServer server = new(Limits);
+        Gen.Select(Stream, Gen.Int[0, 10_000].Array[0, 12], Gen.Int[1, StreamsPerSocket]).Sample(
+            (stream, shares, turn) =>
             {
                 byte[] bytes = ParsedHead.Bytes(stream);
+                int[] cuts = [.. shares.Select(share => share * bytes.Length / 10_000).Order()];
                 SessionPeer whole = new SessionPeer(Limits).Send(bytes);
-                SessionPeer cut = new SessionPeer(Limits).SendInPieces(bytes, cuts.Select(c => c * bytes.Length / 10_000).Order());
+                SessionPeer cut = new SessionPeer(Limits).SendInPieces(bytes, cuts);
                 SessionPeer dripped = new SessionPeer(Limits).SendInPieces(bytes, Enumerable.Range(0, bytes.Length));
                 AssertSane(whole);
                 Assert.Equal(whole.Answers, cut.Answers);
@@ -50,9 +59,48 @@ public sealed class SessionFuzzTests
                 Assert.Equal(whole.Session.LastReject, dripped.Session.LastReject);
                 Assert.Equal(whole.Step == SessionStep.Read, dripped.Step == SessionStep.Read);
                 if (whole.Step == SessionStep.Read) Assert.Equal((whole.Kept, whole.Session.InBody), (dripped.Kept, dripped.Session.InBody));
+                if (turn == StreamsPerSocket) Assert.Equal(whole.Answers, Exchange(server, bytes, cuts));
             },
             time: (int)Math.Ceiling(Duration.TotalSeconds),
             threads: 1);
+        Assert.True(server.Counters.Accepted > 0);
+        Assert.True(await server.EmptyAsync());
+    }
+
+    /// <summary>A client that sends it all and closes its side. A server that does not end the connection then is a hang.</summary>
+    private static string Exchange(RunningServer server, byte[] bytes, int[] cuts)
+    {
+        using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 20_000 };
+        socket.Connect(server.EndPoint);
+        StringBuilder answers = new();
+        byte[] buffer = new byte[64 * 1024];
+        try
+        {
+            int start = 0;
+            foreach (int cut in cuts.Append(bytes.Length))
+            {
+                if (cut > start) socket.Send(bytes, start, cut - start, SocketFlags.None);
+                start = cut;
+                Thread.Sleep(1); // so that the server sees the pieces
+            }
+
+            socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionReset or SocketError.Shutdown)
+        {
+            // Closed after its last answer, which is still there to be read.
+        }
+
+        try
+        {
+            for (int count; (count = socket.Receive(buffer)) > 0;) answers.Append(Encoding.Latin1.GetString(buffer, 0, count));
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            // The same, for what was sent behind it.
+        }
+
+        return DateField().Replace(answers.ToString(), "");
     }
 
     private static void AssertSane(SessionPeer peer)
@@ -73,4 +121,7 @@ public sealed class SessionFuzzTests
         Assert.True(!closed || peer.Step != SessionStep.Read || peer.Session.InBody, "said close and did not");
         if (peer.Step == SessionStep.Read) Assert.InRange(peer.Kept, 0, (2 * Limits.RequestLine) + Limits.HeaderBytes + 4);
     }
+
+    [GeneratedRegex("Date: [^\r]*\r\n")]
+    private static partial Regex DateField();
 }
