@@ -187,7 +187,7 @@ internal sealed class ServerHost : IAsyncDisposable
         _options = options;
         _setLogLevel(options.Log.Level);
         if (options.Limits != running.Limits) _data.Apply(options.Limits);
-        _forward?.Apply(options);
+        _forward?.Apply(options, MaxForwardConnections(options.Limits));
         _membership.Apply(options);
         _reloadStatus = new ReloadStatus(LastSuccessful: true, _time.GetUtcNow()) { NeedRestart = needRestart };
         _logger.Reloaded(changed);

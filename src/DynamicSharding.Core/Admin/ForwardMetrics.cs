@@ -1,4 +1,3 @@
-using System.Globalization;
 using DynamicSharding.Diagnostics;
 using Prometheus;
 
@@ -41,7 +40,7 @@ internal sealed class ForwardMetrics
             _inFlight.WithLabels(gateway.Address).Set(gateway.InFlight);
             _replays.WithLabels(gateway.Address).IncTo(gateway.Replays);
             foreach ((int code, long count) in gateway.Codes)
-                _requests.WithLabels(gateway.Address, code == 0 ? "aborted" : code.ToString(CultureInfo.InvariantCulture)).IncTo(count);
+                _requests.WithLabels(gateway.Address, ForwardGatewayCounters.Label(code)).IncTo(count);
         }
 
         Forget(_inFlight, known);

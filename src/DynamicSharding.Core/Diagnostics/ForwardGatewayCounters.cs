@@ -1,10 +1,17 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 
 namespace DynamicSharding.Diagnostics;
 
 /// <summary>What the forward listener counts for one gateway.</summary>
 internal sealed class ForwardGatewayCounters(string address)
 {
+    /// <summary>In place of a status: the client was gone before its answer.</summary>
+    public const int Aborted = 0;
+
+    /// <summary>In place of a status: the gateway broke its answer off when a part of it was on its way to the client.</summary>
+    public const int Broken = -1;
+
     private readonly ConcurrentDictionary<int, long> _codes = new();
     private int _inFlight;
     private long _replays;
@@ -15,8 +22,16 @@ internal sealed class ForwardGatewayCounters(string address)
 
     public long Replays => Interlocked.Read(ref _replays);
 
-    /// <summary>Status codes that clients were answered with; 0 for a client that was gone before its answer.</summary>
+    /// <summary>Status codes that clients were answered with, and the two that are none.</summary>
     public IEnumerable<KeyValuePair<int, long>> Codes => _codes;
+
+    /// <summary>The value of the <c>code</c> label.</summary>
+    public static string Label(int code) => code switch
+    {
+        Aborted => "aborted",
+        Broken => "broken",
+        _ => code.ToString(CultureInfo.InvariantCulture),
+    };
 
     /// <summary>Takes a place among those in flight; false when there is none.</summary>
     public bool TryEnter(int max)

@@ -17,4 +17,7 @@ internal static partial class Log
 
     [LoggerMessage(2503, LogLevel.Error, "a forward failed inside the server; this is a defect, please report it")]
     public static partial void ForwardBroken(this ILogger logger, Exception exception);
+
+    [LoggerMessage(2504, LogLevel.Debug, "a gateway broke off its answer, the client's connection was cut")]
+    public static partial void AnswerCutOff(this ILogger logger, string gateway, string err);
 }

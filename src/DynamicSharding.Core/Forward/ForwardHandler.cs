@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using DynamicSharding.Config;
+using DynamicSharding.Config.Values;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Routing;
 using Microsoft.AspNetCore.Connections;
@@ -51,6 +52,10 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             if (http.Response.HasStarted) http.Abort();
             else await ForwardAnswer.WriteAsync(http, 500, "internal error, see the log\n", closes: true);
         }
+        finally
+        {
+            http.Features.GetRequiredFeature<IdleClock>().End();
+        }
     }
 
     private ForwardRoute Route(HttpContext http)
@@ -76,7 +81,8 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             return;
         }
 
-        // Asked before any content is taken, and again when it is here: what waits for a slow client is not in flight.
+        // Asked before any content is taken, and again when it is here: content of up to 64 KiB that a slow client is sending takes no place.
+        // What is longer has its place while it is sent, since the gateway has a part of it.
         if (gateway.InFlight >= options.MaxInFlight)
         {
             await RefuseAsync(http, ForwardRefusal.TooManyInFlight, gateway, options);
@@ -96,6 +102,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             {
                 ForwardOutcome outcome = await forwarder.SendAsync(http, content, route, gateway, options, () => _draining);
                 if (outcome.Refusal is { } refusal) await RefuseAsync(http, refusal, gateway, options);
+                else if (outcome is { Code: ForwardGatewayCounters.Broken, Text: { } why }) logger.AnswerCutOff(gateway.Address, why);
                 else if (outcome.Text is { } text) await FailAsync(http, outcome.Code, text, gateway);
                 gateway.CountCode(outcome.Code);
             }
@@ -107,7 +114,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
         }
         catch (IOException e)
         {
-            await RefuseAsync(http, Forwarder.RefusalOf(e is BadHttpRequestException { StatusCode: int status } ? status : 400), gateway, options);
+            await RefuseAsync(http, Forwarder.RefusalOf(e), gateway, options);
         }
     }
 
@@ -125,7 +132,8 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             ForwardRefusal.BodyTooLarge => $"content too long: at most {options.MaxBodyBytes} bytes (forward.max_body_bytes)",
             ForwardRefusal.TooManyInFlight =>
                 $"pushgateway {gateway.Address} has {options.MaxInFlight} pushes in flight, try again later (forward.max_in_flight)",
-            ForwardRefusal.BodyTimeout => "the content came too slowly (limits.body_min_rate)",
+            ForwardRefusal.BodyTimeout =>
+                $"the content came too slowly (limits.body_min_rate), or nothing of it for {DurationText.Format(options.Timeout)} (forward.timeout)",
             _ => "the content ended early, or is malformed",
         };
         counters.CountRefusal(refusal);

@@ -27,10 +27,10 @@ internal sealed class ForwardListener : IAsyncDisposable
     private readonly ActiveRing _ring;
     private readonly Readiness _readiness;
     private readonly ShardingKey _key;
-    private readonly int _maxConnections;
     private readonly WebListener _web;
     private readonly GatewayClients _clients;
     private readonly ForwardHandler _handler;
+    private volatile int _maxConnections;
     private volatile LimitOptions _limits;
     private KestrelServerLimits? _kestrel;
 
@@ -75,9 +75,12 @@ internal sealed class ForwardListener : IAsyncDisposable
     }
 
     /// <summary>A reload: requests under way go on as they began, new connections are under the new limits.</summary>
-    public void Apply(ServerOptions options)
+    /// <param name="options">Those in force from now on.</param>
+    /// <param name="maxConnections">Connections above it stay.</param>
+    public void Apply(ServerOptions options, int maxConnections)
     {
         _limits = options.Limits;
+        _maxConnections = maxConnections;
         if (_kestrel is not null) Apply(_kestrel);
         _handler.Apply(NewRouter(), options.Forward);
     }
@@ -106,7 +109,6 @@ internal sealed class ForwardListener : IAsyncDisposable
         // Field values are bytes, here and towards the gateways.
         kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
         kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
-        kestrel.Limits.MaxConcurrentConnections = _maxConnections;
         kestrel.Limits.MaxRequestBodySize = null;
         Apply(kestrel.Limits);
         _kestrel = kestrel.Limits;
@@ -123,13 +125,15 @@ internal sealed class ForwardListener : IAsyncDisposable
         // Content waits in the client until the gateway takes it; Kestrel wants room for a whole head.
         kestrel.MaxRequestBufferSize = Math.Max(64 * 1024, Math.Max(_limits.RequestLine, _limits.HeaderBytes) + Slack);
         kestrel.RequestHeadersTimeout = _limits.HeaderTimeout;
-        kestrel.KeepAliveTimeout = _limits.IdleTimeout;
+
+        // The guard's clock on idle connections is the one that counts. Kestrel's runs on while a head is on its way to the guard.
+        kestrel.KeepAliveTimeout = _limits.IdleTimeout + _limits.HeaderTimeout + TimeSpan.FromSeconds(1);
         kestrel.MinRequestBodyDataRate = _limits.BodyMinRate > 0 ? new MinDataRate(_limits.BodyMinRate, BodyRateGrace) : null;
     }
 
     private void Bind(ListenOptions listen)
     {
-        var guard = new HeadGuard(() => _limits);
+        var guard = new HeadGuard(() => _limits, () => _maxConnections);
         listen.Use(next => connection => guard.RunAsync(connection, next));
     }
 }

@@ -9,8 +9,10 @@ namespace DynamicSharding.Forward;
 /// <param name="destination">The owner's URL, byte for byte.</param>
 /// <param name="credentials">Shown instead of the client's, when there are any.</param>
 /// <param name="client">The client's address, when the gateway is to be told.</param>
+/// <param name="content">What the client sends.</param>
 /// <param name="closes">The client's connection ends with this answer.</param>
-internal sealed class ForwardTransformer(Uri destination, GatewayCredentials? credentials, string? client, Func<bool> closes) : HttpTransformer
+internal sealed class ForwardTransformer(Uri destination, GatewayCredentials? credentials, string? client, RequestContent content, Func<bool> closes)
+    : HttpTransformer
 {
     public override async ValueTask TransformRequestAsync(
         HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
@@ -35,6 +37,8 @@ internal sealed class ForwardTransformer(Uri destination, GatewayCredentials? cr
     public override async ValueTask<bool> TransformResponseAsync(
         HttpContext httpContext, HttpResponseMessage? proxyResponse, CancellationToken cancellationToken)
     {
+        // The gateway's answer to what was spoilt is none to what the client sent.
+        if (content.Failure is { } failure) throw failure;
         if (proxyResponse is not null && Fault(proxyResponse) is { } fault) throw new HttpRequestException(fault);
         bool copies = await base.TransformResponseAsync(httpContext, proxyResponse, cancellationToken);
         if (!copies || proxyResponse is null) return copies;

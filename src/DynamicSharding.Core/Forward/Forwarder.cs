@@ -16,12 +16,15 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
 {
     private static readonly UriCreationOptions Verbatim = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
-    public static ForwardRefusal RefusalOf(int status) => status switch
-    {
-        413 => ForwardRefusal.BodyTooLarge,
-        408 => ForwardRefusal.BodyTimeout,
-        _ => ForwardRefusal.BrokenBody,
-    };
+    /// <param name="failure">Of reading the content.</param>
+    public static ForwardRefusal RefusalOf(IOException failure) => failure is BadHttpRequestException { StatusCode: int status }
+        ? status switch
+        {
+            413 => ForwardRefusal.BodyTooLarge,
+            408 => ForwardRefusal.BodyTimeout,
+            _ => ForwardRefusal.BrokenBody,
+        }
+        : ForwardRefusal.BrokenBody;
 
     public async Task<ForwardOutcome> SendAsync(
         HttpContext http, RequestContent content, ForwardRoute route, ForwardGatewayCounters gateway, ForwardOptions options, Func<bool> closes)
@@ -42,31 +45,42 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
         }
 
         string? client = options.XForwardedFor ? ClientAddress(http.Connection.RemoteIpAddress) : null;
-        var heads = new ForwardTransformer(new Uri(route.Text, Verbatim), credentials, client, closes);
-        var config = new ForwarderRequestConfig
-        {
-            ActivityTimeout = options.Timeout,
-            Version = HttpVersion.Version11,
-            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-        };
-
+        var heads = new ForwardTransformer(new Uri(route.Text, Verbatim), credentials, client, content, closes);
         (ForwarderError error, ForwardAttempt attempt) =
-            await AttemptAsync(http, content, route, content.IsWhole ? clients.Pooled : clients.Fresh, config, heads);
+            await AttemptAsync(http, content, route, content.IsWhole ? clients.Pooled : clients.Fresh, heads, options.Timeout);
         if (content.IsWhole && MayReplay(http, error, attempt))
         {
             gateway.CountReplay();
             http.Response.Clear();
-            (error, attempt) = await AttemptAsync(http, content, route, clients.Fresh, config, heads);
+            (error, attempt) = await AttemptAsync(http, content, route, clients.Fresh, heads, options.Timeout);
         }
 
-        return gone.IsCancellationRequested ? new ForwardOutcome(0) : Judge(http, content, error, attempt, gateway.Address, options);
+        // Begun and broken off: the library has cut the client's connection, so that half an answer is not taken for a whole one. That makes
+        // the client look gone.
+        if (http.Response.HasStarted && error is (ForwarderError.ResponseBodyDestination or ForwarderError.ResponseBodyCanceled))
+        {
+            string why = error == ForwarderError.ResponseBodyCanceled
+                ? $"nothing moved for {DurationText.Format(options.Timeout)} (forward.timeout)"
+                : Reason(http.Features.Get<IForwarderErrorFeature>()?.Exception);
+            return new ForwardOutcome(ForwardGatewayCounters.Broken, why);
+        }
+
+        return gone.IsCancellationRequested
+            ? new ForwardOutcome(ForwardGatewayCounters.Aborted)
+            : Judge(http, content, error, attempt, gateway.Address, options);
     }
 
     private async Task<(ForwarderError Error, ForwardAttempt Attempt)> AttemptAsync(
-        HttpContext http, RequestContent content, ForwardRoute route, HttpMessageInvoker client, ForwarderRequestConfig config, ForwardTransformer heads)
+        HttpContext http, RequestContent content, ForwardRoute route, HttpMessageInvoker client, ForwardTransformer heads, TimeSpan timeout)
     {
+        var config = new ForwarderRequestConfig
+        {
+            ActivityTimeout = timeout,
+            Version = HttpVersion.Version11,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
         var attempt = ForwardAttempt.Begin();
-        http.Request.Body = content.Open();
+        http.Request.Body = content.Open(timeout);
         return (await proxy.SendAsync(http, route.Text, client, config, heads), attempt);
     }
 
@@ -79,12 +93,16 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
         HttpContext http, RequestContent content, ForwarderError error, ForwardAttempt attempt, string gateway, ForwardOptions options)
     {
         int code = http.Response.StatusCode;
-        if (error == ForwarderError.None) return new ForwardOutcome(code);
-
-        // Begun and broken off: the library has cut the client's connection, so that half an answer is not taken for a whole one.
-        if (http.Response.HasStarted) return new ForwardOutcome(code);
+        if (error == ForwarderError.None || http.Response.HasStarted) return new ForwardOutcome(code);
         Exception? cause = http.Features.Get<IForwarderErrorFeature>()?.Exception;
-        if (error == ForwarderError.RequestBodyClient && !content.IsWhole) return new ForwardOutcome(code, Refusal: RefusalOf(code));
+
+        // Whatever the gateway made of it.
+        if (content.Failure is { } failure)
+        {
+            ForwardRefusal refusal = RefusalOf(failure);
+            return new ForwardOutcome(ForwardRefusals.Status(refusal), Refusal: refusal);
+        }
+
         if (!attempt.IsSent) return new ForwardOutcome(502, $"pushgateway {gateway} cannot be reached: {Reason(cause)}");
 
         // 408 is the library's for a time that ran out while it read from us: with content that is all here, the gateway's.

@@ -6,21 +6,38 @@ namespace DynamicSharding.Forward;
 
 /// <summary>
 /// Stands before Kestrel on every connection: the redirect listener's own parser reads each head first, so that both listeners refuse the
-/// same ones, for the same reasons.
+/// same ones, for the same reasons. It counts the connections, too: Kestrel's own limit is fixed when it starts.
 /// </summary>
-internal sealed class HeadGuard(Func<LimitOptions> limits)
+internal sealed class HeadGuard(Func<LimitOptions> limits, Func<int> maxConnections)
 {
     /// <summary>Content waits in the client until the gateway takes it.</summary>
     private static readonly PipeOptions Room = new(pauseWriterThreshold: 64 * 1024, resumeWriterThreshold: 32 * 1024, useSynchronizationContext: false);
 
+    private int _connections;
+
+    /// <summary>To the connection's end; at once when there are too many.</summary>
     public async Task RunAsync(ConnectionContext connection, ConnectionDelegate next)
+    {
+        try
+        {
+            if (Interlocked.Increment(ref _connections) <= maxConnections()) await GuardAsync(connection, next);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _connections);
+        }
+    }
+
+    private async Task GuardAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         IDuplexPipe transport = connection.Transport;
         var pipe = new Pipe(Room);
         var targets = new OddTargets();
+        var idle = new IdleClock();
         connection.Features.Set(targets);
+        connection.Features.Set(idle);
         connection.Transport = new GuardedTransport(pipe.Reader, transport.Output);
-        Task pumping = new RequestPump(transport.Input, pipe.Writer, targets, limits).RunAsync();
+        Task pumping = new RequestPump(transport.Input, pipe.Writer, targets, idle, limits).RunAsync();
         try
         {
             await next(connection);
@@ -30,6 +47,7 @@ internal sealed class HeadGuard(Func<LimitOptions> limits)
             connection.Transport = transport;
             await pipe.Reader.CompleteAsync();
             transport.Input.CancelPendingRead();
+            idle.Close();
             await pumping;
         }
     }

@@ -19,6 +19,7 @@ internal sealed class RequestContent : IDisposable
     private readonly long _limit;
     private byte[]? _start;
     private int _length;
+    private StartedStream? _streamed;
 
     private RequestContent(Stream rest, long? announced, long limit, byte[]? start)
     {
@@ -34,6 +35,9 @@ internal sealed class RequestContent : IDisposable
     /// <summary>Its length, when all of it is here.</summary>
     public int Length => _length;
 
+    /// <summary>Why the client's part of the streaming failed.</summary>
+    public IOException? Failure => _streamed?.Failure;
+
     /// <exception cref="BadHttpRequestException">The client sent it too slowly, not in full, or more than the limit.</exception>
     public static async Task<RequestContent> ReadAsync(HttpContext http, long limit)
     {
@@ -46,7 +50,7 @@ internal sealed class RequestContent : IDisposable
             http.Request.Body, announced, limit, ArrayPool<byte>.Shared.Rent((int)(announced ?? FirstBlock)));
         try
         {
-            await content.FillAsync(http.RequestAborted);
+            await content.FillAsync();
             return content;
         }
         catch
@@ -57,9 +61,10 @@ internal sealed class RequestContent : IDisposable
     }
 
     /// <summary>From its beginning; as often as it is whole.</summary>
-    public Stream Open() => IsWhole
+    /// <param name="timeout">How long the gateway may be left waiting for the next of it.</param>
+    public Stream Open(TimeSpan timeout) => IsWhole
         ? new MemoryStream(_start ?? [], 0, _length, writable: false)
-        : new StartedStream(_start.AsMemory(0, _length), _rest, _announced, _limit);
+        : _streamed = new StartedStream(_start.AsMemory(0, _length), _rest, _announced, _limit, timeout);
 
     public void Dispose()
     {
@@ -67,13 +72,17 @@ internal sealed class RequestContent : IDisposable
         _start = null;
     }
 
-    private async Task FillAsync(CancellationToken cancellation)
+    /// <summary>
+    /// Not under the request's own token: Kestrel cancels it as soon as a client closes its half of the connection, which one may do that has
+    /// sent everything. A client that is gone before that ends its content, too, and one that stalls is under the minimum rate.
+    /// </summary>
+    private async Task FillAsync()
     {
         while (_length != _announced)
         {
             if (_length > MaxReplay) return;
             if (_length == _start!.Length) Grow();
-            int count = await _rest.ReadAsync(_start.AsMemory(_length), cancellation);
+            int count = await _rest.ReadAsync(_start.AsMemory(_length));
             if (count == 0) break;
             _length += count;
             if (_length > _limit) throw StartedStream.TooLong();

@@ -12,7 +12,7 @@ namespace DynamicSharding.Forward;
 /// The requests of one connection on their way to Kestrel. A head goes on when it is whole and good; one that is refused goes on as a mark,
 /// and nothing follows it. Content goes on as it comes, and its end is found here, too.
 /// </summary>
-internal sealed class RequestPump(PipeReader input, PipeWriter output, OddTargets targets, Func<LimitOptions> limits)
+internal sealed class RequestPump(PipeReader input, PipeWriter output, OddTargets targets, IdleClock idle, Func<LimitOptions> limits)
 {
     private RequestParser _parser;
     private ChunkedBodySkipper _chunks;
@@ -44,13 +44,17 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, OddTarget
             // The client reset the connection: for Kestrel it ends, too.
         }
 
+        // Kestrel takes content of a known length for cut off when its input has ended by then, also when all of it is there: a client that closes
+        // its half of the connection after its push would lose it.
+        if (_body == BodyFraming.None) await idle.WaitAsync();
         await output.CompleteAsync();
     }
 
     /// <summary>While a head is incomplete, its time runs; Kestrel, which has not seen a byte of it, has no clock on it.</summary>
     private async ValueTask<ReadResult> ReadAsync()
     {
-        if (_refused || _body != BodyFraming.None || !_parser.HasStarted) return await input.ReadAsync();
+        if (_refused || _body != BodyFraming.None) return await input.ReadAsync();
+        if (!_parser.HasStarted) return await idle.ReadAsync(input, limits().IdleTimeout);
         _headDeadline ??= Environment.TickCount64 + (long)limits().HeaderTimeout.TotalMilliseconds;
         using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(Math.Max(_headDeadline.Value - Environment.TickCount64, 0)));
         try
@@ -122,6 +126,7 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, OddTarget
     /// <summary>As it is, when Kestrel takes it as the redirect listener does; else with the mark for its target.</summary>
     private void WriteHead(ReadOnlySpan<byte> head)
     {
+        idle.Begin();
         ReadOnlySpan<byte> target = head.Slice(_parser.TargetStart, _parser.TargetLength);
         int targetEnd = _parser.TargetStart + _parser.TargetLength;
         ReadOnlySpan<byte> version = _parser.IsHttp10 ? " HTTP/1.0"u8 : " HTTP/1.1"u8;
@@ -151,6 +156,7 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, OddTarget
     private void Refuse(RejectReason reason)
     {
         _refused = true;
+        idle.Begin();
         targets.Add(new OddTarget(reason, []));
         bool isHead = !_parser.InRequestLine && _parser.Method == RequestMethod.Head;
         output.Write(isHead ? "HEAD /\\ HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n"u8 : "GET /\\ HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n"u8);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 
 namespace DynamicSharding.Forward;
@@ -5,17 +6,27 @@ namespace DynamicSharding.Forward;
 /// <summary>
 /// Content that is streamed: its beginning, which was read already, and the rest. When the client breaks off or sends too much, the gateway
 /// has a part of the push by then, and a Pushgateway takes what it has when that ends with a line (seen with 1.5.1). So it gets something
-/// that it cannot take before the request is cut off.
+/// that it cannot take before the request is cut off. The same when nothing comes of it for a while: that time ends a little before the proxy
+/// library's own, which would cut the push off as it is.
 /// </summary>
-internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, long? announced, long limit) : Stream
+internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, long? announced, long limit, TimeSpan timeout) : Stream
 {
     /// <summary>More than the client library keeps back in its buffer: what is cut off takes that with it.</summary>
     private const int MaxSpoil = 64 * 1024;
 
+    /// <summary>How much earlier: an eighth of the time, a second at most.</summary>
+    private readonly TimeSpan _patience = timeout - TimeSpan.FromTicks(Math.Min(timeout.Ticks / 8, TimeSpan.TicksPerSecond));
+
+    /// <summary>The library's clock runs from here to the first write, and from write to write.</summary>
+    private readonly long _opened = Stopwatch.GetTimestamp();
+
     private ReadOnlyMemory<byte> _start = start;
     private long _read;
     private long _spoilLeft;
-    private Exception? _failure;
+    private IOException? _failure;
+
+    /// <summary>Why the rest of it was not sent: always the client's doing.</summary>
+    public IOException? Failure => Volatile.Read(ref _failure);
 
     public override bool CanRead => true;
 
@@ -42,9 +53,9 @@ internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, lon
             count = await ReadNextAsync(buffer, cancellationToken);
             if (_read + count > limit) throw TooLong();
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (IOException e)
         {
-            _failure = e;
+            Volatile.Write(ref _failure, e);
             _spoilLeft = Math.Min(MaxSpoil, (announced ?? long.MaxValue) - _read);
             return Spoil(buffer.Span);
         }
@@ -55,11 +66,29 @@ internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, lon
 
     private async ValueTask<int> ReadNextAsync(Memory<byte> buffer, CancellationToken cancellation)
     {
-        if (_start.IsEmpty) return await rest.ReadAsync(buffer, cancellation);
+        if (_start.IsEmpty) return await ReadRestAsync(buffer, cancellation);
         int count = Math.Min(_start.Length, buffer.Length);
         _start[..count].CopyTo(buffer);
         _start = _start[count..];
         return count;
+    }
+
+    private async ValueTask<int> ReadRestAsync(Memory<byte> buffer, CancellationToken cancellation)
+    {
+        TimeSpan left = _read == 0 ? _patience - Stopwatch.GetElapsedTime(_opened) : _patience;
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        patience.CancelAfter(left > TimeSpan.Zero ? left : TimeSpan.Zero);
+        try
+        {
+            return await rest.ReadAsync(buffer, patience.Token);
+        }
+        catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
+        {
+            // Without our time having run out, it is how Kestrel tells of a connection that was aborted.
+            throw patience.IsCancellationRequested
+                ? new BadHttpRequestException("content stopped coming", StatusCodes.Status408RequestTimeout, e)
+                : new IOException("the client is gone", e);
+        }
     }
 
     /// <summary>No metric's name begins with these, wherever in a text they come; then the failure, or the end that was announced.</summary>

@@ -7,60 +7,73 @@ namespace DynamicSharding.FunctionalTests.Forward;
 /// <summary>A raw gateway whose manners can change between two requests.</summary>
 internal sealed class FaultyGateway : IAsyncDisposable
 {
-    private readonly LoopbackServer _server;
+    private const int SmallBuffer = 4 * 1024;
+    private const int UsualBuffer = 256 * 1024;
+
+    private LoopbackServer _server;
     private TaskCompletionSource _healthy = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile GatewayFault _fault;
+    private int _received;
 
-    public FaultyGateway() => _server = new LoopbackServer(ServeAsync);
+    public FaultyGateway() => _server = new LoopbackServer(ServeAsync, Address);
 
-    public string Address => _server.Address;
+    public string Address { get; } = FreePort.NextAddress();
 
-    public GatewayFault Fault { get; private set; }
+    /// <summary>Requests that came as a whole.</summary>
+    public int Received => Volatile.Read(ref _received);
 
     /// <summary>Of this moment; what waits under the last fault is let go.</summary>
-    public void Be(GatewayFault fault)
+    public async Task BeAsync(GatewayFault fault)
     {
-        Fault = fault;
+        GatewayFault last = _fault;
+        _fault = fault;
+        if (fault == GatewayFault.Dead) await _server.DisposeAsync();
+        else if (last == GatewayFault.Dead) _server = new LoopbackServer(ServeAsync, Address);
+        if (fault != GatewayFault.Dead) _server.ReceiveBufferSize = fault == GatewayFault.Slow ? SmallBuffer : UsualBuffer;
         Interlocked.Exchange(ref _healthy, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
     }
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
-        Be(GatewayFault.None);
-        return _server.DisposeAsync();
+        _fault = GatewayFault.None;
+        _healthy.TrySetResult();
+        await _server.DisposeAsync();
     }
 
     private async Task ServeAsync(Socket socket, CancellationToken cancellation)
     {
-        var reader = new RequestReader(socket, Address);
-        while (true)
+        try
         {
-            if (Fault == GatewayFault.Slow && !await ReadSlowlyAsync(socket, cancellation)) return;
-            if (await reader.ReadAsync(cancellation) is null) return;
-            switch (Fault)
+            var reader = new RequestReader(socket, Address, () => _fault == GatewayFault.Slow);
+            while (await reader.ReadAsync(cancellation) is not null)
             {
-                case GatewayFault.Silent:
-                    await _healthy.Task.WaitAsync(cancellation);
-                    return;
-                case GatewayFault.HalfAnAnswer:
-                    await socket.SendAsync("HTTP/1.1 200 OK\r\nConten"u8.ToArray(), cancellation);
-                    return;
-                case GatewayFault.NoAnswer:
-                    return;
-                case GatewayFault.ClosesWhenIdle:
-                    await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
-                    return;
-                default:
-                    await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
-                    break;
+                Interlocked.Increment(ref _received);
+                if (!await AnswerAsync(socket, cancellation)) return;
             }
+        }
+        finally
+        {
+            if (_fault == GatewayFault.Dead) socket.LingerState = new LingerOption(true, 0);
         }
     }
 
-    /// <summary>A kilobyte a second: looks at what is there before the reader takes it.</summary>
-    private static async Task<bool> ReadSlowlyAsync(Socket socket, CancellationToken cancellation)
+    /// <returns>Whether the connection stays.</returns>
+    private async Task<bool> AnswerAsync(Socket socket, CancellationToken cancellation)
     {
-        int count = await socket.ReceiveAsync(new byte[1024], SocketFlags.Peek, cancellation);
-        await Task.Delay(TimeSpan.FromSeconds(1), cancellation);
-        return count > 0;
+        GatewayFault fault = _fault;
+        switch (fault)
+        {
+            case GatewayFault.Silent:
+                await _healthy.Task.WaitAsync(cancellation);
+                return false;
+            case GatewayFault.HalfAnAnswer:
+                await socket.SendAsync("HTTP/1.1 200 OK\r\nConten"u8.ToArray(), cancellation);
+                return false;
+            case GatewayFault.NoAnswer or GatewayFault.Dead:
+                return false;
+            default:
+                await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
+                return fault != GatewayFault.ClosesWhenIdle;
+        }
     }
 }

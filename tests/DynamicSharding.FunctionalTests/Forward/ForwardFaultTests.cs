@@ -18,15 +18,12 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(3);
         ForwardServer server = await ForwardServer.StartAsync(Cast, Addresses(gateways));
         PushgatewayProcess victim = gateways[1];
-        string[] lost = await ForwardLimitTests.PathsOfAsync(server, victim.Address, InFlight);
-        string[] safe = [.. await ForwardLimitTests.PathsOfAsync(server, gateways[0].Address, 30), .. await ForwardLimitTests.PathsOfAsync(server, gateways[2].Address, 30)];
+        string[] lost = await server.PathsOfAsync(victim.Address, InFlight);
+        string[] safe = [.. await server.PathsOfAsync(gateways[0].Address, 30), .. await server.PathsOfAsync(gateways[2].Address, 30)];
 
         victim.Process.Suspend();
         Task<string>[] doomed = [.. lost.Select(path => server.ExchangeAsync(ForwardServer.Put(path)))];
-        await Eventually.TrueAsync(
-            async () => await server.MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{victim.Address}\"}}") == InFlight,
-            Limit,
-            () => "not all are in flight");
+        await server.WaitForInFlightAsync(victim.Address, InFlight);
         Task<string>[] others = [.. safe.Select(path => server.ExchangeAsync(ForwardServer.Put(path)))];
         victim.Process.Kill();
 
@@ -88,9 +85,9 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         await using var half = new FaultyGateway();
         await using var closing = new FaultyGateway();
         await using var silent = new FaultyGateway();
-        half.Be(GatewayFault.HalfAnAnswer);
-        closing.Be(GatewayFault.NoAnswer);
-        silent.Be(GatewayFault.Silent);
+        await half.BeAsync(GatewayFault.HalfAnAnswer);
+        await closing.BeAsync(GatewayFault.NoAnswer);
+        await silent.BeAsync(GatewayFault.Silent);
         ForwardServer server = await ForwardServer.StartAsync(
             Cast, [half.Address, closing.Address, silent.Address, FreePort.NextAddress()], more: "forward: { timeout: 20ms }");
 

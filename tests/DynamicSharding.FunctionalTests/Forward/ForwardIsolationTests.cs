@@ -6,51 +6,95 @@ namespace DynamicSharding.FunctionalTests.Forward;
 /// <summary>One gateway is broken; what pushes to the others notice of it.</summary>
 public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(output)
 {
+    private const int Rounds = 5;
+    private const int Workers = 20;
+    private const int Small = 3000;
     private const double FloorMilliseconds = 20;
     private const double Factor = 1.5;
+    private static readonly TimeSpan Time = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
     /// <summary>400 failures a second at most: what they cost in processor time is not what is asked here.</summary>
     private static readonly TimeSpan BadPause = TimeSpan.FromMilliseconds(50);
 
     [Theory, Trait("Category", "Slow")]
-    [InlineData(GatewayFault.Silent)]
-    [InlineData(GatewayFault.HalfAnAnswer)]
-    [InlineData(GatewayFault.NoAnswer)]
-    [InlineData(GatewayFault.ClosesWhenIdle)]
-    [InlineData(GatewayFault.Slow)]
-    public Task A_faulty_gateway_does_not_slow_the_others_down(GatewayFault fault) => CompareAsync(fault, rounds: 5, TimeSpan.FromSeconds(2));
-
-    private async Task CompareAsync(GatewayFault fault, int rounds, TimeSpan time)
+    [InlineData(GatewayFault.Silent, Small)]
+    [InlineData(GatewayFault.HalfAnAnswer, Small)]
+    [InlineData(GatewayFault.NoAnswer, Small)]
+    [InlineData(GatewayFault.ClosesWhenIdle, Small)]
+    [InlineData(GatewayFault.Slow, Small)]
+    [InlineData(GatewayFault.Slow, 70_000)]
+    public async Task A_faulty_gateway_does_not_slow_the_others_down(GatewayFault fault, int contentLength)
     {
         await using var faulty = new FaultyGateway();
         await using var good = new RecordingGateway();
         ForwardServer server = await ForwardServer.StartAsync(Cast, [faulty.Address, good.Address], more: "forward: { timeout: 1500ms, max_in_flight: 15 }");
-        string[] toFaulty = await ForwardLimitTests.PathsOfAsync(server, faulty.Address, 20);
-        string[] toGood = await ForwardLimitTests.PathsOfAsync(server, good.Address, 20);
+        string[] toFaulty = await server.PathsOfAsync(faulty.Address, Workers);
+
+        await CompareAsync(server, faulty, good, $"{fault}, {contentLength} bytes", async manner =>
+        {
+            await faulty.BeAsync(manner ? fault : GatewayFault.None);
+            PushWorkers bad = await PushWorkers.RunAsync(server.Address, toFaulty, Workers, BadPause, Time, contentLength);
+            if (manner && fault == GatewayFault.ClosesWhenIdle) Assert.Equal(bad.Count, bad.CountOf(200) + bad.CountOf(503));
+            else if (manner) Assert.True(bad.CountOf(200) < bad.Count, "the fault was none");
+            return bad.CountOf(200);
+        });
+    }
+
+    /// <summary>It is silent until all of them are in flight.</summary>
+    [Fact, Trait("Category", "Slow")]
+    public async Task A_gateway_that_is_killed_under_100_forwards_does_not_slow_the_others_down()
+    {
+        const int InFlight = 100;
+        await using var faulty = new FaultyGateway();
+        await using var good = new RecordingGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [faulty.Address, good.Address], more: $"forward: {{ max_in_flight: {InFlight} }}");
+        string[] toFaulty = await server.PathsOfAsync(faulty.Address, InFlight);
+
+        await CompareAsync(server, faulty, good, $"killed under {InFlight}", async manner =>
+        {
+            await faulty.BeAsync(manner ? GatewayFault.Silent : GatewayFault.None);
+            Task<PushWorkers> pushing = PushWorkers.RunAsync(server.Address, toFaulty, InFlight, BadPause * (InFlight / Workers), Time, Small);
+            if (manner)
+            {
+                await server.WaitForInFlightAsync(faulty.Address, InFlight);
+                await faulty.BeAsync(GatewayFault.Dead);
+            }
+
+            PushWorkers bad = await pushing;
+            if (manner) Assert.Equal((bad.Count, true), (bad.CountOf(502), bad.Count >= InFlight));
+            return bad.CountOf(200);
+        });
+    }
+
+    /// <param name="push">A round of pushes to the faulty gateway, with its fault or without; how many of them were told as a success.</param>
+    private async Task CompareAsync(ForwardServer server, FaultyGateway faulty, RecordingGateway good, string what, Func<bool, Task<int>> push)
+    {
+        string[] toGood = await server.PathsOfAsync(good.Address, 20);
         List<double> undisturbed = [];
         List<double> disturbed = [];
+        int succeeded = 0;
 
         // The first pair warms up and does not count. The load on the faulty gateway is the same in both, only its manners differ.
-        for (int round = 0; round <= rounds; round++)
+        for (int round = 0; round <= Rounds; round++)
         {
-            foreach (GatewayFault manner in (GatewayFault[])[GatewayFault.None, fault])
+            foreach (bool manner in (bool[])[false, true])
             {
-                faulty.Be(manner);
-                Task<PushWorkers> others = PushWorkers.RunAsync(server.Address, toGood, workers: 4, Pause, time);
-                PushWorkers bad = await PushWorkers.RunAsync(server.Address, toFaulty, workers: 20, BadPause, time, contentLength: 3000);
+                Task<PushWorkers> others = PushWorkers.RunAsync(server.Address, toGood, workers: 4, Pause, Time);
+                succeeded += await push(manner);
                 PushWorkers judged = await others;
                 Assert.Equal(judged.Count, judged.CountOf(200));
-                if (fault is not (GatewayFault.None or GatewayFault.ClosesWhenIdle) && manner == fault) Assert.True(bad.CountOf(200) < bad.Count, "the fault was none");
-                if (manner == GatewayFault.ClosesWhenIdle) Assert.Equal(bad.Count, bad.CountOf(200) + bad.CountOf(503));
-                if (round > 0) (manner == fault ? disturbed : undisturbed).Add(judged.P99);
+                if (round > 0) (manner ? disturbed : undisturbed).Add(judged.P99);
             }
         }
 
         double before = Median(undisturbed);
         double after = Median(disturbed);
-        Output.WriteLine($"measured: {fault}: p99 of the others {before:0.0} ms undisturbed, {after:0.0} ms disturbed");
+        Output.WriteLine($"measured: {what}: p99 of the others {before:0.0} ms undisturbed, {after:0.0} ms disturbed");
         Assert.True(after <= Math.Max(before * Factor, FloorMilliseconds), $"p99 {before:0.0} ms undisturbed, {after:0.0} ms disturbed");
+
+        // Nothing is told as a success that did not arrive.
+        Assert.InRange(succeeded, 1, faulty.Received);
     }
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);

@@ -61,6 +61,25 @@ internal sealed class ForwardServer
 
     public static int StatusOf(string reply) => int.Parse(reply.Split(' ', 3)[1], System.Globalization.CultureInfo.InvariantCulture);
 
+    /// <summary>Pushes that this gateway owns.</summary>
+    public async Task<string[]> PathsOfAsync(string gateway, int count)
+    {
+        var paths = new List<string>();
+        for (int i = 0; paths.Count < count; i++)
+        {
+            string path = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"/metrics/job/j{i}");
+            if (await Process.OwnerOfAsync(path) == gateway) paths.Add(path);
+        }
+
+        return [.. paths];
+    }
+
+    /// <summary>Until so many pushes are in flight to it.</summary>
+    public Task WaitForInFlightAsync(string gateway, int count) => Eventually.TrueAsync(
+        async () => await MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{gateway}\"}}") == count,
+        TimeSpan.FromSeconds(20),
+        () => $"not {count} in flight");
+
     public Task<string> MetricsAsync() => Process.MetricsAsync();
 
     /// <summary>A metric's value, by its name with its labels.</summary>

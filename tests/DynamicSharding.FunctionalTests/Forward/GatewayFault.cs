@@ -16,6 +16,9 @@ public enum GatewayFault
     /// <summary>Answers, and closes the connection that it announced to keep.</summary>
     ClosesWhenIdle,
 
-    /// <summary>Takes a kilobyte a second.</summary>
+    /// <summary>Takes a kilobyte a second, and its kernel little more.</summary>
     Slow,
+
+    /// <summary>Resets all of its connections and listens no more.</summary>
+    Dead,
 }

@@ -141,19 +141,52 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
     }
 
     [Fact]
-    public async Task Half_a_body_is_never_relayed_as_a_whole_one()
+    public async Task Half_a_body_is_never_relayed_as_a_whole_one_nor_counted_as_a_success()
     {
+        int heads = 0;
         await using var gateway = new LoopbackServer(async (socket, cancellation) =>
         {
             await new RequestReader(socket, "").ReadAsync(cancellation);
-            await socket.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"u8.ToArray(), cancellation);
+            string answer = Interlocked.Increment(ref heads) <= 3 ? "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf" : RecordingGateway.Ok;
+            await socket.SendAsync(Encoding.Latin1.GetBytes(answer), cancellation);
         });
         ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
-        using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
+        for (int i = 0; i < 3; i++)
+        {
+            using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
+            await connection.SendAsync(ForwardServer.Put("/metrics/job/a"));
 
-        await connection.SendAsync(ForwardServer.Put("/metrics/job/a"));
+            // Its connection ends, by a close or a reset; a reply that never comes would be a TimeoutException.
+            Exception end = await Assert.ThrowsAnyAsync<Exception>(() => connection.ReadReplyAsync());
+            Assert.True(end is IOException or SocketException { SocketErrorCode: SocketError.ConnectionReset }, end.ToString());
+        }
 
-        await Assert.ThrowsAnyAsync<Exception>(() => connection.ReadReplyAsync());
+        Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"))));
+        Assert.Equal(3, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{gateway=\"{gateway.Address}\",code=\"broken\"}}"));
+        Assert.Equal(1, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{gateway=\"{gateway.Address}\",code=\"200\"}}"));
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "level=debug", "a gateway broke off its answer", gateway.Address);
+    }
+
+    /// <summary>The timeout is one without progress: a whole answer that takes four times as long is relayed.</summary>
+    [Fact]
+    public async Task An_answer_that_trickles_is_relayed_as_long_as_it_goes_on()
+    {
+        const string Body = "twelve bytes";
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            await new RequestReader(socket, "").ReadAsync(cancellation);
+            await socket.SendAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {Body.Length}\r\n\r\n"), cancellation);
+            foreach (char one in Body)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(400), cancellation);
+                await socket.SendAsync(new[] { (byte)one }, cancellation);
+            }
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { timeout: 1200ms }");
+
+        string reply = await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
+
+        Assert.EndsWith("\r\n\r\n" + Body, reply, StringComparison.Ordinal);
     }
 
     [Fact]

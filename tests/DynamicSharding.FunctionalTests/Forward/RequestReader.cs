@@ -5,8 +5,12 @@ using System.Text;
 namespace DynamicSharding.FunctionalTests.Forward;
 
 /// <summary>The requests of one connection, taken apart by hand.</summary>
-internal sealed class RequestReader(Socket socket, string gateway)
+/// <param name="isSlow">Whether it takes a kilobyte a second at this moment.</param>
+internal sealed class RequestReader(Socket socket, string gateway, Func<bool>? isSlow = null)
 {
+    private const int SlowBlock = 1024;
+    private static readonly TimeSpan SlowPause = TimeSpan.FromSeconds(1);
+
     private readonly byte[] _buffer = new byte[64 * 1024];
     private readonly List<byte> _received = [];
 
@@ -64,7 +68,19 @@ internal sealed class RequestReader(Socket socket, string gateway)
 
     private async Task<bool> FillAsync(CancellationToken cancellation)
     {
-        int count = await socket.ReceiveAsync(_buffer.AsMemory(), cancellation);
+        Memory<byte> block = _buffer;
+        if (isSlow is not null)
+        {
+            // Asked when something is there: a connection may have been idle since before.
+            await socket.ReceiveAsync(_buffer.AsMemory(0, 1), SocketFlags.Peek, cancellation);
+            if (isSlow())
+            {
+                await Task.Delay(SlowPause, cancellation);
+                block = block[..SlowBlock];
+            }
+        }
+
+        int count = await socket.ReceiveAsync(block, cancellation);
         _received.AddRange(_buffer.AsSpan(0, count));
         return count > 0;
     }

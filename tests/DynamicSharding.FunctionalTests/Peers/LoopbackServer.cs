@@ -6,18 +6,28 @@ namespace DynamicSharding.FunctionalTests.Peers;
 /// <summary>Accepts on a loopback port and gives each connection to a loop of its own, until it is disposed.</summary>
 internal sealed class LoopbackServer : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly TcpListener _listener;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _accepting;
 
-    public LoopbackServer(Func<Socket, CancellationToken, Task> serve)
+    /// <param name="serve">Each connection, which is closed at its end.</param>
+    /// <param name="address">An address to come back to; by default a free one.</param>
+    public LoopbackServer(Func<Socket, CancellationToken, Task> serve, string address = "127.0.0.1:0")
     {
+        _listener = new TcpListener(IPEndPoint.Parse(address));
+        _listener.Server.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
         _listener.Start();
         Address = _listener.LocalEndpoint.ToString()!;
         _accepting = AcceptAsync(serve);
     }
 
     public string Address { get; }
+
+    /// <summary>Of the connections that come from now on.</summary>
+    public int ReceiveBufferSize
+    {
+        set => _listener.Server.ReceiveBufferSize = value;
+    }
 
     /// <summary>May come twice: a test may want it gone before its end.</summary>
     public async ValueTask DisposeAsync()

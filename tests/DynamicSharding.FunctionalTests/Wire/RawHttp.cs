@@ -101,6 +101,9 @@ internal sealed class RawHttp : IDisposable
         }
     }
 
+    /// <summary>No more will be sent; what comes can still be read.</summary>
+    public void CloseSending() => _socket.Shutdown(SocketShutdown.Send);
+
     public void Dispose() => _socket.Dispose();
 
     private string Take()

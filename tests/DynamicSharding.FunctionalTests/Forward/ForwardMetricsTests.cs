@@ -1,0 +1,105 @@
+using System.Globalization;
+using System.Text;
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Forward;
+
+/// <summary>What <c>/metrics</c> says of the forward listener, against what the sockets saw.</summary>
+public sealed class ForwardMetricsTests(ITestOutputHelper output) : PeerTest(output)
+{
+    private const string Duration = "dynamic_sharding_forward_duration_seconds";
+
+    [Fact]
+    public async Task Bytes_are_those_of_the_connections_to_the_gateways()
+    {
+        await using var gateway = new RecordingGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        int[] lengths = [4, 5000, 64 * 1024, 200_000];
+
+        foreach (int length in lengths)
+            Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a", new string('x', length)))));
+
+        Assert.Equal(
+            gateway.Requests.Sum(request => request.Head.Length + request.Content.Length),
+            await server.MetricAsync("dynamic_sharding_forward_bytes_total{direction=\"sent\"}"));
+        Assert.Equal(
+            lengths.Length * RecordingGateway.Ok.Length, await server.MetricAsync("dynamic_sharding_forward_bytes_total{direction=\"received\"}"));
+    }
+
+    [Fact]
+    public async Task Durations_are_those_of_whole_forwards()
+    {
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            var reader = new RequestReader(socket, "");
+            while (await reader.ReadAsync(cancellation) is { } request)
+            {
+                if (request.Target.EndsWith("slow", StringComparison.Ordinal)) await Task.Delay(TimeSpan.FromMilliseconds(2100), cancellation);
+                await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
+            }
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { max_body_bytes: 1KiB }");
+
+        for (int i = 0; i < 3; i++) await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
+        await server.ExchangeAsync(ForwardServer.Put("/metrics/job/slow"));
+
+        // Neither of these is a forward.
+        await server.ExchangeAsync("GET /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n");
+        Assert.Equal(413, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a", new string('x', 2000)))));
+
+        // A forward is observed just after its answer.
+        await Eventually.TrueAsync(async () => await server.MetricAsync($"{Duration}_count") == 4, TimeSpan.FromSeconds(10), () => "not four");
+        Assert.Equal(3, await server.MetricAsync($"{Duration}_bucket{{le=\"2.048\"}}"));
+        Assert.Equal(4, await server.MetricAsync($"{Duration}_bucket{{le=\"+Inf\"}}"));
+        Assert.InRange(await server.MetricAsync($"{Duration}_sum"), 2.1, 10);
+    }
+
+    [Fact]
+    public async Task Broken_content_is_counted_and_reaches_no_gateway()
+    {
+        await using var gateway = new RecordingGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        using RawHttp malformed = await RawHttp.ConnectAsync(server.Address);
+        await malformed.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nv 1\n\r\nnonsense\r\n");
+        string reply = await malformed.ReadReplyAsync();
+        using RawHttp early = await RawHttp.ConnectAsync(server.Address);
+        await early.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nContent-Length: 1000\r\n\r\nv 1\n");
+        early.CloseSending();
+
+        Assert.Equal(400, ForwardServer.StatusOf(reply));
+        await Eventually.TrueAsync(
+            async () => await server.MetricAsync("dynamic_sharding_forward_refused_total{reason=\"broken_body\"}") == 2,
+            TimeSpan.FromSeconds(10),
+            () => "not two");
+        Assert.Empty(gateway.Requests);
+    }
+
+    [Fact]
+    public async Task A_client_that_is_gone_before_its_answer_is_counted_as_such()
+    {
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            await new RequestReader(socket, "").ReadAsync(cancellation);
+            await release.Task.WaitAsync(cancellation);
+            await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        using (RawHttp gone = await RawHttp.ConnectAsync(server.Address))
+        {
+            await gone.SendAsync(ForwardServer.Put("/metrics/job/a"));
+            await server.WaitForInFlightAsync(gateway.Address, 1);
+        }
+
+        // Time for its end to be seen; the push itself goes on.
+        await Task.Delay(TimeSpan.FromMilliseconds(500));
+        release.SetResult();
+        await server.WaitForInFlightAsync(gateway.Address, 0);
+
+        string requests = string.Create(CultureInfo.InvariantCulture, $"dynamic_sharding_forward_requests_total{{gateway=\"{gateway.Address}\",code=");
+        Assert.Equal(1, await server.MetricAsync(requests + "\"aborted\"}"));
+        Assert.DoesNotContain(requests + "\"200\"}", await server.MetricsAsync(), StringComparison.Ordinal);
+    }
+}
