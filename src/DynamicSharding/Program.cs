@@ -1,3 +1,4 @@
 using DynamicSharding;
 
+StandardDescriptors.Hold();
 return await CommandLine.RunAsync(args, Console.Out, Console.Error, Console.OpenStandardError());

@@ -32,7 +32,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
             () => "both servers registered in Consul");
     }
 
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public async Task A_pipe_that_nobody_writes_to_is_an_error_and_one_that_is_written_is_a_file()
     {
         const string Script = """

@@ -20,7 +20,7 @@ public sealed class HttpCasesTests(ITestOutputHelper output) : PeerTest(output)
         await using ChildProcess runner = await ChildProcess.StartAsync(
             "runner.py",
             "python3",
-            [Path.Combine(folder, "runner.py"), address[0], address[1], Path.Combine(folder, "cases.json"), "--split", "--jobs", "16"]);
+            [Path.Combine(folder, "runner.py"), address[0], address[1], Path.Combine(folder, "cases.json"), "--split", "--jobs", "40"]);
 
         int exitCode = await runner.WaitForExitAsync(TimeSpan.FromMinutes(8));
 

@@ -7,7 +7,7 @@ namespace DynamicSharding.FunctionalTests;
 /// <summary>What the README tells a newcomer to type, typed: its first command, its curl, and the answer that it shows.</summary>
 public sealed partial class ReadmeTests(ITestOutputHelper output) : PeerTest(output)
 {
-    [Theory]
+    [Theory, Trait("Category", "Slow")]
     [InlineData("README.md")]
     [InlineData("README.zh-CN.md")]
     public async Task The_first_command_gives_the_answer_that_is_shown(string readme)

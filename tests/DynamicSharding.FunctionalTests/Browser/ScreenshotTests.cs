@@ -22,7 +22,7 @@ public sealed class ScreenshotTests(Chromium chromium, ITestOutputHelper output)
     /// <summary>Until ages and rates are those of a running server, where somebody will look at them.</summary>
     private static readonly TimeSpan MinimumUptime = TimeSpan.FromSeconds(Folder is null ? 0 : 17);
 
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public async Task Screenshots_of_an_empty_fleet()
     {
         string nobody = FreePort.NextAddress();
@@ -32,7 +32,7 @@ public sealed class ScreenshotTests(Chromium chromium, ITestOutputHelper output)
         Assert.Contains("No Pushgateway is known", await visit.Page.InnerTextAsync("#warnings"), StringComparison.Ordinal);
     }
 
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public async Task Screenshots_of_a_healthy_fleet()
     {
         DynamicShardingProcess server = await FleetAsync();
@@ -47,7 +47,7 @@ public sealed class ScreenshotTests(Chromium chromium, ITestOutputHelper output)
         phone.AssertClean(server.AdminAddress);
     }
 
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public async Task Screenshots_of_a_degraded_fleet()
     {
         PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(4);

@@ -16,7 +16,7 @@ public sealed class ConsulAgentFaultTests(ITestOutputHelper output) : FaultTest(
     [Fact, Trait("Category", "Slow")]
     public Task An_agent_that_is_dead_for_a_minute_changes_no_ring() => BreakAsync(intervalSeconds: 10, TimeSpan.FromSeconds(60));
 
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public async Task A_development_agent_that_restarts_empty_gets_the_registrations_back()
     {
         string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));

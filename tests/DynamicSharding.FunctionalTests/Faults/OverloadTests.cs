@@ -11,7 +11,7 @@ namespace DynamicSharding.FunctionalTests.Faults;
 /// </summary>
 public sealed class OverloadTests(ITestOutputHelper output) : FaultTest(output)
 {
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public async Task An_overloaded_gateway_stays_until_it_dies_and_a_reload_may_let_it_go()
     {
         string[] good = Addresses(await Cast.PushgatewaysAsync(2));

@@ -75,7 +75,7 @@ public sealed partial class ListenerAgreementTests(ITestOutputHelper output) : P
     }
 
     /// <summary>Every case of the suite of hostile and odd requests, on both: what one refuses, the other refuses with the same status.</summary>
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public async Task For_every_hostile_request_both_listeners_say_the_same()
     {
         await using var gateway = new RecordingGateway();

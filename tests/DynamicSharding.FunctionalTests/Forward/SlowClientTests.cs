@@ -35,7 +35,7 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
     }
 
     /// <summary>Judged after five seconds, as on the data listener.</summary>
-    [Theory]
+    [Theory, Trait("Category", "Slow")]
     [InlineData(1000)]
     [InlineData(100_000)]
     public async Task Content_below_the_minimum_rate_is_refused_and_counted(int length)
@@ -90,7 +90,7 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
     }
 
     /// <summary>Kestrel is shown whole heads only, so the clock on them is ours; its own on idle connections must not end one in a head.</summary>
-    [Theory]
+    [Theory, Trait("Category", "Slow")]
     [InlineData("header_timeout: 1s")]
     [InlineData("header_timeout: 5s, idle_timeout: 1s")]
     public async Task A_head_that_does_not_come_is_refused_in_time(string limits)
@@ -109,7 +109,7 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal(1, await server.MetricAsync("dynamic_sharding_forward_refused_total{reason=\"header_timeout\"}"));
     }
 
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public async Task An_idle_connection_is_closed_and_one_that_waits_for_its_gateway_is_not()
     {
         await using var gateway = new LoopbackServer(async (socket, cancellation) =>

@@ -58,6 +58,7 @@ public sealed class SandboxTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal($"https://localhost:{port}/metrics/job/a", reply.Headers.Location?.ToString());
         Assert.Equal("2", Field(server, "Seccomp"));
         Assert.Equal("0000000000000000", Field(server, "CapEff"));
+        Assert.DoesNotContain("setpriority", server.Output, StringComparison.Ordinal);
         await manager.WaitForAsync(text => text == "WATCHDOG=1", "a sign of life");
 
         int heard = manager.Heard.Length;

@@ -4,8 +4,8 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>Whoever asks the admin listener takes no time from pushes: the kernel says which thread of the process did the work.</summary>
-public sealed class AdminThreadsTests(ITestOutputHelper output) : PeerTest(output)
+/// <summary>The event loops' threads serve pushes and nothing else, and go before the others: the kernel says so, thread by thread.</summary>
+public sealed class DataPlaneThreadsTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Fact]
     public async Task Admin_requests_do_not_run_on_the_threads_of_the_data_plane()
@@ -34,11 +34,34 @@ public sealed class AdminThreadsTests(ITestOutputHelper output) : PeerTest(outpu
         Assert.InRange(after.Loops - before.Loops, 0, Enough / 10);
     }
 
+    [Fact, Trait("Smoke", "true")]
+    public async Task Every_other_thread_stands_back_for_the_loops()
+    {
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync("pushgateway: { servers: [127.0.0.1, 127.0.0.2], health_check: { enabled: false } }");
+        await server.WaitUntilReadyAsync();
+        ThreadStat[] threads = [];
+        await Eventually.TrueAsync(
+            () =>
+            {
+                threads = Threads(server.Process.Pid);
+                return Task.FromResult(threads.All(thread => thread.Niceness == (thread.IsLoop ? 0 : 5)));
+            },
+            TimeSpan.FromSeconds(20),
+            () => "niceness 0 of the loops and 5 of the others: " + string.Join(", ", threads.Select(thread => $"{thread.Name} {thread.Niceness}")));
+        Assert.Equal(Environment.ProcessorCount, threads.Count(thread => thread.IsLoop));
+    }
+
     /// <summary>Time on the processor, in hundredths of a second, of the threads named loop-* and of all others.</summary>
     private static (long Loops, long Others) Ticks(int pid)
     {
-        long loops = 0, others = 0;
-        int count = 0;
+        ThreadStat[] threads = Threads(pid);
+        Assert.Equal(Environment.ProcessorCount, threads.Count(thread => thread.IsLoop));
+        return (threads.Where(thread => thread.IsLoop).Sum(thread => thread.Ticks), threads.Where(thread => !thread.IsLoop).Sum(thread => thread.Ticks));
+    }
+
+    private static ThreadStat[] Threads(int pid)
+    {
+        List<ThreadStat> threads = [];
         foreach (string thread in Directory.EnumerateDirectories(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/task")))
         {
             string stat;
@@ -51,22 +74,19 @@ public sealed class AdminThreadsTests(ITestOutputHelper output) : PeerTest(outpu
                 continue; // it ended meanwhile
             }
 
-            // The name is in parentheses and may hold anything; utime and stime are the 12th and 13th field after it.
+            // proc(5): the name is in parentheses and may hold anything; behind it utime and stime are the 12th and 13th field, nice the 17th.
             int end = stat.LastIndexOf(')');
             string[] fields = stat[(end + 2)..].Split(' ');
-            long ticks = long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
-            if (stat[..end].Contains("(loop-", StringComparison.Ordinal))
-            {
-                loops += ticks;
-                count++;
-            }
-            else
-            {
-                others += ticks;
-            }
+            threads.Add(new ThreadStat(stat[(stat.IndexOf('(') + 1)..end], Number(fields[11]) + Number(fields[12]), Number(fields[16])));
         }
 
-        Assert.Equal(Environment.ProcessorCount, count);
-        return (loops, others);
+        return [.. threads];
+    }
+
+    private static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
+
+    private sealed record ThreadStat(string Name, long Ticks, long Niceness)
+    {
+        public bool IsLoop => Name.StartsWith("loop-", StringComparison.Ordinal);
     }
 }
