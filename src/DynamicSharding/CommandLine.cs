@@ -19,7 +19,7 @@ internal static class CommandLine
             // A full disk or a closed descriptor behind standard output; standard error may be no better, and then the exit code must say it.
             try
             {
-                await error.WriteLineAsync($"dynamic-sharding: error: cannot write the output: {problem.Message}").ConfigureAwait(false);
+                await error.WriteLineAsync($"dynamic-sharding: error: cannot write the output: {(problem.InnerException ?? problem).Message}").ConfigureAwait(false);
             }
             catch (Exception again) when (IsOutputFailure(again))
             {

@@ -79,6 +79,12 @@ internal static class ConfigFile
     {
         try
         {
+            if (path.Length == 0)
+            {
+                problems.Error("the name of the configuration file is empty; " + Remedy);
+                return null;
+            }
+
             if (Directory.Exists(path))
             {
                 problems.Error("is a directory; " + Remedy);

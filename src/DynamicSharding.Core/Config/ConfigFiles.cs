@@ -6,10 +6,15 @@ namespace DynamicSharding.Config;
 /// <summary>Files that the configuration names.</summary>
 internal static class ConfigFiles
 {
+    private const string TooLarge = "is larger than 4 MiB, so it is none of the files that this key means";
+
     private const string NoFile = "is a pipe or a device; name a regular file, since it is read again when it changes";
 
     /// <summary>No password or token is longer; a device that was named by mistake is not read to its end.</summary>
     private const int MaxSecretBytes = 64 * 1024;
+
+    /// <summary>Room for every authority of a Linux distribution, several times over; a device that never ends is not read to its end.</summary>
+    private const int MaxBytes = 4 << 20;
 
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(2);
 
@@ -57,10 +62,10 @@ internal static class ConfigFiles
         {
             if (Directory.Exists(path)) return "is a directory; name a file";
             // Opening a pipe that nobody writes to blocks in the kernel and cannot be cancelled: a thread of its own, which nobody waits for.
-            Task<bool> opening = Task.Factory.StartNew(
-                () => IsSeekable(path), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            Task<string?> opening = Task.Factory.StartNew(
+                () => Fault(path), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
             if (!Task.WhenAny(opening, Task.Delay(OpenPatience)).Result.Equals(opening)) return NoFile;
-            return opening.GetAwaiter().GetResult() ? null : NoFile;
+            return opening.GetAwaiter().GetResult();
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -76,9 +81,36 @@ internal static class ConfigFiles
         }
     }
 
-    private static bool IsSeekable(string path)
+    /// <summary>
+    /// The text of a file that was good at the start, as it is now, without a wait: opening a pipe in its place would block, and a pipe or a
+    /// device has no length.
+    /// </summary>
+    /// <exception cref="IOException">It is no regular file any more, or an empty or a huge one.</exception>
+    public static string ReadAgain(string path)
+    {
+        long length = Resolve(path).Length;
+        if (length is 0 or > MaxBytes) throw new IOException(length == 0 ? "it is empty, a pipe or a device" : TooLarge);
+        using FileStream stream = File.OpenRead(path);
+        var bytes = new byte[length];
+        return Encoding.UTF8.GetString(bytes, 0, stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false));
+    }
+
+    /// <summary>The file behind symbolic links: theirs are no sizes and times of content.</summary>
+    public static FileInfo Resolve(string path) => new(File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path);
+
+    private static string? Fault(string path)
     {
         using FileStream stream = File.OpenRead(path);
-        return stream.CanSeek;
+        if (!stream.CanSeek) return NoFile;
+        if (stream.Length > MaxBytes) return TooLarge;
+
+        // A device has no length, and may have no end.
+        var buffer = new byte[16 * 1024];
+        for (int read, total = 0; (read = stream.Read(buffer)) > 0;)
+        {
+            if ((total += read) > MaxBytes) return NoFile;
+        }
+
+        return null;
     }
 }

@@ -10,7 +10,7 @@ namespace DynamicSharding.Discovery;
 internal sealed class SecretFile(string path, Func<string, bool>? isGood = null)
 {
     private readonly Lock _gate = new();
-    private (DateTime Written, long Length) _stamp;
+    private (string File, DateTime Written, long Length) _stamp;
     private string? _secret;
 
     public string? Current()
@@ -19,10 +19,12 @@ internal sealed class SecretFile(string path, Func<string, bool>? isGood = null)
         {
             try
             {
-                var file = new FileInfo(path);
-                (DateTime, long) stamp = (file.LastWriteTimeUtc, file.Length);
+                FileInfo file = ConfigFiles.Resolve(path);
+                (string, DateTime, long) stamp = (file.FullName, file.LastWriteTimeUtc, file.Length);
                 if (_secret is not null && stamp == _stamp) return _secret;
-                if (ConfigFiles.Unreadable(path) is not null) return _secret;
+
+                // A pipe or a device has no length, and a pipe in the file's place would block whoever opens it.
+                if (file.Length == 0) return _secret;
                 string text = ConfigFiles.ReadSecret(path);
                 if (isGood is not null && !isGood(text)) return _secret;
                 _secret = text;

@@ -38,6 +38,8 @@ internal static class LookupCommand
 
     private static Lookup LookUp(HashRing ring, GroupingKey grouping, string target)
     {
+        // What the shell passed was no UTF-8, and which bytes it was is lost.
+        if (target.Contains('\ufffd')) throw new CommandException($"{Printable(target)}: has bytes that are no UTF-8; write them as %XX");
         RejectReason reason = TargetPath.Parse(target, out byte[] path);
         if (reason != RejectReason.None) return Rejected(target, reason);
         return grouping.Compute(path, out _, out ReadOnlySpan<byte> key) switch

@@ -13,7 +13,7 @@ internal sealed class MemberSource
     private const int DefaultPort = 9091;
 
     /// <summary>As for <c>sharding.replicas</c>.</summary>
-    private const int MaxReplicas = 100_000;
+    public const int MaxReplicas = 100_000;
 
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(5);
 

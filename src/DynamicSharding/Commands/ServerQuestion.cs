@@ -11,6 +11,9 @@ namespace DynamicSharding.Commands;
 /// </summary>
 internal static class ServerQuestion
 {
+    /// <summary>Several thousand gateways with what their checks say.</summary>
+    private const int MaxAnswerBytes = 16 << 20;
+
     /// <exception cref="CommandException">It is no URL of HTTP.</exception>
     public static Uri AddressOf(string url) =>
         Uri.TryCreate(url, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https"
@@ -27,7 +30,7 @@ internal static class ServerQuestion
         try
         {
             using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false };
-            using var client = new HttpClient(handler) { Timeout = wait };
+            using var client = new HttpClient(handler) { Timeout = wait, MaxResponseContentBufferSize = MaxAnswerBytes };
             using var request = new HttpRequestMessage(HttpMethod.Get, shown);
             if (address.UserInfo.Length > 0)
             {

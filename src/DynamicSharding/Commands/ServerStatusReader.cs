@@ -1,4 +1,5 @@
 using System.Text.Json;
+using DynamicSharding.Config.Values;
 
 namespace DynamicSharding.Commands;
 
@@ -18,14 +19,20 @@ internal static class ServerStatusReader
         }
 
         var definition = new RingDefinition([.. members.EnumerateArray().Where(IsInTheRing).Select(AddressOf).OfType<string>()]);
-        if (root.TryGetProperty("replicas", out JsonElement replicas) && replicas.TryGetInt32(out int count) && count > 0)
+        if (definition.Members.FirstOrDefault(static member => HostText.CheckAuthority(member, out bool hasPort) is not null || !hasPort) is not null)
         {
-            definition = definition with { Replicas = count };
+            throw new JsonException("a member is no host and port");
         }
 
-        return root.TryGetProperty("key", out JsonElement key) && key.ValueKind == JsonValueKind.String
-            ? definition with { Key = MemberSource.ParseKey(key.GetString()) }
-            : definition;
+        if (root.TryGetProperty("replicas", out JsonElement replicas))
+        {
+            bool good = replicas.ValueKind == JsonValueKind.Number && replicas.TryGetInt32(out int count) && count is > 0 and <= MemberSource.MaxReplicas;
+            definition = definition with { Replicas = good ? replicas.GetInt32() : throw new JsonException("its replicas are no number of points") };
+        }
+
+        if (!root.TryGetProperty("key", out JsonElement key)) return definition;
+        bool known = key.ValueKind == JsonValueKind.String && key.GetString() is "group" or "path";
+        return definition with { Key = known ? MemberSource.ParseKey(key.GetString()) : throw new JsonException("its key is neither group nor path") };
     }
 
     /// <summary>The server says it. One that does not is asked for the state: joining and out are not in the ring, a draining one may be.</summary>

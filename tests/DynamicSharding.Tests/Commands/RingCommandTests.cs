@@ -99,6 +99,7 @@ public sealed class RingCommandTests
     [InlineData("lookup /metrics/job/a --gateways ,", "names no gateway")]
     [InlineData("lookup /metrics/job/a --gateways a --key other", "--key is group or path")]
     [InlineData("lookup /metrics/job/a --url nonsense", "no http or https address")]
+    [InlineData("lookup /metrics/job/\ufffd --gateways a", "no UTF-8; write them as %XX")]
     public async Task A_wrong_call_is_explained(string arguments, string explanation)
     {
         (int exitCode, _, string error) = await RunAsync(arguments.Split(' '));
@@ -145,7 +146,14 @@ public sealed class RingCommandTests
     [InlineData("{}")]
     [InlineData("""{"members":3}""")]
     [InlineData("not JSON")]
-    public void A_status_without_members_is_refused(string status) =>
+    [InlineData("""{"members":["a:1"],"replicas":2147483647}""")]
+    [InlineData("""{"members":["a:1"],"replicas":-5}""")]
+    [InlineData("""{"members":["a:1"],"replicas":"x"}""")]
+    [InlineData("""{"members":["a:1"],"replicas":1.5}""")]
+    [InlineData("""{"members":["a:1"],"key":"zzz"}""")]
+    [InlineData("""{"members":["a\u001b[31m:1"]}""")]
+    [InlineData("""{"members":["a"]}""")]
+    public void A_status_that_no_ring_can_be_made_of_is_refused(string status) =>
         Assert.ThrowsAny<JsonException>(() => ServerStatusReader.Read(Encoding.UTF8.GetBytes(status)));
 
     [Theory]

@@ -86,6 +86,8 @@ public sealed class ConfigBrokenFilesTests
 
         // Files and secrets.
         { "consul_server: {token_file: /nowhere/t}", "1:29: consul_server.token_file: '/nowhere/t' does not exist; create the file or correct the path (relative paths start at the configuration file)" },
+        { "consul_server: {tls: {ca_file: /dev/zero}}", "1:32: consul_server.tls.ca_file: '/dev/zero' is a pipe or a device; name a regular file, since it is read again when it changes" },
+        { "S\nadmin: {tls: {cert_file: /dev/zero, key_file: FILE}}", "2:26: admin.tls.cert_file: '/dev/zero' is a pipe or a device; name a regular file, since it is read again when it changes" },
         { "consul_server: {tls: {ca_file: /tmp}}", "1:32: consul_server.tls.ca_file: '/tmp' is a directory; name a file" },
         { "consul_server: {token: \"s3cret\\n\"}", "1:24: consul_server.token: has a control character (a line break perhaps), which cannot be sent" },
         { "S\nadmin: {basic_auth_users: {alice: s3cret}}", "2:35: admin.basic_auth_users: the value of user 'alice' is not a bcrypt hash; make one with: htpasswd -nBC 10 ''" },
@@ -118,6 +120,21 @@ public sealed class ConfigBrokenFilesTests
         File.Delete(file);
 
         Assert.Equal("test.yml:" + expected, Assert.Single(errors));
+    }
+
+    [Fact]
+    public void A_prefix_that_no_answer_has_room_for_is_refused() => Assert.Equal(
+        ["test.yml:1:42: pushgateway.path_prefix: '/" + new string('p', 59) + "...' must not be longer than 1024 characters"],
+        ConfigTestFile.Errors($"pushgateway: {{servers: [a], path_prefix: /{new string('p', 1024)}}}"));
+
+    [Fact]
+    public void A_file_that_is_far_too_large_is_refused_unread()
+    {
+        string path = Path.GetTempFileName();
+        using (FileStream sparse = File.OpenWrite(path)) sparse.SetLength(3L << 30);
+        string error = Assert.Single(ConfigTestFile.Errors($"consul_server: {{tls: {{ca_file: {path}}}}}"));
+        File.Delete(path);
+        Assert.Equal($"test.yml:1:32: consul_server.tls.ca_file: '{path}' is larger than 4 MiB, so it is none of the files that this key means", error);
     }
 
     [Fact]
@@ -155,7 +172,7 @@ public sealed class ConfigBrokenFilesTests
     {
         Assert.Equal("/nowhere/c.yml: does not exist; create it or name the file with --config.file", LoadError("/nowhere/c.yml"));
         Assert.Equal("/tmp: is a directory; name the file with --config.file", LoadError("/tmp"));
-        Assert.StartsWith(": cannot be read: ", LoadError(""), StringComparison.Ordinal);
+        Assert.StartsWith(": the name of the configuration file is empty; name the file with --config.file", LoadError(""), StringComparison.Ordinal);
         Assert.Equal("/dev/zero: is larger than 4 MiB, so it is no configuration file; name the file with --config.file", LoadError("/dev/zero"));
     }
 

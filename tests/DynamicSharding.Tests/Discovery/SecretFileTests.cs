@@ -35,7 +35,40 @@ public sealed class SecretFileTests : IDisposable
     }
 
     [Fact]
-    public void A_file_that_never_ends_is_not_read_to_its_end() => Assert.NotNull(new SecretFile("/dev/zero").Current());
+    public void A_pipe_or_a_device_in_the_files_place_leaves_the_last_good_one_and_nobody_waits()
+    {
+        Write("first\n");
+        var file = new SecretFile(_path);
+        Assert.Equal("first", file.Current());
+        foreach (string command in (string[])["mkfifo", "ln -s /dev/zero", "ln -s /no/such/file"])
+        {
+            File.Delete(_path);
+            Shell($"{command} {_path}");
+            Assert.Equal("first", file.Current());
+        }
+
+        Assert.Null(new SecretFile("/dev/zero").Current());
+    }
+
+    /// <summary>As secrets are mounted: what is renewed is a link in the middle, and the file's own link stays as it is.</summary>
+    [Fact]
+    public void A_renewal_behind_a_symbolic_link_is_noticed()
+    {
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        Shell($"cd {folder} && mkdir a b && echo one >a/t && echo two >b/t && touch -d 2020-01-01 a/t && ln -s a now && ln -s now/t t");
+        var file = new SecretFile(Path.Combine(folder, "t"));
+        Assert.Equal("one", file.Current());
+        Shell($"cd {folder} && ln -sfn b now");
+        Assert.Equal("two", file.Current());
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static void Shell(string command)
+    {
+        using var shell = System.Diagnostics.Process.Start("sh", ["-c", command]);
+        shell.WaitForExit();
+        Assert.Equal(0, shell.ExitCode);
+    }
 
     private void Write(string text) => File.WriteAllText(_path, text);
 }

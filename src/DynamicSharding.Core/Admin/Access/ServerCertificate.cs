@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 using Microsoft.Extensions.Logging;
 
@@ -67,12 +68,12 @@ internal sealed class ServerCertificate
 
     private static bool IsBadFile(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException;
 
-    private string Read() => File.ReadAllText(_certFile) + File.ReadAllText(_keyFile);
+    private string Read() => ConfigFiles.ReadAgain(_certFile) + ConfigFiles.ReadAgain(_keyFile);
 
     private SslServerAuthenticationOptions Load(out string read)
     {
-        string certificates = File.ReadAllText(_certFile);
-        string key = File.ReadAllText(_keyFile);
+        string certificates = ConfigFiles.ReadAgain(_certFile);
+        string key = ConfigFiles.ReadAgain(_keyFile);
         X509Certificate2 own = X509Certificate2.CreateFromPem(certificates, key);
         var chain = new X509Certificate2Collection();
         chain.ImportFromPem(certificates);

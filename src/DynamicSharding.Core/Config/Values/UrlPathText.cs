@@ -5,6 +5,9 @@ namespace DynamicSharding.Config.Values;
 /// <summary>Paths that are put into a Location or a request line: RFC 3986 3.3, no empty and no dot segments.</summary>
 internal static class UrlPathText
 {
+    /// <summary>In every Location and every answer's buffer; nobody's path is a tenth of it.</summary>
+    private const int MaxLength = 1024;
+
     private static readonly SearchValues<char> PathCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/%");
 
@@ -18,6 +21,7 @@ internal static class UrlPathText
     public static string? Check(string text, bool allowQuery)
     {
         if (!text.StartsWith('/')) return "must begin with '/'";
+        if (text.Length > MaxLength) return $"must not be longer than {MaxLength} characters";
         int query = allowQuery ? text.IndexOf('?') : -1;
         ReadOnlySpan<char> path = query < 0 ? text : text.AsSpan(0, query);
         ReadOnlySpan<char> after = query < 0 ? [] : text.AsSpan(query + 1);
