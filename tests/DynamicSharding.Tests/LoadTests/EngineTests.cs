@@ -17,7 +17,8 @@ public sealed class EngineTests
         int replies = 0;
         ScenarioStats stats = await RunAsync(100, TimeSpan.FromSeconds(2), connection =>
         {
-            // The stall is what is tested: the server stands still, and requests that were due meanwhile must count as late.
+            // The stall is what is tested, no wait for a state: the server stands still on its own thread, and requests that were due
+            // meanwhile must count as late.
             if (Interlocked.Increment(ref replies) == 20) Thread.Sleep(1_000);
             connection.Send(Encoding.ASCII.GetBytes(Redirect));
         });

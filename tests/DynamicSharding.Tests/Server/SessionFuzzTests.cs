@@ -81,7 +81,10 @@ public sealed partial class SessionFuzzTests
             {
                 if (cut > start) socket.Send(bytes, start, cut - start, SocketFlags.None);
                 start = cut;
-                Thread.Sleep(1); // so that the server sees the pieces
+
+                // Gives the server's thread its turn, so that it usually meets the pieces one by one. The answers must be the same if it does
+                // not: no assertion depends on it.
+                Thread.Sleep(1);
             }
 
             socket.Shutdown(SocketShutdown.Send);
