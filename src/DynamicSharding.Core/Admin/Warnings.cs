@@ -33,7 +33,11 @@ internal static class Warnings
 
     private static IEnumerable<WarningEntry> OfInstance(AdminContext context, FleetView fleet)
     {
-        if (fleet.Ring is null)
+        if (fleet.Ring is null && fleet.Membership.BuildFailures > 0)
+        {
+            yield return new(Critical, "No ring could be built yet: every push is answered 503.", "It is tried again; report it, with the log's event 4001.");
+        }
+        else if (fleet.Ring is null)
         {
             yield return new(
                 Critical,
@@ -62,7 +66,7 @@ internal static class Warnings
 
         // After an hour only while it matters: the ring is not yet what membership wanted it to be.
         bool isBehind = fleet.Membership.BuildFailures > 0 && fleet.Gateways.Any(static g => IsMember(g.Status.State) is { } wanted && wanted != g.InRing);
-        if (buildFailures > 0 || isBehind)
+        if (fleet.Ring is not null && (buildFailures > 0 || isBehind))
             yield return new(Critical, "A ring could not be built; the old one stays in use.", "Report it, with the log's event 4001.");
     }
 

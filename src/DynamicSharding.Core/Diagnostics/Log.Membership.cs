@@ -26,4 +26,7 @@ internal static partial class Log
 
     [LoggerMessage(4006, LogLevel.Error, "the source of gateways failed, starting it again")]
     public static partial void SourceFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(4010, LogLevel.Information, "ring could be built again")]
+    public static partial void RingBuildRecovered(ILogger logger);
 }

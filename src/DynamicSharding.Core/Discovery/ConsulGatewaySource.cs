@@ -190,7 +190,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     private ImmutableArray<GatewayVerdict> Recheck(ImmutableArray<GatewayVerdict> verdicts, HealthCheckOptions check)
     {
         _rechecks.Align([.. verdicts.Where(static v => v.Overloaded || v.Health == GatewayHealth.Unknown).Select(static v => v.Address)], check);
-        return [.. verdicts.Select(v => _rechecks.Verdict(v.Address) is { Health: not GatewayHealth.Unknown } own && (v.Overloaded || own.Overloaded) ? own : v)];
+        return [.. verdicts.Select(v => _rechecks.Verdict(v.Address) is { Health: not GatewayHealth.Unknown } own && (v.Overloaded || own.Overloaded) ? own with { Foreign = v.Foreign } : v)];
     }
 
     /// <summary>
@@ -204,7 +204,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         foreach (string address in servers)
         {
             if (all.TryGetValue(address, out GatewayVerdict? verdict) && verdict.Health == GatewayHealth.Maintenance) continue;
-            all[address] = new GatewayVerdict(address, GatewayHealth.Passing, false, "not checked");
+            all[address] = new GatewayVerdict(address, GatewayHealth.Passing, false, "not checked") { Foreign = verdict?.Foreign ?? false };
         }
 
         return [.. all.Values];

@@ -12,6 +12,7 @@ internal static class ConsulJudge
     /// <returns>Sorted by address.</returns>
     public static ImmutableArray<GatewayVerdict> Judge(IEnumerable<ServiceEntry> rows, bool overloadIsHealthy, List<string> skipped)
     {
+        var foreign = new HashSet<string>(StringComparer.Ordinal);
         var best = new SortedDictionary<string, (bool Alive, GatewayVerdict Verdict)>(StringComparer.Ordinal);
         foreach (ServiceEntry row in rows)
         {
@@ -23,6 +24,7 @@ internal static class ConsulJudge
                 continue;
             }
 
+            if (service.ID != GatewayRegistration.Id(address)) foreign.Add(address);
             HealthCheck[] checks = row.Checks ?? [];
             bool alive = !checks.Any(static c => c.CheckID == HealthStatus.SerfHealth && c.Status == HealthStatus.Critical);
             GatewayVerdict verdict = JudgeRow(address, service.ID ?? "", checks, overloadIsHealthy);
@@ -32,7 +34,7 @@ internal static class ConsulJudge
             }
         }
 
-        return [.. best.Values.Select(static b => b.Verdict)];
+        return [.. best.Values.Select(b => foreign.Contains(b.Verdict.Address) ? b.Verdict with { Foreign = true } : b.Verdict)];
     }
 
     /// <summary>

@@ -65,7 +65,8 @@ internal sealed class ConsulRegistrar
     {
         lock (_gate)
         {
-            _leaving.UnionWith(_options.Servers);
+            // A file that names nobody leaves the naming to Consul: what is registered stays.
+            if (!options.Pushgateway.Servers.IsEmpty) _leaving.UnionWith(_options.Servers);
             _leaving.ExceptWith(options.Pushgateway.Servers);
             _options = options.Pushgateway;
             _password = options.Pushgateway.BasicAuthPasswordFile is { } file ? new SecretFile(file) : null;

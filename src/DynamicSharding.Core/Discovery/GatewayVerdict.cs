@@ -9,6 +9,9 @@ internal sealed record GatewayVerdict(string Address, GatewayHealth Health, bool
 {
     private const int MaxOutput = 256;
 
+    /// <summary>It has a registration that no instance of ours made, nor the original: somebody else says that it exists.</summary>
+    public bool Foreign { get; init; }
+
     /// <summary>Check output comes from elsewhere: one line of bounded length, without control characters, is kept.</summary>
     public static string? Shorten(string? output)
     {

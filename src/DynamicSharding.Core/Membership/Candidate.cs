@@ -13,8 +13,17 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
     /// <summary>The last report named it.</summary>
     public bool Reported { get; set; }
 
-    /// <summary>A reload took it out; until a report does not name it any more, reports of it are of before.</summary>
+    /// <summary>
+    /// A reload took it out. Reports of it are of before, or of instances whose file still names it and who register it again: not
+    /// believed until the file names it again, somebody else registers it, or it was gone for long.
+    /// </summary>
     public bool Removed { get; set; }
+
+    /// <summary>Since when no report names it.</summary>
+    public TimeSpan? GoneSince { get; set; }
+
+    /// <summary>The last report knew a registration of it that no instance made.</summary>
+    public bool Foreign { get; private set; }
 
     public bool InRing { get; set; }
 
@@ -51,6 +60,7 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
         Health = verdict.Health;
         Overloaded = verdict.Overloaded;
         Output = verdict.Output;
+        Foreign = verdict.Foreign;
         if (Health != GatewayHealth.Unknown) HasVerdict = true;
     }
 

@@ -22,7 +22,7 @@ internal static class CandidateState
             return (GatewayState.Member, candidate.Overloaded ? "overloaded: " + output : "healthy");
         }
 
-        if (candidate.Removed) return (GatewayState.Out, "removed from the configuration");
+        if (candidate.Removed) return (GatewayState.Out, "removed from the configuration, still registered for another instance");
         return candidate.Health switch
         {
             GatewayHealth.Maintenance => (GatewayState.Draining, "in maintenance: " + (candidate.Output ?? "no reason given")),

@@ -11,13 +11,24 @@ namespace DynamicSharding.Membership;
 /// </summary>
 internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider time)
 {
+    /// <summary>
+    /// How long a gateway that a reload removed must be gone before it counts as a new one: longer than the others that still name it need
+    /// to register it again, even if they cannot reach their agent for a while.
+    /// </summary>
+    private static readonly TimeSpan RemovalMemory = TimeSpan.FromMinutes(10);
+
     private readonly SortedDictionary<string, Candidate> _candidates = new(StringComparer.Ordinal);
     private readonly RingHistory _history = new();
     private readonly long _origin = time.GetTimestamp();
     private MembershipOptions _options = options;
     private TimeSpan _patience = Timeout.InfiniteTimeSpan;
-    private bool _interrupted;
     private TimeSpan? _pendingSince;
+
+    /// <summary>When the interruption that lasts began, on the real clock; null while the source is heard.</summary>
+    private TimeSpan? _interruptedSince;
+
+    /// <summary>The length of the interruptions that are over.</summary>
+    private TimeSpan _unheard;
 
     /// <summary>The ring as it was last asked for; empty until the first.</summary>
     public ImmutableArray<string> Members { get; private set; } = [];
@@ -27,10 +38,11 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     /// <summary>What time alone may still change, and how far away it is. Null: nothing.</summary>
     public TimeSpan? NextDeadline { get; private set; }
 
-    private TimeSpan Now => time.GetElapsedTime(_origin);
-
-    /// <summary>Without answers no time counts towards leaving.</summary>
-    private TimeSpan Patience => _interrupted ? Timeout.InfiniteTimeSpan : _patience;
+    /// <summary>
+    /// The one clock of hold, admission, patience and settling. It stands still while the source is interrupted: nobody saw what happened
+    /// in that time, so it proves nothing, neither health nor sickness.
+    /// </summary>
+    private TimeSpan Now => (_interruptedSince ?? time.GetElapsedTime(_origin)) - _unheard;
 
     /// <summary>The configured list, at start and at every reload. At start it is the ring; later, what was removed leaves at once.</summary>
     public PolicyDecision? Configure(ImmutableArray<string> servers, MembershipOptions options)
@@ -40,7 +52,8 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         var configured = servers.ToHashSet(StringComparer.Ordinal);
         foreach (Candidate candidate in _candidates.Values)
         {
-            if (candidate.Configured && !configured.Contains(candidate.Address)) candidate.Removed = true;
+            // Whom somebody else registers as well stays on Consul's word, and so does everybody when the file leaves the naming to Consul.
+            if (candidate.Configured && configured.Count > 0 && !configured.Contains(candidate.Address)) candidate.Removed = !candidate.Foreign;
             candidate.Configured = false;
         }
 
@@ -62,26 +75,30 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         TimeSpan now = Now;
         if (report.Interrupted)
         {
-            _interrupted = true;
+            _interruptedSince ??= time.GetElapsedTime(_origin);
             return Decide(now);
         }
 
-        bool afresh = _interrupted || report.Adopt;
-        _interrupted = false;
+        bool afresh = _interruptedSince is not null || report.Adopt;
+        if (_interruptedSince is { } since) _unheard += time.GetElapsedTime(_origin) - since;
+        _interruptedSince = null;
         _patience = report.Patience;
         foreach (Candidate candidate in _candidates.Values) candidate.Reported = false;
         foreach (GatewayVerdict verdict in report.Verdicts)
         {
             Candidate candidate = Find(verdict.Address, now);
             candidate.Reported = true;
+            candidate.GoneSince = null;
             candidate.Take(verdict, now);
+            if (candidate.Foreign) candidate.Removed = false;
         }
 
         foreach (Candidate candidate in _candidates.Values)
         {
             if (!candidate.Reported)
             {
-                candidate.Removed &= candidate.InRing;
+                candidate.GoneSince ??= now;
+                if (!candidate.InRing && now - candidate.GoneSince >= RemovalMemory) candidate.Removed = false;
                 candidate.Take(new GatewayVerdict(candidate.Address, GatewayHealth.Unknown, false, null), now);
             }
 
@@ -94,8 +111,9 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     /// <summary>Time went by.</summary>
     public PolicyDecision? Tick() => Decide(Now);
 
+    /// <summary>Without those that are only remembered as removed.</summary>
     public ImmutableArray<GatewayStatus> Statuses() =>
-        [.. _candidates.Values.Select(static c => new GatewayStatus(c.Address, c.State, c.StateSince, c.Reason, c.Output, c.Overloaded))];
+        [.. _candidates.Values.Where(static c => c.Configured || c.InRing || c.Reported).Select(static c => new GatewayStatus(c.Address, c.State, c.StateSince, c.Reason, c.Output, c.Overloaded))];
 
     private Candidate Find(string address, TimeSpan now)
     {
@@ -147,12 +165,12 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         List<Candidate> staying = [.. _candidates.Values.Where(c => IsWanted(c, now))];
         if (staying.Count == 0) return [];
 
-        List<Candidate> lost = [.. _candidates.Values.Where(c => c.InRing && !c.IsTakenOut && c.UnhealthySince(Patience, now) is not null)];
+        List<Candidate> lost = [.. _candidates.Values.Where(c => c.InRing && !c.IsTakenOut && c.UnhealthySince(_patience, now) is not null)];
         if (lost.Count > 0 && IsMassLoss(staying, lost, now))
         {
             foreach (Candidate candidate in lost)
             {
-                candidate.Held = _interrupted || now - candidate.UnhealthySince(Patience, now) < _options.MassLossHold;
+                candidate.Held = now - candidate.UnhealthySince(_patience, now) < _options.MassLossHold;
                 if (candidate.Held) staying.Add(candidate);
             }
         }
@@ -163,15 +181,15 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     private bool IsWanted(Candidate candidate, TimeSpan now)
     {
         if (candidate.IsTakenOut) return false;
-        if (candidate.InRing) return candidate.UnhealthySince(Patience, now) is null;
-        return candidate.Health == GatewayHealth.Passing && !_interrupted && now - candidate.HealthSince >= _options.AdmitAfter;
+        if (candidate.InRing) return candidate.UnhealthySince(_patience, now) is null;
+        return candidate.Health == GatewayHealth.Passing && now - candidate.HealthSince >= _options.AdmitAfter;
     }
 
     private bool IsMassLoss(List<Candidate> staying, List<Candidate> lost, TimeSpan now)
     {
         // Looking back from the first of the losses at hand, not from now: else the ring that they are measured against would be
         // forgotten while the last of them is still being held.
-        TimeSpan first = lost.Min(c => c.UnhealthySince(Patience, now) ?? now);
+        TimeSpan first = lost.Min(c => c.UnhealthySince(_patience, now) ?? now);
         IReadOnlyCollection<string> largest = _history.LargestSince(
             first - _options.MassLossHold, m => !_candidates.TryGetValue(m, out Candidate? c) || !c.IsTakenOut);
         var left = staying.Select(static c => c.Address).ToHashSet(StringComparer.Ordinal);
@@ -229,20 +247,20 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
                 continue;
             }
 
-            TimeSpan? unhealthy = candidate.UnhealthySince(Patience, now);
+            TimeSpan? unhealthy = candidate.UnhealthySince(_patience, now);
             candidate.WasHeld = candidate.InRing && unhealthy is not null && (candidate.Held || candidate.WasHeld);
             if (unhealthy is not null) candidate.HasVerdict = true;
             (GatewayState state, string reason) = CandidateState.Describe(candidate, unhealthy is not null, _pendingSince is not null);
             candidate.Enter(state, reason, wallClock);
 
-            if (_interrupted) continue;
             if (state == GatewayState.Joining) Wake(candidate.HealthSince + _options.AdmitAfter, now);
             if (candidate.Held) Wake(unhealthy + _options.MassLossHold, now);
-            if (candidate.Health == GatewayHealth.Unknown && Patience != Timeout.InfiniteTimeSpan) Wake(candidate.HealthSince + Patience, now);
+            if (candidate.Health == GatewayHealth.Unknown && _patience != Timeout.InfiniteTimeSpan) Wake(candidate.HealthSince + _patience, now);
         }
 
-        // Losses are held for as long as the source is interrupted, so the past may be needed for longer than the hold.
-        if (!_interrupted) _history.Forget(now - (2 * _options.MassLossHold) - _options.Settle);
+        // While the clock stands still no deadline comes nearer.
+        if (_interruptedSince is not null) NextDeadline = null;
+        _history.Forget(now - (2 * _options.MassLossHold) - _options.Settle);
     }
 
     private static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;

@@ -11,6 +11,8 @@ namespace DynamicSharding.Membership;
 internal sealed class MembershipService : IAsyncDisposable
 {
     private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(30);
 
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -22,6 +24,11 @@ internal sealed class MembershipService : IAsyncDisposable
     private readonly Lock _gate = new();
     private ServerOptions _options;
     private Task _watching = Task.CompletedTask;
+
+    /// <summary>What the policy takes for the ring and what could not be built; null while the two are the same.</summary>
+    private PolicyDecision? _owed;
+    private long _triedAt;
+    private TimeSpan _retryPause = FirstRetry;
     private bool _stopped;
     private volatile MembershipView _view;
 
@@ -108,11 +115,43 @@ internal sealed class MembershipService : IAsyncDisposable
         {
             if (_stopped) return;
             ImmutableArray<GatewayStatus> before = _view.Gateways;
-            if (step() is { } decision) _publisher.TryPublish(decision);
+            Publish(step());
             _view = Snapshot();
             Tell(before, _view.Gateways);
-            _timer.Change(_policy.NextDeadline is { } due ? Ceiling(due) : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            TimeSpan? due = _policy.NextDeadline;
+            if (_owed is not null && (due is null || due > UntilRetry())) due = UntilRetry();
+            _timer.Change(due is { } pause ? Ceiling(pause) : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
+    }
+
+    /// <summary>The policy believes that its ring is in force, and will not ask for it again: what fails is owed until it succeeds.</summary>
+    private void Publish(PolicyDecision? decision)
+    {
+        if (decision is not null)
+        {
+            // Until the first ring is there, whatever is published is the start.
+            _owed = _owed?.Cause == RingChangeCause.Start ? decision with { Cause = RingChangeCause.Start } : decision;
+            _retryPause = FirstRetry;
+        }
+        else if (_owed is null || UntilRetry() > TimeSpan.Zero)
+        {
+            return;
+        }
+
+        _triedAt = _time.GetTimestamp();
+        if (_publisher.TryPublish(_owed))
+        {
+            _owed = null;
+            return;
+        }
+
+        if (decision is null) _retryPause = _retryPause * 2 < LastRetry ? _retryPause * 2 : LastRetry;
+    }
+
+    private TimeSpan UntilRetry()
+    {
+        TimeSpan left = _retryPause - _time.GetElapsedTime(_triedAt);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
     /// <summary>Timers count whole milliseconds and may round down; a tick before its deadline would decide nothing and be asked again.</summary>

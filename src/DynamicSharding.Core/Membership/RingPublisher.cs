@@ -17,6 +17,9 @@ internal sealed class RingPublisher(
     /// <summary>One object per address for the life of the process: its counters never go backwards.</summary>
     private readonly Dictionary<string, Gateway> _gateways = new(StringComparer.Ordinal);
 
+    /// <summary>Why the last attempt failed; null after one that did not.</summary>
+    private string? _failure;
+
     /// <summary>Newest first, bounded.</summary>
     public ImmutableArray<RingChange> History { get; private set; } = [];
 
@@ -31,13 +34,18 @@ internal sealed class RingPublisher(
         try
         {
             Publish(decision);
+            if (_failure is not null) Log.RingBuildRecovered(logger);
+            _failure = null;
             return true;
         }
         catch (Exception ex)
         {
             // A bug or no memory; either way the old ring serves better than none.
             Failures++;
-            Log.RingBuildFailed(logger, ex);
+
+            // It is tried again and again; the same failure is no news.
+            if (_failure != ex.Message) Log.RingBuildFailed(logger, ex);
+            _failure = ex.Message;
             return false;
         }
     }

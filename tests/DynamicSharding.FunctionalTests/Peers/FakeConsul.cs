@@ -45,13 +45,13 @@ internal sealed partial class FakeConsul : IAsyncDisposable
 
     public int ListBytes => _list.Length;
 
-    public void Answer(Manner manner, IEnumerable<string>? gateways = null)
+    public void Answer(Manner manner, IEnumerable<string>? gateways = null, IReadOnlyCollection<string>? critical = null)
     {
         TaskCompletionSource changed;
         lock (_gate)
         {
             _manner = manner;
-            if (gateways is not null) _list = List(gateways);
+            if (gateways is not null) _list = List(gateways, critical);
             _index++;
             (changed, _changed) = (_changed, new(TaskCreationOptions.RunContinuationsAsynchronously));
         }
@@ -61,7 +61,7 @@ internal sealed partial class FakeConsul : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
-    private string List(IEnumerable<string> gateways) => "[" + string.Join(',', gateways.Select(gateway =>
+    private string List(IEnumerable<string> gateways, IReadOnlyCollection<string>? critical = null) => "[" + string.Join(',', gateways.Select(gateway =>
     {
         int colon = gateway.LastIndexOf(':');
         string host = JsonEncodedText.Encode(gateway[..colon]).ToString();
@@ -69,11 +69,12 @@ internal sealed partial class FakeConsul : IAsyncDisposable
 
         // About as long as a real row.
         string notes = new('n', 900);
+        string status = critical?.Contains(gateway) == true ? "critical" : "passing";
         return $$"""
             {"Node":{"ID":"","Node":"{{_node}}","Address":"127.0.0.1","Meta":{"notes":"{{notes}}"} },
              "Service":{"ID":"{{id}}","Service":"pushgateway","Tags":[],"Address":"{{host}}","Port":{{gateway[(colon + 1)..]}},"Meta":null},
              "Checks":[{"Node":"{{_node}}","CheckID":"serfHealth","Name":"Serf","Status":"passing","Output":"alive","ServiceID":""},
-                       {"Node":"{{_node}}","CheckID":"service:{{id}}","Name":"up","Status":"passing","Output":"{{_output}}","ServiceID":"{{id}}"}]}
+                       {"Node":"{{_node}}","CheckID":"service:{{id}}","Name":"up","Status":"{{status}}","Output":"{{_output}}","ServiceID":"{{id}}"}]}
             """;
     })) + "]";
 

@@ -66,6 +66,17 @@ public sealed class WarningsTests
         Says("critical", "A ring could not be built; the old one stays in use.", admin => admin.View = admin.View with { BuildFailures = 1 });
 
     [Fact]
+    public void A_first_ring_that_could_not_be_built()
+    {
+        var admin = new AdminFixture();
+        admin.View = admin.View with { BuildFailures = 2 };
+        using var lastHour = new LastHour(admin.Counters, () => admin.View, admin.Time);
+        Assert.Equal(
+            "No ring could be built yet: every push is answered 503.",
+            Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Look(), lastHour, admin.Time.GetUtcNow())[0].What);
+    }
+
+    [Fact]
     public void What_is_over_for_an_hour_is_not_warned_of_any_more()
     {
         var admin = new AdminFixture();

@@ -67,5 +67,53 @@ public class MembershipPolicyProperties
         Assert.Null(policy.Policy.NextDeadline);
     });
 
+    /// <summary>The same history twice, once with outages in between: the same rings, after the same time of being heard.</summary>
+    [Fact]
+    public void An_outage_of_any_length_changes_nothing_but_the_time() => Gen.Select(Histories, Gen.Double[0, 100].Array[60], Gen.Double[0, 1].Array[60]).Sample(
+        (history, outages, shares) =>
+        {
+            // Without a verdict the patience begins anew after an outage, so those are left out here.
+            Step[] seen = [.. history.Where(static s => s.What is What.Passing or What.Critical or What.Maintenance)];
+            Assert.Equal(Run(seen, null, shares), Run(seen, outages, shares));
+        });
+
+    private static string Run(Step[] history, double[]? outages, double[] shares)
+    {
+        var policy = new PolicyHarness(new MembershipOptions(), Fleet);
+        policy.Adopt([.. Fleet.Select(static g => (g, GatewayHealth.Passing))]);
+        double unheard = 0;
+        var rings = new List<string>();
+        int told = 0;
+        for (int i = 0; i < history.Length; i++)
+        {
+            policy.Say(Fleet[history[i].Gateway], Enum.Parse<GatewayHealth>(history[i].What.ToString()));
+            policy.Advance(history[i].Pause * shares[i]);
+            Tell();
+            if (outages is not null && outages[i] < 50)
+            {
+                policy.Interrupt();
+                int before = policy.Rings.Count;
+                policy.Advance(outages[i]);
+                Assert.Equal(before, policy.Rings.Count);
+                unheard += outages[i];
+                policy.Report();
+            }
+
+            policy.Advance(history[i].Pause * (1 - shares[i]));
+            Tell();
+        }
+
+        policy.Advance(120);
+        Tell();
+        return string.Join('\n', rings);
+
+        void Tell()
+        {
+            // Rounded: the clock counts in ticks, and an outage may end between two of them.
+            for (; told < policy.Rings.Count; told++)
+                rings.Add($"{Math.Round(policy.Rings[told].At - unheard, 2):0.0}: {string.Join(',', policy.Rings[told].Decision.Members)}");
+        }
+    }
+
     private sealed record Step(int Gateway, What What, double Pause);
 }

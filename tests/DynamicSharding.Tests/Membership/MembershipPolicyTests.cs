@@ -1,3 +1,4 @@
+using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Membership;
 
@@ -175,9 +176,75 @@ public class MembershipPolicyTests
 
         // Not named any more, and then registered anew by somebody else: a member like any other.
         policy.Forget(A);
-        policy.Say(A, GatewayHealth.Passing);
+        policy.Say(A, GatewayHealth.Passing, foreign: true);
         policy.Advance(6);
         Assert.Equal($"{A},{B},{C}", policy.Ring);
+    }
+
+    [Fact]
+    public void What_a_reload_removed_is_not_taken_back_while_another_instance_registers_it_again()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Configure(B, C);
+        for (int i = 0; i < 3; i++)
+        {
+            policy.Forget(A);
+            policy.Advance(300);
+            policy.Say(A, GatewayHealth.Unknown);
+            policy.Advance(2);
+            policy.Say(A, GatewayHealth.Passing);
+            policy.Advance(300);
+        }
+
+        Assert.Equal($"{B},{C}", policy.Ring);
+        Assert.Equal(1, policy.Changes);
+        Assert.Equal(GatewayState.Out, policy.Status(A).State);
+        Assert.Equal("removed from the configuration, still registered for another instance", policy.Status(A).Reason);
+
+        // The last of them has reloaded: it is neither shown nor remembered for ever.
+        policy.Forget(A);
+        policy.Advance(1);
+        Assert.DoesNotContain(policy.Policy.Statuses(), static g => g.Address == A);
+        policy.Advance(600);
+        policy.Report();
+        policy.Say(A, GatewayHealth.Passing);
+        policy.Advance(9);
+        Assert.Equal($"{A},{B},{C}", policy.Ring);
+    }
+
+    [Fact]
+    public void What_a_reload_removed_returns_when_the_file_names_it_again()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Configure(B, C);
+        policy.Report();
+        policy.Advance(60);
+        policy.Configure(A, B, C);
+        policy.Advance(9);
+        Assert.Equal($"{A},{B},{C}", policy.Ring);
+        Assert.Equal(2, policy.Changes);
+    }
+
+    [Fact]
+    public void What_others_register_too_stays_when_the_file_stops_naming_it()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Say(A, GatewayHealth.Passing, foreign: true);
+        policy.Configure(B, C);
+        policy.Advance(60);
+        Assert.Equal(0, policy.Changes);
+    }
+
+    [Fact]
+    public void A_file_that_stops_naming_anybody_leaves_the_ring_to_the_reports()
+    {
+        PolicyHarness policy = Healthy(A, B);
+        policy.Patience = PolicyHarness.ConsulPatience;
+        policy.Configure();
+        policy.SayAll(GatewayHealth.Passing, A, B, C);
+        policy.Advance(60);
+        Assert.Equal($"{A},{B},{C}", policy.Ring);
+        Assert.Equal(1, policy.Changes);
     }
 
     [Fact]
@@ -244,6 +311,60 @@ public class MembershipPolicyTests
         Assert.Equal($"{A},{B}", policy.Ring);
     }
 
+    /// <summary>Two of three turn critical at 0 s, no report from 3 s to 43 s, still critical: seen for 3 s, and 17 more are needed.</summary>
+    [Fact]
+    public void An_interruption_stops_the_clock_of_a_hold()
+    {
+        PolicyHarness policy = Healthy(new MembershipOptions { MassLossHold = TimeSpan.FromSeconds(20) }, A, B, C);
+        double begin = policy.Now;
+        policy.SayAll(GatewayHealth.Critical, A, B);
+        policy.Advance(3);
+        policy.Interrupt();
+        policy.Advance(40);
+        policy.Report();
+        policy.Advance(16.9);
+        Assert.Equal(0, policy.Changes);
+        Assert.Equal(GatewayState.Held, policy.Status(A).State);
+        policy.Advance(10);
+        Assert.Equal(C, policy.Ring);
+        Assert.InRange(policy.Rings[^1].At - begin, 60, 60 + policy.Options.Settle.TotalSeconds);
+    }
+
+    /// <summary>A joiner that was seen passing for 1 s before the interruption is not admitted right after it.</summary>
+    [Fact]
+    public void An_interruption_stops_the_clock_of_admission()
+    {
+        PolicyHarness policy = Healthy(A, B);
+        double begin = policy.Now;
+        policy.Say(D, GatewayHealth.Passing);
+        policy.Advance(1);
+        policy.Interrupt();
+        policy.Advance(40);
+        policy.Report();
+        policy.Advance(3.9);
+        Assert.Equal(0, policy.Changes);
+        policy.Advance(10);
+        Assert.Equal($"{A},{B},{D}", policy.Ring);
+        Assert.InRange(policy.Rings[^1].At - begin, 45, 45 + policy.Options.Settle.TotalSeconds);
+    }
+
+    [Fact]
+    public void An_interruption_stops_the_clock_of_settling()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Say(A, GatewayHealth.Critical);
+        policy.Advance(policy.Options.Settle.TotalSeconds / 2);
+        policy.Interrupt();
+        policy.Advance(600);
+        Assert.Equal(0, policy.Changes);
+        Assert.Null(policy.Policy.NextDeadline);
+
+        // It came back unseen: it never left.
+        policy.Say(A, GatewayHealth.Passing);
+        policy.Advance(60);
+        Assert.Equal(0, policy.Changes);
+    }
+
     [Fact]
     public void An_interruption_does_not_end_a_hold()
     {
@@ -291,9 +412,11 @@ public class MembershipPolicyTests
         Assert.Equal(A, policy.Ring);
     }
 
-    private static PolicyHarness Healthy(params string[] servers)
+    private static PolicyHarness Healthy(params string[] servers) => Healthy(null, servers);
+
+    private static PolicyHarness Healthy(MembershipOptions? options, params string[] servers)
     {
-        var policy = new PolicyHarness(null, servers);
+        var policy = new PolicyHarness(options, servers);
         policy.SayAll(GatewayHealth.Passing, servers);
         policy.Advance(60);
         return policy;

@@ -164,6 +164,46 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         Assert.Equal(7UL, View.Discovery.ConsulIndex);
     }
 
+    [Fact]
+    public async Task A_ring_that_could_not_be_built_is_built_as_soon_as_it_can()
+    {
+        FakeServer one = Gateway(), two = Gateway();
+        int attempts = 0;
+        Start(Options(one.Address, two.Address), address => ++attempts > 2 ? Gateway(address) : throw new InvalidOperationException("no memory, say"));
+        Assert.Null(_ring.Current);
+        Assert.Equal(1, View.BuildFailures);
+        await Eventually.True(() => _ring.Current is not null, "the ring is there");
+        Assert.Equal(2, Ring.Count);
+        await Eventually.True(() => View.History.Length == 1, "the view follows the ring");
+        Assert.Equal((2, 0, RingChangeCause.Start), (View.BuildFailures, View.Changes, View.History[0].Cause));
+
+        // The same failure again is no news.
+        Assert.Equal(1, _log.Count("ring could not be built"));
+        Assert.Equal(1, _log.Count("ring could be built again"));
+    }
+
+    /// <summary>The policy's ring moved on meanwhile: what is built is the newest, and it is built at once.</summary>
+    [Fact]
+    public async Task A_newer_ring_takes_the_place_of_one_that_could_not_be_built()
+    {
+        FakeServer one = Gateway(), two = Gateway(), three = Gateway();
+        ServerOptions options = Options(one.Address, two.Address);
+        bool works = false;
+        Start(options, address => works || address != two.Address ? Gateway(address) : throw new InvalidOperationException("not this one"));
+        Assert.Null(_ring.Current);
+        _service!.Apply(options with { Pushgateway = options.Pushgateway with { Servers = [one.Address] } });
+        Assert.Equal([one.Address], Ring);
+        Assert.Equal(RingChangeCause.Start, View.History[0].Cause);
+
+        _service.Apply(options with { Pushgateway = options.Pushgateway with { Servers = [one.Address, two.Address, three.Address] } });
+        await Eventually.True(() => View.BuildFailures >= 3, "it is tried again");
+        Assert.Equal([one.Address], Ring);
+        works = true;
+        await Eventually.True(() => Ring.Count == 3, "all three");
+    }
+
+    private static Gateway Gateway(string address) => new(address, [], [], new PerLoopCounter(1));
+
     private static string Row(int port, string status, string output) =>
         $$"""{"Node":{"Node":"n","Address":"10.0.0.1"},"Service":{"ID":"x_{{port}}","Service":"pushgateway","Address":"127.0.0.1","Port":{{port}},"Meta":null,"Tags":null},"Checks":[{"CheckID":"service:x_{{port}}","Status":"{{status}}","Output":"{{output}}","ServiceID":"x_{{port}}"}]}""";
 
@@ -201,10 +241,9 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         },
     };
 
-    private void Start(ServerOptions options)
+    private void Start(ServerOptions options, Func<string, Gateway>? gatewayFor = null)
     {
-        _service = new MembershipService(
-            options, _ring, static a => new Gateway(a, [], [], new PerLoopCounter(1)), _log, TimeProvider.System);
+        _service = new MembershipService(options, _ring, gatewayFor ?? Gateway, _log, TimeProvider.System);
         _service.Start();
     }
 }

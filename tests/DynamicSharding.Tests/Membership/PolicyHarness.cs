@@ -39,9 +39,9 @@ internal sealed class PolicyHarness
 
     public void Configure(params string[] servers) => Record(Policy.Configure([.. servers], Options));
 
-    public void Say(string address, GatewayHealth health, string? output = null, bool overloaded = false)
+    public void Say(string address, GatewayHealth health, string? output = null, bool overloaded = false, bool foreign = false)
     {
-        _verdicts[address] = new GatewayVerdict(address, health, overloaded, output);
+        _verdicts[address] = new GatewayVerdict(address, health, overloaded, output) { Foreign = foreign };
         Report();
     }
 

@@ -1,0 +1,58 @@
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Faults;
+
+/// <summary>Consul's responses stop and return: the time in between proves nothing about any gateway.</summary>
+public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(output)
+{
+    private const string Health = "interval: 1s, timeout: 1s";
+
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(20);
+
+    [Fact, Trait("Category", "Slow")]
+    public async Task A_loss_that_was_seen_for_a_moment_is_still_held_after_a_long_silence()
+    {
+        string[] addresses = [.. Enumerable.Range(0, 3).Select(_ => FreePort.NextAddress()).Order(StringComparer.Ordinal)];
+        await using FakeConsul consul = new(addresses);
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+            Yaml(consul.Address, addresses, Health, "membership: { mass_loss_hold: 15s, settle: 1s }\n"));
+        await server.WaitForMembersAsync(addresses, Limit);
+
+        consul.Answer(FakeConsul.Manner.Good, addresses, addresses[..2]);
+        await server.WaitForLogAsync(Limit, "too many gateways were lost at once");
+        await SilenceAsync(consul, server);
+
+        // Not seen for fifteen seconds: the hold goes on, and it ends when they are over.
+        await Task.Delay(TimeSpan.FromSeconds(5));
+        Assert.Equal(0, await server.ChangesAsync());
+        await server.WaitForRingAsync(addresses[2..], Limit);
+    }
+
+    [Fact, Trait("Category", "Slow")]
+    public async Task A_joiner_that_was_seen_for_a_moment_is_not_admitted_right_after_a_long_silence()
+    {
+        string[] addresses = [.. Enumerable.Range(0, 3).Select(_ => FreePort.NextAddress()).Order(StringComparer.Ordinal)];
+        await using FakeConsul consul = new(addresses[..2]);
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+            Yaml(consul.Address, addresses[..2], Health, "membership: { admit_after: 15s, settle: 1s }\n"));
+        await server.WaitForMembersAsync(addresses[..2], Limit);
+
+        consul.Answer(FakeConsul.Manner.Good, addresses);
+        await server.WaitForLogAsync(Limit, "gateway state changed", addresses[2], "Joining");
+        await SilenceAsync(consul, server);
+        await Task.Delay(TimeSpan.FromSeconds(5));
+        Assert.Equal(0, await server.ChangesAsync());
+        await server.WaitForRingAsync(addresses, Limit);
+    }
+
+    private static async Task SilenceAsync(FakeConsul consul, DynamicShardingProcess server)
+    {
+        consul.Answer(FakeConsul.Manner.Reset);
+        await server.WaitForLogAsync(Limit, "consul gives no usable answer");
+        await Task.Delay(Silence);
+        Assert.Equal(0, await server.ChangesAsync());
+        consul.Answer(FakeConsul.Manner.Good);
+        await server.WaitForLogAsync(Limit, "consul answers");
+    }
+}

@@ -1,0 +1,58 @@
+using System.Net;
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Faults;
+
+/// <summary>
+/// The configurations of several instances change one after the other, while each keeps what its own file names registered. However long
+/// that takes, each of them changes its ring once. See docs/decisions/0010-rolling-changes.md.
+/// </summary>
+public sealed class RollingChangeTests(ITestOutputHelper output) : FaultTest(output)
+{
+    private const string Health = "interval: 1s, timeout: 1s";
+    private const string Membership = "membership: { settle: 1s, admit_after: 1s }\n";
+
+    /// <summary>Longer than an instance needs to register a gateway again, and another one to admit it.</summary>
+    private static readonly TimeSpan Between = TimeSpan.FromSeconds(6);
+
+    [Theory, InlineData(2)]
+    public Task A_rolling_scale_in_is_one_change_on_each(int instances) => ChangeAsync(instances, before: 3, after: 2);
+
+    [Theory, InlineData(2)]
+    public Task A_rolling_scale_out_is_one_change_on_each(int instances) => ChangeAsync(instances, before: 2, after: 3);
+
+    [Theory, InlineData(3), Trait("Category", "Slow")]
+    public Task A_rolling_scale_in_of_more_is_one_change_on_each(int instances) => ChangeAsync(instances, before: 4, after: 3);
+
+    [Theory, InlineData(3), Trait("Category", "Slow")]
+    public Task A_rolling_scale_out_of_more_is_one_change_on_each(int instances) => ChangeAsync(instances, before: 3, after: 4);
+
+    private async Task ChangeAsync(int instances, int before, int after)
+    {
+        string[] all = Addresses(await Cast.PushgatewaysAsync(Math.Max(before, after)));
+        ConsulAgent consul = await Cast.ConsulAsync();
+        DynamicShardingProcess[] servers = new DynamicShardingProcess[instances];
+        for (int i = 0; i < instances; i++) servers[i] = await Cast.DynamicShardingAsync(Yaml(consul.Address, all[..before], Health, Membership));
+        await SettleAsync(consul, all[..before], servers);
+        await NothingChangedAsync(servers);
+
+        for (int i = 0; i < instances; i++)
+        {
+            servers[i].WriteConfig(Yaml(consul.Address, all[..after], Health, Membership));
+            Assert.Equal((HttpStatusCode.OK, "OK\n"), await servers[i].ReloadAsync());
+            await servers[i].WaitForRingAsync(all[..after], Limit);
+
+            // The next one still names what this one has deregistered, and registers it again.
+            string[] registered = i < instances - 1 ? all : all[..after];
+            await consul.WaitForPassingAsync("pushgateway", registered, Limit);
+            await Task.Delay(Between);
+        }
+
+        foreach (DynamicShardingProcess server in servers)
+        {
+            await server.WaitForRingAsync(all[..after], Limit);
+            Assert.Equal(1, await server.ChangesAsync());
+        }
+    }
+}
