@@ -13,7 +13,7 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
     [Fact, Trait("Category", "Slow")]
     public async Task A_loss_that_was_seen_for_a_moment_is_still_held_after_a_long_silence()
     {
-        string[] addresses = [.. Enumerable.Range(0, 3).Select(_ => FreePort.NextAddress()).Order(StringComparer.Ordinal)];
+        string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
         await using FakeConsul consul = new(addresses);
         DynamicShardingProcess server = await Cast.DynamicShardingAsync(
             Yaml(consul.Address, addresses, Health, "membership: { mass_loss_hold: 15s, settle: 1s }\n"));
@@ -32,7 +32,7 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
     [Fact, Trait("Category", "Slow")]
     public async Task A_joiner_that_was_seen_for_a_moment_is_not_admitted_right_after_a_long_silence()
     {
-        string[] addresses = [.. Enumerable.Range(0, 3).Select(_ => FreePort.NextAddress()).Order(StringComparer.Ordinal)];
+        string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
         await using FakeConsul consul = new(addresses[..2]);
         DynamicShardingProcess server = await Cast.DynamicShardingAsync(
             Yaml(consul.Address, addresses[..2], Health, "membership: { admit_after: 15s, settle: 1s }\n"));
