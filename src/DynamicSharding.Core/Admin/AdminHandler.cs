@@ -1,3 +1,4 @@
+using System.Text.Json;
 using DynamicSharding.Admin.Access;
 using DynamicSharding.Admin.Api;
 using DynamicSharding.Admin.Page;
@@ -22,12 +23,25 @@ internal sealed class AdminHandler(
     BasicAuth? auth,
     RefusalCounter refusals,
     ILogger logger,
-    CancellationToken stopping)
+    CancellationToken stopping) : IDisposable
 {
+    private const string Json = "application/json; charset=utf-8";
+    private const string Busy = "too many others ask\n";
+
     /// <summary>Nothing here reads a body; a little is allowed because some clients send one with a POST.</summary>
     public const int MaxBodyBytes = 1024;
 
+    /// <summary>What answers a question of somebody's own: it is in memory until the client has read it.</summary>
+    private const int MaxQuestions = 16;
+
     private readonly Lookup _lookup = new(context);
+
+    /// <summary>Prometheus and operators never wait for the questions of others.</summary>
+    private readonly AdminWorker _pages = new("admin pages", 16);
+    private readonly AdminWorker _questions = new("admin questions", MaxQuestions);
+    private readonly AdminWorker _reloads = new("admin reloads", 4);
+    private int _asking;
+    private SharedBody? _page, _metrics, _status, _ring, _history;
 
     public async Task HandleAsync(HttpContext http)
     {
@@ -60,8 +74,7 @@ internal sealed class AdminHandler(
         logger.AdminRequestRefused(reason, http.Connection.RemoteIpAddress);
         if (refusal == AdminRefusal.Busy)
         {
-            http.Response.Headers.RetryAfter = "1";
-            await AdminReply.TextAsync(http, 503, "too many passwords are being checked\n");
+            await AdminReply.BusyAsync(http, "too many passwords are being checked\n");
         }
         else
         {
@@ -108,13 +121,15 @@ internal sealed class AdminHandler(
 
     private Task PageAsync(HttpContext http)
     {
-        byte[] html = page.Render(http.Request.Query);
+        const string Html = "text/html; charset=utf-8";
         http.Response.Headers.ContentSecurityPolicy = StatusPage.ContentSecurityPolicy;
-        return AdminReply.BytesAsync(http, 200, "text/html; charset=utf-8", html);
+        IQueryCollection query = http.Request.Query;
+        return query.Count == 0
+            ? ShareAsync(http, Html, Shared(ref _page, () => page.Render(query)))
+            : AskAsync(http, Html, () => (200, page.Render(query)));
     }
 
-    private async Task MetricsAsync(HttpContext http) =>
-        await AdminReply.BytesAsync(http, 200, MetricsPage.ContentType, await metrics.RenderAsync(http.RequestAborted));
+    private Task MetricsAsync(HttpContext http) => ShareAsync(http, MetricsPage.ContentType, Shared(ref _metrics, metrics.Render));
 
     private static Task HealthyAsync(HttpContext http) => AdminReply.TextAsync(http, 200, "OK\n");
 
@@ -135,14 +150,21 @@ internal sealed class AdminHandler(
         }
 
         // Not the request's own token: a client that hangs up must not leave half a reload behind.
-        ReloadResult result = await context.Reload(stopping);
+        if (_reloads.TryRun(() => context.Reload(stopping).GetAwaiter().GetResult()) is not { } reload)
+        {
+            await AdminReply.BusyAsync(http, "other reloads are waiting\n");
+            return;
+        }
+
+        ReloadResult result = await reload;
         string body = result.Applied
             ? "OK\n" + Lines(result.NeedRestart.Select(key => $"needs a restart: {key}"))
             : Lines(result.Errors);
         await AdminReply.TextAsync(http, result.Applied ? 200 : 400, body);
     }
 
-    private Task StatusAsync(HttpContext http) => AdminReply.JsonAsync(http, 200, Status(), AdminJson.Default.StatusResponse);
+    private Task StatusAsync(HttpContext http) =>
+        ShareAsync(http, Json, Shared(ref _status, () => JsonSerializer.SerializeToUtf8Bytes(Status(), AdminJson.Default.StatusResponse)));
 
     private StatusResponse Status()
     {
@@ -171,27 +193,69 @@ internal sealed class AdminHandler(
             Warnings.Of(context, view, lastHour, now));
     }
 
-    private Task RingAsync(HttpContext http)
+    private Task RingAsync(HttpContext http) =>
+        ShareAsync(http, Json, Shared(ref _ring, () => JsonSerializer.SerializeToUtf8Bytes(Ring(), AdminJson.Default.RingResponse)));
+
+    private RingResponse Ring()
     {
         FleetView view = fleet.Look();
         ShardingOptions sharding = context.Options().Sharding;
         RingMemberEntry[] members =
             [.. view.Gateways.Where(g => g.InRing).Select(g => new RingMemberEntry(g.Status.Address, g.Ownership))];
-        var ring = new RingResponse(view.Ring?.Fingerprint, sharding.Replicas, sharding.Key.Name(), members);
-        return AdminReply.JsonAsync(http, 200, ring, AdminJson.Default.RingResponse);
+        return new RingResponse(view.Ring?.Fingerprint, sharding.Replicas, sharding.Key.Name(), members);
     }
 
     private Task LookupAsync(HttpContext http) =>
-        AdminReply.AnswerAsync(http, _lookup.Find(http.Request.Query["path"], http.Request.Query["q"]), AdminJson.Default.LookupResponse);
+        AskAsync(http, Json, () => AdminReply.Serialize(
+            _lookup.Find(http.Request.Query["path"], http.Request.Query["q"]), AdminJson.Default.LookupResponse));
 
     private Task SimulateAsync(HttpContext http) =>
-        AdminReply.AnswerAsync(http, whatIf.Run(http.Request.Query["add"], http.Request.Query["remove"]), AdminJson.Default.SimulateResponse);
+        AskAsync(http, Json, () => AdminReply.Serialize(
+            whatIf.Run(http.Request.Query["add"], http.Request.Query["remove"]), AdminJson.Default.SimulateResponse));
 
-    private Task HistoryAsync(HttpContext http)
+    private Task HistoryAsync(HttpContext http) =>
+        ShareAsync(http, Json, Shared(ref _history, () => JsonSerializer.SerializeToUtf8Bytes(History(), AdminJson.Default.HistoryResponse)));
+
+    private HistoryResponse History()
     {
         MembershipView membership = context.Membership();
-        var history = new HistoryResponse(membership.Changes, [.. membership.History.Select(ChangeEntry.From)]);
-        return AdminReply.JsonAsync(http, 200, history, AdminJson.Default.HistoryResponse);
+        return new HistoryResponse(membership.Changes, [.. membership.History.Select(ChangeEntry.From)]);
+    }
+
+    private SharedBody Shared(ref SharedBody? body, Func<ReadOnlyMemory<byte>> make) =>
+        Volatile.Read(ref body) ?? Interlocked.CompareExchange(ref body, new SharedBody(_pages, make), null) ?? body;
+
+    private static async Task ShareAsync(HttpContext http, string contentType, SharedBody shared)
+    {
+        if (shared.TryGet() is not { } body) await AdminReply.BusyAsync(http, Busy);
+        else await AdminReply.BytesAsync(http, 200, contentType, await body.WaitAsync(http.RequestAborted));
+    }
+
+    /// <summary>A question keeps its place until its client has the response: what waits to be read is bounded, too.</summary>
+    private async Task AskAsync(HttpContext http, string contentType, Func<(int Status, byte[] Body)> find)
+    {
+        try
+        {
+            if (Interlocked.Increment(ref _asking) > MaxQuestions || _questions.TryRun(find) is not { } found)
+            {
+                await AdminReply.BusyAsync(http, Busy);
+                return;
+            }
+
+            (int status, byte[] body) = await found;
+            await AdminReply.BytesAsync(http, status, contentType, body);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _asking);
+        }
+    }
+
+    public void Dispose()
+    {
+        _pages.Dispose();
+        _questions.Dispose();
+        _reloads.Dispose();
     }
 
     private static string Lines(IEnumerable<string> lines) => string.Concat(lines.Select(line => line + "\n"));

@@ -13,7 +13,6 @@ namespace DynamicSharding.Admin;
 internal sealed class AdminListener : IAsyncDisposable
 {
     private readonly ILogger _logger;
-    private readonly MetricsPage _metrics;
     private readonly WebListener _web;
     private readonly AdminHandler _handler;
     private readonly TrafficRates _rates;
@@ -35,10 +34,10 @@ internal sealed class AdminListener : IAsyncDisposable
         _rates = new TrafficRates(fleet, context.Counters, context.Time);
         _lastHour = new LastHour(context.Counters, context.Membership, context.Time);
         var refusals = new RefusalCounter();
-        _metrics = new MetricsPage(context, fleet, refusals);
+        var metrics = new MetricsPage(context, fleet, refusals);
         var whatIf = new WhatIf(context);
         var page = new StatusPage(context, fleet, _rates, _lastHour, whatIf);
-        _handler = new AdminHandler(context, fleet, _metrics, page, _rates, _lastHour, whatIf, _auth, refusals, _logger, _web.Stopping);
+        _handler = new AdminHandler(context, fleet, metrics, page, _rates, _lastHour, whatIf, _auth, refusals, _logger, _web.Stopping);
     }
 
     /// <summary>The bound port: the configured one, or what the system chose for 0.</summary>
@@ -61,7 +60,7 @@ internal sealed class AdminListener : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _web.DisposeAsync();
-        _metrics.Dispose();
+        _handler.Dispose();
         _rates.Dispose();
         _lastHour.Dispose();
         _auth?.Dispose();
@@ -77,6 +76,9 @@ internal sealed class AdminListener : IAsyncDisposable
 
         // Enough for operators and several Prometheus servers; a leak of clients here must not eat the data plane's descriptors.
         limits.MaxConcurrentConnections = 256;
+
+        // A client that takes its time with a page keeps it in memory.
+        limits.MinResponseDataRate = new MinDataRate(16 * 1024, TimeSpan.FromSeconds(5));
 
         // As on the data listener. Kestrel's keep-alive of 130 s stays: it outlives the usual scrape interval.
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);

@@ -9,6 +9,8 @@ namespace DynamicSharding.Admin;
 /// <summary>How the admin listener's answers are written, and the header fields that all of them have.</summary>
 internal static class AdminReply
 {
+    private const int MaxWrite = 16 * 1024;
+
     public static void SetHeaders(IHeaderDictionary headers)
     {
         headers.XContentTypeOptions = "nosniff";
@@ -24,13 +26,17 @@ internal static class AdminReply
     public static Task TextAsync(HttpContext http, int status, string text) =>
         BytesAsync(http, status, "text/plain; charset=utf-8", Encoding.UTF8.GetBytes(text));
 
-    public static Task JsonAsync<T>(HttpContext http, int status, T value, JsonTypeInfo<T> type) =>
-        BytesAsync(http, status, "application/json; charset=utf-8", JsonSerializer.SerializeToUtf8Bytes(value, type));
+    /// <summary>A client does better to come back than to wait in a long line.</summary>
+    public static Task BusyAsync(HttpContext http, string why)
+    {
+        http.Response.Headers.RetryAfter = "1";
+        return TextAsync(http, 503, why);
+    }
 
-    public static Task AnswerAsync<T>(HttpContext http, Answer<T> answer, JsonTypeInfo<T> type)
-        where T : class => answer.Found is { } found
-        ? JsonAsync(http, answer.Status, found, type)
-        : JsonAsync(http, answer.Status, new ErrorResponse(answer.Error ?? ""), AdminJson.Default.ErrorResponse);
+    public static (int Status, byte[] Json) Serialize<T>(Answer<T> answer, JsonTypeInfo<T> type)
+        where T : class => (answer.Status, answer.Found is { } found
+        ? JsonSerializer.SerializeToUtf8Bytes(found, type)
+        : JsonSerializer.SerializeToUtf8Bytes(new ErrorResponse(answer.Error ?? ""), AdminJson.Default.ErrorResponse));
 
     public static async Task BytesAsync(HttpContext http, int status, string contentType, ReadOnlyMemory<byte> body)
     {
@@ -38,7 +44,14 @@ internal static class AdminReply
         http.Response.ContentType = contentType;
         http.Response.ContentLength = body.Length;
 
-        // Kestrel keeps the length and drops the bytes where a HEAD asked for them.
-        await http.Response.Body.WriteAsync(body, http.RequestAborted);
+        // Kestrel keeps the length and drops the bytes where a HEAD asked for them. It copies what it is given before it waits for the
+        // client, so it is given a little at a time: bodies are shared by many clients, copies would not be.
+        do
+        {
+            int length = Math.Min(body.Length, MaxWrite);
+            await http.Response.Body.WriteAsync(body[..length], http.RequestAborted);
+            body = body[length..];
+        }
+        while (!body.IsEmpty);
     }
 }

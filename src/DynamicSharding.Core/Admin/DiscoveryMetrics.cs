@@ -13,6 +13,10 @@ internal sealed class DiscoveryMetrics
     private readonly Gauge _sinceSuccess;
     private readonly Gauge _consulIndex;
     private readonly Gauge _consulLastContact;
+    private readonly Gauge _consulKnownLeader;
+    private readonly Counter _skippedAddresses;
+    private readonly Counter _registrationWrites;
+    private readonly Counter _registrationFailures;
     private readonly Gauge _reloadSuccessful;
     private readonly Gauge _reloadSuccessTime;
     private readonly Gauge _ready;
@@ -28,6 +32,13 @@ internal sealed class DiscoveryMetrics
         _consulIndex = factory.CreateGauge(MetricNames.ConsulIndex, "X-Consul-Index of the last good answer.", unknownAtFirst);
         _consulLastContact = factory.CreateGauge(
             MetricNames.ConsulLastContact, "How long the answering Consul server had not heard from its leader.", unknownAtFirst);
+        _consulKnownLeader = factory.CreateGauge(
+            MetricNames.ConsulKnownLeader, "1 if the Consul server of the last good answer knew a leader.", unknownAtFirst);
+        _skippedAddresses = factory.CreateCounter(
+            MetricNames.ConsulSkippedAddresses, "Rows of Consul's answers that named no usable address.");
+        _registrationWrites = factory.CreateCounter(
+            MetricNames.RegistrationWrites, "Registrations and deregistrations that Consul accepted.");
+        _registrationFailures = factory.CreateCounter(MetricNames.RegistrationFailures, "Rounds of registration that failed.");
         _reloadSuccessful = factory.CreateGauge(MetricNames.ConfigReloadSuccessful, "1 if the last load of the configuration was applied.");
         _reloadSuccessTime = factory.CreateGauge(
             MetricNames.ConfigReloadSuccessTime, "When a configuration was last applied, in Unix time.");
@@ -44,6 +55,10 @@ internal sealed class DiscoveryMetrics
         Show(_sinceSuccess, discovery.LastGoodAnswer is { } last ? Math.Max(0, (now - last).TotalSeconds) : null);
         if (discovery.Source == DiscoveryKind.Consul) _consulIndex.Set(discovery.ConsulIndex);
         Show(_consulLastContact, discovery.ConsulLastContact?.TotalSeconds);
+        Show(_consulKnownLeader, discovery.ConsulKnownLeader is { } known ? (known ? 1 : 0) : null);
+        _skippedAddresses.IncTo(discovery.SkippedAddresses);
+        _registrationWrites.IncTo(discovery.RegistrationWrites);
+        _registrationFailures.IncTo(discovery.RegistrationFailures);
         _reloadSuccessful.Set(reload.LastSuccessful ? 1 : 0);
         _reloadSuccessTime.Set(UnixSeconds(reload.LastSuccess));
         _ready.Set(ready ? 1 : 0);

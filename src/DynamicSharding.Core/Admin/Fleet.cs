@@ -6,13 +6,13 @@ namespace DynamicSharding.Admin;
 /// <summary>
 /// Joins the ring with what membership says of each gateway. Remembers the gateways that it has seen in a ring, so that the redirects of
 /// one that left go on being shown for as long as it is known, and are the same when it is known again: a counter that began anew in
-/// between would seem to have counted all of them at once. One object per address that was ever in a ring; the ring's publisher keeps the
-/// same ones.
+/// between would seem to have counted all of them at once. The ring's publisher keeps the same objects, and forgets the same ones.
 /// </summary>
 internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, TimeProvider time)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Gateway> _seen = new(StringComparer.Ordinal);
+    private readonly GoneAddresses _gone = new();
     private Dictionary<string, double> _ownership = new(StringComparer.Ordinal);
     private HashRing? _measured;
     private DateTimeOffset _measuredAt;
@@ -44,6 +44,7 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
             _seen[current.Gateways[i].Address] = current.Gateways[i];
         }
 
+        foreach (string forgotten in _gone.Update(_measured, current)) _seen.Remove(forgotten);
         _measured = current;
         _measuredAt = time.GetUtcNow();
     }

@@ -3,7 +3,7 @@ using Prometheus;
 namespace DynamicSharding.Admin;
 
 /// <summary>The text of <c>/metrics</c>: every value is pulled from its owner when the page is asked for.</summary>
-internal sealed class MetricsPage : IDisposable
+internal sealed class MetricsPage
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -16,9 +16,6 @@ internal sealed class MetricsPage : IDisposable
     private readonly ProcessMetrics _process;
     private readonly AccessMetrics _access;
     private readonly ForwardMetrics? _forward;
-
-    // Two scrapes at once would count one difference twice.
-    private readonly SemaphoreSlim _scrape = new(1);
 
     public MetricsPage(AdminContext context, Fleet fleet, RefusalCounter refusals)
     {
@@ -33,29 +30,22 @@ internal sealed class MetricsPage : IDisposable
         if (context.Forward is { } forward) _forward = new ForwardMetrics(factory, forward);
     }
 
-    public async Task<ReadOnlyMemory<byte>> RenderAsync(CancellationToken cancellation)
+    /// <summary>By one thread: two scrapes at once would count one difference twice.</summary>
+    public ReadOnlyMemory<byte> Render()
     {
-        await _scrape.WaitAsync(cancellation);
-        try
-        {
-            // Not as the registry's before-collect callbacks: those swallow what goes wrong and show old values as new ones.
-            FleetView fleet = _fleet.Look();
-            _traffic.Update();
-            _ring.Update(fleet, _context.Options());
-            _access.Update();
-            _discovery.Update(
-                fleet.Membership.Discovery, _context.ReloadStatus(), _context.Readiness.IsReady, _context.Time.GetUtcNow());
-            _process.Update();
-            _forward?.Update(fleet);
-            var text = new MemoryStream();
-            await _registry.CollectAndExportAsTextAsync(text, cancellation);
-            return text.GetBuffer().AsMemory(0, (int)text.Length);
-        }
-        finally
-        {
-            _scrape.Release();
-        }
-    }
+        // Not as the registry's before-collect callbacks: those swallow what goes wrong and show old values as new ones.
+        FleetView fleet = _fleet.Look();
+        _traffic.Update();
+        _ring.Update(fleet, _context.Options());
+        _access.Update();
+        _discovery.Update(
+            fleet.Membership.Discovery, _context.ReloadStatus(), _context.Readiness.IsReady, _context.Time.GetUtcNow());
+        _process.Update();
+        _forward?.Update(fleet);
+        var text = new MemoryStream();
 
-    public void Dispose() => _scrape.Dispose();
+        // Into memory it never waits.
+        _registry.CollectAndExportAsTextAsync(text, CancellationToken.None).GetAwaiter().GetResult();
+        return text.GetBuffer().AsMemory(0, (int)text.Length);
+    }
 }

@@ -17,7 +17,13 @@ internal sealed class AgentEndpoint
 
     /// <summary>Every service of this agent by its id.</summary>
     public async Task<IReadOnlyDictionary<string, AgentService>> Services(CancellationToken ct) =>
-        (await _requests.GetAsync("agent/services", ConsulJson.Default.DictionaryStringAgentService, ReadDeadline, ct).ConfigureAwait(false)).Response;
+        (await _requests.GetAsync(
+            "agent/services",
+            ConsulJson.Default.AgentService,
+            new Dictionary<string, AgentService>(),
+            static (services, id, service) => services[id ?? throw new JsonException("a list in place of an object")] = service,
+            ReadDeadline,
+            ct).ConfigureAwait(false)).Response;
 
     /// <summary>Never with <c>replace-existing-checks</c>: that would cancel an operator's maintenance.</summary>
     public Task ServiceRegister(AgentServiceRegistration service, CancellationToken ct) => _requests.PutAsync(

@@ -37,6 +37,6 @@ internal sealed class BoundedReadStream(Stream inner, long limit) : Stream
     private int Count(int read)
     {
         _left -= read;
-        return _left >= 0 ? read : throw new InvalidDataException("the answer is larger than this client accepts");
+        return _left >= 0 ? read : throw new ResponseTooLargeException("the response is larger than this client accepts");
     }
 }

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 namespace DynamicSharding.Consul;
 
 [JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
-[JsonSerializable(typeof(List<ServiceEntry>))]
-[JsonSerializable(typeof(Dictionary<string, AgentService>))]
+[JsonSerializable(typeof(ServiceEntry))]
+[JsonSerializable(typeof(AgentService))]
 [JsonSerializable(typeof(AgentServiceRegistration))]
 internal sealed partial class ConsulJson : JsonSerializerContext;

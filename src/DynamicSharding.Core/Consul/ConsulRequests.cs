@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
 namespace DynamicSharding.Consul;
@@ -16,7 +15,15 @@ internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration 
 
     public ConsulClientConfiguration Configuration { get; } = configuration;
 
-    public async Task<QueryResult<T>> GetAsync<T>(string pathAndQuery, JsonTypeInfo<T> type, TimeSpan deadline, CancellationToken ct)
+    /// <param name="pathAndQuery">Below <c>v1/</c>.</param>
+    /// <param name="type">Of a row.</param>
+    /// <param name="rows">What the rows are added to, with their names if they have some.</param>
+    /// <param name="add">Adds one.</param>
+    /// <param name="deadline">Of the whole exchange.</param>
+    /// <param name="ct">Stops it earlier.</param>
+    public async Task<QueryResult<TRows>> GetAsync<TRows, T>(
+        string pathAndQuery, JsonTypeInfo<T> type, TRows rows, Action<TRows, string?, T> add, TimeSpan deadline, CancellationToken ct)
+        where TRows : class
         where T : class
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, Path(pathAndQuery));
@@ -24,9 +31,8 @@ internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration 
         {
             await using Stream body = await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false);
             await using var bounded = new BoundedReadStream(body, MaxAnswerBytes);
-            T answer = await JsonSerializer.DeserializeAsync(bounded, type, stop).ConfigureAwait(false)
-                ?? throw new JsonException("the answer is null");
-            return QueryResult<T>.From(answer, response.Headers);
+            await new BoundedJson<T>(type, (name, row) => add(rows, name, row)).ReadAsync(bounded, stop).ConfigureAwait(false);
+            return QueryResult<TRows>.From(rows, response.Headers);
         }, ct).ConfigureAwait(false);
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 
 namespace DynamicSharding.Consul;
 
@@ -8,6 +9,9 @@ internal sealed class HealthEndpoint
 {
     /// <summary>What an answer may take beyond its wait: the seven seconds that a server holds a call without a leader, and the way.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(15);
+
+    /// <summary>Those of the node and of the service. Consul itself adds one of each.</summary>
+    private const int MaxChecks = 128;
 
     private readonly ConsulRequests _requests;
 
@@ -29,6 +33,13 @@ internal sealed class HealthEndpoint
         if (options.Consistency == ConsistencyMode.Stale) query.Append("&stale");
         if (options.Consistency == ConsistencyMode.Consistent) query.Append("&consistent");
         if (_requests.Configuration.Datacenter is { Length: > 0 } datacenter) query.Append("&dc=").Append(Uri.EscapeDataString(datacenter));
-        return _requests.GetAsync(query.ToString(), ConsulJson.Default.ListServiceEntry, deadline, ct);
+        return _requests.GetAsync(query.ToString(), ConsulJson.Default.ServiceEntry, new List<ServiceEntry>(), Add, deadline, ct);
+    }
+
+    private static void Add(List<ServiceEntry> rows, string? name, ServiceEntry row)
+    {
+        if (name is not null) throw new JsonException("an object in place of a list");
+        if (row.Checks?.Length > MaxChecks) throw new ResponseTooLargeException($"an instance has more than {MaxChecks} checks");
+        rows.Add(row);
     }
 }

@@ -9,6 +9,9 @@ internal sealed class ForwardCounters
     /// <summary>Bounds of the duration histogram: 1 ms, doubling to 65 s, then everything above.</summary>
     public const int BoundCount = 17;
 
+    /// <summary>More than a ring has members: a gateway that is gone keeps its counters for when it returns, but not without end.</summary>
+    private const int MaxGateways = 12_000;
+
     private readonly ConcurrentDictionary<string, ForwardGatewayCounters> _gateways = new(StringComparer.Ordinal);
     private readonly long[] _rejected = new long[RejectReasons.Count];
     private readonly long[] _refused = new long[ForwardRefusals.Count];
@@ -28,8 +31,13 @@ internal sealed class ForwardCounters
     /// <summary>Upper bound in seconds.</summary>
     public static double Bound(int bucket) => (1L << bucket) / 1e3;
 
-    public ForwardGatewayCounters For(string gateway) =>
-        _gateways.GetOrAdd(gateway, static address => new ForwardGatewayCounters(address));
+    public ForwardGatewayCounters For(string gateway)
+    {
+        if (_gateways.TryGetValue(gateway, out ForwardGatewayCounters? known)) return known;
+        ForwardGatewayCounters counters = _gateways.GetOrAdd(gateway, static address => new ForwardGatewayCounters(address));
+        if (_gateways.Count > MaxGateways) ForgetOldest();
+        return counters;
+    }
 
     public void CountSent(int bytes) => Interlocked.Add(ref _sent, bytes);
 
@@ -52,6 +60,13 @@ internal sealed class ForwardCounters
         // The ticks first, and read last: a scrape in between sees time that has no count yet, never a count without its time.
         Interlocked.Add(ref _durationTicks[bucket], duration.Ticks);
         Interlocked.Increment(ref _durationCounts[bucket]);
+    }
+
+    /// <summary>A sixth of them, so that it does not come with every new one. Those that were pushed to last stay.</summary>
+    private void ForgetOldest()
+    {
+        foreach (ForwardGatewayCounters oldest in _gateways.Values.Where(g => g.InFlight == 0).OrderBy(g => g.UsedAt).Take(MaxGateways / 6).ToArray())
+            _gateways.TryRemove(oldest.Address, out _);
     }
 
     /// <returns>How many fell into the bucket, and how long they took together.</returns>

@@ -14,9 +14,13 @@ internal sealed class ForwardGatewayCounters(string address)
 
     private readonly ConcurrentDictionary<int, long> _codes = new();
     private int _inFlight;
+    private long _usedAt = Environment.TickCount64;
     private long _replays;
 
     public string Address { get; } = address;
+
+    /// <summary>On the clock of <see cref="Environment.TickCount64"/>.</summary>
+    public long UsedAt => Interlocked.Read(ref _usedAt);
 
     public int InFlight => Volatile.Read(ref _inFlight);
 
@@ -36,6 +40,7 @@ internal sealed class ForwardGatewayCounters(string address)
     /// <summary>Takes a place among those in flight; false when there is none.</summary>
     public bool TryEnter(int max)
     {
+        Interlocked.Exchange(ref _usedAt, Environment.TickCount64);
         if (Interlocked.Increment(ref _inFlight) <= max) return true;
         Interlocked.Decrement(ref _inFlight);
         return false;

@@ -27,6 +27,10 @@ internal static class MetricNames
     public const string DiscoverySinceSuccess = "dynamic_sharding_discovery_seconds_since_last_success";
     public const string ConsulIndex = "dynamic_sharding_consul_index";
     public const string ConsulLastContact = "dynamic_sharding_consul_last_contact_seconds";
+    public const string ConsulKnownLeader = "dynamic_sharding_consul_known_leader";
+    public const string ConsulSkippedAddresses = "dynamic_sharding_consul_skipped_addresses_total";
+    public const string RegistrationWrites = "dynamic_sharding_registration_writes_total";
+    public const string RegistrationFailures = "dynamic_sharding_registration_failures_total";
 
     public const string ConfigReloadSuccessful = "dynamic_sharding_config_last_reload_successful";
     public const string ConfigReloadSuccessTime = "dynamic_sharding_config_last_reload_success_timestamp_seconds";

@@ -4,7 +4,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace DynamicSharding.Discovery;
 
-/// <summary>TLS as a client: PEM files become what <see cref="SocketsHttpHandler"/> wants.</summary>
+/// <summary>
+/// How a client connects: names through <see cref="NameResolver"/>, and TLS from PEM files as <see cref="SocketsHttpHandler"/> wants it.
+/// </summary>
 internal static class ClientTls
 {
     /// <param name="handler">Whose connections these are.</param>
@@ -45,17 +47,18 @@ internal static class ClientTls
         }
 
         // The handler overwrites TargetHost with the dialled host; only a stream that is encrypted already keeps another name.
-        if (serverName is not null) handler.ConnectCallback = (context, ct) => ConnectAsync(context, ssl, serverName, ct);
+        handler.ConnectCallback = serverName is null
+            ? static async (context, ct) => new NetworkStream(await DialAsync(context, ct).ConfigureAwait(false), ownsSocket: true)
+            : (context, ct) => ConnectAsync(context, ssl, serverName, ct);
     }
 
     private static async ValueTask<Stream> ConnectAsync(
         SocketsHttpConnectionContext context, SslClientAuthenticationOptions options, string serverName, CancellationToken ct)
     {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        Socket socket = await DialAsync(context, ct).ConfigureAwait(false);
         Stream? stream = null;
         try
         {
-            await socket.ConnectAsync(context.DnsEndPoint, ct).ConfigureAwait(false);
             stream = new NetworkStream(socket, ownsSocket: true);
             if (context.InitialRequestMessage.RequestUri?.Scheme != Uri.UriSchemeHttps) return stream;
 
@@ -80,6 +83,9 @@ internal static class ClientTls
             throw;
         }
     }
+
+    private static ValueTask<Socket> DialAsync(SocketsHttpConnectionContext context, CancellationToken ct) =>
+        NameResolver.Shared.ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, ct);
 
     private static X509Certificate2Collection Authorities(string? caFile, string? caPath)
     {

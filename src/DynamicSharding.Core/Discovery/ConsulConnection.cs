@@ -32,7 +32,7 @@ internal static class ConsulConnection
         };
         ConsulTlsOptions tls = options.Tls;
         ClientTls.Configure(handler, tls.CaFile, tls.CaPath, tls.CertFile, tls.KeyFile, tls.ServerName, tls.InsecureSkipVerify);
-        if (address.UnixSocket is { } path) handler.ConnectCallback = (_, ct) => ConnectAsync(AddressFamily.Unix, new UnixDomainSocketEndPoint(path), ct);
+        if (address.UnixSocket is { } path) handler.ConnectCallback = (_, ct) => ConnectAsync(new UnixDomainSocketEndPoint(path), ct);
         if (gate is not null) Guard(handler, gate);
 
         return new ConsulClient(
@@ -55,17 +55,14 @@ internal static class ConsulConnection
 
     private static void Guard(SocketsHttpHandler handler, ConnectGate gate)
     {
-        Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>> connect = handler.ConnectCallback
-            ?? (static (context, ct) => ConnectAsync(AddressFamily.Unspecified, context.DnsEndPoint, ct));
+        Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>> connect = handler.ConnectCallback!;
         handler.ConnectCallback = (context, ct) =>
             gate.IsOpen ? connect(context, ct) : ValueTask.FromException<Stream>(new ConnectionGoneException());
     }
 
-    private static async ValueTask<Stream> ConnectAsync(AddressFamily family, EndPoint endPoint, CancellationToken ct)
+    private static async ValueTask<Stream> ConnectAsync(UnixDomainSocketEndPoint endPoint, CancellationToken ct)
     {
-        Socket socket = family == AddressFamily.Unix
-            ? new Socket(family, SocketType.Stream, ProtocolType.Unspecified)
-            : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
             await socket.ConnectAsync(endPoint, ct).ConfigureAwait(false);

@@ -51,7 +51,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         _options = options.Pushgateway;
         _token = new ConsulToken(options.Consul);
         _client = ConsulConnection.Open(options.Consul, _token.Current, time);
-        _watch = new ConsulWatch(options.Consul, _token.Current, logger, time);
+        _watch = new ConsulWatch(options.Consul, _token.Current, logger, time, options.Sharding.Replicas);
         _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time);
         _probes = new StaticGatewaySource(options, time);
         _rechecks = new ProbeSet(options.Pushgateway, Notify, time);

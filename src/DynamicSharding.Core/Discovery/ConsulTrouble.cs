@@ -12,6 +12,7 @@ internal enum ConsulTrouble
     BadRequest,
     Forbidden,
     Empty,
+    TooMuch,
 }
 
 internal static class ConsulTroubles
@@ -21,6 +22,7 @@ internal static class ConsulTroubles
         ConsulRequestException { StatusCode: HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized } => ConsulTrouble.Forbidden,
         ConsulRequestException { StatusCode: HttpStatusCode.BadRequest } => ConsulTrouble.BadRequest,
         ConsulRequestException => ConsulTrouble.Refused,
+        ResponseTooLargeException => ConsulTrouble.TooMuch,
         _ => ConsulTrouble.Unreachable,
     };
 
@@ -33,6 +35,7 @@ internal static class ConsulTroubles
         ConsulTrouble.Empty =>
             $"nobody is registered as \"{service}\", its agent restarts, or the token hides it: it needs service \"{service}\" write and node_prefix \"\" read",
         ConsulTrouble.Refused => "the agent answers with an error, as it does while there is no leader; asking again",
+        ConsulTrouble.TooMuch => $"deregister what should not be there as \"{service}\": nothing of such a response is taken",
         _ => "check consul_server.addr and the agent; asking again",
     };
 }

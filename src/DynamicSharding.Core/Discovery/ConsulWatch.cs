@@ -21,12 +21,19 @@ internal sealed class ConsulWatch : IDisposable
     /// <summary>Short: a query that is given up keeps its place in the agent until its wait is over.</summary>
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(60);
 
+    /// <summary>Ten times what was ever measured.</summary>
+    private const int MaxMembers = 10_000;
+
+    /// <summary>Points of the ring: 80 MB, twice while it is replaced, and about a second to build.</summary>
+    private const int MaxPoints = 10_000_000;
+
     private readonly ConsulOptions _options;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly ConnectGate _gate = new();
     private readonly ConsulClient _client;
     private readonly string _service;
+    private readonly int _replicas;
     private readonly LoopLimiter _limiter;
     private readonly Backoff _backoff = new(Random.Shared);
     private ConsulTrouble _trouble;
@@ -37,8 +44,10 @@ internal sealed class ConsulWatch : IDisposable
     /// <param name="token">Asked before each request.</param>
     /// <param name="logger">Hears of what lasts.</param>
     /// <param name="time">The clock.</param>
-    public ConsulWatch(ConsulOptions options, Func<string?> token, ILogger logger, TimeProvider time)
+    /// <param name="replicas">Points of the ring per gateway.</param>
+    public ConsulWatch(ConsulOptions options, Func<string?> token, ILogger logger, TimeProvider time, int replicas = 1)
     {
+        _replicas = replicas;
         _options = options;
         _logger = logger;
         _time = time;
@@ -83,6 +92,7 @@ internal sealed class ConsulWatch : IDisposable
                 // Never half a list: what the token's rights hide would look like gateways that left.
                 if (result.FilteredByAcls) throw new ConsulRequestException(HttpStatusCode.Forbidden, "the token's rights hide some instances", null);
 
+                CheckSize(result.Response);
                 _status = _status with
                 {
                     LastGoodAnswer = _time.GetUtcNow(),
@@ -123,6 +133,15 @@ internal sealed class ConsulWatch : IDisposable
         _answered |= !empty;
         if (empty) lost();
         else answered(rows);
+    }
+
+    /// <summary>A part of the list would be another ring than the others have, so all of it is taken or nothing.</summary>
+    private void CheckSize(List<ServiceEntry> rows)
+    {
+        int gateways = rows.Select(static row => (row.Service?.Address is { Length: > 0 } own ? own : row.Node?.Address, row.Service?.Port)).Distinct().Count();
+        if (gateways > MaxMembers) throw new ResponseTooLargeException($"{gateways} gateways: a ring has at most {MaxMembers} members");
+        if ((long)gateways * _replicas > MaxPoints)
+            throw new ResponseTooLargeException($"{gateways} gateways with sharding.replicas {_replicas}: a ring has at most {MaxPoints} points");
     }
 
     /// <summary>Says a trouble once, when it begins or changes, and that it is over.</summary>

@@ -41,8 +41,7 @@ internal sealed class GatewayProber : IDisposable
             AllowAutoRedirect = false,
             ActivityHeadersPropagator = null,
 
-            // A name that moved to another address must be noticed some time.
-            PooledConnectionLifetime = TimeSpan.FromMinutes(2),
+            PooledConnectionLifetime = NameResolver.ConnectionLifetime,
             MaxConnectionsPerServer = 2,
             MaxResponseHeadersLength = 32,
         };
@@ -105,8 +104,7 @@ internal sealed class GatewayProber : IDisposable
     private static async Task<ProbeResult> ConnectAsync(string address, CancellationToken ct)
     {
         (string host, int port) = GatewayAddress.Split(address);
-        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(host, port, ct).ConfigureAwait(false);
+        using Socket socket = await NameResolver.Shared.ConnectAsync(host, port, ct).ConfigureAwait(false);
         return new ProbeResult(true, false, "connected");
     }
 

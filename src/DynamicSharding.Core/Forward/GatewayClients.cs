@@ -11,12 +11,9 @@ internal sealed class GatewayClients : IDisposable
     /// <summary>Two lost SYNs (after one and three seconds) still connect.</summary>
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>A name that moved to another address must be noticed some time.</summary>
-    private static readonly TimeSpan ConnectionLifetime = TimeSpan.FromMinutes(2);
-
     public GatewayClients(PushgatewayOptions options, ForwardCounters counters)
     {
-        Pooled = Create(options, counters, ConnectionLifetime);
+        Pooled = Create(options, counters, NameResolver.ConnectionLifetime);
         Fresh = Create(options, counters, TimeSpan.Zero);
     }
 

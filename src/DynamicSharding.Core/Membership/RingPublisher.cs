@@ -14,11 +14,14 @@ internal sealed class RingPublisher(
 
     private readonly string _keyMode = sharding.Key == ShardingKey.Path ? "path" : "group";
 
-    /// <summary>One object per address for the life of the process: its counters never go backwards.</summary>
+    /// <summary>One object per address: its counters go on when it returns.</summary>
     private readonly Dictionary<string, Gateway> _gateways = new(StringComparer.Ordinal);
 
     /// <summary>Why the last attempt failed; null after one that did not.</summary>
     private string? _failure;
+
+    /// <summary>Those of them that are in no ring now; the oldest are forgotten.</summary>
+    private readonly GoneAddresses _gone = new();
 
     /// <summary>Newest first, bounded.</summary>
     public ImmutableArray<RingChange> History { get; private set; } = [];
@@ -60,6 +63,7 @@ internal sealed class RingPublisher(
         TimeSpan buildTime = time.GetElapsedTime(begun);
         double moved = before is null ? 0 : HashRing.MovedRatio(before, after);
         ring.Publish(after);
+        foreach (string forgotten in _gone.Update(before, after)) _gateways.Remove(forgotten);
 
         var change = new RingChange(
             time.GetUtcNow(),

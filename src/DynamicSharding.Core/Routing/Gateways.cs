@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Text;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
@@ -6,7 +5,7 @@ using DynamicSharding.Ring;
 
 namespace DynamicSharding.Routing;
 
-/// <summary>Makes the <see cref="Gateway"/> of an address, once: it carries the address's prepared bytes and its counters.</summary>
+/// <summary>Makes the <see cref="Gateway"/> of an address: it carries the address's prepared bytes and its counters.</summary>
 /// <param name="loops">Event loops that will count redirects.</param>
 /// <param name="scheme"><c>http</c> or <c>https</c>.</param>
 /// <param name="pathPrefix">Empty or <c>/prefix</c>.</param>
@@ -15,12 +14,8 @@ internal sealed class Gateways(int loops, string scheme, string pathPrefix)
     /// <summary>Scheme, the longest DNS name with a port, and a prefix of half a kilobyte: what a response buffer allows for.</summary>
     public const int MaxLocationPrefix = 1024;
 
-    private readonly ConcurrentDictionary<string, Gateway> _byAddress = new(StringComparer.Ordinal);
-
     /// <param name="address"><c>host:port</c>, validated: it becomes part of a header field.</param>
-    public Gateway For(string address) => _byAddress.GetOrAdd(address, Make);
-
-    private Gateway Make(string address)
+    public Gateway For(string address)
     {
         string location = $"{scheme}://{address}{pathPrefix}";
         if (location.Length > MaxLocationPrefix || !location.All(c => c is > ' ' and < (char)0x7f))

@@ -55,9 +55,10 @@ public sealed class Cast(ITestOutputHelper output) : IAsyncDisposable
         return server;
     }
 
-    public async Task<DynamicShardingProcess> DynamicShardingAsync(string config, string address, string adminAddress)
+    public async Task<DynamicShardingProcess> DynamicShardingAsync(
+        string config, string address, string adminAddress, IReadOnlyDictionary<string, string>? environment = null)
     {
-        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config, address, adminAddress);
+        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config, address, adminAddress, environment);
         _peers.Push((server.Process, server));
         return server;
     }

@@ -6,16 +6,21 @@ namespace DynamicSharding.FunctionalTests.Peers;
 /// <summary>Accepts on a loopback port and gives each connection to a loop of its own, until it is disposed.</summary>
 internal sealed class LoopbackServer : IAsyncDisposable
 {
+    /// <summary>SO_BINDTODEVICE.</summary>
+    private const int BindToDevice = 25;
+
     private readonly TcpListener _listener;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _accepting;
 
     /// <param name="serve">Each connection, which is closed at its end.</param>
     /// <param name="address">An address to come back to; by default a free one.</param>
-    public LoopbackServer(Func<Socket, CancellationToken, Task> serve, string address = "127.0.0.1:0")
+    /// <param name="device">With <c>0.0.0.0</c>, the only one that is listened on.</param>
+    public LoopbackServer(Func<Socket, CancellationToken, Task> serve, string address = "127.0.0.1:0", string? device = null)
     {
         _listener = new TcpListener(IPEndPoint.Parse(address));
         _listener.Server.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+        if (device is not null) _listener.Server.SetRawSocketOption(1, BindToDevice, System.Text.Encoding.ASCII.GetBytes(device));
         _listener.Start();
         Address = _listener.LocalEndpoint.ToString()!;
         _accepting = AcceptAsync(serve);

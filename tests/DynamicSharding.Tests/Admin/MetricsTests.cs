@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
+using System.Reflection;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
@@ -276,6 +277,101 @@ public sealed class MetricsTests
         Assert.DoesNotContain(page.Split('\n'), line => line.StartsWith("fake_metric", StringComparison.Ordinal));
         Assert.Contains(
             "\ndynamic_sharding_gateway_overloaded{gateway=\"x\\\"} 1\\nfake_metric{a=\\\"\\\\\"} 0\n", page, StringComparison.Ordinal);
+    }
+
+    /// <summary>
+    /// Whatever discovery and membership say of themselves reaches an operator. A new property that is forgotten on both pages fails here.
+    /// </summary>
+    [Fact]
+    public async Task Every_property_of_the_status_of_discovery_and_membership_is_shown()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091");
+        await admin.StartAsync();
+        var discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start, 0, null, 0, null);
+        MembershipView view = admin.View with { Discovery = discovery };
+        foreach (PropertyInfo property in Shown(typeof(DiscoveryStatus)))
+            await ShowsAsync(property, view, view with { Discovery = Changed(discovery, property) });
+        foreach (PropertyInfo property in Shown(typeof(MembershipView)).Where(p => p.PropertyType != typeof(DiscoveryStatus)))
+            await ShowsAsync(property, view, Changed(view, property));
+
+        static IEnumerable<PropertyInfo> Shown(Type type) => type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.CanWrite);
+
+        static T Changed<T>(T record, PropertyInfo property)
+        {
+            var copy = (T)typeof(T).GetMethod("<Clone>$")!.Invoke(record, null)!;
+            property.SetValue(copy, Another(property));
+            return copy;
+        }
+
+        static object? Another(PropertyInfo property) => property.PropertyType switch
+        {
+            Type t when t == typeof(long) => 77L,
+            Type t when t == typeof(ulong) => 77UL,
+            Type t when t == typeof(bool?) => true,
+            Type t when t == typeof(bool) => false,
+            Type t when t == typeof(string) => "something else",
+            Type t when t == typeof(TimeSpan?) => TimeSpan.FromSeconds(77),
+            Type t when t == typeof(DateTimeOffset?) => AdminFixture.Start.AddSeconds(-77),
+            Type t when t == typeof(DiscoveryKind) => DiscoveryKind.Static,
+            Type t when t == typeof(ImmutableArray<GatewayStatus>) => ImmutableArray.Create(AdminFixture.Status("gw9:9091", GatewayState.Out)),
+            Type t when t == typeof(ImmutableArray<RingChange>) => ImmutableArray.Create(AdminFixture.Change("something else")),
+            Type t when t == typeof(ImmutableDictionary<RingChangeCause, long>) => Causes((RingChangeCause.Join, 77)),
+            _ => throw new NotSupportedException($"{property.Name}: give this test another value of {property.PropertyType}"),
+        };
+
+        async Task ShowsAsync(PropertyInfo property, MembershipView before, MembershipView after)
+        {
+            // What readiness alone is made of; its own metric and address show the result.
+            if (property.Name == nameof(MembershipView.HasVerdict)) return;
+            string old = await PagesAsync(before);
+            string text = await PagesAsync(after);
+            Assert.True(old != text, $"{property.DeclaringType!.Name}.{property.Name} is neither a metric nor in the status API");
+        }
+
+        async Task<string> PagesAsync(MembershipView shown)
+        {
+            admin.View = shown;
+            string metrics = await admin.Client.GetStringAsync("/metrics");
+            string changing = string.Join('\n', metrics.Split('\n').Where(line => line.StartsWith("dynamic_sharding_", StringComparison.Ordinal)));
+            return changing + await admin.Client.GetStringAsync("/api/v1/status");
+        }
+    }
+
+    /// <summary>The same for everything that is counted by a method: a forgotten counter is one that changes no series.</summary>
+    [Fact]
+    public async Task Every_counter_of_both_listeners_is_shown()
+    {
+        await using var admin = new AdminFixture { Forward = new ForwardCounters() };
+        admin.Publish("gw1:9091");
+        await admin.StartAsync();
+        object[] counters = [admin.Counters.Loops[0], admin.Forward, admin.Forward.For("gw1:9091"), admin.Gateway("gw1:9091").Redirects];
+        int counted = 0;
+        foreach (object counter in counters)
+        {
+            foreach (MethodInfo method in counter.GetType().GetMethods(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
+                .Where(m => m.ReturnType == typeof(void) && !m.IsSpecialName && m.Name != nameof(ForwardGatewayCounters.Leave)))
+            {
+                string before = await PageAsync();
+                method.Invoke(counter, [.. method.GetParameters().Select(Argument)]);
+                Assert.True(before != await PageAsync(), $"{counter.GetType().Name}.{method.Name} changes no metric");
+                counted++;
+            }
+        }
+
+        Assert.InRange(counted, 10, 100);
+
+        async Task<string> PageAsync() => string.Join(
+            '\n', (await admin.Client.GetStringAsync("/metrics")).Split('\n').Where(line => line.StartsWith("dynamic_sharding_", StringComparison.Ordinal)));
+
+        static object? Argument(ParameterInfo parameter) => parameter.ParameterType switch
+        {
+            Type t when t == typeof(int) => parameter.Name == "loop" ? 0 : 1,
+            Type t when t == typeof(long) => 1L,
+            Type t when t == typeof(TimeSpan) => TimeSpan.FromSeconds(1),
+            Type t when t.IsEnum => Enum.GetValues(t).GetValue(1),
+            _ => throw new NotSupportedException($"{parameter.Member.Name}: give this test a value of {parameter.ParameterType}"),
+        };
     }
 
     private static double Bucket(Dictionary<string, double> page, string name, double bound) =>

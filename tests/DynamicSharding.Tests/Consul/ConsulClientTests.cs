@@ -40,6 +40,53 @@ public class ConsulClientTests
         Assert.Contains("\r\nAuthorization: Basic dTpw\r\n", request);
     }
 
+    public static TheoryData<string, string> TooLarge => new()
+    {
+        { "[" + string.Join(',', Enumerable.Repeat("{}", 50_001)) + "]", "more than 50000 rows" },
+        { $$"""[{"Node":{"Node":"{{new string('n', 300_000)}}"} }]""", "one row has more than 262144 bytes" },
+        { "[{\"Checks\":[" + string.Join(',', Enumerable.Repeat("{}", 129)) + "]}]", "more than 128 checks" },
+    };
+
+    [Theory]
+    [MemberData(nameof(TooLarge))]
+    public async Task A_response_that_is_too_large_is_none(string body, string why)
+    {
+        await using var server = FakeServer.Always(_ => (200, body));
+        using ConsulClient client = Open(server);
+        var error = await Assert.ThrowsAsync<ResponseTooLargeException>(() => client.Health.Service("s", Now, default));
+        Assert.Contains(why, error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("[{}")]
+    [InlineData("[{},]")]
+    [InlineData("[{}]x")]
+    [InlineData("[null]")]
+    [InlineData("{}{}")]
+    [InlineData("{\"a\":{}}")]
+    [InlineData("null")]
+    [InlineData("7")]
+    public async Task What_is_no_whole_list_of_rows_is_refused(string body)
+    {
+        await using var server = FakeServer.Always(_ => (200, body));
+        using ConsulClient client = Open(server);
+        await Assert.ThrowsAnyAsync<JsonException>(() => client.Health.Service("s", Now, default));
+    }
+
+    [Fact]
+    public async Task Rows_of_every_length_are_read_whatever_the_buffer_holds()
+    {
+        string[] names = [.. Enumerable.Range(0, 300).Select(i => new string('n', i * 97 % 40_000))];
+        string rows = "[" + string.Join(" ,\n", names.Select(n => $$"""{"Node":{"Node":"{{n}}"},"Checks":[{"Output":"}]"},{}]}""")) + "]";
+        string services = "{" + string.Join(',', names.Select((n, i) => $$"""  "id{{i}}" : {"Service":"{{n}}"}""")) + "} ";
+        await using var server = FakeServer.Always(request => (200, request.Contains("/agent/", StringComparison.Ordinal) ? services : rows));
+        using ConsulClient client = Open(server);
+        Assert.Equal(names, (await client.Health.Service("s", Now, default)).Response.Select(row => row.Node!.Name));
+        IReadOnlyDictionary<string, AgentService> agent = await client.Agent.Services(default);
+        Assert.Equal(names, Enumerable.Range(0, names.Length).Select(i => agent[$"id{i}"].Service));
+    }
+
     [Fact]
     public async Task A_wait_is_never_the_zero_that_means_five_minutes()
     {
@@ -99,7 +146,7 @@ public class ConsulClientTests
     {
         await using var server = FakeServer.Always(_ => (200, body));
         using ConsulClient client = Open(server);
-        await Assert.ThrowsAsync<JsonException>(() => client.Health.Service("s", Now, default));
+        await Assert.ThrowsAnyAsync<JsonException>(() => client.Health.Service("s", Now, default));
     }
 
     [Fact]
@@ -160,7 +207,7 @@ public class ConsulClientTests
             while (!ct.IsCancellationRequested) await socket.SendAsync(chunk, ct);
         });
         using ConsulClient client = Open(server);
-        await Assert.ThrowsAsync<InvalidDataException>(() => client.Health.Service("s", Now, default));
+        await Assert.ThrowsAsync<ResponseTooLargeException>(() => client.Health.Service("s", Now, default));
     }
 
     [Fact]

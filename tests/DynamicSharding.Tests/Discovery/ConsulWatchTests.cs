@@ -57,6 +57,18 @@ public sealed class ConsulWatchTests : IDisposable
     }
 
     [Fact]
+    public async Task A_list_of_more_gateways_than_a_ring_has_members_is_none_and_said_so()
+    {
+        string rows = string.Join(',', Enumerable.Range(0, 10_001).Select(i => $$"""{"Service":{"ID":"a","Address":"a{{i}}","Port":1} }"""));
+        await using var server = new FakeServer((_, socket, _) => FakeServer.Reply(socket, $"[{rows}]", 200, "X-Consul-Index: 9\r\n"));
+        await RunAsync(server, () => server.Requests.Count >= 2);
+        string line = Assert.Single(_log.Lines(Microsoft.Extensions.Logging.LogLevel.Warning));
+        Assert.Contains("trouble=toomuch", line);
+        Assert.Contains("10001 gateways", line);
+        Assert.All(_heard, static h => Assert.Equal("lost", h));
+    }
+
+    [Fact]
     public async Task A_list_of_which_the_token_hides_a_part_is_none()
     {
         await using var server = new FakeServer(static (_, socket, _) =>

@@ -32,7 +32,7 @@ internal sealed class BasicAuth : IDisposable
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
     private readonly Dictionary<string, User> _users;
     private readonly User _nobody;
-    private readonly SemaphoreSlim _checking = new(1);
+    private readonly AdminWorker _checks = new("admin passwords", MaxWaiting);
     private int _waiting;
 
     /// <param name="hashes">User name to bcrypt hash; at least one.</param>
@@ -51,30 +51,28 @@ internal sealed class BasicAuth : IDisposable
         return user.Knows(digest) ? null : await CheckSlowlyAsync(user, password, digest, cancellation);
     }
 
-    public void Dispose() => _checking.Dispose();
+    public void Dispose() => _checks.Dispose();
 
     private async ValueTask<AdminRefusal?> CheckSlowlyAsync(User user, string password, byte[] digest, CancellationToken cancellation)
     {
         try
         {
-            if (Interlocked.Increment(ref _waiting) > MaxWaiting) return AdminRefusal.Busy;
-            await _checking.WaitAsync(cancellation);
-            try
-            {
-                // The one before may have been the same user's.
-                if (user.Knows(digest)) return null;
-                bool good = BCrypt.Net.BCrypt.Verify(password, user.Hash) && user != _nobody;
-                if (good) user.Remember(digest);
-                return good ? null : AdminRefusal.Unauthorized;
-            }
-            finally
-            {
-                _checking.Release();
-            }
+            if (Interlocked.Increment(ref _waiting) > MaxWaiting || _checks.TryRun(Check) is not { } check) return AdminRefusal.Busy;
+            return await check ? null : AdminRefusal.Unauthorized;
         }
         finally
         {
             Interlocked.Decrement(ref _waiting);
+        }
+
+        bool Check()
+        {
+            // The one before may have been the same user's, and a client that went away needs no verdict.
+            if (user.Knows(digest)) return true;
+            if (cancellation.IsCancellationRequested) return false;
+            bool good = BCrypt.Net.BCrypt.Verify(password, user.Hash) && user != _nobody;
+            if (good) user.Remember(digest);
+            return good;
         }
     }
 
