@@ -11,6 +11,16 @@ namespace DynamicSharding.Tests.Admin;
 public sealed class ApiTests
 {
     [Fact]
+    public async Task The_time_since_the_start_does_not_follow_a_clock_that_is_set_back()
+    {
+        await using AdminFixture admin = await new AdminFixture().StartAsync();
+        admin.Time.Advance(TimeSpan.FromSeconds(5));
+        admin.Time.AdjustTime(AdminFixture.Start - TimeSpan.FromHours(1));
+
+        Assert.Equal(5, (await admin.JsonAsync("/api/v1/status")).GetProperty("uptime_seconds").GetDouble());
+    }
+
+    [Fact]
     public async Task Status_has_the_documented_shape()
     {
         await using var admin = new AdminFixture
