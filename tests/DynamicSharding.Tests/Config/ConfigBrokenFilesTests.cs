@@ -17,7 +17,7 @@ public sealed class ConfigBrokenFilesTests
         { "pushgateway:\n  servers: [a]\n  interval: 1s", "3:3: 'pushgateway.interval' is not a known key; did you mean pushgateway.health_check.interval?" },
         { "S\nshutdown:\n  colour: red", "3:3: shutdown: this is not a known key; known here: drain_delay, timeout" },
         { "S\nlog.level: info", "2:1: 'log.level' is not a known key; nest the names, one per line and indented, instead of joining them with dots" },
-        { "S\nreuse_port: true\nreuse_port: false", "3:1: this key is given twice, first on line 2; remove one of them" },
+        { "S\nreuse_port: true\nreuse_port: false", "3:1: 'reuse_port' is given twice, first on line 2; remove one of them" },
         { "S\n? [a, b]\n: 1", "2:3: a key must be plain text, not a list or a mapping" },
 
         // Shapes.

@@ -134,7 +134,7 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
         }
         else if (mapping.Find(key.Text) is { } first)
         {
-            problems.Error(key.Line, key.Column, $"this key is given twice, first on line {first.Key.Line}; remove one of them");
+            problems.Error(key.Line, key.Column, $"{(ConfigKeys.IsName(key.Text) ? ConfigText.Quote(key.Text) : "this key")} is given twice, first on line {first.Key.Line}; remove one of them");
         }
         else
         {
