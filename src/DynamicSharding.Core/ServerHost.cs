@@ -234,6 +234,7 @@ internal sealed class ServerHost : IAsyncDisposable
         GroupingKey = () => new GroupingKey(_options.Sharding.Key, _options.Limits.RequestLine),
         Build = BuildInfo.Current,
         Started = _time.GetUtcNow(),
+        StartedTimestamp = _time.GetTimestamp(),
         Time = _time,
         LoggerFactory = _loggers,
     };

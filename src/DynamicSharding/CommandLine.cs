@@ -33,12 +33,13 @@ internal static class CommandLine
     {
         // Flags are the original's (double dash, dots); bundling and @files would give some file names a second meaning.
         var parsing = new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null };
-        ParseResult parsed = CreateRoot(logStream).Parse(args, parsing);
+        RootCommand root = CreateRoot(logStream);
+        ParseResult parsed = root.Parse(args, parsing);
         if (parsed.Errors.Count > 0)
         {
             foreach (ParseError problem in parsed.Errors)
             {
-                await error.WriteLineAsync($"dynamic-sharding: error: {problem.Message}").ConfigureAwait(false);
+                await error.WriteLineAsync($"dynamic-sharding: error: {WithoutValues(problem.Message, args, root)}").ConfigureAwait(false);
             }
 
             await error.WriteLineAsync("dynamic-sharding: try --help").ConfigureAwait(false);
@@ -56,8 +57,23 @@ internal static class CommandLine
         return await parsed.InvokeAsync(invocation).ConfigureAwait(false);
     }
 
+    /// <summary>The library quotes what was typed, which may be a password in the wrong place. The names of commands and flags stay.</summary>
+    private static string WithoutValues(string message, string[] args, RootCommand root)
+    {
+        foreach (string arg in args)
+        {
+            int equals = arg.StartsWith('-') ? arg.IndexOf('=') : -1;
+            if (equals > 0) message = message.Replace(arg, arg[..equals], StringComparison.Ordinal);
+            if (equals < 0 && (arg.StartsWith("--", StringComparison.Ordinal) || root.Subcommands.Any(command => command.Name == arg))) continue;
+            message = message.Replace($"'{arg[(equals + 1)..]}'", "given", StringComparison.Ordinal);
+        }
+
+        return message;
+    }
+
     /// <summary>The console's stream answers a bad descriptor with the second (.NET 10).</summary>
-    private static bool IsOutputFailure(Exception problem) => problem is IOException or UnauthorizedAccessException;
+    private static bool IsOutputFailure(Exception problem) =>
+        problem is (IOException or UnauthorizedAccessException) && !DescriptorShortage.Explains(problem);
 
     private static RootCommand CreateRoot(Stream logStream)
     {

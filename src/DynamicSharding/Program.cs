@@ -1,4 +1,12 @@
 using DynamicSharding;
 
 StandardDescriptors.Hold();
-return await CommandLine.RunAsync(args, Console.Out, Console.Error, Console.OpenStandardError());
+try
+{
+    return await CommandLine.RunAsync(args, Console.Out, Console.Error, Console.OpenStandardError());
+}
+catch (Exception failure) when (DescriptorShortage.Explains(failure))
+{
+    DescriptorShortage.Tell();
+    return ExitCode.Failed;
+}

@@ -48,6 +48,35 @@ public sealed class DescriptorExhaustionTests(ITestOutputHelper output) : PeerTe
         foreach (RawHttp connection in existing.Concat(waiting)) connection.Dispose();
     }
 
+    [Fact]
+    public async Task Too_few_descriptors_at_the_start_are_exit_code_1_and_a_sentence()
+    {
+        // From what is too little for anything to what is enough, so that each step of the start is the one that fails.
+        const string Script = """
+            printf 'pushgateway: { servers: ["127.0.0.1:9091"], health_check: { enabled: false } }\nshutdown: { drain_delay: 0s }
+            http_listen_addr: 127.0.0.1:0\nadmin_listen_addr: 127.0.0.1:0\nforward_listen_addr: 127.0.0.1:0\n' >"$1/c.yml"
+            for n in $(seq 4 120); do
+                (ulimit -n $n; exec "$2" --config.file "$1/c.yml") >"$1/out" 2>&1 & pid=$!
+                for i in $(seq 100); do
+                    kill -0 $pid 2>/dev/null || break
+                    grep -q 'msg=ready' "$1/out" && { kill -TERM $pid; break; }
+                    sleep 0.05
+                done
+                wait $pid; code=$?
+                echo "$n: exit code $code: $(head -c 300 "$1/out" | tail -1)"
+                [ $code = 1 ] || [ $code = 0 ] || { cat "$1/out"; exit 3; }
+                [ $code = 0 ] || grep -qi 'could not start\|too many open files\|too few file descriptors' "$1/out" || { cat "$1/out"; exit 4; }
+                [ $code = 0 ] && exit 0
+            done
+            exit 5
+            """;
+        using TemporaryFolder folder = new();
+        Dictionary<string, string> environment = new() { ["DOTNET_ROOT"] = Binary.DotnetRoot };
+        string directory = Path.GetDirectoryName(folder.Write("unused", ""))!;
+        await using ChildProcess run = await ChildProcess.StartAsync("bash", "bash", ["-c", Script, "bash", directory, Binary.Path], environment);
+        Assert.True(await run.WaitForExitAsync(TimeSpan.FromSeconds(300)) == 0, run.Output);
+    }
+
     private static async Task<RawHttp> AskAsync(RawHttp connection)
     {
         await connection.SendAsync(Put);

@@ -57,6 +57,37 @@ public sealed class EncodedPathTests(ITestOutputHelper output) : PeerTest(output
         Assert.Equal(expected.Order(), all.SelectMany(groups => groups).Order());
     }
 
+    /// <summary>A Pushgateway 1.5.1 would hang at every later push of that form.</summary>
+    [Fact]
+    public async Task A_job_that_is_no_base64_and_a_blank_value_reach_no_gateway()
+    {
+        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
+        string forward = FreePort.NextAddress();
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+            $"forward_listen_addr: {forward}\npushgateway:\n  servers: [\"{gateway.Address}\"]\n");
+        await server.WaitUntilReadyAsync();
+        foreach (string listener in new[] { server.Address, forward })
+        {
+            foreach (string method in new[] { "PUT", "POST", "DELETE", "GET" })
+            {
+                string reply = await SendAsync(method, listener, "/metrics/job@base64/*");
+                Assert.StartsWith("HTTP/1.1 400 ", reply, StringComparison.Ordinal);
+                Assert.Contains("job@base64", reply, StringComparison.Ordinal);
+                Assert.StartsWith("HTTP/1.1 400 ", await SendAsync(method, listener, "/metrics/job%40base64/Y/x/1"), StringComparison.Ordinal);
+                reply = await SendAsync(method, listener, "/metrics/job/j/a//b//c/d");
+                Assert.StartsWith("HTTP/1.1 400 ", reply, StringComparison.Ordinal);
+                Assert.Contains("a@base64/=", reply, StringComparison.Ordinal);
+            }
+
+            Assert.StartsWith("HTTP/1.1 307 ", await PutAsync(server.Address, "/metrics//job/j"), StringComparison.Ordinal);
+        }
+
+        Assert.StartsWith("HTTP/1.1 200 ", await PutAsync(forward, "/metrics/job@base64/YQ"), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 200 ", await PutAsync(forward, "/metrics/job/j//a/b"), StringComparison.Ordinal);
+        Assert.Equal(2, (await gateway.GroupsAsync()).Length);
+        Assert.Equal(8, await server.MetricAsync("dynamic_sharding_forward_refused_total{reason=\"bad_job_base64\"}"));
+    }
+
     private static async Task<Uri> LocationAsync(DynamicShardingProcess server, string path)
     {
         string reply = await PutAsync(server.Address, path);
@@ -67,10 +98,12 @@ public sealed class EncodedPathTests(ITestOutputHelper output) : PeerTest(output
         return new Uri(field["Location: ".Length..], new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
     }
 
-    private static async Task<string> PutAsync(string address, string path)
+    private static Task<string> PutAsync(string address, string path) => SendAsync("PUT", address, path);
+
+    private static async Task<string> SendAsync(string method, string address, string path)
     {
         using RawHttp connection = await RawHttp.ConnectAsync(address);
-        await connection.SendAsync($"PUT {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 8\r\n\r\nvalue 1\n");
+        await connection.SendAsync($"{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 8\r\n\r\nvalue 1\n");
         return await connection.ReadReplyAsync();
     }
 }

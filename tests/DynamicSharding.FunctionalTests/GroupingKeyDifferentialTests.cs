@@ -99,6 +99,66 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
         Assert.True(refused > 500);
     }
 
+    /// <summary>
+    /// Escaped and doubled slashes and dots in any place, pushed as the Location says; a redirect of Pushgateway's own is followed as clients
+    /// do. Whatever group results has the key of that group, spelled plainly.
+    /// </summary>
+    [Fact]
+    public async Task Where_slashes_and_dots_are_escaped_the_key_is_that_of_the_group_that_results()
+    {
+        string[] pieces = ["a", "b", "job", "x", "y", "1", "/", "/", "/", "//", "%2F", "%2f", "x%2F/", "/%2F", ".", "%2e", "/./", "/../", "/%2E%2E/", "a@base64", "/YQ", "+", "%20"];
+        var random = new Random(20261129);
+        await using RealPushgateway pushgateway = await RealPushgateway.StartAsync();
+        int direct = 0, redirected = 0, refused = 0, rejected = 0;
+        var groupOfKey = new Dictionary<string, string>();
+        for (int i = 0; i < 4000; i++)
+        {
+            string path = "/metrics/job/" + string.Concat(Enumerable.Range(0, random.Next(1, 12)).Select(_ => pieces[random.Next(pieces.Length)]));
+            if (random.Next(20) == 0) path = path.Replace("/job/", "%2Fjob/%2F", StringComparison.Ordinal);
+            if (_key.Compute(Encoding.Latin1.GetBytes(path), out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> bytes) != GroupVerdict.Group)
+            {
+                rejected++;
+                continue;
+            }
+
+            string key = Encoding.Latin1.GetString(bytes);
+            bool hashedAsReceived = _key.RefusedByPushgateway;
+            pushgateway.Wipe();
+            (int status, string? moved) = pushgateway.PushFor(Encoding.Latin1.GetString(location));
+            bool wasMoved = status == 301;
+            if (wasMoved) status = pushgateway.Push(moved!);
+            if (status != 200)
+            {
+                // Nothing is stored, so there is nothing that could have two owners.
+                Assert.True(status is 400 or 404 or 405 or 307, $"{status} for {path}");
+                refused++;
+                continue;
+            }
+
+            Dictionary<string, string> labels = Assert.Single(pushgateway.Groups());
+            Assert.False(hashedAsReceived, path);
+            string group = Plain(labels);
+            Assert.True(Compute(group).Key == key, $"{path}\n{key}\n{group}");
+
+            // One group per key: but for labels without a value, which the key leaves out.
+            if (!groupOfKey.TryAdd(key, group)) Assert.True(groupOfKey[key] == group, $"one key, two groups: {path}\n{groupOfKey[key]}\n{group}");
+            if (wasMoved) redirected++;
+            else direct++;
+        }
+
+        output.WriteLine($"{direct} stored at once, {redirected} after a redirect of Pushgateway, {refused} refused by it, {rejected} rejected here");
+        Assert.True(direct > 200 && redirected > 50 && refused > 200 && rejected > 200, $"{direct} {redirected} {refused} {rejected}");
+    }
+
+    private static string Plain(Dictionary<string, string> labels)
+    {
+        static string Segment(string name, string value) =>
+            $"/{name}@base64/{Convert.ToBase64String(Encoding.UTF8.GetBytes(value)).TrimEnd('=').Replace('+', '-').Replace('/', '_')}";
+
+        return "/metrics" + Segment("job", labels["job"])
+            + string.Concat(labels.Where(label => label.Key != "job" && label.Value.Length > 0).OrderBy(label => label.Key, StringComparer.Ordinal).Select(label => Segment(label.Key, label.Value)));
+    }
+
     /// <summary>For each pair how many groups it became.</summary>
     private int[] CountGroups(RealPushgateway pushgateway, Pair[] batch)
     {

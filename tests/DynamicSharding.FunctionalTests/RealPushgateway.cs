@@ -21,6 +21,13 @@ internal sealed class RealPushgateway : IAsyncDisposable
     /// <summary>An empty push: the group appears with its push times and nothing else.</summary>
     public int Push(string path) => Send("PUT", path).Status;
 
+    /// <summary>The same, and where a redirect of Pushgateway's own leads.</summary>
+    public (int Status, string? Location) PushFor(string path)
+    {
+        (int status, _, string? location) = Send("PUT", path);
+        return (status, location);
+    }
+
     public void Wipe() => Assert.Equal(202, Send("PUT", "/api/v1/admin/wipe").Status);
 
     /// <summary>The label set of every group that it holds.</summary>
@@ -39,7 +46,7 @@ internal sealed class RealPushgateway : IAsyncDisposable
         await _process.DisposeAsync();
     }
 
-    private (int Status, string Body) Send(string method, string path)
+    private (int Status, string Body, string? Location) Send(string method, string path)
     {
         if (_socket is null)
         {
@@ -52,9 +59,11 @@ internal sealed class RealPushgateway : IAsyncDisposable
         int status = int.Parse(ReadLine().Split(' ')[1], null);
         int length = -1;
         bool keepAlive = false;
+        string? location = null;
         for (string line = ReadLine(); line.Length > 0; line = ReadLine())
         {
             if (line.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase)) length = int.Parse(line.AsSpan(15), null);
+            if (line.StartsWith("Location: ", StringComparison.OrdinalIgnoreCase)) location = line[10..];
             keepAlive |= line.Equals("Connection: keep-alive", StringComparison.OrdinalIgnoreCase);
         }
 
@@ -63,12 +72,12 @@ internal sealed class RealPushgateway : IAsyncDisposable
         {
             string body = _reader!.ReadToEnd();
             Disconnect();
-            return (status, Decode(body));
+            return (status, Decode(body), location);
         }
 
         var buffer = new char[length];
         int read = _reader!.ReadBlock(buffer, 0, length);
-        return (status, Decode(new string(buffer, 0, read)));
+        return (status, Decode(new string(buffer, 0, read)), location);
     }
 
     /// <summary>The length counts bytes, so a character is one byte until the body is whole.</summary>

@@ -38,6 +38,9 @@ internal sealed record AdminContext
     /// <summary>When the process started.</summary>
     public required DateTimeOffset Started { get; init; }
 
+    /// <summary>When that was on <see cref="Time"/>'s other clock, which nobody sets back.</summary>
+    public required long StartedTimestamp { get; init; }
+
     public required TimeProvider Time { get; init; }
 
     public required ILoggerFactory LoggerFactory { get; init; }

@@ -178,7 +178,7 @@ internal sealed class AdminHandler(
             context.Build.Version,
             context.Build.Revision,
             context.Started,
-            (now - context.Started).TotalSeconds,
+            context.Time.GetElapsedTime(context.StartedTimestamp).TotalSeconds,
             readiness.IsReady,
             readiness.Reason,
             view.Ring?.Fingerprint,

@@ -28,7 +28,7 @@ internal sealed class ConfigCertificates(ConfigDocument document, ConfigProblems
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return "cannot be read: " + e.Message;
+            return "cannot be read: " + PatientFile.Cause(e);
         }
     }
 
@@ -42,7 +42,7 @@ internal sealed class ConfigCertificates(ConfigDocument document, ConfigProblems
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            return $"does not work with the key {ConfigText.Quote(keyFile)}: {e.Message}";
+            return "does not work with its key: " + e.Message;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -52,13 +52,13 @@ internal sealed class ConfigCertificates(ConfigDocument document, ConfigProblems
 
     public void CheckAuthorities(string key, string? path)
     {
-        if (path is not null && BadAuthority(path) is { } why) problems.Error(document.Nearest(key), $"{key}: {ConfigText.Quote(path)} {why}");
+        if (path is not null && BadAuthority(path) is { } why) problems.Error(document.Nearest(key), $"{key}: {why}");
     }
 
     public void CheckPair(string section, string certFile, string keyFile)
     {
         string key = section + ".cert_file";
-        if (BadPair(certFile, keyFile) is { } why) problems.Error(document.Nearest(key), $"{key}: {ConfigText.Quote(certFile)} {why}");
+        if (BadPair(certFile, keyFile) is { } why) problems.Error(document.Nearest(key), $"{key}: {why}");
     }
 
     private static string? BadAuthorities(IEnumerable<string> files)

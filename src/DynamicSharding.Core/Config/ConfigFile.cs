@@ -27,15 +27,8 @@ internal static class ConfigFile
     /// <param name="environment">A variable's value by its name.</param>
     public static ConfigResult Load(string path, Func<string, string?> environment)
     {
-        // Opening a pipe blocks in the kernel and cannot be cancelled: a thread of its own, which the process's end does not wait for.
         var problems = new ConfigProblems(path);
-        Task<byte[]?> reading = Task.Factory.StartNew(
-            () => ReadBytes(path, problems), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        if (reading.Wait(ReadPatience)) return reading.Result is { } content ? Parse(content, environment, problems) : Failed(problems);
-
-        var late = new ConfigProblems(path);
-        late.Error($"could not be read to its end within {ReadPatience.TotalSeconds:0} s; if it is a pipe, somebody must write to it and close it");
-        return Failed(late);
+        return ReadBytes(path, problems) is { } content ? Parse(content, environment, problems) : Failed(problems);
     }
 
     /// <summary>The same for content at hand.</summary>
@@ -91,18 +84,12 @@ internal static class ConfigFile
                 return null;
             }
 
-            using FileStream stream = File.OpenRead(path);
-            var content = new MemoryStream();
-            var buffer = new byte[16 * 1024];
-            for (int read; (read = stream.Read(buffer)) > 0;)
-            {
-                content.Write(buffer, 0, read);
-                if (content.Length <= MaxBytes) continue;
-                problems.Error("is larger than 4 MiB, so it is no configuration file; " + Remedy);
-                return null;
-            }
-
-            return content.ToArray();
+            byte[]? content = PatientFile.ReadToEnd(path, MaxBytes, ReadPatience);
+            if (content?.Length <= MaxBytes) return content;
+            problems.Error(content is null
+                ? $"could not be read to its end within {ReadPatience.TotalSeconds:0} s; if it is a pipe, somebody must write to it and close it"
+                : "is larger than 4 MiB, so it is no configuration file; " + Remedy);
+            return null;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -16,8 +16,6 @@ internal static class ConfigFiles
     /// <summary>Room for every authority of a Linux distribution, several times over; a device that never ends is not read to its end.</summary>
     private const int MaxBytes = 4 << 20;
 
-    private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(2);
-
     /// <summary>
     /// Reads a path, relative to the configuration file, of a file that can be opened now: better said at the start than at the first handshake.
     /// </summary>
@@ -27,12 +25,12 @@ internal static class ConfigFiles
         if (site.Node is not YamlScalar scalar) return site.Fail("must be one path, not a list or a mapping");
         if (scalar.Text.Length == 0) return true;
         path = Path.Combine(site.Directory, scalar.Text);
-        return Unreadable(path) is not { } why || site.Fail($"{ConfigText.Quote(scalar.Text)} {why}");
+        return Unreadable(path) is not { } why || site.Fail(why);
     }
 
     /// <summary>The same for a file that holds a token.</summary>
     public static bool TryReadToken(ConfigSite site, out string? path) =>
-        TryRead(site, out path) && (path is null || BadToken(path) is not { } why || site.Fail($"{ConfigText.Quote(path)} {why}"));
+        TryRead(site, out path) && (path is null || BadToken(path) is not { } why || site.Fail(why));
 
     /// <returns>Why the file does not hold a token that can be sent, or null.</returns>
     public static string? BadToken(string path)
@@ -43,7 +41,7 @@ internal static class ConfigFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return "cannot be read: " + e.Message;
+            return "cannot be read: " + PatientFile.Cause(e);
         }
     }
 
@@ -61,11 +59,7 @@ internal static class ConfigFiles
         try
         {
             if (Directory.Exists(path)) return "is a directory; name a file";
-            // Opening a pipe that nobody writes to blocks in the kernel and cannot be cancelled: a thread of its own, which nobody waits for.
-            Task<string?> opening = Task.Factory.StartNew(
-                () => Fault(path), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-            if (!Task.WhenAny(opening, Task.Delay(OpenPatience)).Result.Equals(opening)) return NoFile;
-            return opening.GetAwaiter().GetResult();
+            return Fault(path);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -77,7 +71,7 @@ internal static class ConfigFiles
         }
         catch (Exception e) when (e is IOException or ArgumentException or NotSupportedException)
         {
-            return "cannot be opened: " + e.Message;
+            return "cannot be opened: " + PatientFile.Cause(e);
         }
     }
 
@@ -100,7 +94,7 @@ internal static class ConfigFiles
 
     private static string? Fault(string path)
     {
-        using FileStream stream = File.OpenRead(path);
+        using var stream = new FileStream(PatientFile.Open(path), FileAccess.Read);
         if (!stream.CanSeek) return NoFile;
         if (stream.Length > MaxBytes) return TooLarge;
 

@@ -22,10 +22,15 @@ internal static partial class ConfigKeys
     /// <summary>Names of the mappings (<c>""</c> is the file itself) and what each may hold, in the order of <see cref="All"/>.</summary>
     private static readonly Dictionary<string, List<string>> Sections = FindSections();
 
+    private static readonly HashSet<string> Names = [.. All.SelectMany(key => key.Path.Split('.'))];
+
     public static ConfigKey? Find(string path) => ByPath.GetValueOrDefault(path);
 
     /// <returns>The names that may stand in a mapping; null when there is no such mapping.</returns>
     public static IReadOnlyList<string>? NamesIn(string section) => Sections.GetValueOrDefault(section);
+
+    /// <summary>Whether it stands somewhere in the schema, so that a message may repeat it.</summary>
+    public static bool IsName(string name) => Names.Contains(name);
 
     private static IEnumerable<ConfigKey> ServerKeys()
     {

@@ -43,7 +43,7 @@ internal static class ConfigLists
         }
 
         if (scalar.IsNull) return site.Fail("a server is empty; write host or host:port, or remove the line");
-        return HostText.CheckAuthority(scalar.Text, out _) is not { } problem || site.Fail($"{ConfigText.Quote(scalar.Text)} {problem}");
+        return HostText.CheckAuthority(scalar.Text, out _) is not { } problem || site.Fail(problem);
     }
 
     private static bool CheckUser(ConfigSite site, YamlEntry entry)
@@ -55,8 +55,8 @@ internal static class ConfigLists
             return site.At(entry.Key).Fail("a user name must not be empty or have a ':' or a control character");
         }
 
-        // The value is not shown: it may be the password itself.
+        // Neither is shown: the value may be the password itself, and so may the name, in a file that is indented wrongly.
         return (entry.Value is YamlScalar hash && BcryptText.IsHash(hash.Text))
-            || site.At(entry.Value).Fail($"the value of user {ConfigText.Quote(name)} is not a bcrypt hash; make one with: htpasswd -nBC 10 ''");
+            || site.At(entry.Value).Fail("the value of this user is not a bcrypt hash; make one with: htpasswd -nBC 10 ''");
     }
 }

@@ -28,7 +28,7 @@ internal sealed class ConfigReader(string directory, ConfigProblems problems)
         }
         else
         {
-            problems.Error(entry.Key, UnknownKey.Describe(section, name));
+            problems.Error(entry.Key, problems.ShowsMoreErrors ? UnknownKey.Describe(section, name) : "");
         }
     }
 

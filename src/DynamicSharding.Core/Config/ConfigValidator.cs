@@ -190,9 +190,11 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         {
             if (BcryptText.Cost(hash) <= SlowBcryptCost) continue;
             bool hopeless = BcryptText.Cost(hash) > HopelessBcryptCost;
-            string message = $"admin.basic_auth_users: the hash of {ConfigText.Quote(user)} takes {(hopeless ? "minutes to days" : "seconds")} to check; make one of cost 10: htpasswd -nBC 10 ''";
-            if (hopeless) problems.Error(document.Nearest("admin.basic_auth_users"), message);
-            else problems.Warning(document.Nearest("admin.basic_auth_users"), message);
+            string message = $"admin.basic_auth_users: this hash takes {(hopeless ? "minutes to days" : "seconds")} to check; make one of cost 10: htpasswd -nBC 10 ''";
+            YamlNode users = document.Nearest("admin.basic_auth_users");
+            YamlNode place = (users as YamlMapping)?.Find(user)?.Value ?? users;
+            if (hopeless) problems.Error(place, message);
+            else problems.Warning(place, message);
         }
     }
 

@@ -153,7 +153,7 @@ internal static class ConfigValues
 
         string? problem = parse(scalar.Text, out value);
         if (problem is null && unquotedOnly && scalar.Quoted) problem = "must not be in quotes";
-        return problem is null || site.Fail($"{ConfigText.Quote(scalar.Text)} {problem}");
+        return problem is null || site.Fail(problem);
     },
     show: show);
 

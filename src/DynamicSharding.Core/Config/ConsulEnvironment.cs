@@ -50,7 +50,7 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
 
     private void Report(string name, string? path, Func<string, string?> check)
     {
-        if (path is not null && check(path) is { } why) problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} {why}");
+        if (path is not null && check(path) is { } why) problems.EnvironmentError($"{name}: {why}");
     }
 
     private static ConsulOptions WithAuth(ConsulOptions consul, string auth)
@@ -63,7 +63,7 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
     {
         if (ConsulAddressText.Check(text) is { } problem)
         {
-            problems.EnvironmentError($"CONSUL_HTTP_ADDR: {ConfigText.Quote(text)} {problem}");
+            problems.EnvironmentError($"CONSUL_HTTP_ADDR: {problem}");
         }
 
         return text;
@@ -90,7 +90,7 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
     {
         string? path = Get(name);
         if (path is null || Directory.Exists(path)) return path;
-        problems.EnvironmentError($"{name}: {ConfigText.Quote(path)} is not a directory; correct or unset it");
+        problems.EnvironmentError($"{name}: is not a directory; correct or unset it");
         return null;
     }
 
@@ -105,8 +105,8 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
                 return true;
             case "0" or "f" or "F" or "false" or "FALSE" or "False":
                 return false;
-            case { } other:
-                problems.EnvironmentError($"{name}: {ConfigText.Quote(other)} must be true or false");
+            default:
+                problems.EnvironmentError($"{name}: must be true or false");
                 return null;
         }
     }

@@ -1,16 +1,27 @@
 namespace DynamicSharding.Config;
 
-/// <summary>The sentence for a key that does not exist: nearly always a slip, so it names the key that was probably meant.</summary>
+/// <summary>
+/// The sentence for a key that does not exist: nearly always a slip, so it names the key that was probably meant. What was written is repeated
+/// only where it reads like a known key: in a file that is indented wrongly, a password may stand where a key belongs.
+/// </summary>
 internal static class UnknownKey
 {
     public static string Describe(string section, string name)
     {
-        string written = $"{ConfigText.Quote(ConfigKeys.Join(section, name))} is not a known key";
-        if (name.Contains('.')) return $"{written}; nest the names, one per line and indented, instead of joining them with dots";
+        if (IsKnown(ConfigKeys.Join(section, name)))
+        {
+            return $"{Written(section, name)}; nest the names, one per line and indented, instead of joining them with dots";
+        }
+
         return Suggest(section, name) is { } meant
-            ? $"{written}; did you mean {meant}?"
-            : $"{written}; known here: {string.Join(", ", ConfigKeys.NamesIn(section)!)}";
+            ? $"{Written(section, name)}; did you mean {meant}?"
+            : $"{(section.Length == 0 ? "" : section + ": ")}this is not a known key; known here: {string.Join(", ", ConfigKeys.NamesIn(section)!)}";
     }
+
+    private static string Written(string section, string name) => $"{ConfigText.Quote(ConfigKeys.Join(section, name))} is not a known key";
+
+    /// <summary>With its dots: a key or a section, but not in one piece.</summary>
+    private static bool IsKnown(string path) => ConfigKeys.Find(path) is not null || ConfigKeys.NamesIn(path) is not null;
 
     private static string? Suggest(string section, string name)
     {

@@ -14,6 +14,8 @@ internal enum RejectReason : byte
     BadTarget,
     BadPercentEncoding,
     DotSegment,
+    BlankLabelValue,
+    BadJobBase64,
     BadVersion,
     UnsupportedVersion, // 505
     RequestLineTooLong, // 414

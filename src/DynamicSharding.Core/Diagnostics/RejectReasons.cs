@@ -31,6 +31,8 @@ internal static class RejectReasons
         RejectReason.BadTarget => "bad_target",
         RejectReason.BadPercentEncoding => "bad_percent_encoding",
         RejectReason.DotSegment => "dot_segment",
+        RejectReason.BlankLabelValue => "blank_label_value",
+        RejectReason.BadJobBase64 => "bad_job_base64",
         RejectReason.BadVersion => "bad_version",
         RejectReason.UnsupportedVersion => "unsupported_version",
         RejectReason.RequestLineTooLong => "request_line_too_long",

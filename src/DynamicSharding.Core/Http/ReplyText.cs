@@ -27,6 +27,8 @@ internal static class ReplyText
         RejectReason.BadTarget => "malformed request-target: expected /metrics/job/<job>{/<label>/<value>}; encode other characters as %XX",
         RejectReason.BadPercentEncoding => "malformed percent-encoding in the path: % needs two hex digits",
         RejectReason.DotSegment => "a . or .. segment in the path is refused: clients would resolve it against the gateway",
+        RejectReason.BlankLabelValue => "an empty segment stands where a value belongs: send an empty value of label a as a@base64/= (a job cannot be empty)",
+        RejectReason.BadJobBase64 => "malformed base64 in job@base64: URL alphabet (A-Z a-z 0-9 - _), padding only at the end",
         RejectReason.BadVersion => "malformed HTTP version",
         RejectReason.UnsupportedVersion => "this is an HTTP/1.1 server",
         RejectReason.RequestLineTooLong => "request line too long (limits.request_line)",

@@ -109,7 +109,13 @@ internal sealed class GroupingKey
         if (Reason != RejectReason.None) return GroupVerdict.Rejected;
         Span<byte> decoded = _decoded.AsSpan(0, length);
         if (PathDecoder.HasDotSegment(decoded)) return Reject(RejectReason.DotSegment);
-        if (!decoded.StartsWith(PushPath.Prefix) && !decoded.StartsWith(PushPath.Base64Prefix)) return GroupVerdict.NotAGroup;
+        if (_mode == ShardingKey.Path && !IsPush(decoded)) return GroupVerdict.NotAGroup;
+        int collapsedLength = PathCleaner.CollapseInPlace(decoded);
+        ReadOnlySpan<byte> collapsed = decoded[..collapsedLength];
+        if (!IsPush(collapsed)) return GroupVerdict.NotAGroup;
+
+        // Pushgateway 1.5 keeps a lock when it refuses a job for its base64, and responds to no push of that form any more.
+        if (HasBadJob(collapsed)) return Reject(RejectReason.BadJobBase64);
 
         location = clean;
         if (_mode == ShardingKey.Path)
@@ -118,7 +124,11 @@ internal sealed class GroupingKey
             PathDecoder.TryDecode(path, _key, out int keyLength);
             key = _key.AsSpan(0, keyLength);
         }
-        else if (_labels.TryParse(length, _key))
+        else if (PathCleaner.HasBlankValue(path))
+        {
+            return Reject(RejectReason.BlankLabelValue);
+        }
+        else if (_labels.TryParse(collapsedLength, _key) || (collapsedLength < length && TryParseUncollapsed(clean)))
         {
             key = _key.AsSpan(0, _labels.WriteKey(_key));
         }
@@ -129,6 +139,25 @@ internal sealed class GroupingKey
 
         Hash = MurmurHash3.Hash32(key);
         return GroupVerdict.Group;
+    }
+
+    /// <summary>
+    /// Pushgateways from 1.10 on leave encoded slashes alone, so there <c>x/%2Fy/1</c> is an empty x and a y. Most paths with such a slash
+    /// are a group to one kind of Pushgateway only. To the few that both take this key follows the older ones.
+    /// </summary>
+    private bool TryParseUncollapsed(ReadOnlySpan<byte> clean)
+    {
+        PathDecoder.TryDecode(clean, _decoded, out int length);
+        return IsPush(_decoded.AsSpan(0, length)) && _labels.TryParse(length, _key);
+    }
+
+    private static bool IsPush(ReadOnlySpan<byte> decoded) => decoded.StartsWith(PushPath.Prefix) || decoded.StartsWith(PushPath.Base64Prefix);
+
+    private static bool HasBadJob(ReadOnlySpan<byte> decoded)
+    {
+        if (!decoded.StartsWith(PushPath.Base64Prefix)) return false;
+        int start = PushPath.Base64Prefix.Length;
+        return !LenientBase64.IsValid(decoded[start..SegmentEnd(decoded, start)]);
     }
 
     private GroupVerdict Reject(RejectReason reason)

@@ -13,6 +13,20 @@ internal static class LenientBase64
 
     private static readonly sbyte[] Values = BuildValues();
 
+    /// <summary>Whether <see cref="DecodeInPlace"/> would take it.</summary>
+    public static bool IsValid(ReadOnlySpan<byte> text)
+    {
+        int digits = 0;
+        foreach (byte b in text.TrimEnd((byte)'='))
+        {
+            int value = Values[b];
+            if (value == Invalid) return false;
+            if (value != Skip) digits++;
+        }
+
+        return digits % 4 != 1;
+    }
+
     /// <summary>Decodes over the input itself.</summary>
     /// <returns>The decoded length, or -1 when it is no base64.</returns>
     public static int DecodeInPlace(Span<byte> text)

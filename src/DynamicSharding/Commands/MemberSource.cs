@@ -90,7 +90,7 @@ internal sealed class MemberSource
     };
 
     private static string ParseGateway(string gateway) => HostText.CheckAuthority(gateway, out bool hasPort) is { } problem
-        ? throw new CommandException($"gateway '{gateway}' {problem}")
+        ? throw new CommandException($"--gateways: one of them {problem}")
         : hasPort ? gateway : $"{gateway}:{DefaultPort}";
 
     private static ServerOptions LoadConfig(string path)

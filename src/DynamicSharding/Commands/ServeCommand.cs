@@ -65,7 +65,7 @@ internal sealed class ServeCommand
     {
         if (result.Tokens is not [var token] || choices.Any(choice => choice.Name == token.Value)) return;
         string names = string.Join(", ", choices.Select(choice => choice.Name));
-        result.AddError($"{option.Name}: {ConfigText.Quote(token.Value)} must be one of {names}");
+        result.AddError($"{option.Name}: must be one of {names}");
     });
 
     private static T? Choice<T>(string? name, (string Name, T Value)[] choices)

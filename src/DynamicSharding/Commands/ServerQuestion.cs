@@ -18,10 +18,17 @@ internal static class ServerQuestion
     public static Uri AddressOf(string url) =>
         Uri.TryCreate(url, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https"
             ? address
-            : throw new CommandException($"{url} is no http or https address");
+            : throw new CommandException("--url is no http or https address");
 
-    /// <summary>The address without its user and password.</summary>
-    public static string Shown(Uri address) => address.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped);
+    /// <summary>
+    /// The address without its user and password, and without a query, which may hold a token. Nor is a path shown with an @ in it: a slash in
+    /// a password ends the host before its time.
+    /// </summary>
+    public static string Shown(Uri address)
+    {
+        UriComponents parts = address.AbsolutePath.Contains('@') ? UriComponents.SchemeAndServer : UriComponents.SchemeAndServer | UriComponents.Path;
+        return address.GetComponents(parts, UriFormat.UriEscaped);
+    }
 
     /// <exception cref="CommandException">No answer, or none in time.</exception>
     public static async Task<(HttpStatusCode Status, byte[] Content)> AskAsync(Uri address, TimeSpan wait, CancellationToken cancellation)
@@ -31,7 +38,7 @@ internal static class ServerQuestion
         {
             using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false };
             using var client = new HttpClient(handler) { Timeout = wait, MaxResponseContentBufferSize = MaxAnswerBytes };
-            using var request = new HttpRequestMessage(HttpMethod.Get, shown);
+            using var request = new HttpRequestMessage(HttpMethod.Get, address.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped));
             if (address.UserInfo.Length > 0)
             {
                 byte[] credentials = Encoding.UTF8.GetBytes(Uri.UnescapeDataString(address.UserInfo));

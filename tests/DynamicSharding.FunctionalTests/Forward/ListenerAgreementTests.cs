@@ -135,7 +135,7 @@ public sealed partial class ListenerAgreementTests(ITestOutputHelper output) : P
         [
             "/metrics/job/a", "/metrics/job/a/", "/metrics/job/a/x/", "/metrics/job/a%2Fb", "/metrics/job/a%2Bb/i/c+d", "/metrics/job/a@b/i/%40", "/metrics/job/%E4%BD%9C",
             "/metrics/job@base64/YS9i", "/metrics/job/a/x@base64/L3Zhci90bXA=", "/metrics/job/a?x=%2F&y=+", "/metrics/job/a??", "/metrics/job/a/x/%25%32",
-            "/metrics//job/a//x/1", "/metrics/job/", "/metrics/job/a/b", "/metrics/job/a/../b", "/metrics/job/%zz", "/metrics%2Fjob/a", "/Metrics/job/a",
+            "/metrics//job/a//x/1", "/metrics/job/a/x//y//z/1", "/metrics/job@base64/*", "/metrics/job@base64/a+b/x/1", "/metrics/job/a/path/%2Fvar", "/metrics/job/", "/metrics/job/a/b", "/metrics/job/a/../b", "/metrics/job/%zz", "/metrics%2Fjob/a", "/Metrics/job/a",
             "/metrics/job/a|b^c`d{e}f\"g<h>i", "/metrics/job/a\\b", "/metrics/job/a#b", "/metrics/jobs/a", "/metrics", "/", "/-/healthy", "/-/ready", "/test/v1",
             "/-/quit", "/api/v1/admin/wipe", "http://elsewhere.test/metrics/job/a", "https://elsewhere.test:1/metrics/job/a%2Fb?q", "http://elsewhere.test/test/v1",
             "/metrics/job/\u00C3\u00BC/i/\u00FF?q=\u00E4&%E4", "/metrics/job/\u00C3\u00BC/odd", "HTTP://elsewhere.test/metrics/job/a", "http://elsewhere.test:99999/metrics/job/a",

@@ -57,7 +57,7 @@ public sealed partial class UnitFileTests(ITestOutputHelper output) : PeerTest(o
         server.WriteConfig("pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  colour: red\n" + Rest);
         (int exitCode, string said) = await ReloadAsync(server);
         Assert.Equal(2, exitCode);
-        Assert.Contains("'pushgateway.colour' is not a known key", said, StringComparison.Ordinal);
+        Assert.Contains("pushgateway: this is not a known key", said, StringComparison.Ordinal);
         Assert.False(server.HasLogged("reload failed"));
 
         server.WriteConfig("pushgateway:\n  servers: [\"127.0.0.1:9091\", \"127.0.0.2:9091\"]\n" + Rest);

@@ -92,6 +92,7 @@ internal sealed class AdminFixture : IAsyncDisposable
         GroupingKey = () => new GroupingKey(ShardingKey.Group, 8192),
         Build = new BuildInfo("1.2.3", "abcdef"),
         Started = Start,
+        StartedTimestamp = Time.GetTimestamp(),
         Time = Time,
         LoggerFactory = NullLoggerFactory.Instance,
     };

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Membership;
@@ -10,6 +11,27 @@ namespace DynamicSharding.Tests.Admin;
 
 public sealed class ApiTests
 {
+    [Fact]
+    public async Task The_time_since_the_start_does_not_follow_a_clock_that_is_set_back()
+    {
+        await using var admin = new AdminFixture();
+        await using var listener = new AdminListener(admin.Context() with { Time = new ClockSetBack(), StartedTimestamp = 0 });
+        await listener.StartAsync();
+        using var client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{listener.Port}") };
+
+        using JsonDocument status = JsonDocument.Parse(await client.GetStringAsync("/api/v1/status"));
+        Assert.Equal(5, status.RootElement.GetProperty("uptime_seconds").GetDouble());
+        Assert.Contains("5 s", await client.GetStringAsync("/"), StringComparison.Ordinal);
+    }
+
+    /// <summary>Five seconds after the start, and an hour before it by the wall clock.</summary>
+    private sealed class ClockSetBack : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => AdminFixture.Start - TimeSpan.FromHours(1);
+
+        public override long GetTimestamp() => 5 * TimestampFrequency;
+    }
+
     [Fact]
     public async Task Status_has_the_documented_shape()
     {

@@ -41,6 +41,8 @@ public sealed class RingCommandTests
     [InlineData("metrics/job/a", "bad_target")]
     [InlineData("/metrics/job/a#b", "bad_target")]
     [InlineData("/metrics/job/a/..", "dot_segment")]
+    [InlineData("/metrics/job/a/b//c/d", "a@base64/=")]
+    [InlineData("/metrics/job@base64/*", "bad_job_base64")]
     public async Task Lookup_of_what_is_no_push_path_says_so_and_fails(string path, string note)
     {
         (int exitCode, string output, _) = await RunAsync("lookup", "--gateways", "a", path);

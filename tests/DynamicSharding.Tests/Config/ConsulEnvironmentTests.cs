@@ -119,11 +119,11 @@ public sealed class ConsulEnvironmentTests : IDisposable
         Assert.Equal(expected, ConfigTestFile.Options("consul_server: {}", ("CONSUL_HTTP_SSL", value)).Consul.Tls.Enabled);
 
     [Theory]
-    [InlineData("CONSUL_HTTP_SSL", "yes", "CONSUL_HTTP_SSL: 'yes' must be true or false")]
-    [InlineData("CONSUL_HTTP_SSL_VERIFY", "2", "CONSUL_HTTP_SSL_VERIFY: '2' must be true or false")]
-    [InlineData("CONSUL_HTTP_ADDR", "a b:1", "CONSUL_HTTP_ADDR: 'a b:1' has a character that no host name has; letters, digits, '-', '_' and '.' are allowed")]
-    [InlineData("CONSUL_CAPATH", "/nowhere", "CONSUL_CAPATH: '/nowhere' is not a directory; correct or unset it")]
-    [InlineData("CONSUL_CACERT", "/tmp", "CONSUL_CACERT: '/tmp' is a directory; name a file")]
+    [InlineData("CONSUL_HTTP_SSL", "yes", "CONSUL_HTTP_SSL: must be true or false")]
+    [InlineData("CONSUL_HTTP_SSL_VERIFY", "2", "CONSUL_HTTP_SSL_VERIFY: must be true or false")]
+    [InlineData("CONSUL_HTTP_ADDR", "a b:1", "CONSUL_HTTP_ADDR: has a character that no host name has; letters, digits, '-', '_' and '.' are allowed")]
+    [InlineData("CONSUL_CAPATH", "/nowhere", "CONSUL_CAPATH: is not a directory; correct or unset it")]
+    [InlineData("CONSUL_CACERT", "/tmp", "CONSUL_CACERT: is a directory; name a file")]
     public void A_bad_variable_is_named(string name, string value, string expected)
     {
         Assert.Equal("environment: " + expected, Assert.Single(ConfigTestFile.Errors("consul_server: {}", (name, value))));

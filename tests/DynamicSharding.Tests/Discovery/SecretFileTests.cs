@@ -28,10 +28,10 @@ public sealed class SecretFileTests : IDisposable
         Write("sec\nond");
         const string Why = "has a control character (a line break perhaps), which cannot be sent";
         ConfigResult result = ConfigFile.Parse("test.yml", Encoding.UTF8.GetBytes($"consul_server: {{token_file: {_path}}}"), static _ => null);
-        Assert.Equal($"test.yml:1:29: consul_server.token_file: '{_path}' {Why}", Assert.Single(result.Errors).ToString());
+        Assert.Equal($"test.yml:1:29: consul_server.token_file: {Why}", Assert.Single(result.Errors).ToString());
 
         result = ConfigFile.Parse("test.yml", "consul_server: {}"u8.ToArray(), name => name == "CONSUL_HTTP_TOKEN_FILE" ? _path : null);
-        Assert.Equal($"environment: CONSUL_HTTP_TOKEN_FILE: '{_path}' {Why}", Assert.Single(result.Errors).ToString());
+        Assert.Equal($"environment: CONSUL_HTTP_TOKEN_FILE: {Why}", Assert.Single(result.Errors).ToString());
     }
 
     [Fact]

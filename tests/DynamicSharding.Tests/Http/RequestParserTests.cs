@@ -19,7 +19,7 @@ public sealed class RequestParserTests
         RejectReason[] elsewhere =
         [
             RejectReason.None,
-            RejectReason.BadPercentEncoding, RejectReason.DotSegment, RejectReason.UnknownMethod, RejectReason.MethodNotAllowed,
+            RejectReason.BadPercentEncoding, RejectReason.DotSegment, RejectReason.BlankLabelValue, RejectReason.BadJobBase64, RejectReason.UnknownMethod, RejectReason.MethodNotAllowed,
             RejectReason.NotFound, RejectReason.BadChunk, RejectReason.HeaderTimeout, RejectReason.TooManyConnections, RejectReason.NoGateway,
             RejectReason.RequestLineTooLong, RejectReason.FieldsTooLarge, RejectReason.TooManyFields, // the limits, below
         ];

@@ -43,7 +43,6 @@ public sealed class GroupingKeyExampleTests
     [InlineData(9, "/metrics/job/a+b", "/metrics/job/a%20b")]
     [InlineData(12, "/metrics/job/foo%2Fa%2Fb", "/metrics/job@base64/Zm9vL2EvYg")]
     [InlineData(15, "/metrics/job/a/x/1/x/2", "/metrics/job/a/x/2/x/1")]
-    [InlineData(20, "/metrics/job/a/x//y/1", "/metrics/job/a/x@base64/=/y/1")]
     [InlineData(21, "/metrics/job/a/x/1/", "/metrics/job/a/x/1")]
     [InlineData(23, "/metrics/job/A", "/metrics/job/a")]
     [InlineData(24, "/metrics/job/caf%C3%A9", "/metrics/job/cafe%CC%81")]
@@ -96,26 +95,93 @@ public sealed class GroupingKeyExampleTests
 
     [Theory]
     [InlineData("/metrics/job/")]
-    [InlineData("/metrics/job//")]
     [InlineData("/metrics/job@base64/")]
     [InlineData("/metrics/job@base64/=")]
-    [InlineData("/metrics/job@base64/a+b")]
-    [InlineData("/metrics/job@base64/Zm9vY")]
     [InlineData("/metrics/job/a/x")]
     [InlineData("/metrics/job/a/x/1/")] // 21
-    [InlineData("/metrics/job/a/x//y/1")] // 20
     [InlineData("/metrics/job/a/x@base64/a+/b/y/1")]
     [InlineData("/metrics/job/a/x@base64/a=b")]
     [InlineData("/metrics/job/a/job@base64/!!")]
     [InlineData("/metrics/job/a/__x/1")] // 32
     [InlineData("/metrics/job/a/x%FF/1")]
     [InlineData("/metrics/job/a/@base64/YQ")]
-    [InlineData("/metrics/job/a/%2F/x/1")]
     public void What_every_Pushgateway_refuses_is_hashed_as_received(string path)
     {
         KeyOf key = Group(path);
         Assert.True(key.Refused);
         Assert.Equal(path, key.Key);
+    }
+
+    [Theory]
+    [InlineData("/metrics/job/j/a//b//c/d")]
+    [InlineData("/metrics/job/j/a//b/c/d")]
+    [InlineData("/metrics/job/a/x//y/1")] // 20
+    [InlineData("/metrics/job/a/x//")]
+    [InlineData("/metrics/job/a/x///")]
+    [InlineData("/metrics/job/a//x//1")]
+    [InlineData("/metrics/job//")]
+    [InlineData("/metrics/job//j")]
+    [InlineData("/metrics/job//a/b")]
+    [InlineData("/metrics/job@base64//YQ")]
+    [InlineData("/metrics/job%2Fj/a//b/c")]
+    [InlineData("/metrics/job/j%2fa//b")]
+    [InlineData("/metrics/job/j/a%2Fb/c//d")]
+    [InlineData("/metrics/job/j/a//%2Fb")]
+    [InlineData("/metrics/job/j/a/%2F//b")]
+    [InlineData("/metrics/job/j/x@base64//y/1")]
+    public void An_empty_segment_where_a_value_belongs_is_rejected(string path)
+    {
+        KeyOf key = KeyOf.Path(path);
+        Assert.Equal((GroupVerdict.Rejected, RejectReason.BlankLabelValue), (key.Verdict, key.Reason));
+        Assert.Equal(GroupVerdict.Group, KeyOf.Path(path, ShardingKey.Path).Verdict);
+    }
+
+    [Theory]
+    [InlineData("/metrics//job/j", "/metrics/job/j")]
+    [InlineData("//metrics/job/j", "/metrics/job/j")]
+    [InlineData("/metrics/job/j//a/b", "/metrics/job/j/a/b")]
+    [InlineData("/metrics/job/j/a/b//c/d", "/metrics/job/j/a/b/c/d")]
+    [InlineData("/metrics/job/j%2Fa%2Fb//c/d", "/metrics/job/j/a/b/c/d")]
+    [InlineData("/metrics/job/j//", "/metrics/job/j")]
+    [InlineData("/metrics/job/j/a/", "/metrics/job/j")] // a="" to Pushgateway, which shares the key of the group without a
+    public void An_empty_segment_where_a_name_belongs_and_a_slash_at_the_end_are_none(string path, string key) => Assert.Equal(key, Group(path).Key);
+
+    [Theory]
+    [InlineData("/metrics/job/a/path/%2Fvar", "/metrics/job/a/path/var")]
+    [InlineData("/metrics/job/a/path%2F/var", "/metrics/job/a/path/var")]
+    [InlineData("/metrics/job/a/path%2f%2Fvar", "/metrics/job/a/path/var")]
+    [InlineData("/metrics/job/a/%2F/x/1", "/metrics/job/a/x/1")]
+    [InlineData("/metrics/job/a/x/1/%2Fy/2", "/metrics/job/a/x/1/y/2")]
+    [InlineData("/metrics/job/a//%2Fx/1", "/metrics/job/a/x/1")]
+    [InlineData("/metrics/job/%2Fa", "/metrics/job/a")]
+    [InlineData("/metrics/job@base64/%2FYQ", "/metrics/job/a")]
+    [InlineData("/metrics/job/a%2F%2F", "/metrics/job/a")]
+    [InlineData("/metrics/job/a/x/%2F", "/metrics/job/a")]
+    [InlineData("/metrics/%2Fjob/a", "/metrics/job/a")]
+    [InlineData("/%2Fmetrics/job/a", "/metrics/job/a")]
+    [InlineData("/metrics/job/a/x/%2Fb/y/%2Fc", "/metrics/job/a/x/b/y/c")]
+    public void An_encoded_slash_beside_a_slash_is_hashed_as_the_path_that_Pushgateway_redirects_to(string path, string key)
+    {
+        Assert.Equal(key, Group(path).Key);
+        Assert.Equal(path.Replace("//", "/", StringComparison.Ordinal), Group(path).Location);
+    }
+
+    [Theory]
+    [InlineData("/metrics/job@base64/*")]
+    [InlineData("/metrics/job@base64/a+b")]
+    [InlineData("/metrics/job@base64/Y")]
+    [InlineData("/metrics/job@base64/Zm9vY")]
+    [InlineData("/metrics/job@base64/YQ=Q")]
+    [InlineData("/metrics/job@base64/+/x/1")]
+    [InlineData("/metrics/job%40base64/%2A/x/1")]
+    [InlineData("/metrics/job@base64/%2F*")]
+    public void A_job_that_is_no_base64_is_rejected_in_both_modes(string path)
+    {
+        foreach (ShardingKey mode in new[] { ShardingKey.Group, ShardingKey.Path })
+        {
+            KeyOf key = KeyOf.Path(path, mode);
+            Assert.Equal((GroupVerdict.Rejected, RejectReason.BadJobBase64), (key.Verdict, key.Reason));
+        }
     }
 
     [Theory]

@@ -60,14 +60,16 @@ internal sealed record PushGroup(string Job, (string Name, string Value)[] Label
     {
         bool mustBeBase64 = value.Contains('/') || value is "." or ".." || (value.Length == 0 && !isLast);
         bool base64 = mustBeBase64 || random.Next(3) == 0;
-        AppendSlash(path, random);
+        AppendSlash(path, random, beforeValue: false);
         AppendEscaped(path, base64 ? name + "@base64" : name, random);
         if (value.Length == 0 && !base64) path.Append('/');
-        else AppendSlash(path, random);
+        else AppendSlash(path, random, beforeValue: true);
         AppendEscaped(path, base64 ? Base64(value, random) : value, random);
     }
 
-    private static void AppendSlash(StringBuilder path, Random random) => path.Append(random.Next(30) switch { 0 => "%2F", 1 => "%2f", 2 => "//", _ => "/" });
+    /// <summary>Two slashes are an empty segment, which is taken out before a name and refused before a value.</summary>
+    private static void AppendSlash(StringBuilder path, Random random, bool beforeValue) =>
+        path.Append(random.Next(30) switch { 0 => "%2F", 1 => "%2f", 2 when !beforeValue => "//", _ => "/" });
 
     private static void AppendEscaped(StringBuilder path, string text, Random random)
     {

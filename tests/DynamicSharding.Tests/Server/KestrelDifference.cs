@@ -87,7 +87,7 @@ internal static partial class KestrelDifference
             // What the router refuses is not the parser's: an unknown method or a broken path ends our connection, not Kestrel's. A bad
             // chunk is no reason of an answer; where it is the last reason, the refusal before it was the router's.
             bool last = i == ours.Length - 1;
-            bool byRouter = last && ours[i] == 400 && reason is RejectReason.BadPercentEncoding or RejectReason.DotSegment or RejectReason.BadChunk;
+            bool byRouter = last && ours[i] == 400 && reason is RejectReason.BadPercentEncoding or RejectReason.DotSegment or RejectReason.BlankLabelValue or RejectReason.BadJobBase64 or RejectReason.BadChunk;
             if (byRouter || (i < ours.Length && ours[i] == 501)) return null;
 
             Answer our = i >= ours.Length ? Answer.Ends : ours[i] is 200 or 307 or 404 or 405 ? Answer.Takes : Answer.Refuses;

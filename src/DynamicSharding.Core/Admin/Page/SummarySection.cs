@@ -26,7 +26,7 @@ internal static class SummarySection
         ReloadStatus reload = context.ReloadStatus();
         string applied = $"applied {Words.Age(data.Now - reload.LastSuccess)} ago";
         Fact(html, "Configuration", reload.LastSuccessful ? applied : "reload failed; last " + applied, warned: !reload.LastSuccessful);
-        Fact(html, "Running for", Words.Age(data.Now - context.Started));
+        Fact(html, "Running for", Words.Age(context.Time.GetElapsedTime(context.StartedTimestamp)));
         html.Add("</dl>\n</header>\n");
     }
 

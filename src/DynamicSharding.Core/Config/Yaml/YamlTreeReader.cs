@@ -70,12 +70,12 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
                 Place(new YamlScalar(Line(e), Column(e), scalar.Value, scalar.Style != ScalarStyle.Plain));
                 return true;
             case AnchorAlias alias:
-                problems.Error(Line(e), Column(e), $"'*{alias.Value}' is a YAML alias, which is not supported; write the value itself");
+                problems.Error(Line(e), Column(e), "a YAML alias is not supported; write the value itself, and quote a value that begins with *");
                 Place(new YamlScalar(Line(e), Column(e), "", Quoted: false));
                 return true;
             case MappingStart mapping:
                 RefuseTag(mapping);
-                return Open(new OpenCollection(new YamlMapping(Line(e), Column(e), [])));
+                return Open(new OpenCollection(new YamlMapping(Line(e), Column(e))));
             case SequenceStart sequence:
                 RefuseTag(sequence);
                 return Open(new OpenCollection(new YamlSequence(Line(e), Column(e), [])));
@@ -134,18 +134,18 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
         }
         else if (mapping.Find(key.Text) is { } first)
         {
-            problems.Error(key.Line, key.Column, $"{ConfigText.Quote(key.Text)} is given twice, first on line {first.Key.Line}; remove one of them");
+            problems.Error(key.Line, key.Column, $"{(ConfigKeys.IsName(key.Text) ? ConfigText.Quote(key.Text) : "this key")} is given twice, first on line {first.Key.Line}; remove one of them");
         }
         else
         {
-            mapping.Entries.Add(entry);
+            mapping.Add(entry);
         }
     }
 
     private void RefuseTag(NodeEvent node)
     {
         if (node.Tag.IsEmpty) return;
-        problems.Error(Line(node), Column(node), $"{ConfigText.Quote(node.Tag.Value)} is a YAML tag, which is not supported; remove it");
+        problems.Error(Line(node), Column(node), "a YAML tag is not supported; remove it, and quote a value that begins with !");
     }
 
     private static (int Line, int Column)? TabInIndentation(string text)

@@ -1,0 +1,86 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace DynamicSharding.Config;
+
+/// <summary>
+/// Opens and reads what may be a pipe that nobody writes to. The framework's open blocks in the kernel there and cannot be canceled, which
+/// costs a thread for every try.
+/// </summary>
+internal static unsafe partial class PatientFile
+{
+    private const int ReadOnlyNonBlockingCloseOnExec = 0x800 | 0x80000;
+    private const short Readable = 0x1;
+    private const int EINTR = 4;
+    private const int EAGAIN = 11;
+
+    /// <exception cref="IOException">As <see cref="File.OpenRead"/>, without the path in the message.</exception>
+    /// <exception cref="UnauthorizedAccessException">This user may not read it.</exception>
+    public static SafeFileHandle Open(string path)
+    {
+        if (path.Contains('\0')) throw new IOException("a path has no NUL character");
+        int descriptor;
+        do descriptor = OpenFile(path, ReadOnlyNonBlockingCloseOnExec);
+        while (descriptor < 0 && Marshal.GetLastPInvokeError() == EINTR);
+        return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw Failure(Marshal.GetLastPInvokeError());
+    }
+
+    /// <summary>Reads to the end, or until there is more than <paramref name="maxBytes"/>.</summary>
+    /// <returns>Null when the end did not come in time: a pipe with a writer that does not close it, or without one.</returns>
+    /// <exception cref="IOException">As <see cref="Open"/>.</exception>
+    public static byte[]? ReadToEnd(string path, int maxBytes, TimeSpan patience)
+    {
+        using SafeFileHandle file = Open(path);
+        using var content = new MemoryStream();
+        var buffer = new byte[16 * 1024];
+        long started = Stopwatch.GetTimestamp();
+        while (content.Length <= maxBytes)
+        {
+            // A pipe that no writer has opened yet reads as ended; poll tells the two apart.
+            TimeSpan left = patience - Stopwatch.GetElapsedTime(started);
+            var wanted = new PollEntry { Descriptor = (int)file.DangerousGetHandle(), Events = Readable };
+            int ready = Poll(&wanted, 1, (int)Math.Max(left.TotalMilliseconds, 0));
+            if (ready == 0) return null;
+            nint read;
+            fixed (byte* start = buffer) read = ready < 0 ? -1 : Read(wanted.Descriptor, start, buffer.Length);
+            if (read == 0) return content.ToArray();
+            if (read > 0) content.Write(buffer, 0, (int)read);
+            else if (Marshal.GetLastPInvokeError() is var error and not (EINTR or EAGAIN)) throw Failure(error);
+        }
+
+        return content.ToArray();
+    }
+
+    /// <returns>What the system calls the failure; messages of the framework repeat the path.</returns>
+    public static string Cause(Exception failure) =>
+        failure.HResult is > 0 and < 4096 ? Marshal.GetPInvokeErrorMessage(failure.HResult) : "input or output error";
+
+    private static Exception Failure(int error)
+    {
+        string message = Marshal.GetPInvokeErrorMessage(error);
+        return error switch
+        {
+            2 or 20 => new FileNotFoundException(message), // ENOENT, ENOTDIR
+            1 or 13 => new UnauthorizedAccessException(message), // EPERM, EACCES
+            _ => new IOException(message, error),
+        };
+    }
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int OpenFile(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    private static partial nint Read(int descriptor, byte* buffer, nint count);
+
+    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
+    private static partial int Poll(PollEntry* entries, nuint count, int milliseconds);
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct PollEntry
+    {
+        public int Descriptor;
+        public short Events;
+        public short Returned;
+    }
+}
