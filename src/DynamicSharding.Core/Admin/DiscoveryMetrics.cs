@@ -13,6 +13,7 @@ internal sealed class DiscoveryMetrics
     private readonly Gauge _sinceSuccess;
     private readonly Gauge _consulIndex;
     private readonly Gauge _consulLastContact;
+    private readonly Gauge _hidden;
     private readonly Gauge _reloadSuccessful;
     private readonly Gauge _reloadSuccessTime;
     private readonly Gauge _ready;
@@ -28,6 +29,8 @@ internal sealed class DiscoveryMetrics
         _consulIndex = factory.CreateGauge(MetricNames.ConsulIndex, "X-Consul-Index of the last good answer.", unknownAtFirst);
         _consulLastContact = factory.CreateGauge(
             MetricNames.ConsulLastContact, "How long the answering Consul server had not heard from its leader.", unknownAtFirst);
+        _hidden = factory.CreateGauge(
+            MetricNames.GatewaysHidden, "Configured gateways that are absent from Consul's response and pass our own probe.");
         _reloadSuccessful = factory.CreateGauge(MetricNames.ConfigReloadSuccessful, "1 if the last load of the configuration was applied.");
         _reloadSuccessTime = factory.CreateGauge(
             MetricNames.ConfigReloadSuccessTime, "When a configuration was last applied, in Unix time.");
@@ -44,6 +47,7 @@ internal sealed class DiscoveryMetrics
         Show(_sinceSuccess, discovery.LastGoodAnswer is { } last ? Math.Max(0, (now - last).TotalSeconds) : null);
         if (discovery.Source == DiscoveryKind.Consul) _consulIndex.Set(discovery.ConsulIndex);
         Show(_consulLastContact, discovery.ConsulLastContact?.TotalSeconds);
+        _hidden.Set(discovery.HiddenGateways.Length);
         _reloadSuccessful.Set(reload.LastSuccessful ? 1 : 0);
         _reloadSuccessTime.Set(UnixSeconds(reload.LastSuccess));
         _ready.Set(ready ? 1 : 0);

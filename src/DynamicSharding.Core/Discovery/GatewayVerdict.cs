@@ -9,6 +9,9 @@ internal sealed record GatewayVerdict(string Address, GatewayHealth Health, bool
 {
     private const int MaxOutput = 256;
 
+    /// <summary>Consul says passing, and no check has said anything: so it was registered, or there is no check.</summary>
+    public bool IsUnproven => Health == GatewayHealth.Passing && Output is null;
+
     /// <summary>Check output comes from elsewhere: one line of bounded length, without control characters, is kept.</summary>
     public static string? Shorten(string? output)
     {

@@ -16,6 +16,9 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
     /// <summary>A reload took it out; until a report does not name it any more, reports of it are of before.</summary>
     public bool Removed { get; set; }
 
+    /// <summary>The configuration does not allow it.</summary>
+    public bool Refused { get; set; }
+
     public bool InRing { get; set; }
 
     /// <summary>Kept in the ring only because too much was lost.</summary>
@@ -43,7 +46,7 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
     public string Reason { get; private set; } = "";
 
     /// <summary>Out of the ring by an operator's will: never held, never counted as lost.</summary>
-    public bool IsTakenOut => Removed || Health == GatewayHealth.Maintenance;
+    public bool IsTakenOut => Removed || Refused || Health == GatewayHealth.Maintenance;
 
     public void Take(GatewayVerdict verdict, TimeSpan now)
     {

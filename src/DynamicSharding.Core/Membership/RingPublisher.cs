@@ -46,12 +46,14 @@ internal sealed class RingPublisher(
     {
         HashRing? before = ring.Current;
         if (before is not null && before.Gateways.Select(static g => g.Address).SequenceEqual(decision.Members)) return;
+        if (before is null && decision.Members.IsEmpty) return;
 
         long begun = time.GetTimestamp();
-        HashRing after = HashRing.Build(decision.Members.Select(GatewayOf), sharding.Replicas, _keyMode);
+        HashRing? after = decision.Members.IsEmpty ? null : HashRing.Build(decision.Members.Select(GatewayOf), sharding.Replicas, _keyMode);
         TimeSpan buildTime = time.GetElapsedTime(begun);
-        double moved = before is null ? 0 : HashRing.MovedRatio(before, after);
-        ring.Publish(after);
+        double moved = before is null ? 0 : after is null ? 1 : HashRing.MovedRatio(before, after);
+        if (after is null) ring.Withdraw();
+        else ring.Publish(after);
 
         var change = new RingChange(
             time.GetUtcNow(),
@@ -60,7 +62,7 @@ internal sealed class RingPublisher(
             decision.Members,
             moved,
             buildTime,
-            after.Fingerprint)
+            after?.Fingerprint ?? "")
         {
             Cause = decision.Cause,
         };
@@ -74,7 +76,7 @@ internal sealed class RingPublisher(
             string.Join(',', change.After),
             Math.Round(moved, 4),
             Math.Round(buildTime.TotalMilliseconds, 3),
-            after.Fingerprint);
+            change.Fingerprint);
     }
 
     private Gateway GatewayOf(string address)
