@@ -228,21 +228,26 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     /// </summary>
     private ImmutableArray<GatewayVerdict> Recheck(ImmutableArray<GatewayVerdict> verdicts, ServerOptions options, TimeSpan patience)
     {
-        HashSet<string> named = options.Pushgateway.Servers.ToHashSet(StringComparer.Ordinal), absent = new(named, StringComparer.Ordinal);
+        HashSet<string> named = options.Pushgateway.Servers.ToHashSet(StringComparer.Ordinal);
+        HashSet<string> absent = named.Except(verdicts.Select(static v => v.Address)).ToHashSet(StringComparer.Ordinal);
+        _rechecks.Align(
+            [
+                .. verdicts.Where(v => v.Overloaded || v.Health == GatewayHealth.Unknown || (v.IsUnproven && !_proven.Contains(v.Address)))
+                    .Select(static v => v.Address).Where(address => options.Membership.Allow.Allows(address, named.Contains(address))),
+                .. absent,
+            ],
+            options.Pushgateway.HealthCheck);
+
         var all = ImmutableArray.CreateBuilder<GatewayVerdict>();
         var proven = new HashSet<string>(StringComparer.Ordinal);
-        var wanted = new List<string>();
         foreach (GatewayVerdict verdict in verdicts)
         {
-            absent.Remove(verdict.Address);
             GatewayVerdict? own = _rechecks.Verdict(verdict.Address);
             GatewayVerdict result = verdict.IsUnproven ? Prove(verdict, own)
                 : own is { Health: not GatewayHealth.Unknown } && (verdict.Overloaded || own.Overloaded) ? own
                 : verdict;
             all.Add(result);
             if (verdict.Health == GatewayHealth.Passing && result.Health == GatewayHealth.Passing) proven.Add(verdict.Address);
-            bool saysTooLittle = verdict.Overloaded || verdict.Health == GatewayHealth.Unknown || (verdict.IsUnproven && result.Health == GatewayHealth.Unknown);
-            if (saysTooLittle && options.Membership.Allow.Allows(verdict.Address, named.Contains(verdict.Address))) wanted.Add(verdict.Address);
         }
 
         foreach (string address in absent)
@@ -252,8 +257,10 @@ internal sealed class ConsulGatewaySource : IGatewaySource
             if (own.Health == GatewayHealth.Passing) proven.Add(address);
         }
 
+        // One probe is enough, and what a later one says would not count.
+        HashSet<string> done = verdicts.Where(v => v.IsUnproven && proven.Contains(v.Address)).Select(static v => v.Address).ToHashSet(StringComparer.Ordinal);
+        _rechecks.Stop(done.Contains);
         _proven = proven;
-        _rechecks.Align([.. wanted, .. absent], options.Pushgateway.HealthCheck);
         TellHidden([.. absent.Where(proven.Contains)], patience);
         all.Sort(static (a, b) => string.CompareOrdinal(a.Address, b.Address));
         return all.ToImmutable();
@@ -263,7 +270,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     {
         if (_proven.Contains(verdict.Address) || own?.Health == GatewayHealth.Passing)
         {
-            return verdict with { Overloaded = own?.Overloaded ?? false, Output = "no check in Consul has run; a probe of our own passed" };
+            return verdict with { Output = "no check in Consul has run; a probe of our own passed" };
         }
 
         string ours = own?.Output is { } output ? ", and a probe of our own failed: " + output : ", and no probe of our own has passed yet";

@@ -94,7 +94,7 @@ public sealed class AllowedGatewaysTests
     }
 
     [Theory]
-    [InlineData("basic_auth: {username: u, password_file: FILE}", "", "1:45: pushgateway.basic_auth.username: whoever registers an instance in Consul")]
+    [InlineData("basic_auth: {username: u, password_file: FILE}", "", "1:55: pushgateway.basic_auth.username: whoever registers an instance in Consul")]
     [InlineData("basic_auth: {username: u, password_file: FILE}", "membership: {allow: any}", "3:21: membership.allow: whoever registers an instance in Consul")]
     [InlineData("basic_auth: {username: u, password_file: FILE}", "membership: {allow: configured}", null)]
     [InlineData("basic_auth: {username: u, password_file: FILE}", "membership: {allow: [10.0.0.0/8]}", null)]
