@@ -216,7 +216,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
         if (verdicts.IsEmpty) return GatewayReport.Interruption;
         TimeSpan patience = (2 * check.Interval) + check.Timeout;
-        return new GatewayReport(check.Enabled ? Recheck(verdicts, options, patience) : Trust(verdicts, servers), patience);
+        return new GatewayReport(check.Enabled ? Recheck(verdicts, options) : Trust(verdicts, servers), patience);
     }
 
     /// <summary>
@@ -226,7 +226,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     /// without output is what somebody wrote into a registration: it counts once a probe of ours has passed. And a configured gateway that
     /// the response lacks may be hidden by the token's rights: as long as our probe passes, it stays.
     /// </summary>
-    private ImmutableArray<GatewayVerdict> Recheck(ImmutableArray<GatewayVerdict> verdicts, ServerOptions options, TimeSpan patience)
+    private ImmutableArray<GatewayVerdict> Recheck(ImmutableArray<GatewayVerdict> verdicts, ServerOptions options)
     {
         HashSet<string> named = options.Pushgateway.Servers.ToHashSet(StringComparer.Ordinal);
         HashSet<string> absent = named.Except(verdicts.Select(static v => v.Address)).ToHashSet(StringComparer.Ordinal);
@@ -261,7 +261,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         HashSet<string> done = verdicts.Where(v => v.IsUnproven && proven.Contains(v.Address)).Select(static v => v.Address).ToHashSet(StringComparer.Ordinal);
         _rechecks.Stop(done.Contains);
         _proven = proven;
-        TellHidden([.. absent.Where(proven.Contains)], patience);
+        TellHidden([.. absent.Where(proven.Contains)], options.Pushgateway.HealthCheck.Interval + options.Pushgateway.HealthCheck.Timeout);
         all.Sort(static (a, b) => string.CompareOrdinal(a.Address, b.Address));
         return all.ToImmutable();
     }
@@ -277,8 +277,8 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         return verdict with { Health = GatewayHealth.Unknown, Output = GatewayVerdict.Shorten("passing in Consul without a check's output" + ours) };
     }
 
-    /// <summary>A registration that is on its way is absent as well, for a moment: only what lasts longer than the patience is told.</summary>
-    private void TellHidden(IReadOnlyCollection<string> absent, TimeSpan patience)
+    /// <summary>A registration that is on its way is absent as well, for a moment: only what lasts is told.</summary>
+    private void TellHidden(IReadOnlyCollection<string> absent, TimeSpan grace)
     {
         foreach (string address in _absentSince.Keys.Except(absent, StringComparer.Ordinal).ToArray()) _absentSince.Remove(address);
         foreach (string address in absent) _absentSince.TryAdd(address, _time.GetTimestamp());
@@ -286,7 +286,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         var hidden = new List<string>();
         foreach ((string address, long since) in _absentSince)
         {
-            TimeSpan rest = patience - _time.GetElapsedTime(since);
+            TimeSpan rest = grace - _time.GetElapsedTime(since);
             if (rest <= TimeSpan.Zero) hidden.Add(address);
             else if (_due is null || rest < _due) _due = rest;
         }

@@ -130,7 +130,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         await other.WaitForRingAsync(all, Limit);
 
         // Leaving is Consul's word.
-        await late.DisposeAsync();
+        late.Process.Kill();
         await Task.Delay(TimeSpan.FromSeconds(6));
         await server.WaitForRingAsync(all, TimeSpan.FromSeconds(1));
         await consul.PutAsync("v1/catalog/deregister", """{"Node":"nothing"}""");
@@ -171,7 +171,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         Assert.Equal(await running.FingerprintAsync(), await starting.FingerprintAsync());
 
         // Nobody else can say that it died.
-        await gateways[2].DisposeAsync();
+        gateways[2].Process.Kill();
         await running.WaitForRingAsync(addresses[..2], Limit);
         await starting.WaitForRingAsync(addresses[..2], Limit);
         await Cast.PushgatewayAsync(addresses[2]);
