@@ -17,6 +17,7 @@ internal sealed class DiscoveryMetrics
     private readonly Counter _skippedAddresses;
     private readonly Counter _registrationWrites;
     private readonly Counter _registrationFailures;
+    private readonly Gauge _hidden;
     private readonly Gauge _reloadSuccessful;
     private readonly Gauge _reloadSuccessTime;
     private readonly Gauge _ready;
@@ -39,6 +40,8 @@ internal sealed class DiscoveryMetrics
         _registrationWrites = factory.CreateCounter(
             MetricNames.RegistrationWrites, "Registrations and deregistrations that Consul accepted.");
         _registrationFailures = factory.CreateCounter(MetricNames.RegistrationFailures, "Rounds of registration that failed.");
+        _hidden = factory.CreateGauge(
+            MetricNames.GatewaysHidden, "Configured gateways that are absent from Consul's response and pass our own probe.");
         _reloadSuccessful = factory.CreateGauge(MetricNames.ConfigReloadSuccessful, "1 if the last load of the configuration was applied.");
         _reloadSuccessTime = factory.CreateGauge(
             MetricNames.ConfigReloadSuccessTime, "When a configuration was last applied, in Unix time.");
@@ -59,6 +62,7 @@ internal sealed class DiscoveryMetrics
         _skippedAddresses.IncTo(discovery.SkippedAddresses);
         _registrationWrites.IncTo(discovery.RegistrationWrites);
         _registrationFailures.IncTo(discovery.RegistrationFailures);
+        _hidden.Set(discovery.HiddenGateways.Length);
         _reloadSuccessful.Set(reload.LastSuccessful ? 1 : 0);
         _reloadSuccessTime.Set(UnixSeconds(reload.LastSuccess));
         _ready.Set(ready ? 1 : 0);

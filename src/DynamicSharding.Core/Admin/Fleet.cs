@@ -24,7 +24,8 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
         HashRing? current = ring.Current;
         lock (_lock)
         {
-            if (current is not null && !ReferenceEquals(current, _measured)) Measure(current);
+            if (current is null) (_measured, _ownership) = (null, new Dictionary<string, double>(StringComparer.Ordinal));
+            else if (!ReferenceEquals(current, _measured)) Measure(current);
             var known = new SortedDictionary<string, GatewayStatus>(StringComparer.Ordinal);
             foreach (GatewayStatus status in view.Gateways) known[status.Address] = status;
             foreach (string address in _ownership.Keys)

@@ -20,6 +20,7 @@ internal sealed class RingMetrics
     private readonly Gauge _build;
     private readonly Counter _buildFailures;
     private readonly Gauge _configured;
+    private readonly Gauge _refused;
 
     public RingMetrics(MetricFactory factory)
     {
@@ -38,12 +39,14 @@ internal sealed class RingMetrics
         _build = factory.CreateGauge(MetricNames.RingBuild, "Time that building the last ring took.", unknownAtFirst);
         _buildFailures = factory.CreateCounter(MetricNames.RingBuildFailures, "Rings that could not be built; the old one stayed.");
         _configured = factory.CreateGauge(MetricNames.GatewaysConfigured, "Gateways that the configuration file names.");
+        _refused = factory.CreateGauge(MetricNames.GatewaysRefused, "Discovered gateways that membership.allow does not allow.");
     }
 
     public void Update(FleetView fleet, ServerOptions options)
     {
         ShardingOptions sharding = options.Sharding;
         _configured.Set(options.Pushgateway.Servers.Length);
+        _refused.Set(fleet.Gateways.Count(static g => g.Status.State == GatewayState.Refused));
         _members.Set(fleet.Ring?.Gateways.Length ?? 0);
         _info.Begin();
         if (fleet.Ring is { } ring)

@@ -74,7 +74,7 @@ internal static class Warnings
     private static bool? IsMember(GatewayState state) => state switch
     {
         GatewayState.Member or GatewayState.Leaving or GatewayState.Held => true,
-        GatewayState.Joining or GatewayState.Out => false,
+        GatewayState.Joining or GatewayState.Out or GatewayState.Refused => false,
         _ => null,
     };
 
@@ -107,6 +107,15 @@ internal static class Warnings
                 + $"{DurationText.Format(options.Membership.AdmitAfter)} of health.");
         }
 
+        List<string> refused = In(GatewayState.Refused);
+        if (refused.Count > 0)
+        {
+            yield return new(
+                Warning,
+                $"Discovered and refused, since membership.allow does not allow {(refused.Count == 1 ? "it" : "them")}: {Words.List(refused)}.",
+                "Find out who registered that, and deregister it; or add it to membership.allow or pushgateway.servers and reload.");
+        }
+
         List<string> overloaded = [.. fleet.Gateways.Where(static g => g.Status.Overloaded).Select(static g => g.Status.Address)];
         if (overloaded.Count > 0)
             yield return new(Warning, $"The write queue is full on {Words.List(overloaded)}.", "Add gateways, or push less to them.");
@@ -123,6 +132,15 @@ internal static class Warnings
     {
         var discovery = fleet.Membership.Discovery;
         if (discovery.Source != DiscoveryKind.Consul) yield break;
+        if (discovery.HiddenGateways is { IsEmpty: false } hidden)
+        {
+            yield return new(
+                Warning,
+                $"Absent from Consul's response, and kept since our own probe passes: {Words.List(hidden)}.",
+                "The token of consul_server probably lacks node:read for the node that they are registered on: its policy needs "
+                + "node_prefix \"\" { policy = \"read\" }. Else look for who deregisters them.");
+        }
+
         string since = discovery.LastGoodAnswer is { } last ? $"for {Words.Age(now - last)}" : "since the start";
         if (discovery.LastError is { } error)
         {

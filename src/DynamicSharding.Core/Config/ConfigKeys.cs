@@ -60,6 +60,7 @@ internal static partial class ConfigKeys
         yield return sharding.Key("replicas", OnRestart, Int(1, 100_000), s => s.Replicas, (s, v) => s with { Replicas = v });
 
         ConfigSection<MembershipOptions> membership = Root.Section("membership", o => o.Membership, (o, v) => o with { Membership = v });
+        yield return membership.Key("allow", OnReload, Allow, m => m.Allow, (m, v) => m with { Allow = v });
         yield return membership.Key("settle", OnReload, DurationOrZero, m => m.Settle, (m, v) => m with { Settle = v });
         yield return membership.Key("admit_after", OnReload, DurationOrZero, m => m.AdmitAfter, (m, v) => m with { AdmitAfter = v });
         yield return membership.Key("mass_loss_ratio", OnReload, Ratio, m => m.MassLossRatio, (m, v) => m with { MassLossRatio = v });

@@ -4,7 +4,7 @@ using DynamicSharding.Config.Yaml;
 
 namespace DynamicSharding.Config;
 
-/// <summary>The two keys whose values have parts: each part is judged at its own place in the file.</summary>
+/// <summary>The keys whose values have parts: each part is judged at its own place in the file.</summary>
 internal static class ConfigLists
 {
     /// <summary>The servers as written: the default port is another key's, and duplicates show only with it.</summary>
@@ -32,6 +32,35 @@ internal static class ConfigLists
         if (!good) return false;
         users = mapping.Entries.ToImmutableSortedDictionary(
             entry => entry.Key.Text, entry => ((YamlScalar)entry.Value).Text, StringComparer.Ordinal);
+        return true;
+    }
+
+    /// <summary>A word, or a list of those who are allowed.</summary>
+    public static bool TryReadAllow(ConfigSite site, out AllowedGateways allow)
+    {
+        const string Kinds = "must be any, configured, or a list of CIDRs and host patterns: [10.0.0.0/8, \"*.pgw.internal\"]";
+        allow = AllowedGateways.Any;
+        if (site.Node is YamlScalar word)
+        {
+            if (word.Text == "configured") allow = AllowedGateways.Configured;
+            return word.Text is "any" or "configured" || site.Fail($"{ConfigText.Quote(word.Text)} {Kinds}");
+        }
+
+        if (site.Node is not YamlSequence sequence) return site.Fail(Kinds);
+        if (sequence.Items.Count == 0) return site.Fail("is an empty list; write configured to allow nobody but what the configuration names, or add CIDRs and host patterns");
+
+        var rules = new List<AllowedGateways.Rule>();
+        bool good = true;
+        foreach (YamlNode item in sequence.Items) good &= CheckAllowed(site.At(item), rules);
+        if (good) allow = AllowedGateways.Of(rules);
+        return good;
+    }
+
+    private static bool CheckAllowed(ConfigSite site, List<AllowedGateways.Rule> rules)
+    {
+        if (site.Node is not YamlScalar { IsNull: false } scalar) return site.Fail("each entry must be one text, a CIDR or a host pattern: 10.0.0.0/8 or \"*.pgw.internal\"");
+        if (AllowedGateways.TryParse(scalar.Text, out AllowedGateways.Rule rule) is { } problem) return site.Fail($"{ConfigText.Quote(scalar.Text)} {problem}");
+        rules.Add(rule);
         return true;
     }
 

@@ -24,6 +24,7 @@ internal sealed class ConfigRisks(ConfigDocument document, ConfigProblems proble
         CheckServers(options);
         CheckHealth(options.Pushgateway);
         CheckMembership(options.Membership);
+        CheckAllowed(options);
         CheckLimits(options.Limits);
         CheckShutdown(options.Shutdown);
         WarnIf(
@@ -111,6 +112,19 @@ internal sealed class ConfigRisks(ConfigDocument document, ConfigProblems proble
             membership.Settle == TimeSpan.Zero && membership.AdmitAfter == TimeSpan.Zero,
             document.Has("membership.admit_after") ? "membership.admit_after" : "membership.settle",
             "with settle and admit_after 0, a flapping gateway changes the ring with every check; write 5s");
+    }
+
+    private void CheckAllowed(ServerOptions options)
+    {
+        PushgatewayOptions gateways = options.Pushgateway;
+        bool hasCertificate = gateways is { Scheme: "https", Tls.CertFile: not null };
+        if (options.Discovery != DiscoveryKind.Consul || options.Membership.Allow != AllowedGateways.Any) return;
+        if (gateways.BasicAuthUsername is null && !hasCertificate) return;
+        string key = document.Has("membership.allow") ? "membership.allow" : hasCertificate ? "pushgateway.tls.cert_file" : "pushgateway.basic_auth.username";
+        WarnIf(
+            true,
+            key,
+            "whoever registers an instance in Consul becomes a gateway, and gets these credentials and pushes; set membership.allow to configured, or to CIDRs and host patterns");
     }
 
     private void CheckLimits(LimitOptions limits)

@@ -42,6 +42,7 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
     public void Check(ServerOptions options)
     {
         CheckServers(options);
+        CheckAllowed(options);
         CheckListeners(options);
         CheckConsul(options.Consul);
         GatewayTlsOptions tls = options.Pushgateway.Tls;
@@ -88,6 +89,17 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         problems.Error(
             document.Nearest("pushgateway.servers"),
             "pushgateway.servers: must name at least one server, since discovery is static; add one, or a consul_server section");
+    }
+
+    private void CheckAllowed(ServerOptions options)
+    {
+        // Something that is no list of good servers was written, and has been complained about.
+        bool written = document.Find("pushgateway.servers") is not (null or YamlSequence { Items.Count: 0 });
+        if (options.Discovery != DiscoveryKind.Consul || !options.Pushgateway.Servers.IsEmpty || written) return;
+        if (options.Membership.Allow != AllowedGateways.Configured) return;
+        problems.Error(
+            document.Nearest("membership.allow"),
+            "membership.allow: configured allows nobody, since pushgateway.servers is empty; list the gateways there, or CIDRs and host patterns here");
     }
 
     private void CheckListeners(ServerOptions options)

@@ -63,6 +63,9 @@ internal static class ConfigValues
     public static ConfigValue<ImmutableArray<string>> Servers { get; } =
         new(ConfigLists.TryReadServers, (a, b) => a.AsSpan().SequenceEqual(b.AsSpan()));
 
+    public static ConfigValue<AllowedGateways> Allow { get; } =
+        new(ConfigLists.TryReadAllow, (a, b) => a.ToString() == b.ToString());
+
     public static ConfigValue<ImmutableSortedDictionary<string, string>> Users { get; } =
         new(ConfigLists.TryReadUsers, (a, b) => a.SequenceEqual(b), ShownValue.Users);
 

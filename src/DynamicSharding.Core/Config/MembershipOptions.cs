@@ -2,6 +2,8 @@ namespace DynamicSharding.Config;
 
 internal sealed record MembershipOptions
 {
+    public AllowedGateways Allow { get; init; } = AllowedGateways.Any;
+
     public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(1);
 
     public TimeSpan AdmitAfter { get; init; } = TimeSpan.FromSeconds(5);

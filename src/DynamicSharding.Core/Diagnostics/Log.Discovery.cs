@@ -20,6 +20,12 @@ internal static partial class Log
     [LoggerMessage(3004, LogLevel.Warning, "consul names an address that is none, skipped")]
     public static partial void ConsulAddressSkipped(ILogger logger, string address);
 
+    [LoggerMessage(3010, LogLevel.Warning, "configured gateway is absent from consul's response and passes our own probe, it stays")]
+    public static partial void GatewayHidden(ILogger logger, string gateway, string advice);
+
+    [LoggerMessage(3011, LogLevel.Information, "configured gateway is not absent from consul's response any more, or passes our own probe no more")]
+    public static partial void GatewayNotHidden(ILogger logger, string gateway);
+
     [LoggerMessage(3500, LogLevel.Information, "gateway registered")]
     public static partial void GatewayRegistered(ILogger logger, string gateway, string id);
 

@@ -24,6 +24,9 @@ internal static partial class Log
     [LoggerMessage(4005, LogLevel.Debug, "gateway state changed")]
     public static partial void GatewayStateChanged(ILogger logger, string gateway, string state, string reason);
 
+    [LoggerMessage(4020, LogLevel.Warning, "discovered gateways are refused, membership.allow does not allow them")]
+    public static partial void GatewaysRefused(ILogger logger, string gateways, int count);
+
     [LoggerMessage(4006, LogLevel.Error, "the source of gateways failed, starting it again")]
     public static partial void SourceFailed(ILogger logger, Exception exception);
 

@@ -19,6 +19,8 @@ internal static class MetricNames
     public const string RingBuild = "dynamic_sharding_ring_build_seconds";
     public const string RingBuildFailures = "dynamic_sharding_ring_build_failures_total";
     public const string GatewaysConfigured = "dynamic_sharding_gateways_configured";
+    public const string GatewaysRefused = "dynamic_sharding_gateways_refused";
+    public const string GatewaysHidden = "dynamic_sharding_gateways_hidden";
     public const string GatewayState = "dynamic_sharding_gateway_state";
     public const string GatewayOverloaded = "dynamic_sharding_gateway_overloaded";
 

@@ -35,7 +35,23 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     /// <summary>Small: the listener is never far behind, and a writer may wait.</summary>
     private readonly Channel<GatewayReport> _reports = Channel.CreateBounded<GatewayReport>(4);
 
-    private volatile PushgatewayOptions _options;
+    /// <summary>
+    /// Passing in Consul without a check's output, and alive all the same: a probe of ours passed, or a check of before. Until Consul says
+    /// something else of them.
+    /// </summary>
+    private HashSet<string> _proven = new(StringComparer.Ordinal);
+
+    /// <summary>Since when configured gateways are absent from Consul's response and pass our own probe.</summary>
+    private readonly Dictionary<string, long> _absentSince = new(StringComparer.Ordinal);
+
+    private readonly TimeProvider _time;
+    private volatile ServerOptions _options;
+
+    /// <summary>Those of them that are absent for too long to be registrations on their way.</summary>
+    private volatile IReadOnlyList<string> _hidden = [];
+
+    /// <summary>When the next of them is to be told of, without any news.</summary>
+    private TimeSpan? _due;
 
     /// <summary>Consul's last answer; null while there is none.</summary>
     private volatile List<ServiceEntry>? _rows;
@@ -48,7 +64,8 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     public ConsulGatewaySource(ServerOptions options, ILogger logger, TimeProvider time)
     {
         _logger = logger;
-        _options = options.Pushgateway;
+        _time = time;
+        _options = options;
         _token = new ConsulToken(options.Consul);
         _client = ConsulConnection.Open(options.Consul, _token.Current, time);
         _watch = new ConsulWatch(options.Consul, _token.Current, logger, time, options.Sharding.Replicas);
@@ -60,6 +77,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     public DiscoveryStatus Status => _watch.Status with
     {
         SkippedAddresses = Interlocked.Read(ref _skipped),
+        HiddenGateways = [.. _hidden],
         RegistrationWrites = _registrar.Writes,
         RegistrationFailures = _registrar.Failures,
     };
@@ -90,7 +108,8 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
     public void Apply(ServerOptions options)
     {
-        _options = options.Pushgateway;
+        _options = options;
+        StopRefused();
         _token.Apply(options.Consul);
         _probes.Apply(options);
         _registrar.Apply(options);
@@ -135,7 +154,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     {
         while (true)
         {
-            await _news.Reader.ReadAsync(ct).ConfigureAwait(false);
+            await NewsAsync(ct).ConfigureAwait(false);
             GatewayReport report = Judge();
             if (report.Interrupted)
             {
@@ -161,11 +180,29 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         }
     }
 
+    private async Task NewsAsync(CancellationToken ct)
+    {
+        using var expiry = new CancellationTokenSource(_due ?? Timeout.InfiniteTimeSpan, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
+        try
+        {
+            await _news.Reader.ReadAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+        }
+    }
+
     private GatewayReport Judge()
     {
+        _due = null;
+
+        // Also while there is nothing to judge: a reload may refuse one that is being probed.
+        StopRefused();
         if (_rows is not { } rows) return GatewayReport.Interruption;
-        PushgatewayOptions options = _options;
-        HealthCheckOptions check = options.HealthCheck;
+        ServerOptions options = _options;
+        ImmutableArray<string> servers = options.Pushgateway.Servers;
+        HealthCheckOptions check = options.Pushgateway.HealthCheck;
         var skipped = new List<string>();
         ImmutableArray<GatewayVerdict> verdicts = ConsulJudge.Judge(rows, check.OverloadIsHealthy, skipped);
         if (!ReferenceEquals(rows, _judged))
@@ -173,24 +210,102 @@ internal sealed class ConsulGatewaySource : IGatewaySource
             foreach (string address in skipped) Warn(address);
 
             // One of ours that lost its registration must be back before the patience with it ends, which is sooner than the registrar's period.
-            if (!verdicts.IsEmpty && options.Servers.Except(verdicts.Select(static v => v.Address), StringComparer.Ordinal).Any()) _registrar.ReconcileNow();
+            if (!verdicts.IsEmpty && servers.Except(verdicts.Select(static v => v.Address), StringComparer.Ordinal).Any()) _registrar.ReconcileNow();
             _judged = rows;
         }
 
         if (verdicts.IsEmpty) return GatewayReport.Interruption;
-        verdicts = check.Enabled ? Recheck(verdicts, check) : Trust(verdicts, options.Servers);
-        return new GatewayReport(verdicts, (2 * check.Interval) + check.Timeout);
+        TimeSpan patience = (2 * check.Interval) + check.Timeout;
+        return new GatewayReport(check.Enabled ? Recheck(verdicts, options) : Trust(verdicts, servers), patience);
     }
 
     /// <summary>
-    /// An agent passes on a changed status at once, but a mere change of the output up to five minutes later. So Consul cannot be asked whether
-    /// a gateway that was overloaded has died since, nor whether one whose first check was critical is dead or overloaded: this process asks
-    /// such gateways itself. Without a verdict of Consul's, only an overload is believed.
+    /// Of some gateways Consul says too little, and this process asks them itself. An agent passes on a changed status at once, but a mere change
+    /// of the output up to five minutes later: so Consul cannot be asked whether a gateway that was overloaded has died since, nor whether one
+    /// whose first check was critical is dead or overloaded; without a verdict of Consul's, only an overload is believed. A status of passing
+    /// without output is what somebody wrote into a registration: it counts once a probe of ours has passed. And a configured gateway that
+    /// the response lacks may be hidden by the token's rights: as long as our probe passes, it stays.
     /// </summary>
-    private ImmutableArray<GatewayVerdict> Recheck(ImmutableArray<GatewayVerdict> verdicts, HealthCheckOptions check)
+    private ImmutableArray<GatewayVerdict> Recheck(ImmutableArray<GatewayVerdict> verdicts, ServerOptions options)
     {
-        _rechecks.Align([.. verdicts.Where(static v => v.Overloaded || v.Health == GatewayHealth.Unknown).Select(static v => v.Address)], check);
-        return [.. verdicts.Select(v => _rechecks.Verdict(v.Address) is { Health: not GatewayHealth.Unknown } own && (v.Overloaded || own.Overloaded) ? own with { Foreign = v.Foreign } : v)];
+        HashSet<string> named = options.Pushgateway.Servers.ToHashSet(StringComparer.Ordinal);
+        HashSet<string> absent = named.Except(verdicts.Select(static v => v.Address)).ToHashSet(StringComparer.Ordinal);
+        _rechecks.Align(
+            [
+                .. verdicts.Where(v => v.Overloaded || v.Health == GatewayHealth.Unknown || (v.IsUnproven && !_proven.Contains(v.Address)))
+                    .Select(static v => v.Address).Where(address => options.Membership.Allow.Allows(address, named.Contains(address))),
+                .. absent,
+            ],
+            options.Pushgateway.HealthCheck);
+
+        var all = ImmutableArray.CreateBuilder<GatewayVerdict>();
+        var proven = new HashSet<string>(StringComparer.Ordinal);
+        foreach (GatewayVerdict verdict in verdicts)
+        {
+            GatewayVerdict? own = _rechecks.Verdict(verdict.Address);
+            GatewayVerdict result = verdict.IsUnproven ? Prove(verdict, own)
+                : own is { Health: not GatewayHealth.Unknown } && (verdict.Overloaded || own.Overloaded) ? own with { Foreign = verdict.Foreign }
+                : verdict;
+            all.Add(result);
+            if (verdict.Health == GatewayHealth.Passing && result.Health == GatewayHealth.Passing) proven.Add(verdict.Address);
+        }
+
+        foreach (string address in absent)
+        {
+            if (_rechecks.Verdict(address) is not { Health: not GatewayHealth.Unknown } own) continue;
+            all.Add(own);
+            if (own.Health == GatewayHealth.Passing) proven.Add(address);
+        }
+
+        // One probe is enough, and what a later one says would not count.
+        HashSet<string> done = verdicts.Where(v => v.IsUnproven && proven.Contains(v.Address)).Select(static v => v.Address).ToHashSet(StringComparer.Ordinal);
+        _rechecks.Stop(done.Contains);
+        _proven = proven;
+        TellHidden([.. absent.Where(proven.Contains)], options.Pushgateway.HealthCheck.Interval + options.Pushgateway.HealthCheck.Timeout);
+        all.Sort(static (a, b) => string.CompareOrdinal(a.Address, b.Address));
+        return all.ToImmutable();
+    }
+
+    private GatewayVerdict Prove(GatewayVerdict verdict, GatewayVerdict? own)
+    {
+        if (_proven.Contains(verdict.Address) || own?.Health == GatewayHealth.Passing)
+        {
+            return verdict with { Output = "no check in Consul has run; a probe of our own passed" };
+        }
+
+        string ours = own?.Output is { } output ? ", and a probe of our own failed: " + output : ", and no probe of our own has passed yet";
+        return verdict with { Health = GatewayHealth.Unknown, Output = GatewayVerdict.Shorten("passing in Consul without a check's output" + ours) };
+    }
+
+    /// <summary>A registration that is on its way is absent as well, for a moment: only what lasts is told.</summary>
+    private void TellHidden(IReadOnlyCollection<string> absent, TimeSpan grace)
+    {
+        foreach (string address in _absentSince.Keys.Except(absent, StringComparer.Ordinal).ToArray()) _absentSince.Remove(address);
+        foreach (string address in absent) _absentSince.TryAdd(address, _time.GetTimestamp());
+
+        var hidden = new List<string>();
+        foreach ((string address, long since) in _absentSince)
+        {
+            TimeSpan rest = grace - _time.GetElapsedTime(since);
+            if (rest <= TimeSpan.Zero) hidden.Add(address);
+            else if (_due is null || rest < _due) _due = rest;
+        }
+
+        // A timer counts whole milliseconds and may be early by a part of one.
+        if (_due is { } due) _due = due + TimeSpan.FromMilliseconds(1);
+        hidden.Sort(StringComparer.Ordinal);
+        IReadOnlyList<string> before = _hidden;
+        _hidden = hidden;
+        foreach (string address in hidden.Except(before, StringComparer.Ordinal)) Log.GatewayHidden(_logger, address, ConsulTroubles.HiddenAdvice);
+        foreach (string address in before.Except(hidden, StringComparer.Ordinal)) Log.GatewayNotHidden(_logger, address);
+    }
+
+    /// <summary>One that is not allowed gets no request of ours.</summary>
+    private void StopRefused()
+    {
+        ServerOptions options = _options;
+        HashSet<string> named = options.Pushgateway.Servers.ToHashSet(StringComparer.Ordinal);
+        _rechecks.Stop(address => !options.Membership.Allow.Allows(address, named.Contains(address)));
     }
 
     /// <summary>
@@ -199,7 +314,8 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     /// </summary>
     private ImmutableArray<GatewayVerdict> Trust(ImmutableArray<GatewayVerdict> verdicts, ImmutableArray<string> servers)
     {
-        _rechecks.Align([], _options.HealthCheck);
+        _rechecks.Align([], _options.Pushgateway.HealthCheck);
+        TellHidden([], TimeSpan.Zero);
         var all = new SortedDictionary<string, GatewayVerdict>(verdicts.ToDictionary(static v => v.Address, StringComparer.Ordinal), StringComparer.Ordinal);
         foreach (string address in servers)
         {

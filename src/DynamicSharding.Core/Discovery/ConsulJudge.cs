@@ -9,7 +9,7 @@ internal static class ConsulJudge
     /// <param name="rows">As Consul sent them.</param>
     /// <param name="overloadIsHealthy">Whether a full write queue is no reason to leave.</param>
     /// <param name="skipped">Filled with what cannot be an address.</param>
-    /// <returns>Sorted by address.</returns>
+    /// <returns>Sorted by address; passing without output where no check has run, which is for the caller to prove.</returns>
     public static ImmutableArray<GatewayVerdict> Judge(IEnumerable<ServiceEntry> rows, bool overloadIsHealthy, List<string> skipped)
     {
         var foreign = new HashSet<string>(StringComparer.Ordinal);
@@ -47,15 +47,17 @@ internal static class ConsulJudge
         if (alive != other.Alive) return alive;
         int rank = Rank(verdict), otherRank = Rank(other.Verdict);
 
+        // "Passing" without output is no finding of anybody's: what a check on another agent found beats it.
         // Among equals the choice must not hang on the order of the rows, or the report would change without a reason.
         return rank != otherRank ? rank > otherRank : string.CompareOrdinal(verdict.Output, other.Verdict.Output) < 0;
     }
 
     private static int Rank(GatewayVerdict verdict) => verdict.Health switch
     {
-        GatewayHealth.Passing => verdict.Overloaded ? 3 : 4,
-        GatewayHealth.Maintenance => 2,
-        GatewayHealth.Critical => 1,
+        GatewayHealth.Passing when verdict.IsUnproven => 1,
+        GatewayHealth.Passing => verdict.Overloaded ? 4 : 5,
+        GatewayHealth.Maintenance => 3,
+        GatewayHealth.Critical => 2,
         _ => 0,
     };
 

@@ -17,6 +17,9 @@ internal enum ConsulTrouble
 
 internal static class ConsulTroubles
 {
+    public const string HiddenAdvice =
+        "the token probably lacks node:read for the node that it is registered on: its policy needs node_prefix \"\" { policy = \"read\" }";
+
     public static ConsulTrouble Of(Exception failure) => failure switch
     {
         ConsulRequestException { StatusCode: HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized } => ConsulTrouble.Forbidden,

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DynamicSharding.Config;
 
 namespace DynamicSharding.Discovery;
@@ -22,6 +23,9 @@ internal sealed record DiscoveryStatus(
 
     /// <summary>Rows of Consul's answers that name no usable address, since the start.</summary>
     public long SkippedAddresses { get; init; }
+
+    /// <summary>Configured, absent from Consul's response for longer than a registration takes, and passing our own probe.</summary>
+    public ImmutableArray<string> HiddenGateways { get; init; } = [];
 
     /// <summary>Registrations and deregistrations that Consul accepted.</summary>
     public long RegistrationWrites { get; init; }

@@ -11,6 +11,8 @@ internal sealed record GatewayVerdict(string Address, GatewayHealth Health, bool
 
     /// <summary>It has a registration that no instance of ours made, nor the original: somebody else says that it exists.</summary>
     public bool Foreign { get; init; }
+    /// <summary>Consul says passing, and no check has said anything: so it was registered, or there is no check.</summary>
+    public bool IsUnproven => Health == GatewayHealth.Passing && Output is null;
 
     /// <summary>Check output comes from elsewhere: one line of bounded length, without control characters, is kept.</summary>
     public static string? Shorten(string? output)

@@ -39,6 +39,19 @@ internal sealed class ProbeSet(PushgatewayOptions options, Action changed, TimeP
         }
     }
 
+    /// <summary>Whoever these are, they are not asked any more from here on.</summary>
+    public void Stop(Func<string, bool> which)
+    {
+        lock (_gate)
+        {
+            foreach (string address in _probed.Keys.Where(which).ToArray())
+            {
+                _probed.Remove(address, out ProbedGateway? gone);
+                gone?.Dispose();
+            }
+        }
+    }
+
     /// <summary>Null for a gateway that is not probed.</summary>
     public GatewayVerdict? Verdict(string address)
     {

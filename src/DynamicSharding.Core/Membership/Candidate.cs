@@ -24,6 +24,8 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
 
     /// <summary>The last report knew a registration of it that no instance made.</summary>
     public bool Foreign { get; private set; }
+    /// <summary>The configuration does not allow it.</summary>
+    public bool Refused { get; set; }
 
     public bool InRing { get; set; }
 
@@ -52,7 +54,7 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
     public string Reason { get; private set; } = "";
 
     /// <summary>Out of the ring by an operator's will: never held, never counted as lost.</summary>
-    public bool IsTakenOut => Removed || Health == GatewayHealth.Maintenance;
+    public bool IsTakenOut => Removed || Refused || Health == GatewayHealth.Maintenance;
 
     public void Take(GatewayVerdict verdict, TimeSpan now)
     {

@@ -23,6 +23,7 @@ internal static class CandidateState
         }
 
         if (candidate.Removed) return (GatewayState.Out, "removed from the configuration, still registered for another instance");
+        if (candidate.Refused) return (GatewayState.Refused, "membership.allow does not allow it");
         return candidate.Health switch
         {
             GatewayHealth.Maintenance => (GatewayState.Draining, "in maintenance: " + (candidate.Output ?? "no reason given")),

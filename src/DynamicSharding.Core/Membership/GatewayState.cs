@@ -20,4 +20,7 @@ internal enum GatewayState
 
     /// <summary>Not in the ring.</summary>
     Out,
+
+    /// <summary>Discovered, and not allowed by the configuration: it gets no request of ours.</summary>
+    Refused,
 }

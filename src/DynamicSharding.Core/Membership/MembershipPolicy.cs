@@ -30,7 +30,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     /// <summary>The length of the interruptions that are over.</summary>
     private TimeSpan _unheard;
 
-    /// <summary>The ring as it was last asked for; empty until the first.</summary>
+    /// <summary>The ring as it was last asked for; empty until the first, and once a reload allows nobody of it.</summary>
     public ImmutableArray<string> Members { get; private set; } = [];
 
     public bool HasVerdict => _candidates.Values.All(static c => !c.Configured || c.HasVerdict);
@@ -64,10 +64,22 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
             candidate.Removed = false;
         }
 
-        if (Members.IsEmpty && configured.Count > 0) return Publish([.. _candidates.Keys], RingChangeCause.Start, "configured", now);
-        ImmutableArray<string> staying = [.. Members.Where(m => !_candidates[m].Removed)];
-        if (staying.Length == Members.Length || staying.IsEmpty) return Decide(now);
-        return Publish(staying, RingChangeCause.Reload, "removed from the configuration: " + Join(Members.Except(staying)), now);
+        foreach (Candidate candidate in _candidates.Values) candidate.Refused = !options.Allow.Allows(candidate.Address, candidate.Configured);
+        ImmutableArray<string> listed = [.. configured.Order(StringComparer.Ordinal)];
+        if (Members.IsEmpty && !listed.IsEmpty) return Publish(listed, RingChangeCause.Start, "configured", now);
+        ImmutableArray<string> staying = [.. Members.Where(m => _candidates[m] is { Removed: false, Refused: false })];
+        if (staying.Length == Members.Length) return Decide(now);
+        if (staying.IsEmpty)
+        {
+            // One that was removed serves until another is in. One that is not allowed any more does not: the configured ones are the ring,
+            // as at the start, or nobody is.
+            if (!Members.Any(m => _candidates[m].Refused)) return Decide(now);
+            staying = listed;
+        }
+
+        ImmutableArray<string> gone = [.. Members.Except(staying)];
+        _history.Discount(gone);
+        return Publish(staying, RingChangeCause.Reload, TakenOut(gone), now);
     }
 
     public PolicyDecision? Observe(GatewayReport report)
@@ -118,7 +130,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     private Candidate Find(string address, TimeSpan now)
     {
         if (_candidates.TryGetValue(address, out Candidate? candidate)) return candidate;
-        candidate = new Candidate(address, now, time.GetUtcNow());
+        candidate = new Candidate(address, now, time.GetUtcNow()) { Refused = !_options.Allow.Allows(address, isNamed: false) };
         _candidates.Add(address, candidate);
         return candidate;
     }
@@ -223,6 +235,14 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         string reason = left.Count > 0 ? "left: " + Join(left.Select(static c => $"{c.Address} ({c.Reason})")) : "";
         if (joined.Count > 0) reason += (reason.Length > 0 ? "; " : "") + "joined: " + Join(joined);
         return (cause, reason);
+    }
+
+    private string TakenOut(ImmutableArray<string> gone)
+    {
+        ILookup<bool, string> removed = gone.ToLookup(m => _candidates[m].Removed);
+        string reason = removed[true].Any() ? "removed from the configuration: " + Join(removed[true]) : "";
+        if (removed[false].Any()) reason += (reason.Length > 0 ? "; " : "") + "not allowed by membership.allow: " + Join(removed[false]);
+        return reason;
     }
 
     private static string Join(IEnumerable<string> parts)

@@ -10,6 +10,9 @@ namespace DynamicSharding.Membership;
 /// <summary>Drives the policy: reports, reloads and time go in under one lock, rings come out.</summary>
 internal sealed class MembershipService : IAsyncDisposable
 {
+    /// <summary>Anybody can register any number of instances.</summary>
+    private const int MaxNamed = 10;
+
     private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(30);
@@ -176,7 +179,7 @@ internal sealed class MembershipService : IAsyncDisposable
     private void Tell(ImmutableArray<GatewayStatus> before, ImmutableArray<GatewayStatus> after)
     {
         Dictionary<string, GatewayStatus> old = before.ToDictionary(static g => g.Address, StringComparer.Ordinal);
-        List<string> held = [];
+        List<string> held = [], refused = [];
         foreach (GatewayStatus gateway in after)
         {
             GatewayStatus? was = old.GetValueOrDefault(gateway.Address);
@@ -184,9 +187,11 @@ internal sealed class MembershipService : IAsyncDisposable
             if (!gateway.Overloaded && was is { Overloaded: true }) Log.GatewayNotOverloaded(_logger, gateway.Address);
             if (was?.State == gateway.State) continue;
             if (gateway.State == GatewayState.Held) held.Add(gateway.Address);
+            if (gateway.State == GatewayState.Refused) refused.Add(gateway.Address);
             Log.GatewayStateChanged(_logger, gateway.Address, gateway.State.ToString(), gateway.Reason);
         }
 
         if (held.Count > 0) Log.MassLossHeld(_logger, string.Join(',', held));
+        if (refused.Count > 0) Log.GatewaysRefused(_logger, string.Join(',', refused.Take(MaxNamed)), refused.Count);
     }
 }

@@ -25,6 +25,12 @@ internal sealed class RingHistory
         return largest;
     }
 
+    /// <summary>Members that an operator took out were not lost, also once nobody remembers why they left.</summary>
+    public void Discount(ImmutableArray<string> members)
+    {
+        for (int i = 0; i < _sets.Count; i++) _sets[i] = (_sets[i].From, [.. _sets[i].Members.Except(members)]);
+    }
+
     /// <summary>Drops what was replaced before a moment.</summary>
     public void Forget(TimeSpan before)
     {

@@ -57,12 +57,14 @@ internal sealed class RingPublisher(
     {
         HashRing? before = ring.Current;
         if (before is not null && before.Gateways.Select(static g => g.Address).SequenceEqual(decision.Members)) return;
+        if (before is null && decision.Members.IsEmpty) return;
 
         long begun = time.GetTimestamp();
-        HashRing after = HashRing.Build(decision.Members.Select(GatewayOf), sharding.Replicas, _keyMode);
+        HashRing? after = decision.Members.IsEmpty ? null : HashRing.Build(decision.Members.Select(GatewayOf), sharding.Replicas, _keyMode);
         TimeSpan buildTime = time.GetElapsedTime(begun);
-        double moved = before is null ? 0 : HashRing.MovedRatio(before, after);
-        ring.Publish(after);
+        double moved = before is null ? 0 : after is null ? 1 : HashRing.MovedRatio(before, after);
+        if (after is null) ring.Withdraw();
+        else ring.Publish(after);
         foreach (string forgotten in _gone.Update(before, after)) _gateways.Remove(forgotten);
 
         var change = new RingChange(
@@ -72,7 +74,7 @@ internal sealed class RingPublisher(
             decision.Members,
             moved,
             buildTime,
-            after.Fingerprint)
+            after?.Fingerprint ?? "")
         {
             Cause = decision.Cause,
         };
@@ -86,7 +88,7 @@ internal sealed class RingPublisher(
             string.Join(',', change.After),
             Math.Round(moved, 4),
             Math.Round(buildTime.TotalMilliseconds, 3),
-            after.Fingerprint);
+            change.Fingerprint);
     }
 
     private Gateway GatewayOf(string address)

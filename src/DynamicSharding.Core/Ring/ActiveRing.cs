@@ -5,7 +5,7 @@ internal sealed class ActiveRing
 {
     private volatile HashRing? _current;
 
-    /// <summary>Null until a first ring was published; never null again after that.</summary>
+    /// <summary>Null until a first ring was published, and while the configuration allows nobody.</summary>
     public HashRing? Current => _current;
 
     public void Publish(HashRing ring)
@@ -13,4 +13,7 @@ internal sealed class ActiveRing
         ArgumentNullException.ThrowIfNull(ring);
         _current = ring;
     }
+
+    /// <summary>No ring: better no response than one that names a gateway which is not allowed.</summary>
+    public void Withdraw() => _current = null;
 }

@@ -84,6 +84,73 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         Assert.Equal(polls, Polls(consul));
     }
 
+    [Fact]
+    public async Task Passing_without_output_counts_once_a_probe_of_our_own_has_passed_and_from_then_on_Consul_is_believed()
+    {
+        FakeServer alive = Healthy(), dead = Gateway(), checkedOne = Gateway();
+        await dead.DisposeAsync();
+        await checkedOne.DisposeAsync();
+        Start(Options([]), (alive, "passing", ""), (dead, "passing", ""), (checkedOne, "passing", "OK"));
+        await Eventually.True(() => Of(alive) is { Health: GatewayHealth.Passing }, "proven");
+        await Eventually.True(() => Of(dead)?.Output?.Contains("a probe of our own failed", StringComparison.Ordinal) == true, "asked");
+        Assert.Equal(GatewayHealth.Unknown, Of(dead)!.Health);
+        Assert.Equal(GatewayHealth.Passing, Of(checkedOne)!.Health);
+
+        // Leaving is Consul's word: the gateway dies, and the registration goes on saying passing.
+        int asked = alive.Requests.Count;
+        await alive.DisposeAsync();
+        _parts.Add(FakeServer.Always(static _ => (200, "OK"), dead.Port));
+        await Eventually.True(() => Of(dead)!.Health == GatewayHealth.Passing, "alive now");
+        Assert.Equal(GatewayHealth.Passing, Of(alive)!.Health);
+        Assert.InRange(alive.Requests.Count, asked, asked + 1);
+    }
+
+    [Fact]
+    public async Task A_configured_gateway_that_the_response_lacks_is_judged_by_our_own_probe_and_told_of_when_that_lasts()
+    {
+        FakeServer shown = Healthy(), hidden = Healthy(), gone = Gateway();
+        await gone.DisposeAsync();
+        Start(Options([shown, hidden, gone]), (shown, "passing", "OK"));
+        await Eventually.True(() => Of(hidden) is { Health: GatewayHealth.Passing }, "stays");
+        await Eventually.True(() => _source!.Status.HiddenGateways.Length > 0, "told of");
+        Assert.Equal([hidden.Address], _source!.Status.HiddenGateways.ToArray());
+        Assert.Contains(_log.Lines(), line => line.Contains("absent from consul's response", StringComparison.Ordinal) && line.Contains("node:read", StringComparison.Ordinal));
+        await Eventually.True(() => Of(gone) is null or { Health: GatewayHealth.Critical }, "dead");
+
+        await hidden.DisposeAsync();
+        await Eventually.True(() => Of(hidden)!.Health == GatewayHealth.Critical, "dead, by our own probe");
+        await Eventually.True(() => _source!.Status.HiddenGateways.IsEmpty, "not hidden, dead");
+    }
+
+    [Fact]
+    public async Task Who_is_not_allowed_is_never_asked_and_a_reload_that_tightens_ends_what_is_asked()
+    {
+        FakeServer ours = Healthy(), stranger = Healthy(), full = Gateway();
+        ServerOptions options = Options([ours]) with { Membership = new MembershipOptions { Allow = AllowedGateways.Configured } };
+        Start(options, (ours, "passing", ""), (stranger, "passing", ""), (full, "critical", Full));
+        await Eventually.True(() => Of(ours) is { Health: GatewayHealth.Passing }, "proven");
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        Assert.Empty(stranger.Requests);
+        Assert.Empty(full.Requests);
+        Assert.Equal(GatewayHealth.Unknown, Of(stranger)!.Health);
+
+        ServerOptions wide = options with { Membership = new MembershipOptions() };
+        _source!.Apply(wide);
+        await Eventually.True(() => Of(stranger)!.Health == GatewayHealth.Passing && full.Requests.Count > 2, "asked");
+        _source!.Apply(options);
+        await Task.Delay(TimeSpan.FromMilliseconds(500));
+        int asked = full.Requests.Count;
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        Assert.Equal(asked, full.Requests.Count);
+    }
+
+    private FakeServer Healthy()
+    {
+        FakeServer gateway = FakeServer.Always(static _ => (200, "OK"));
+        _parts.Add(gateway);
+        return gateway;
+    }
+
     private static int Polls(FakeServer consul) => consul.Requests.Count(static r => r.Contains("/v1/health/", StringComparison.Ordinal));
 
     private void Reload(ServerOptions options, HealthCheckOptions check) =>

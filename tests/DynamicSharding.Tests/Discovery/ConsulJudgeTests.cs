@@ -28,7 +28,26 @@ public class ConsulJudgeTests
         Assert.Equal(GatewayHealth.Critical, ConsulJudge.Judge([Row("a", Own("critical", Full))], false, []).Single().Health);
 
     [Fact]
-    public void A_service_without_a_check_passes() => Assert.Equal(GatewayHealth.Passing, Judge(Row("a", Serf("passing"))).Single().Health);
+    public void A_service_without_a_check_passes_unproven() =>
+        Assert.True(Judge(Row("a", Serf("passing"))).Single() is { Health: GatewayHealth.Passing, IsUnproven: true });
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData(" \n", true)]
+    [InlineData(null, true)]
+    [InlineData("200 OK", false)]
+    public void Passing_without_output_is_unproven(string? output, bool unproven) =>
+        Assert.Equal(unproven, Judge(Row("a", Own("passing", output))).Single().IsUnproven);
+
+    [Theory]
+    [InlineData("passing", "ok", nameof(GatewayHealth.Passing))]
+    [InlineData("critical", "refused", nameof(GatewayHealth.Critical))]
+    public void What_a_check_found_beats_passing_without_output(string status, string output, string health)
+    {
+        ServiceEntry unproven = Row("a", Own("passing", "")), found = Row("a", Own(status, output));
+        Assert.True(Judge(unproven, found).Single() is { IsUnproven: false } one && one.Health.ToString() == health);
+        Assert.True(Judge(found, unproven).Single() is { IsUnproven: false } two && two.Health.ToString() == health);
+    }
 
     [Theory]
     [InlineData("_node_maintenance", "")]

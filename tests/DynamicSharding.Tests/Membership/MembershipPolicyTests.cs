@@ -412,6 +412,110 @@ public class MembershipPolicyTests
         Assert.Equal(A, policy.Ring);
     }
 
+    [Fact]
+    public void Who_is_not_allowed_never_joins_and_is_shown()
+    {
+        PolicyHarness policy = Healthy(A, B);
+        Allow(policy, AllowedGateways.Configured, A, B);
+        policy.Say(C, GatewayHealth.Passing, "ok");
+        policy.Advance(600);
+        Assert.Equal(0, policy.Changes);
+        Assert.Equal(GatewayState.Refused, policy.Status(C).State);
+        Assert.Contains("membership.allow", policy.Status(C).Reason, StringComparison.Ordinal);
+        Assert.Null(policy.Policy.NextDeadline);
+        policy.Forget(C);
+        Assert.DoesNotContain(policy.Policy.Statuses(), static s => s.Address == C);
+    }
+
+    [Fact]
+    public void Who_is_not_allowed_does_not_join_with_the_first_answer_either()
+    {
+        var policy = new PolicyHarness(new MembershipOptions { Allow = AllowedGateways.Configured }, A, B);
+        policy.Adopt((A, GatewayHealth.Passing), (B, GatewayHealth.Passing), (C, GatewayHealth.Passing));
+        policy.Advance(600);
+        Assert.Equal($"{A},{B}", policy.Ring);
+        Assert.Equal(0, policy.Changes);
+    }
+
+    [Fact]
+    public void A_reload_that_tightens_takes_members_out_at_once_and_one_that_widens_lets_them_join()
+    {
+        PolicyHarness policy = Healthy(A, B);
+        policy.SayAll(GatewayHealth.Passing, C, D);
+        policy.Advance(10);
+        Assert.Equal($"{A},{B},{C},{D}", policy.Ring);
+
+        Allow(policy, AllowedGateways.Configured, A, B);
+        Assert.Equal($"{A},{B}", policy.Ring);
+        Assert.Equal(RingChangeCause.Reload, policy.Rings[^1].Decision.Cause);
+        Assert.Equal($"not allowed by membership.allow: {C}, {D}", policy.Rings[^1].Decision.Reason);
+        Assert.Equal(GatewayState.Refused, policy.Status(C).State);
+        int changes = policy.Changes;
+        policy.Report();
+        policy.Advance(60);
+        Assert.Equal(changes, policy.Changes);
+
+        Allow(policy, AllowedGateways.Any, A, B);
+        Assert.Equal(GatewayState.Joining, policy.Status(C).State);
+        policy.Advance(10);
+        Assert.Equal($"{A},{B},{C},{D}", policy.Ring);
+        Assert.Equal(RingChangeCause.Join, policy.Rings[^1].Decision.Cause);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Who_is_refused_is_not_counted_as_lost(bool isForgotten)
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.SayAll(GatewayHealth.Passing, D, "e:1");
+        policy.Advance(30);
+        Allow(policy, AllowedGateways.Configured, A, B, C);
+        Assert.Equal($"{A},{B},{C}", policy.Ring);
+        if (isForgotten) policy.Forget(D, "e:1");
+
+        // One of three: with the two that were refused it would be three of five, and held.
+        policy.Say(B, GatewayHealth.Critical, "refused connection");
+        policy.Advance(1);
+        Assert.Equal($"{A},{C}", policy.Ring);
+        Assert.Equal(RingChangeCause.Loss, policy.Rings[^1].Decision.Cause);
+    }
+
+    [Fact]
+    public void When_nobody_of_the_ring_is_allowed_any_more_the_configured_ones_are_it()
+    {
+        PolicyHarness policy = Healthy(A);
+        policy.Say(C, GatewayHealth.Passing);
+        policy.Advance(10);
+        policy.Say(A, GatewayHealth.Critical);
+        policy.Advance(20);
+        Assert.Equal(C, policy.Ring);
+        Allow(policy, AllowedGateways.Configured, A);
+        Assert.Equal(A, policy.Ring);
+    }
+
+    [Fact]
+    public void When_nobody_at_all_is_allowed_there_is_no_ring_until_somebody_is()
+    {
+        var policy = new PolicyHarness();
+        policy.Adopt((C, GatewayHealth.Passing));
+        Assert.Equal(C, policy.Ring);
+        AllowedGateways.TryParse("d", out AllowedGateways.Rule rule);
+        Allow(policy, AllowedGateways.Of([rule]));
+        Assert.Equal("", policy.Ring);
+        policy.Advance(60);
+        Assert.Equal("", policy.Ring);
+        policy.Say(D, GatewayHealth.Passing);
+        policy.Advance(10);
+        Assert.Equal(D, policy.Ring);
+    }
+
+    private static void Allow(PolicyHarness policy, AllowedGateways allow, params string[] servers)
+    {
+        policy.Options = policy.Options with { Allow = allow };
+        policy.Configure(servers);
+    }
+
     private static PolicyHarness Healthy(params string[] servers) => Healthy(null, servers);
 
     private static PolicyHarness Healthy(MembershipOptions? options, params string[] servers)

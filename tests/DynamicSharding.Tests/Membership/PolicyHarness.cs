@@ -22,7 +22,7 @@ internal sealed class PolicyHarness
         Configure(servers);
     }
 
-    public MembershipOptions Options { get; }
+    public MembershipOptions Options { get; set; }
 
     public MembershipPolicy Policy { get; }
 
