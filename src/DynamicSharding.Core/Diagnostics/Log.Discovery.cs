@@ -20,6 +20,9 @@ internal static partial class Log
     [LoggerMessage(3004, LogLevel.Warning, "consul names an address that is none, skipped")]
     public static partial void ConsulAddressSkipped(ILogger logger, string address);
 
+    [LoggerMessage(3020, LogLevel.Warning, "consul knows a gateway in two spellings; deregister one")]
+    public static partial void GatewaySpelledTwice(ILogger logger, string gateway, string id, string other, string countsAs);
+
     [LoggerMessage(3500, LogLevel.Information, "gateway registered")]
     public static partial void GatewayRegistered(ILogger logger, string gateway, string id);
 

@@ -28,6 +28,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
     private readonly CancellationTokenSource _probing = new();
     private readonly HashSet<string> _warned = [];
+    private readonly SpellingWatch _spellings;
 
     /// <summary>One slot: something is to be judged anew, be it rows, settings or a probe's finding.</summary>
     private readonly Channel<bool> _news = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -55,6 +56,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time);
         _probes = new StaticGatewaySource(options, time);
         _rechecks = new ProbeSet(options.Pushgateway, Notify, time);
+        _spellings = new SpellingWatch(options.Sharding.Key, logger);
     }
 
     public DiscoveryStatus Status => _watch.Status with
@@ -167,10 +169,11 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         PushgatewayOptions options = _options;
         HealthCheckOptions check = options.HealthCheck;
         var skipped = new List<string>();
-        ImmutableArray<GatewayVerdict> verdicts = ConsulJudge.Judge(rows, check.OverloadIsHealthy, skipped);
+        ImmutableArray<GatewayVerdict> verdicts = ConsulJudge.Judge(rows, check.OverloadIsHealthy, skipped, _spellings.Key);
         if (!ReferenceEquals(rows, _judged))
         {
             foreach (string address in skipped) Warn(address);
+            _spellings.Look(rows);
 
             // One of ours that lost its registration must be back before the patience with it ends, which is sooner than the registrar's period.
             if (!verdicts.IsEmpty && options.Servers.Except(verdicts.Select(static v => v.Address), StringComparer.Ordinal).Any()) _registrar.ReconcileNow();
