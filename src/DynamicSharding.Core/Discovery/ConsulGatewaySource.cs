@@ -53,10 +53,10 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         _token = new ConsulToken(options.Consul);
         _client = ConsulConnection.Open(options.Consul, _token.Current, time);
         _watch = new ConsulWatch(options.Consul, _token.Current, logger, time);
-        _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time);
+        _spellings = new SpellingWatch(options.Sharding.Key, logger);
+        _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time, _spellings);
         _probes = new StaticGatewaySource(options, time);
         _rechecks = new ProbeSet(options.Pushgateway, Notify, time);
-        _spellings = new SpellingWatch(options.Sharding.Key, logger);
     }
 
     public DiscoveryStatus Status => _watch.Status with

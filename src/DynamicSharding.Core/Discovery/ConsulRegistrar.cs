@@ -21,6 +21,7 @@ internal sealed class ConsulRegistrar
     private readonly Func<string?> _token;
     private readonly string _service;
     private readonly ShardingKey _key;
+    private readonly SpellingWatch _spellings;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly Backoff _backoff = new(Random.Shared);
@@ -43,12 +44,14 @@ internal sealed class ConsulRegistrar
     private string? _failure;
     private long _writes, _failures;
 
-    public ConsulRegistrar(ConsulClient client, Func<string?> token, ServerOptions options, ILogger logger, TimeProvider time)
+    public ConsulRegistrar(
+        ConsulClient client, Func<string?> token, ServerOptions options, ILogger logger, TimeProvider time, SpellingWatch? spellings = null)
     {
         _client = client;
         _token = token;
         _service = options.Consul.RegisterServiceName;
         _key = options.Sharding.Key;
+        _spellings = spellings ?? new SpellingWatch(_key, logger);
         _logger = logger;
         _time = time;
         _options = options.Pushgateway;
@@ -193,8 +196,10 @@ internal sealed class ConsulRegistrar
         foreach ((string id, AgentService service) in present)
         {
             bool marked = service.Meta?.GetValueOrDefault(GatewayRegistration.Marker) == GatewayRegistration.MarkerValue;
-            bool known = ours.Contains(id) || addresses.Contains(IdentityOf(service));
-            if (marked && service.Service == _service && !known) Log.RegistrationStray(_logger, id);
+            if (!marked || service.Service != _service || ours.Contains(id)) continue;
+            string address = IdentityOf(service);
+            if (addresses.Contains(address)) _spellings.Warn(address, GatewayRegistration.Id(address), id);
+            else Log.RegistrationStray(_logger, id);
         }
     }
 

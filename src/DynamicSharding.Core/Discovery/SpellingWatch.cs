@@ -28,11 +28,19 @@ internal sealed class SpellingWatch(ShardingKey key, ILogger logger)
             string? host = string.IsNullOrEmpty(service.Address) ? row.Node?.Address : service.Address;
             if (!GatewayAddress.TryFormat(host, service.Port, ShardingKey.Path, out string spelled)) continue;
             string address = HostText.Canonical(spelled, service.Port);
-            if (first.TryAdd(address, (spelled, service.ID)) || first[address].Spelled == spelled) continue;
-            if (_warned.Count == MaxWarned || !_warned.Add(address)) continue;
-            Log.GatewaySpelledTwice(
-                logger, address, Shown(first[address].Id), Shown(service.ID), key == ShardingKey.Path ? "two shares of the ring" : "one");
+            if (!first.TryAdd(address, (spelled, service.ID)) && first[address].Spelled != spelled) Warn(address, first[address].Id, service.ID);
         }
+    }
+
+    /// <summary>From any thread. To Consul's catalog, but not to its agents, ids that differ by case are one: both see what the other cannot.</summary>
+    public void Warn(string address, string? id, string? other)
+    {
+        lock (_warned)
+        {
+            if (_warned.Count == MaxWarned || !_warned.Add(address)) return;
+        }
+
+        Log.GatewaySpelledTwice(logger, address, Shown(id), Shown(other), key == ShardingKey.Path ? "two shares of the ring" : "one");
     }
 
     private static string Shown(string? id) => GatewayVerdict.Shorten(id) ?? "";

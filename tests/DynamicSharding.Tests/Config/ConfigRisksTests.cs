@@ -91,7 +91,7 @@ public sealed class ConfigRisksTests
         string name = Environment.MachineName;
         AssertWarning(
             $"http_listen_addr: 127.0.0.1:9292\nadmin_listen_addr: localhost:9293\nforward_listen_addr: :9294\npushgateway: {{servers: [a, {server.Replace("MACHINE", name)}]}}",
-            "4:27: pushgateway.servers: " + expected.Replace("MACHINE", name));
+            "4:28: pushgateway.servers: " + expected.Replace("MACHINE", name));
     }
 
     [Theory]
