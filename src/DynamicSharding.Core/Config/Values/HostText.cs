@@ -70,10 +70,10 @@ internal static class HostText
             ReadOnlySpan<char> text = name[label];
             if (text.IsEmpty) return "has an empty label: two dots together, or one at the beginning";
             if (text.Length > 63) return "has a label longer than 63 characters";
-            if (text[0] is '-' or '_' || text[^1] == '-')
-            {
-                return "has a label that begins with '-' or '_', or ends with '-'; a label begins with a letter or digit";
-            }
+            if (text[0] == '-' || text[^1] == '-') return "has a label that begins or ends with '-'";
+
+            // Names of services, not of hosts; URL parsers differ on them, the framework's takes _a.b and refuses a.b._c.
+            if (text[0] == '_') return "has a label that begins with '_'; a host's labels begin with a letter or digit";
         }
 
         return null;
