@@ -43,10 +43,10 @@ internal sealed class MemberSource
         return definition with { Replicas = arguments.GetValue(_replicas) ?? definition.Replicas, Key = key ?? definition.Key };
     }
 
-    /// <summary>Split at commas; the default port is added where none is given.</summary>
+    /// <summary>Split at commas, as they are written, each once; the default port is added where none is given.</summary>
     /// <exception cref="CommandException">An entry is no <c>host</c> or <c>host:port</c>; the same rules as for the configuration file.</exception>
     public static string[] ParseGateways(string list) =>
-        [.. list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(ParseGateway)];
+        [.. list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(ParseGateway).Distinct()];
 
     /// <summary>What the ring calls these, each once.</summary>
     public static string[] Identify(IEnumerable<string> gateways, ShardingKey key) =>
