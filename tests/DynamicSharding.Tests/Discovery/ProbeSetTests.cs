@@ -17,7 +17,10 @@ public sealed class ProbeSetTests
         {
             HealthCheck = new HealthCheckOptions
             {
-                Interval = TimeSpan.FromMilliseconds(20), Timeout = TimeSpan.FromSeconds(5), FailuresBeforeCritical = 3, Type = tcp ? HealthCheckType.Tcp : HealthCheckType.Http,
+                Interval = TimeSpan.FromMilliseconds(20),
+                Timeout = TimeSpan.FromSeconds(5),
+                FailuresBeforeCritical = 3,
+                Type = tcp ? HealthCheckType.Tcp : HealthCheckType.Http,
             },
         };
         var probes = new ProbeSet(options, static () => { }, TimeProvider.System);
