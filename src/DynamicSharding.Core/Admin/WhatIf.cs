@@ -82,8 +82,8 @@ internal sealed class WhatIf(AdminContext context)
         addresses = [];
         foreach (string word in string.Join(',', lists.ToArray()).Split([',', ' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries))
         {
-            if (HostText.CheckAuthority(word, out bool hasPort) is { } problem) return $"'{word}' {problem}";
-            string address = hasPort ? word : string.Create(null, $"{word}:{options.Pushgateway.Port}");
+            if (HostText.CheckAuthority(word, out _) is { } problem) return $"'{word}' {problem}";
+            string address = HostText.Identity(word, options.Pushgateway.Port, options.Sharding.Key);
             if (!addresses.Contains(address)) addresses.Add(address);
         }
 

@@ -63,22 +63,50 @@ internal sealed class ConfigRisks(ConfigDocument document, ConfigProblems proble
             "pushgateway.servers",
             "one server takes all pushes, and there is none to take over when it fails; list two or more");
 
-        var spellings = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        var local = new LocalAddresses();
+        var spellings = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (YamlScalar item in items.OfType<YamlScalar>())
         {
-            bool loopback = IsLoopback(item.Text, options.Pushgateway.Port, out string canonical);
-            if (loopback && !IsLocal(options.HttpListenAddr))
-            {
-                problems.Warning(
-                    item,
-                    $"pushgateway.servers: {item.Text}: clients on other machines are redirected to themselves; write the address that they reach, or bind http_listen_addr to 127.0.0.1");
-            }
+            int port = options.Pushgateway.Port;
+            CheckReach(item, options, local);
 
-            // The same spelling twice is the validator's to say.
-            if (spellings.TryAdd(canonical, item.Text) || AreOneSpelling(spellings[canonical], item.Text, options.Pushgateway.Port)) continue;
+            // What has one identity is the validator's to say.
+            string machine = Machine(item.Text, port);
+            string identity = HostText.Identity(item.Text, port, options.Sharding.Key);
+            if (spellings.TryAdd(machine, item.Text) || identity == HostText.Identity(spellings[machine], port, options.Sharding.Key)) continue;
             problems.Warning(
                 item,
-                $"pushgateway.servers: {item.Text} is the same gateway as {spellings[canonical]}, and would have two shares of the ring; remove one");
+                $"pushgateway.servers: {item.Text} is the same gateway as {spellings[machine]}, and would have two shares of the ring; remove one");
+        }
+    }
+
+    /// <summary>Where a push would end: nowhere, here again, or at the client's own machine.</summary>
+    private void CheckReach(YamlScalar item, ServerOptions options, LocalAddresses local)
+    {
+        (string host, int port) = HostText.Split(HostText.Canonical(item.Text, options.Pushgateway.Port), 0);
+        if (!HostText.TryParseAddress(host, out IPAddress? address) && host == "localhost") address = IPAddress.Loopback;
+        (string Key, ListenAddress? Address)[] listeners =
+        [
+            ("http_listen_addr", options.HttpListenAddr),
+            ("forward_listen_addr", options.ForwardListenAddr),
+            ("admin_listen_addr", options.AdminListenAddr),
+        ];
+        string? own = listeners.FirstOrDefault(l => l.Address is { } listener && local.Reaches(host, address, port, listener)).Key;
+        if (address is not null && local.IsNobody(address))
+        {
+            problems.Warning(
+                item, $"pushgateway.servers: {item.Text}: is the address of no machine (unspecified, broadcast or multicast); write the gateway's own");
+        }
+        else if (own is not null)
+        {
+            problems.Warning(
+                item, $"pushgateway.servers: {item.Text}: is {own} of this program itself, so that pushes would come back to it; write the gateway's address");
+        }
+        else if (address is not null && IPAddress.IsLoopback(address) && !IsLocal(options.HttpListenAddr))
+        {
+            problems.Warning(
+                item,
+                $"pushgateway.servers: {item.Text}: clients on other machines are redirected to themselves; write the address that they reach, or bind http_listen_addr to 127.0.0.1");
         }
     }
 
@@ -157,29 +185,12 @@ internal sealed class ConfigRisks(ConfigDocument document, ConfigProblems proble
         if (isRisky) problems.Warning(document.Nearest(key), $"{key}: {sentence}");
     }
 
-    /// <summary>Two names of one machine cannot be told from here; two spellings of an address, or of a name, can.</summary>
-    private static bool IsLoopback(string server, int defaultPort, out string canonical)
+    /// <summary>Two names of one machine cannot be told from here; the names of this one, and two spellings, can.</summary>
+    private static string Machine(string server, int defaultPort)
     {
-        (string host, string port) = Split(server, defaultPort);
-        host = host.TrimEnd('.');
-        bool isAddress = IPAddress.TryParse(host, out IPAddress? address) && (host.Contains(':') || HostText.IsIPv4(host));
-        if (host.Equals("localhost", StringComparison.OrdinalIgnoreCase)) (isAddress, address) = (true, IPAddress.Loopback);
-        if (isAddress && address!.IsIPv4MappedToIPv6) address = address.MapToIPv4();
-        if (isAddress && address!.Equals(IPAddress.IPv6Loopback)) address = IPAddress.Loopback;
-        canonical = $"{(isAddress ? address!.ToString() : host)} {port}";
-        return isAddress && IPAddress.IsLoopback(address!);
-    }
-
-    private static bool AreOneSpelling(string a, string b, int port) =>
-        Split(a, port) is var (hostA, portA) && Split(b, port) is var (hostB, portB)
-        && portA == portB && hostA.Equals(hostB, StringComparison.OrdinalIgnoreCase);
-
-    private static (string Host, string Port) Split(string server, int defaultPort)
-    {
-        int colon = server.LastIndexOf(':');
-        bool hasPort = colon > server.LastIndexOf(']');
-        string port = hasPort ? server[(colon + 1)..] : defaultPort.ToString(CultureInfo.InvariantCulture);
-        return ((hasPort ? server[..colon] : server).Trim('[', ']'), port);
+        (string host, int port) = HostText.Split(HostText.Canonical(server, defaultPort), 0);
+        bool isLocalhost = host == "localhost" || (HostText.TryParseAddress(host, out IPAddress? address) && address.Equals(IPAddress.IPv6Loopback));
+        return string.Create(CultureInfo.InvariantCulture, $"{(isLocalhost ? "127.0.0.1" : host)} {port}");
     }
 
     private static bool IsEverywhere(ListenAddress? address) =>

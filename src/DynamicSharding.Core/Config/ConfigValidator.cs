@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using System.Net;
 using DynamicSharding.Config.Values;
 using DynamicSharding.Config.Yaml;
@@ -36,7 +35,7 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
             gateways = gateways with { HealthCheck = gateways.HealthCheck with { Type = HealthCheckType.Tcp } };
         }
 
-        return options with { Pushgateway = gateways with { Servers = CompleteServers(gateways) } };
+        return options with { Pushgateway = CompleteServers(gateways, options.Sharding.Key) };
     }
 
     public void Check(ServerOptions options)
@@ -54,31 +53,33 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         CheckAccess(options);
     }
 
-    private ImmutableArray<string> CompleteServers(PushgatewayOptions gateways)
+    private PushgatewayOptions CompleteServers(PushgatewayOptions gateways, ShardingKey key)
     {
-        if (document.Find("pushgateway.servers") is not YamlSequence written || written.Items.Count != gateways.Servers.Length)
-        {
-            return gateways.Servers;
-        }
+        if (document.Find("pushgateway.servers") is not YamlSequence written || written.Items.Count != gateways.Servers.Length) return gateways;
 
-        // Host names do not differ by case; two spellings of one gateway would be two members that share a process.
-        var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        // By identity: two spellings of one gateway would be two members that share a process, unless they are meant to be.
+        var first = new Dictionary<string, string>(StringComparer.Ordinal);
         var servers = ImmutableArray.CreateBuilder<string>();
+        var spelled = ImmutableArray.CreateBuilder<string>();
         foreach ((string server, YamlNode node) in gateways.Servers.Zip(written.Items))
         {
-            bool hasPort = server.LastIndexOf(':') > server.LastIndexOf(']');
-            string address = hasPort ? server : string.Create(CultureInfo.InvariantCulture, $"{server}:{gateways.Port}");
-            if (seen.Add(address))
+            string address = HostText.Identity(server, gateways.Port, key);
+            string complete = HostText.Complete(server, gateways.Port);
+            spelled.Add(complete);
+            if (first.TryAdd(address, server))
             {
                 servers.Add(address);
+                continue;
             }
-            else
-            {
-                problems.Warning(node, $"pushgateway.servers: {address} is listed twice and counts once; remove one");
-            }
+
+            problems.Warning(
+                node,
+                HostText.Complete(first[address], gateways.Port) == complete
+                    ? $"pushgateway.servers: {complete} is listed twice and counts once; remove one"
+                    : $"pushgateway.servers: {server} is the same gateway as {first[address]}, and counts once; remove one");
         }
 
-        return servers.ToImmutable();
+        return gateways with { Servers = servers.ToImmutable(), ServersAsWritten = spelled.ToImmutable() };
     }
 
     private void CheckServers(ServerOptions options)

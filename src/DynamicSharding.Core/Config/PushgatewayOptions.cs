@@ -4,8 +4,11 @@ namespace DynamicSharding.Config;
 
 internal sealed record PushgatewayOptions
 {
-    /// <summary>The configured gateways as <c>host:port</c>, in the file's order, without duplicates.</summary>
+    /// <summary>The configured gateways as <c>host:port</c>, in the file's order, without duplicates; spelled as <c>sharding.key</c> says.</summary>
     public ImmutableArray<string> Servers { get; init; } = [];
+
+    /// <summary>The same with ports, as the file spells them and as often: what <c>sharding.key: path</c> puts on its ring, whichever is configured.</summary>
+    public ImmutableArray<string> ServersAsWritten { get; init; } = [];
 
     /// <summary>For servers that name no port of their own.</summary>
     public int Port { get; init; } = 9091;

@@ -25,6 +25,8 @@ internal static partial class Log
 
     [LoggerMessage(3011, LogLevel.Information, "configured gateway is not absent from consul's response any more, or passes our own probe no more")]
     public static partial void GatewayNotHidden(ILogger logger, string gateway);
+    [LoggerMessage(3020, LogLevel.Warning, "consul knows a gateway in two spellings; deregister one")]
+    public static partial void GatewaySpelledTwice(ILogger logger, string gateway, string id, string other, string countsAs);
 
     [LoggerMessage(3500, LogLevel.Information, "gateway registered")]
     public static partial void GatewayRegistered(ILogger logger, string gateway, string id);

@@ -28,6 +28,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
     private readonly CancellationTokenSource _probing = new();
     private readonly HashSet<string> _warned = [];
+    private readonly SpellingWatch _spellings;
 
     /// <summary>One slot: something is to be judged anew, be it rows, settings or a probe's finding.</summary>
     private readonly Channel<bool> _news = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -69,7 +70,8 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         _token = new ConsulToken(options.Consul);
         _client = ConsulConnection.Open(options.Consul, _token.Current, time);
         _watch = new ConsulWatch(options.Consul, _token.Current, logger, time, options.Sharding.Replicas);
-        _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time);
+        _spellings = new SpellingWatch(options.Sharding.Key, logger);
+        _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time, _spellings);
         _probes = new StaticGatewaySource(options, time);
         _rechecks = new ProbeSet(options.Pushgateway, Notify, time);
     }
@@ -204,10 +206,11 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         ImmutableArray<string> servers = options.Pushgateway.Servers;
         HealthCheckOptions check = options.Pushgateway.HealthCheck;
         var skipped = new List<string>();
-        ImmutableArray<GatewayVerdict> verdicts = ConsulJudge.Judge(rows, check.OverloadIsHealthy, skipped);
+        ImmutableArray<GatewayVerdict> verdicts = ConsulJudge.Judge(rows, check.OverloadIsHealthy, skipped, _spellings.Key);
         if (!ReferenceEquals(rows, _judged))
         {
             foreach (string address in skipped) Warn(address);
+            _spellings.Look(rows);
 
             // One of ours that lost its registration must be back before the patience with it ends, which is sooner than the registrar's period.
             if (!verdicts.IsEmpty && servers.Except(verdicts.Select(static v => v.Address), StringComparer.Ordinal).Any()) _registrar.ReconcileNow();

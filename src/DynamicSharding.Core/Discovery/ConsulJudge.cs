@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DynamicSharding.Config;
 using DynamicSharding.Consul;
 
 namespace DynamicSharding.Discovery;
@@ -9,8 +10,9 @@ internal static class ConsulJudge
     /// <param name="rows">As Consul sent them.</param>
     /// <param name="overloadIsHealthy">Whether a full write queue is no reason to leave.</param>
     /// <param name="skipped">Filled with what cannot be an address.</param>
+    /// <param name="key">Decides on the spelling of addresses.</param>
     /// <returns>Sorted by address; passing without output where no check has run, which is for the caller to prove.</returns>
-    public static ImmutableArray<GatewayVerdict> Judge(IEnumerable<ServiceEntry> rows, bool overloadIsHealthy, List<string> skipped)
+    public static ImmutableArray<GatewayVerdict> Judge(IEnumerable<ServiceEntry> rows, bool overloadIsHealthy, List<string> skipped, ShardingKey key = ShardingKey.Group)
     {
         var foreign = new HashSet<string>(StringComparer.Ordinal);
         var best = new SortedDictionary<string, (bool Alive, GatewayVerdict Verdict)>(StringComparer.Ordinal);
@@ -18,7 +20,7 @@ internal static class ConsulJudge
         {
             if (row.Service is not { } service) continue;
             string? host = string.IsNullOrEmpty(service.Address) ? row.Node?.Address : service.Address;
-            if (!GatewayAddress.TryFormat(host, service.Port, out string address))
+            if (!GatewayAddress.TryFormat(host, service.Port, key, out string address))
             {
                 skipped.Add($"{host}:{service.Port}");
                 continue;

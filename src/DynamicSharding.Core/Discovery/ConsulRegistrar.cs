@@ -20,6 +20,8 @@ internal sealed class ConsulRegistrar
     private readonly ConsulClient _client;
     private readonly Func<string?> _token;
     private readonly string _service;
+    private readonly ShardingKey _key;
+    private readonly SpellingWatch _spellings;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly Backoff _backoff = new(Random.Shared);
@@ -42,11 +44,14 @@ internal sealed class ConsulRegistrar
     private string? _failure;
     private long _writes, _failures;
 
-    public ConsulRegistrar(ConsulClient client, Func<string?> token, ServerOptions options, ILogger logger, TimeProvider time)
+    public ConsulRegistrar(
+        ConsulClient client, Func<string?> token, ServerOptions options, ILogger logger, TimeProvider time, SpellingWatch? spellings = null)
     {
         _client = client;
         _token = token;
         _service = options.Consul.RegisterServiceName;
+        _key = options.Sharding.Key;
+        _spellings = spellings ?? new SpellingWatch(_key, logger);
         _logger = logger;
         _time = time;
         _options = options.Pushgateway;
@@ -119,11 +124,11 @@ internal sealed class ConsulRegistrar
         foreach (string address in leaving)
         {
             string id = GatewayRegistration.Id(address);
-            if (present.TryGetValue(id, out AgentService? service) && service.Service == _service)
+            foreach (string registered in present.Where(p => IsOf(p.Value, p.Key, address)).Select(static p => p.Key))
             {
-                await _client.Agent.ServiceDeregister(id, ct).ConfigureAwait(false);
+                await _client.Agent.ServiceDeregister(registered, ct).ConfigureAwait(false);
                 Interlocked.Increment(ref _writes);
-                Log.GatewayDeregistered(_logger, address, id);
+                Log.GatewayDeregistered(_logger, address, registered);
             }
 
             _written.Remove(id);
@@ -188,12 +193,28 @@ internal sealed class ConsulRegistrar
         if (_warnedOfStrays) return;
         _warnedOfStrays = true;
         var ours = servers.Select(GatewayRegistration.Id).ToHashSet(StringComparer.Ordinal);
+        var addresses = servers.ToHashSet(StringComparer.Ordinal);
         foreach ((string id, AgentService service) in present)
         {
             bool marked = service.Meta?.GetValueOrDefault(GatewayRegistration.Marker) == GatewayRegistration.MarkerValue;
-            if (marked && service.Service == _service && !ours.Contains(id)) Log.RegistrationStray(_logger, id);
+            if (!marked || service.Service != _service || ours.Contains(id)) continue;
+            string address = IdentityOf(service);
+            if (addresses.Contains(address)) _spellings.Warn(address, GatewayRegistration.Id(address), id);
+            else Log.RegistrationStray(_logger, id);
         }
     }
+
+    /// <summary>
+    /// Also in another spelling, when it is marked as ours: an older version registered addresses as its file spelled them, and such a row
+    /// that outlived the gateway's removal would keep the gateway in the ring.
+    /// </summary>
+    private bool IsOf(AgentService service, string id, string address) =>
+        service.Service == _service
+        && (id == GatewayRegistration.Id(address)
+            || (service.Meta?.GetValueOrDefault(GatewayRegistration.Marker) == GatewayRegistration.MarkerValue && IdentityOf(service) == address));
+
+    private string IdentityOf(AgentService service) =>
+        GatewayAddress.TryFormat(service.Address, service.Port, _key, out string address) ? address : "";
 
     private void WarnOfFloor(PushgatewayOptions options)
     {

@@ -1,7 +1,5 @@
-using System.Buffers;
-using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
+using DynamicSharding.Config;
+using DynamicSharding.Config.Values;
 
 namespace DynamicSharding.Discovery;
 
@@ -11,34 +9,21 @@ namespace DynamicSharding.Discovery;
 /// </summary>
 internal static class GatewayAddress
 {
-    private const int MaxHost = 253;
-
-    private static readonly SearchValues<char> HostChars =
-        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
-
-    /// <summary>False when the host is neither a name nor an address, or the port is none.</summary>
-    public static bool TryFormat(string? host, int port, out string address)
+    /// <summary>False when the host is neither a name nor an address by the rules of the configuration file, or the port is none.</summary>
+    /// <param name="host">A name or an address, IPv6 without brackets.</param>
+    /// <param name="port">Its port.</param>
+    /// <param name="key">See <see cref="HostText.Identity"/>.</param>
+    /// <param name="address">What becomes the gateway's identity.</param>
+    public static bool TryFormat(string? host, int port, ShardingKey key, out string address)
     {
         address = "";
-        if (string.IsNullOrEmpty(host) || host.Length > MaxHost || port is < 1 or > 65535) return false;
-        if (host.Contains(':'))
-        {
-            // A zone would need escaping in a URL and means nothing on another machine.
-            if (host.Contains('%') || host.Contains('[') || host.Contains('/') || !IPAddress.TryParse(host, out IPAddress? ip)) return false;
-            if (ip.AddressFamily != AddressFamily.InterNetworkV6) return false;
-            address = string.Create(CultureInfo.InvariantCulture, $"[{host}]:{port}");
-            return true;
-        }
-
-        if (host.AsSpan().ContainsAnyExcept(HostChars)) return false;
-        address = string.Create(CultureInfo.InvariantCulture, $"{host}:{port}");
+        if (string.IsNullOrEmpty(host) || port is < 1 or > 65535) return false;
+        string written = host.Contains(':') ? $"[{host}]" : host;
+        if (HostText.CheckHost(written) is not null) return false;
+        address = HostText.Identity(written, port, key);
         return true;
     }
 
     /// <summary>The parts of an address that was validated before; the host without brackets.</summary>
-    public static (string Host, int Port) Split(string address)
-    {
-        int colon = address.LastIndexOf(':');
-        return (address[..colon].Trim('[', ']'), int.Parse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture));
-    }
+    public static (string Host, int Port) Split(string address) => HostText.Split(address, 0);
 }

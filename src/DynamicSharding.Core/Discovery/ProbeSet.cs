@@ -71,7 +71,8 @@ internal sealed class ProbeSet(PushgatewayOptions options, Action changed, TimeP
             running = [.. _running];
         }
 
-        await Task.WhenAll(running).ConfigureAwait(false);
+        // A stop goes on whatever became of them.
+        await Task.WhenAll(running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _prober.Dispose();
     }
 }

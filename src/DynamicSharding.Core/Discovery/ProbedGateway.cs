@@ -29,7 +29,7 @@ internal sealed class ProbedGateway(string address) : IDisposable
             {
                 HealthCheckOptions check = settings();
                 long begun = time.GetTimestamp();
-                ProbeResult result = await prober.ProbeAsync(_verdict.Address, check, ct).ConfigureAwait(false);
+                ProbeResult result = await ProbeAsync(prober, check, ct).ConfigureAwait(false);
                 GatewayHealth health = _counter.Count(result.Healthy, check);
                 var verdict = new GatewayVerdict(_verdict.Address, health, result.Overloaded, GatewayVerdict.Shorten(result.Output));
                 if (verdict != _verdict)
@@ -45,9 +45,22 @@ internal sealed class ProbedGateway(string address) : IDisposable
                 if (pause > TimeSpan.Zero) await Task.Delay(pause, time, ct).ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
             // Removed from the configuration, or the process stops.
+        }
+    }
+
+    /// <summary>Whatever goes wrong is a failed probe: a loop that ended unseen would leave a dead gateway a member for ever.</summary>
+    private async Task<ProbeResult> ProbeAsync(GatewayProber prober, HealthCheckOptions check, CancellationToken ct)
+    {
+        try
+        {
+            return await prober.ProbeAsync(_verdict.Address, check, ct).ConfigureAwait(false);
+        }
+        catch (Exception ex) when (!ct.IsCancellationRequested)
+        {
+            return new ProbeResult(false, false, $"{ex.GetType().Name}: {ex.Message}");
         }
     }
 

@@ -10,9 +10,9 @@ internal sealed class GoneAddresses
     private long _changes;
 
     /// <param name="before">Null before the first.</param>
-    /// <param name="after">The one that took its place.</param>
+    /// <param name="after">The one that took its place; null when none did.</param>
     /// <returns>Those that are remembered no longer.</returns>
-    public IReadOnlyList<string> Update(HashRing? before, HashRing after)
+    public IReadOnlyList<string> Update(HashRing? before, HashRing? after)
     {
         _changes++;
         if (before is not null)
@@ -20,7 +20,7 @@ internal sealed class GoneAddresses
             foreach (Gateway gateway in before.Gateways) _leftAt[gateway.Address] = _changes;
         }
 
-        foreach (Gateway gateway in after.Gateways) _leftAt.Remove(gateway.Address);
+        foreach (Gateway gateway in after?.Gateways ?? []) _leftAt.Remove(gateway.Address);
         if (_leftAt.Count <= 2 * Remembered) return [];
         string[] oldest = [.. _leftAt.OrderBy(static gone => gone.Value).Take(_leftAt.Count - Remembered).Select(static gone => gone.Key)];
         foreach (string address in oldest) _leftAt.Remove(address);

@@ -1,4 +1,5 @@
 using System.Text;
+using DynamicSharding.Config.Values;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 using DynamicSharding.Ring;
@@ -11,18 +12,10 @@ namespace DynamicSharding.Routing;
 /// <param name="pathPrefix">Empty or <c>/prefix</c>.</param>
 internal sealed class Gateways(int loops, string scheme, string pathPrefix)
 {
-    /// <summary>Scheme, the longest DNS name with a port, and a prefix of half a kilobyte: what a response buffer allows for.</summary>
-    public const int MaxLocationPrefix = 1024;
-
     /// <param name="address"><c>host:port</c>, validated: it becomes part of a header field.</param>
     public Gateway For(string address)
     {
-        string location = $"{scheme}://{address}{pathPrefix}";
-        if (location.Length > MaxLocationPrefix || !location.All(c => c is > ' ' and < (char)0x7f))
-        {
-            throw new ArgumentException($"not an address that a Location can carry: {address}", nameof(address));
-        }
-
+        string location = LocationText.Of(scheme, address, pathPrefix);
         return new Gateway(
             address, ResponseWriter.RedirectHead(location), Encoding.ASCII.GetBytes(location), new PerLoopCounter(loops));
     }

@@ -1,4 +1,5 @@
 using DynamicSharding.Config;
+using DynamicSharding.Config.Values;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 using DynamicSharding.Routing;
@@ -21,7 +22,7 @@ internal sealed class SessionContext(int loopIndex, LimitOptions limits, Router 
     public HttpDate Date { get; } = date;
 
     /// <summary>Room that must be free before a request is answered.</summary>
-    public int MaxResponse { get; } = ResponseWriter.MaxLength(limits.RequestLine, Gateways.MaxLocationPrefix);
+    public int MaxResponse { get; } = ResponseWriter.MaxLength(limits.RequestLine, LocationText.MaxLength);
 
     /// <summary>True while the server is stopping: every answer says <c>Connection: close</c>.</summary>
     public bool Draining { get; init; }

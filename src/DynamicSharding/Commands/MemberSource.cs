@@ -37,31 +37,30 @@ internal sealed class MemberSource
 
     public async Task<RingDefinition> ReadAsync(ParseResult arguments, CancellationToken cancellationToken)
     {
-        RingDefinition definition = await ReadSourceAsync(arguments, cancellationToken).ConfigureAwait(false);
+        ShardingKey? key = arguments.GetValue(_key) is { } name ? ParseKey(name) : null;
+        RingDefinition definition = await ReadSourceAsync(arguments, key, cancellationToken).ConfigureAwait(false);
         if (definition.Members.Length == 0) throw new CommandException("the source names no gateway");
-        return definition with
-        {
-            Replicas = arguments.GetValue(_replicas) ?? definition.Replicas,
-            Key = arguments.GetValue(_key) is { } key ? ParseKey(key) : definition.Key,
-        };
+        return definition with { Replicas = arguments.GetValue(_replicas) ?? definition.Replicas, Key = key ?? definition.Key };
     }
 
-    /// <summary>Split at commas; the default port is added where none is given.</summary>
+    /// <summary>Split at commas, as they are written, each once; the default port is added where none is given.</summary>
     /// <exception cref="CommandException">An entry is no <c>host</c> or <c>host:port</c>; the same rules as for the configuration file.</exception>
     public static string[] ParseGateways(string list) =>
-    [
-        .. list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-            .Select(ParseGateway).Distinct(StringComparer.Ordinal),
-    ];
+        [.. list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(ParseGateway).Distinct()];
+
+    /// <summary>What the ring calls these, each once.</summary>
+    public static string[] Identify(IEnumerable<string> gateways, ShardingKey key) =>
+        [.. gateways.Select(gateway => HostText.Identity(gateway, DefaultPort, key)).Distinct(StringComparer.Ordinal)];
 
     public static ShardingKey ParseKey(string? key) => key == "path" ? ShardingKey.Path : ShardingKey.Group;
 
-    private async Task<RingDefinition> ReadSourceAsync(ParseResult arguments, CancellationToken cancellationToken)
+    private async Task<RingDefinition> ReadSourceAsync(ParseResult arguments, ShardingKey? key, CancellationToken cancellationToken)
     {
-        if (arguments.GetValue(_gateways) is { } list) return new RingDefinition(ParseGateways(list));
+        if (arguments.GetValue(_gateways) is { } list) return new RingDefinition(Identify(ParseGateways(list), key ?? ShardingKey.Group));
         if (arguments.GetValue(_url) is { } url) return await AskServerAsync(url, cancellationToken).ConfigureAwait(false);
         ServerOptions options = LoadConfig(arguments.GetValue(_configFile)!);
-        return new RingDefinition([.. options.Pushgateway.Servers], options.Sharding.Replicas, options.Sharding.Key);
+        string[] members = Identify(options.Pushgateway.ServersAsWritten, key ?? options.Sharding.Key);
+        return new RingDefinition(members, options.Sharding.Replicas, options.Sharding.Key);
     }
 
     private static async Task<RingDefinition> AskServerAsync(string url, CancellationToken cancellationToken)
@@ -89,9 +88,9 @@ internal sealed class MemberSource
         _ => string.Create(CultureInfo.InvariantCulture, $"the answer was {(int)code}, not 200"),
     };
 
-    private static string ParseGateway(string gateway) => HostText.CheckAuthority(gateway, out bool hasPort) is { } problem
+    private static string ParseGateway(string gateway) => HostText.CheckAuthority(gateway, out _) is { } problem
         ? throw new CommandException($"--gateways: one of them {problem}")
-        : hasPort ? gateway : $"{gateway}:{DefaultPort}";
+        : HostText.Complete(gateway, DefaultPort);
 
     private static ServerOptions LoadConfig(string path)
     {

@@ -34,7 +34,7 @@ internal static class SimulateCommand
         command.SetAction((arguments, cancellationToken) => CommandOutput.RunAsync(arguments, async output =>
         {
             RingDefinition before = await source.ReadAsync(arguments, cancellationToken).ConfigureAwait(false);
-            RingDefinition after = Change(before, Split(arguments.GetValue(add)), Split(arguments.GetValue(remove)));
+            RingDefinition after = Change(before, Split(arguments.GetValue(add), before), Split(arguments.GetValue(remove), before));
             if (after.Members.SequenceEqual(before.Members)) throw new CommandException("--add and --remove name no gateway");
             IEnumerable<uint> hashes = arguments.GetValue(file) is { } path ? ReadHashes(before, path) : SampleHashes(arguments.GetValue(keys));
             var comparison = new RingComparison(before.Build(), after.Build(), hashes);
@@ -53,7 +53,12 @@ internal static class SimulateCommand
         return after.Members.Length > 0 ? after : throw new CommandException("no gateway would be left");
     }
 
-    private static string[] Split(string[]? lists) => MemberSource.ParseGateways(string.Join(',', lists ?? []));
+    /// <summary>A member is meant by its own spelling too: an older server, asked by --url, has those of its file on its ring.</summary>
+    private static string[] Split(string[]? lists, RingDefinition ring)
+    {
+        string[] gateways = MemberSource.ParseGateways(string.Join(',', lists ?? []));
+        return [.. gateways.SelectMany(gateway => ring.Members.Contains(gateway) ? [gateway] : MemberSource.Identify([gateway], ring.Key)).Distinct()];
+    }
 
     /// <summary>The same keys in every run, so that two simulations can be compared.</summary>
     private static IEnumerable<uint> SampleHashes(int count) => Enumerable.Range(0, count)

@@ -115,11 +115,11 @@ public sealed class ConfigValidFilesTests
               servers: [b, "a:9091", "[fd::1]", "[fd::1]:7", B.example., b:9191, c_d, B]
             """);
 
-        Assert.Equal(["b:9191", "a:9091", "[fd::1]:9191", "[fd::1]:7", "B.example.:9191", "c_d:9191"], result.Options!.Pushgateway.Servers.ToArray());
+        Assert.Equal(["b:9191", "a:9091", "[fd::1]:9191", "[fd::1]:7", "b.example:9191", "c_d:9191"], result.Options!.Pushgateway.Servers.ToArray());
         Assert.Equal(
             [
                 "test.yml:3:62: pushgateway.servers: b:9191 is listed twice and counts once; remove one",
-                "test.yml:3:75: pushgateway.servers: B:9191 is listed twice and counts once; remove one",
+                "test.yml:3:75: pushgateway.servers: B is the same gateway as b, and counts once; remove one",
             ],
             result.Warnings.Select(warning => warning.ToString()));
     }

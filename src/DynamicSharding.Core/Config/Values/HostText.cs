@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -6,13 +7,21 @@ using System.Net.Sockets;
 namespace DynamicSharding.Config.Values;
 
 /// <summary>
-/// Hosts and ports as they may stand in a URL. Strict, since a gateway's address is copied byte for byte into Location fields: letters,
-/// digits, '-', '_' and '.' in names, and nothing that a client could read as a path, a user or markup.
+/// Hosts and ports as they may stand in a URL: one rule for the file, Consul and the command line. Strict, since a gateway's address is
+/// copied byte for byte into Location fields, and since whatever passes here must be a host to resolvers, browsers and
+/// <see cref="Uri"/> alike: a gateway that one of them cannot name is never probed, or never reached.
 /// </summary>
 internal static class HostText
 {
     private static readonly SearchValues<char> NameCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
+
+    private static readonly SearchValues<char> HexDigits = SearchValues.Create("0123456789abcdefABCDEF");
+
+    /// <summary>The longest name, with its trailing dot.</summary>
+    public const int MaxLength = MaxName + 1;
+
+    private const int MaxName = 253;
 
     /// <summary><c>host</c> or <c>host:port</c>; an IPv6 address only in brackets.</summary>
     /// <returns>What is wrong, or null.</returns>
@@ -47,29 +56,71 @@ internal static class HostText
     public static string? CheckHost(string host)
     {
         if (host.Length == 0) return "has no host";
-        if (host[0] == '[') return IsIPv6(host.AsSpan(1, host.Length - 2)) ? null : "has no valid IPv6 address between '[' and ']'";
+        if (host[0] == '[') return host[^1] == ']' && host.Length > 2 && IsIPv6(host.AsSpan(1, host.Length - 2)) ? null : "has no valid IPv6 address between '[' and ']'";
         if (host.AsSpan().ContainsAnyExcept(NameCharacters))
         {
             return "has a character that no host name has; letters, digits, '-', '_' and '.' are allowed";
         }
 
-        // RFC 1123 2.1: a name whose last label is a number can only be an IPv4 address, and a resolver would take it for one.
         ReadOnlySpan<char> name = host.EndsWith('.') ? host.AsSpan(0, host.Length - 1) : host;
-        if (!name[(name.LastIndexOf('.') + 1)..].ContainsAnyExceptInRange('0', '9'))
-        {
-            return IsIPv4(host) ? null : "is not a valid IPv4 address";
-        }
-
-        if (name.Length > 253) return "is longer than a host name may be (253 characters)";
+        if (IsNumber(name[(name.LastIndexOf('.') + 1)..])) return IsIPv4(host) ? null : "is not a valid IPv4 address";
+        if (name.Length > MaxName) return "is longer than a host name may be (253 characters)";
         foreach (Range label in name.Split('.'))
         {
             ReadOnlySpan<char> text = name[label];
             if (text.IsEmpty) return "has an empty label: two dots together, or one at the beginning";
             if (text.Length > 63) return "has a label longer than 63 characters";
             if (text[0] == '-' || text[^1] == '-') return "has a label that begins or ends with '-'";
+
+            // Names of services, not of hosts; URL parsers differ on them, the framework's takes _a.b and refuses a.b._c.
+            if (text[0] == '_') return "has a label that begins with '_'; a host's labels begin with a letter or digit";
         }
 
         return null;
+    }
+
+    /// <summary>
+    /// The one spelling of an address that <see cref="CheckAuthority"/> took: a name in lower case without a trailing dot, IPv6 as in
+    /// RFC 5952, an IPv4-mapped address as IPv4, a port without leading zeros. Two instances whose files spell a gateway differently
+    /// have one ring only because of this.
+    /// </summary>
+    public static string Canonical(string authority, int defaultPort)
+    {
+        (string host, int port) = Split(authority, defaultPort);
+        if (TryParseAddress(host, out IPAddress? address))
+        {
+            if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
+            return new IPEndPoint(address, port).ToString();
+        }
+
+        return string.Create(CultureInfo.InvariantCulture, $"{host.TrimEnd('.').ToLowerInvariant()}:{port}");
+    }
+
+    /// <summary>
+    /// What names a gateway on the ring and wherever two are compared. With <see cref="ShardingKey.Path"/> that is the address as written:
+    /// the ring then stands beside the original's, to which every spelling is a gateway of its own.
+    /// </summary>
+    public static string Identity(string authority, int defaultPort, ShardingKey key) =>
+        key == ShardingKey.Path ? Complete(authority, defaultPort) : Canonical(authority, defaultPort);
+
+    /// <summary>The address as it is written, with a port.</summary>
+    public static string Complete(string authority, int defaultPort) =>
+        PortColon(authority) >= 0 ? authority : string.Create(CultureInfo.InvariantCulture, $"{authority}:{defaultPort}");
+
+    /// <summary>The parts of an address that <see cref="CheckAuthority"/> took, the host without brackets.</summary>
+    public static (string Host, int Port) Split(string authority, int defaultPort)
+    {
+        int colon = PortColon(authority);
+        return colon < 0
+            ? (authority.Trim('[', ']'), defaultPort)
+            : (authority[..colon].Trim('[', ']'), int.Parse(authority.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>Only what is an address by the rules above; no name is resolved.</summary>
+    public static bool TryParseAddress(string host, [NotNullWhen(true)] out IPAddress? address)
+    {
+        address = null;
+        return (host.Contains(':') || IsIPv4(host)) && IPAddress.TryParse(host, out address);
     }
 
     public static bool TryParsePort(ReadOnlySpan<char> text, out int port) =>
@@ -78,6 +129,20 @@ internal static class HostText
     /// <summary>Four decimal numbers: the parser of the framework would also take <c>127.1</c>, and read <c>010</c> as octal.</summary>
     public static bool IsIPv4(string text) =>
         IPAddress.TryParse(text, out IPAddress? address) && address.AddressFamily == AddressFamily.InterNetwork && address.ToString() == text;
+
+    /// <summary>
+    /// RFC 1123 2.1: a name whose last label is a number can only be an IPv4 address. Resolvers and browsers take it for one, in hexadecimal
+    /// too: <c>0x7f.1</c> is 127.0.0.1 to them.
+    /// </summary>
+    private static bool IsNumber(ReadOnlySpan<char> label) =>
+        !label.ContainsAnyExceptInRange('0', '9')
+        || (label.StartsWith("0x", StringComparison.OrdinalIgnoreCase) && !label[2..].ContainsAnyExcept(HexDigits));
+
+    private static int PortColon(string authority)
+    {
+        int colon = authority.LastIndexOf(':');
+        return colon > authority.LastIndexOf(']') ? colon : -1;
+    }
 
     /// <summary>Without a zone: it would mean nothing on another machine.</summary>
     private static bool IsIPv6(ReadOnlySpan<char> text) =>

@@ -5,8 +5,8 @@ namespace DynamicSharding.Config.Values;
 /// <summary>Paths that are put into a Location or a request line: RFC 3986 3.3, no empty and no dot segments.</summary>
 internal static class UrlPathText
 {
-    /// <summary>In every Location and every answer's buffer; nobody's path is a tenth of it.</summary>
-    private const int MaxLength = 1024;
+    /// <summary>In every Location and every response's buffer, see <see cref="LocationText"/>; nobody's path is a tenth of it.</summary>
+    public const int MaxLength = 1024;
 
     private static readonly SearchValues<char> PathCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/%");
