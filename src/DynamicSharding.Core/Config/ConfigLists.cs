@@ -43,7 +43,7 @@ internal static class ConfigLists
         if (site.Node is YamlScalar word)
         {
             if (word.Text == "configured") allow = AllowedGateways.Configured;
-            return word.Text is "any" or "configured" || site.Fail($"{ConfigText.Quote(word.Text)} {Kinds}");
+            return word.Text is "any" or "configured" || site.Fail(Kinds);
         }
 
         if (site.Node is not YamlSequence sequence) return site.Fail(Kinds);
@@ -59,7 +59,7 @@ internal static class ConfigLists
     private static bool CheckAllowed(ConfigSite site, List<AllowedGateways.Rule> rules)
     {
         if (site.Node is not YamlScalar { IsNull: false } scalar) return site.Fail("each entry must be one text, a CIDR or a host pattern: 10.0.0.0/8 or \"*.pgw.internal\"");
-        if (AllowedGateways.TryParse(scalar.Text, out AllowedGateways.Rule rule) is { } problem) return site.Fail($"{ConfigText.Quote(scalar.Text)} {problem}");
+        if (AllowedGateways.TryParse(scalar.Text, out AllowedGateways.Rule rule) is { } problem) return site.Fail(problem);
         rules.Add(rule);
         return true;
     }

@@ -298,9 +298,9 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         if (_due is { } due) _due = due + TimeSpan.FromMilliseconds(1);
         hidden.Sort(StringComparer.Ordinal);
         IReadOnlyList<string> before = _hidden;
-        _hidden = hidden;
         foreach (string address in hidden.Except(before, StringComparer.Ordinal)) Log.GatewayHidden(_logger, address, ConsulTroubles.HiddenAdvice);
         foreach (string address in before.Except(hidden, StringComparer.Ordinal)) Log.GatewayNotHidden(_logger, address);
+        _hidden = hidden;
     }
 
     /// <summary>One that is not allowed gets no request of ours.</summary>

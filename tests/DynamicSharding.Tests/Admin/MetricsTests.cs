@@ -317,6 +317,7 @@ public sealed class MetricsTests
             Type t when t == typeof(ImmutableArray<GatewayStatus>) => ImmutableArray.Create(AdminFixture.Status("gw9:9091", GatewayState.Out)),
             Type t when t == typeof(ImmutableArray<RingChange>) => ImmutableArray.Create(AdminFixture.Change("something else")),
             Type t when t == typeof(ImmutableDictionary<RingChangeCause, long>) => Causes((RingChangeCause.Join, 77)),
+            Type t when t == typeof(ImmutableArray<string>) => ImmutableArray.Create("gw9:9091"),
             _ => throw new NotSupportedException($"{property.Name}: give this test another value of {property.PropertyType}"),
         };
 

@@ -77,7 +77,7 @@ public sealed class HostTextTests
 
     [Fact]
     public void The_error_names_the_rule() => Assert.Equal(
-        ["test.yml:1:38: pushgateway.servers: 'pgw.team._internal' has a label that begins with '_'; a host's labels begin with a letter or digit"],
+        ["test.yml:1:38: pushgateway.servers: has a label that begins with '_'; a host's labels begin with a letter or digit"],
         ConfigTestFile.Errors("pushgateway: {port: 9091, servers: [ pgw.team._internal ]}"));
 
     /// <summary>What the probes, the forwards and Consul's checks are told is a URL, and the framework's parser has the last word on it.</summary>
