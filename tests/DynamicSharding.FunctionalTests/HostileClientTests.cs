@@ -8,6 +8,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>Thousands of clients that drip or do not read: bounded memory of the process, and pushes of others as fast as without them.</summary>
+[Collection(AloneGroup.Name)]
 public sealed class HostileClientTests(ITestOutputHelper output) : PeerTest(output)
 {
     /// <summary>At least so many are connected whenever something is measured.</summary>
