@@ -27,7 +27,7 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
 
         (_, string secret) = await consul.CreateTokenAsync(Rules);
         Folder.Write("token", secret);
-        Measured("a new token in the file used after", await server.WaitForLogAsync(Limit, "consul answers"));
+        Measured("a new token in the file used after", await server.WaitForLogAsync(Limit, "Consul responds"));
         await server.WaitForMembersAsync(addresses, Limit);
         await NothingChangedAsync(server);
         Measured("a deleted token", $"0 ring changes, 0 of {await load.StopAsync()} redirects wrong");
