@@ -92,7 +92,7 @@ stage_package() { # root
     put 644 packaging/completions/dynamic-sharding.bash "$root/usr/share/bash-completion/completions/dynamic-sharding"
     put 644 packaging/deb/lintian-overrides "$root/usr/share/lintian/overrides/dynamic-sharding"
     for page in packaging/man/*.[0-9]; do packed "$page" "$root/usr/share/man/man${page##*.}/$(basename "$page").gz"; done
-    for page in operations.md runbooks.md compatibility.md; do put 644 "docs/$page" "$doc/$page"; done
+    for page in configuration.md listeners.md metrics-and-logs.md systemd.md how-to.md runbooks.md compatibility.md; do put 644 "docs/$page" "$doc/$page"; done
     examples "$doc/examples"
     copyright >"$doc/copyright"
     changelog >"$WORK/changelog"
@@ -133,7 +133,7 @@ build_archive() {
     root=$WORK/$name
     put 755 "$BINARY" "$root/dynamic-sharding"
     put 644 LICENSE "$root/LICENSE"
-    for page in README.md docs/operations.md docs/runbooks.md docs/compatibility.md; do put 644 "$page" "$root/$page"; done
+    for page in README.md docs/{configuration,listeners,metrics-and-logs,systemd,how-to,runbooks,compatibility}.md; do put 644 "$page" "$root/$page"; done
     for page in packaging/man/*.[0-9]; do put 644 "$page" "$root/man/man${page##*.}/$(basename "$page")"; done
     put 644 packaging/completions/dynamic-sharding.bash "$root/completions/dynamic-sharding.bash"
     put 644 packaging/sysusers.d/dynamic-sharding.conf "$root/config/sysusers.d/dynamic-sharding.conf"

@@ -51,7 +51,7 @@ public sealed class AcceptLoopTests(ITestOutputHelper output) : PeerTest(output)
         int exitCode = await run.WaitForExitAsync(TimeSpan.FromMinutes(1));
         Output.WriteLine(run.Output);
         Assert.Equal(1, exitCode);
-        Assert.Contains("level=error msg=\"the listening socket is dead, stopping\"", run.Output, StringComparison.Ordinal);
+        Assert.Contains("level=error msg=\"listening socket failed, stopping\"", run.Output, StringComparison.Ordinal);
         Assert.Contains("msg=stopped", run.Output, StringComparison.Ordinal);
         Assert.Contains("open connection: HTTP/1.1 307 Temporary Redirect, Connection: close", run.Output, StringComparison.Ordinal);
     }

@@ -43,7 +43,7 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
         ForwardServer forward = await ForwardServer.StartAsync(
             Cast, [gateway.Address], Quick, $"consul_server: {{ addr: '{consul.Address}' }}\nshutdown: {{ drain_delay: 0s }}\nmembership: {{ settle: 100ms, admit_after: 200ms }}");
         DynamicShardingProcess server = forward.Process;
-        foreach (string host in NoHosts) await server.WaitForLogAsync(Limit, "consul names an address that is none", $"{host}:9091");
+        foreach (string host in NoHosts) await server.WaitForLogAsync(Limit, "skipping invalid gateway address from Consul", $"{host}:9091");
         await server.WaitForMembersAsync([gateway.Address], Limit);
         for (int i = 0; i < 20; i++)
         {
@@ -110,9 +110,9 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
         string[] members = [another.Address, "localhost:" + port];
         await Eventually.TrueAsync(
             async () => (await IdsAsync(consul)).Length == 3, Limit, () => "both gateways registered beside the old row");
-        await server.WaitForLogAsync(Limit, "consul knows a gateway in two spellings", "localhost:" + port, old);
+        await server.WaitForLogAsync(Limit, "gateway is registered in Consul under two spellings", "localhost:" + port, old);
         await server.WaitForMembersAsync(members, Limit);
-        Assert.False(server.HasLogged("an instance of ours is registered that the configuration does not name"));
+        Assert.False(server.HasLogged("registered gateway is not in the configuration"));
         Assert.Equal(0, await server.ChangesAsync());
         Assert.Single(server.Process.Output.Split('\n'), static line => line.Contains("in two spellings", StringComparison.Ordinal));
 
@@ -160,7 +160,7 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
         Assert.DoesNotContain("Unhandled", server.Process.Output, StringComparison.Ordinal);
     }
 
-    private static Task RegisterAsync(ConsulAgent consul, string id, string host, string port, string meta) => consul.PutAsync(
+    private static Task<string> RegisterAsync(ConsulAgent consul, string id, string host, string port, string meta) => consul.PutAsync(
         "v1/agent/service/register",
         $$"""{"ID": "{{id}}", "Name": "pushgateway", "Address": "{{host}}", "Port": {{port}}, "Meta": {{meta}}, "Check": {"TCP": "127.0.0.1:{{port}}", "Interval": "1s"} }""");
 

@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>Real push clients against both listeners: tests/clients/matrix.py drives them and compares docs/compatibility.md with what it saw.</summary>
+[Collection(AloneGroup.Name)]
 public sealed class ClientMatrixTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Fact, Trait("Category", "Slow")]

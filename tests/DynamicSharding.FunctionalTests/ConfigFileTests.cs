@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
+[Collection(AloneGroup.Name)]
 public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
 {
     /// <summary>The default of a key that the original does not know.</summary>

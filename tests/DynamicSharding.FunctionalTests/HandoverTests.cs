@@ -8,6 +8,7 @@ namespace DynamicSharding.FunctionalTests;
 /// Stops with a successor, under 5,000 requests a second of keep-alive and fresh connections. tests/faults/handover.py drives it, so that
 /// it can run in a network namespace of its own, where a sysctl is nobody else's.
 /// </summary>
+[Collection(AloneGroup.Name)]
 public sealed class HandoverTests(ITestOutputHelper output) : PeerTest(output)
 {
     /// <summary>Of the 5,000 that are asked for: what is left of them when something else runs on the machine.</summary>

@@ -8,6 +8,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>Thousands of clients that drip or do not read: bounded memory of the process, and pushes of others as fast as without them.</summary>
+[Collection(AloneGroup.Name)]
 public sealed class HostileClientTests(ITestOutputHelper output) : PeerTest(output)
 {
     /// <summary>At least so many are connected whenever something is measured.</summary>
@@ -54,7 +55,7 @@ public sealed class HostileClientTests(ITestOutputHelper output) : PeerTest(outp
 
     [Fact]
     public Task Readers_that_never_read() => AttackAsync(
-        bytesPerClient: (16 + 64) * 1024, // of requests and of answers: docs/operations.md
+        bytesPerClient: (16 + 64) * 1024, // of requests and of responses: docs/configuration.md, limits
         countsThoseCutOff: "dynamic_sharding_connections_closed_total{reason=\"write_timeout\"}",
         static async (socket, cancellation) =>
         {

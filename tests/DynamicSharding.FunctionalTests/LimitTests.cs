@@ -8,7 +8,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>The limits as they are without a line of configuration, and the metric and reason that docs/operations.md names for each.</summary>
+/// <summary>The limits as they are without a line of configuration, and the metric and reason that docs/configuration.md names for each.</summary>
 public sealed class LimitTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Config = "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\n";

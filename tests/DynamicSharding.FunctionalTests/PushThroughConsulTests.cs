@@ -6,6 +6,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>The main job from end to end, with everybody that takes part in it in production.</summary>
+[Collection(AloneGroup.Name)]
 public sealed class PushThroughConsulTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Service = "pushgateway";

@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>What the README tells a newcomer to type, typed: its first command, its curl, and the answer that it shows.</summary>
+[Collection(AloneGroup.Name)]
 public sealed partial class ReadmeTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Theory, Trait("Category", "Slow")]

@@ -6,6 +6,7 @@ namespace DynamicSharding.FunctionalTests;
 
 /// <summary>A server that was suspended does not charge its clients for the pause: every deadline stands still meanwhile.</summary>
 [Trait("Category", "Slow")]
+[Collection(AloneGroup.Name)]
 public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n";

@@ -16,15 +16,15 @@ internal static partial class Log
     [LoggerMessage(EventId = 5002, Level = LogLevel.Error, Message = "admin request failed")]
     public static partial void AdminRequestFailed(this ILogger logger, Exception exception, string path);
 
-    [LoggerMessage(EventId = 5003, Level = LogLevel.Debug, Message = "reload refused: sent by a page of another origin")]
+    [LoggerMessage(EventId = 5003, Level = LogLevel.Debug, Message = "reload rejected: request from another origin")]
     public static partial void AdminCrossOriginRefused(this ILogger logger, StringValues origin);
 
-    [LoggerMessage(EventId = 5004, Level = LogLevel.Debug, Message = "admin request refused")]
+    [LoggerMessage(EventId = 5004, Level = LogLevel.Debug, Message = "admin request rejected")]
     public static partial void AdminRequestRefused(this ILogger logger, string reason, IPAddress? peer);
 
-    [LoggerMessage(EventId = 5005, Level = LogLevel.Information, Message = "admin certificate read again")]
+    [LoggerMessage(EventId = 5005, Level = LogLevel.Information, Message = "certificate reloaded")]
     public static partial void AdminCertificateRead(this ILogger logger, string file);
 
-    [LoggerMessage(EventId = 5006, Level = LogLevel.Warning, Message = "admin certificate cannot be used, the old one stays")]
+    [LoggerMessage(EventId = 5006, Level = LogLevel.Warning, Message = "certificate reload failed, keeping the current one")]
     public static partial void AdminCertificateUnusable(this ILogger logger, string file, string err);
 }

@@ -9,15 +9,15 @@ internal static partial class Log
     public static partial void Starting(this ILogger logger, string version, string revision, string configFile);
 
     [LoggerMessage(1001, LogLevel.Error, "configuration error")]
-    public static partial void ConfigurationError(this ILogger logger, string problem);
+    public static partial void ConfigurationError(this ILogger logger, string err);
 
     [LoggerMessage(1002, LogLevel.Warning, "configuration warning")]
-    public static partial void ConfigurationWarning(this ILogger logger, string problem);
+    public static partial void ConfigurationWarning(this ILogger logger, string err);
 
-    [LoggerMessage(1003, LogLevel.Warning, "changed configuration keys wait for a restart")]
+    [LoggerMessage(1003, LogLevel.Warning, "changed keys need a restart")]
     public static partial void RestartNeeded(this ILogger logger, IEnumerable<string> keys);
 
-    [LoggerMessage(1004, LogLevel.Error, "reload failed; the running configuration stays in force")]
+    [LoggerMessage(1004, LogLevel.Error, "reloading configuration failed, keeping the current one")]
     public static partial void ReloadFailed(this ILogger logger, int errors);
 
     [LoggerMessage(1005, LogLevel.Information, "configuration reloaded")]
@@ -26,30 +26,30 @@ internal static partial class Log
     [LoggerMessage(1006, LogLevel.Information, "ready")]
     public static partial void Ready(this ILogger logger, int members, string fingerprint, TimeSpan after);
 
-    [LoggerMessage(1007, LogLevel.Information, "stopping; a second signal stops at once")]
+    [LoggerMessage(1007, LogLevel.Information, "received signal, shutting down; a second one stops at once")]
     public static partial void StopRequested(this ILogger logger, string signal);
 
-    [LoggerMessage(1008, LogLevel.Warning, "stopped at once")]
+    [LoggerMessage(1008, LogLevel.Warning, "stopped without draining")]
     public static partial void StoppedAtOnce(this ILogger logger, string signal);
 
-    [LoggerMessage(1009, LogLevel.Error, "could not start")]
+    [LoggerMessage(1009, LogLevel.Error, "startup failed")]
     public static partial void CouldNotStart(this ILogger logger, string err);
 
-    [LoggerMessage(1010, LogLevel.Warning, "the service manager cannot be told how this process is")]
+    [LoggerMessage(1010, LogLevel.Warning, "sd_notify failed")]
     public static partial void ManagerNotTold(this ILogger logger, string err);
 
-    [LoggerMessage(1011, LogLevel.Error, "the data plane does not answer; the service manager's watchdog will end this process if that lasts")]
+    [LoggerMessage(1011, LogLevel.Error, "data plane does not respond; the watchdog kills this process if that lasts")]
     public static partial void DataPlaneDoesNotAnswer(this ILogger logger, string err, TimeSpan watchdog);
 
-    [LoggerMessage(1012, LogLevel.Information, "the data plane answers again")]
+    [LoggerMessage(1012, LogLevel.Information, "data plane responds again")]
     public static partial void DataPlaneAnswersAgain(this ILogger logger);
 
-    [LoggerMessage(1013, LogLevel.Warning, "http_listen_addr is not used: the socket that was handed over is bound to another address")]
+    [LoggerMessage(1013, LogLevel.Warning, "http_listen_addr ignored: the inherited socket is bound to another address")]
     public static partial void ListenAddressNotUsed(this ILogger logger, string configured, string bound);
 
     [LoggerMessage(
         1014,
         LogLevel.Information,
-        "no forward listener: clients that do not follow a 307 lose their pushes, some report success; forward_listen_addr opens one")]
+        "no forward listener: clients that do not follow a 307 lose their pushes, some silently; set forward_listen_addr to open one")]
     public static partial void NoForwardListener(this ILogger logger, string silent);
 }

@@ -15,9 +15,9 @@ internal static partial class Log
     [LoggerMessage(2502, LogLevel.Debug, "push not forwarded")]
     public static partial void PushNotForwarded(this ILogger logger, string gateway, int code, string err);
 
-    [LoggerMessage(2503, LogLevel.Error, "a forward failed inside the server; this is a defect, please report it")]
+    [LoggerMessage(2503, LogLevel.Error, "forwarding failed: internal error, please report it")]
     public static partial void ForwardBroken(this ILogger logger, Exception exception);
 
-    [LoggerMessage(2504, LogLevel.Debug, "a gateway broke off its answer, the client's connection was cut")]
+    [LoggerMessage(2504, LogLevel.Debug, "gateway broke off its response, resetting the client's connection")]
     public static partial void AnswerCutOff(this ILogger logger, string gateway, string err);
 }

@@ -27,7 +27,7 @@ public sealed class ScreenshotTests(Chromium chromium, ITestOutputHelper output)
     {
         string nobody = FreePort.NextAddress();
         DynamicShardingProcess server = await Cast.DynamicShardingAsync($"consul_server: {{ addr: \"{nobody}\" }}");
-        await server.WaitForLogAsync(TimeSpan.FromSeconds(30), "consul gives no usable answer");
+        await server.WaitForLogAsync(TimeSpan.FromSeconds(30), "no usable response from Consul");
         await using Visit visit = await TakeAsync(server, "status-empty", "", new() { ViewportSize = new() { Width = 1200, Height = 400 } });
         Assert.Contains("No Pushgateway is known", await visit.Page.InnerTextAsync("#warnings"), StringComparison.Ordinal);
     }

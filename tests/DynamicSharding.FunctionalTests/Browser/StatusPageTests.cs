@@ -111,7 +111,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
 
         // A gateway of that name is none: it is said, and it is not let in. The others are.
         await server.WaitForMembersAsync(["127.0.0.1:9091", "127.0.0.2:9091"], TimeSpan.FromSeconds(20));
-        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "consul names an address that is none, skipped", "onerror=alert(1)");
+        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "skipping invalid gateway address from Consul", "onerror=alert(1)");
         await using Visit visit = await chromium.VisitAsync(new() { JavaScriptEnabled = scripts });
         string encoded = Uri.EscapeDataString(Markup);
         await visit.Page.GotoAsync($"{Url(server)}?q=/metrics/job/{encoded}&add={encoded}&remove={encoded}");
@@ -189,7 +189,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
 
         // And one that never knew any.
         DynamicShardingProcess empty = await Cast.DynamicShardingAsync($"consul_server: {{ addr: \"{FreePort.NextAddress()}\" }}");
-        await empty.WaitForLogAsync(TimeSpan.FromSeconds(30), "consul gives no usable answer");
+        await empty.WaitForLogAsync(TimeSpan.FromSeconds(30), "no usable response from Consul");
 
         foreach (ColorScheme scheme in (ColorScheme[])[ColorScheme.Light, ColorScheme.Dark])
         {

@@ -27,7 +27,7 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
 
         (_, string secret) = await consul.CreateTokenAsync(Rules);
         Folder.Write("token", secret);
-        Measured("a new token in the file used after", await server.WaitForLogAsync(Limit, "consul answers"));
+        Measured("a new token in the file used after", await server.WaitForLogAsync(Limit, "Consul responds"));
         await server.WaitForMembersAsync(addresses, Limit);
         await NothingChangedAsync(server);
         Measured("a deleted token", $"0 ring changes, 0 of {await load.StopAsync()} redirects wrong");
@@ -65,7 +65,7 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
         await NothingChangedAsync(server);
     }
 
-    private static string[] Advice => ["the ring is kept", "trouble=forbidden", "consul_server.token", "service", "pushgateway", "write", "node_prefix", "read"];
+    private static string[] Advice => ["keeping the ring", "trouble=forbidden", "consul_server.token", "service", "pushgateway", "write", "node_prefix", "read"];
 
     private async Task<(ConsulAgent Consul, DynamicShardingProcess Server, string[] Addresses, string Accessor)> StartAsync()
     {

@@ -20,7 +20,7 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
         await server.WaitForMembersAsync(addresses, Limit);
 
         consul.Answer(FakeConsul.Manner.Good, addresses, addresses[..2]);
-        await server.WaitForLogAsync(Limit, "too many gateways were lost at once");
+        await server.WaitForLogAsync(Limit, "too many gateways lost at once");
         await SilenceAsync(consul, server);
 
         // Not seen for fifteen seconds: the hold goes on, and it ends when they are over.
@@ -49,10 +49,10 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
     private static async Task SilenceAsync(FakeConsul consul, DynamicShardingProcess server)
     {
         consul.Answer(FakeConsul.Manner.Reset);
-        await server.WaitForLogAsync(Limit, "consul gives no usable answer");
+        await server.WaitForLogAsync(Limit, "no usable response from Consul");
         await Task.Delay(Silence);
         Assert.Equal(0, await server.ChangesAsync());
         consul.Answer(FakeConsul.Manner.Good);
-        await server.WaitForLogAsync(Limit, "consul answers");
+        await server.WaitForLogAsync(Limit, "Consul responds");
     }
 }

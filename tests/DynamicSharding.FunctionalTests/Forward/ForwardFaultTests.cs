@@ -9,6 +9,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Forward;
 
 /// <summary>Failures in number: none is told as a success, and none leaves anything behind.</summary>
+[Collection(AloneGroup.Name)]
 public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(output)
 {
     [Fact]

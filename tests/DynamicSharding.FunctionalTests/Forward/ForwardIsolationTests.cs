@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Forward;
 
 /// <summary>One gateway is broken; what pushes to the others notice of it.</summary>
+[Collection(AloneGroup.Name)]
 public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const int Rounds = 5;

@@ -164,7 +164,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"))));
         Assert.Equal(3, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{gateway=\"{gateway.Address}\",code=\"broken\"}}"));
         Assert.Equal(1, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{gateway=\"{gateway.Address}\",code=\"200\"}}"));
-        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "level=debug", "a gateway broke off its answer", gateway.Address);
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "level=debug", "gateway broke off its response", gateway.Address);
     }
 
     /// <summary>The timeout is one without progress: a whole answer that takes four times as long is relayed.</summary>

@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Systemd;
 
 /// <summary>The data listener's socket comes from systemd or a launcher, and outlives the process (sd_listen_fds(3)).</summary>
+[Collection(AloneGroup.Name)]
 public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Config = "pushgateway: { servers: [\"127.0.0.1:9091\"], health_check: { enabled: false } }\nshutdown: { drain_delay: 500ms }\n";

@@ -73,7 +73,7 @@ public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(outpu
     public async Task A_notification_socket_that_is_none_is_a_warning(string name, string said)
     {
         DynamicShardingProcess server = await Cast.DynamicShardingAsync(OneGateway, new Dictionary<string, string> { ["NOTIFY_SOCKET"] = name });
-        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "level=warn", "the service manager cannot be told how this process is", said);
+        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "level=warn", "sd_notify failed", said);
         Assert.Equal("127.0.0.1:9091", await server.OwnerOfAsync("/metrics/job/a"));
         server.Process.Terminate();
         Assert.Equal(0, await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(30)));

@@ -53,7 +53,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
 
         holder.CloseInput();
         await WaitForPingsAsync(manager, silentAt + 1);
-        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "level=info", "the data plane answers again");
+        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "level=info", "data plane responds again");
     }
 
     [Fact]
@@ -72,7 +72,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
         int silentAt = Pings(manager);
         await Task.Delay(Period);
         Assert.Equal(silentAt, Pings(manager));
-        Assert.Contains("the listening socket is dead, stopping", socket.Process.Output, StringComparison.Ordinal);
+        Assert.Contains("listening socket failed, stopping", socket.Process.Output, StringComparison.Ordinal);
     }
 
     [Fact]

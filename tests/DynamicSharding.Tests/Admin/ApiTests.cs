@@ -158,7 +158,7 @@ public sealed class ApiTests
     [Fact]
     public void The_documented_history_has_the_shape_and_counts_as_the_program_does()
     {
-        string document = Repository.Read("docs/operations.md");
+        string document = Repository.Read("docs/listeners.md");
         string example = document[document.IndexOf("`/api/v1/history`:\n", StringComparison.Ordinal)..].Split("```")[1];
         using JsonDocument json = JsonDocument.Parse(example, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip });
         Assert.Equal(["changes", "history"], Names(json.RootElement));

@@ -98,8 +98,8 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal("", output);
         Assert.Collection(
             error.TrimEnd('\n').Split('\n'),
-            line => Assert.Matches($"^ts=[^ ]+ level=error msg=\"configuration error\" problem=\"{file}:2:13: pushgateway.servers: has a character", line),
-            line => Assert.EndsWith($"problem=\"{file}:3:3: 'pushgateway.prot' is not a known key; did you mean pushgateway.port?\"", line, StringComparison.Ordinal));
+            line => Assert.Matches($"^ts=[^ ]+ level=error msg=\"configuration error\" err=\"{file}:2:13: pushgateway.servers: has a character", line),
+            line => Assert.EndsWith($"err=\"{file}:3:3: 'pushgateway.prot' is not a known key; did you mean pushgateway.port?\"", line, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class CommandLineTests : IDisposable
         (int code, _, string error) = await RunAsync();
 
         Assert.Equal(2, code);
-        Assert.Contains("problem=\"dynamic-sharding.yml: does not exist; create it or name the file with --config.file\"", error, StringComparison.Ordinal);
+        Assert.Contains("err=\"dynamic-sharding.yml: does not exist; create it or name the file with --config.file\"", error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -132,7 +132,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         Assert.Equal(1, _log.Count("consul_server.token"));
         refuse = false;
         await Eventually.True(() => _agent.Services.Count == 2, "both are there", 60);
-        await Eventually.True(() => _log.Count("registration works again") == 1, "it is said");
+        await Eventually.True(() => _log.Count("registration succeeded again") == 1, "it is said");
     }
 
     [Theory]

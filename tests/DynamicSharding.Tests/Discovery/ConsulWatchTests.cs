@@ -91,7 +91,7 @@ public sealed class ConsulWatchTests : IDisposable
         await RunAsync(server, () => server.Requests.Count == 4);
         Assert.Equal(["0", "9", "0", "9"], server.Requests.Select(Index));
         Assert.Equal(["1", "lost", "reconcile", "1"], _heard);
-        Assert.Equal(1, _log.Count("consul answers"));
+        Assert.Equal(1, _log.Count("Consul responds"));
     }
 
     [Fact]

@@ -8,12 +8,12 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Tests.Docs;
 
-/// <summary>docs/operations.md and the code name the same keys, metrics, events, reasons and flags.</summary>
+/// <summary>The pages under docs and the code name the same keys, metrics, events, reasons and flags, whichever page has them.</summary>
 public sealed partial class DocsTests
 {
-    private const string Operations = "docs/operations.md";
+    private static readonly string[] Pages = [.. Repository.Documents().Where(static document => Path.GetDirectoryName(document) == "docs")];
 
-    private static readonly string[][] Rows = [.. Repository.TableRows(Operations)];
+    private static readonly string[][] Rows = [.. Pages.SelectMany(Repository.TableRows)];
 
     private static readonly string[] Metrics =
         [.. typeof(MetricNames).GetFields(BindingFlags.Static | BindingFlags.Public).Select(field => (string)field.GetRawConstantValue()!)];
@@ -131,7 +131,7 @@ public sealed partial class DocsTests
     [Fact]
     public async Task Every_command_of_the_help_is_described()
     {
-        string text = Repository.Read(Operations);
+        string text = string.Concat(Pages.Select(Repository.Read));
         Assert.All((await HelpAsync()).Commands, command => Assert.Contains("`" + command, text, StringComparison.Ordinal));
     }
 

@@ -25,6 +25,10 @@ public sealed partial class LinkTests
         Repository.Documents().Where(document => document.Contains("decisions", StringComparison.Ordinal)),
         document => Assert.InRange(File.ReadLines(Path.Combine(Repository.Root, document)).Count(), 1, 40));
 
+    [Fact]
+    public void A_page_can_be_read_in_one_go() => Assert.All(
+        Repository.Documents(), document => Assert.InRange(File.ReadLines(Path.Combine(Repository.Root, document)).Count(), 1, 300));
+
     private static bool Exists(string document, string target)
     {
         string[] parts = target.Split('#');
