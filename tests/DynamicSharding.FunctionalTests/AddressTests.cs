@@ -114,7 +114,7 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
         await server.WaitForMembersAsync(members, Limit);
         Assert.False(server.HasLogged("registered gateway is not in the configuration"));
         Assert.Equal(0, await server.ChangesAsync());
-        Assert.Single(server.Process.Output.Split('\n'), static line => line.Contains("in two spellings", StringComparison.Ordinal));
+        Assert.Single(server.Process.Output.Split('\n'), static line => line.Contains("under two spellings", StringComparison.Ordinal));
 
         server.WriteConfig(Config($"'{another.Address}'"));
         Assert.Equal(HttpStatusCode.OK, (await server.ReloadAsync()).Status);

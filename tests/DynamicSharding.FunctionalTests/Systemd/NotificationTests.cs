@@ -77,7 +77,7 @@ public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(outpu
         Assert.Equal("127.0.0.1:9091", await server.OwnerOfAsync("/metrics/job/a"));
         server.Process.Terminate();
         Assert.Equal(0, await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(30)));
-        Assert.Single(server.Process.Output.Split('\n'), line => line.Contains("cannot be told", StringComparison.Ordinal));
+        Assert.Single(server.Process.Output.Split('\n'), line => line.Contains("sd_notify failed", StringComparison.Ordinal));
     }
 
     [Fact]
