@@ -102,7 +102,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
             }
         }
 
-        Assert.True(server.HasLogged("reload failed"));
+        Assert.True(server.HasLogged("reloading configuration failed"));
         Assert.DoesNotContain("SECRET", server.Process.Output, StringComparison.Ordinal);
     }
 
