@@ -138,8 +138,11 @@ def serves(pid):
     """Its log says when; with one shared queue, no answer tells instances apart."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        if os.path.exists(f'/proc/{pid}/task') and any('loop-0' in open(f'/proc/{pid}/task/{t}/comm').read() for t in os.listdir(f'/proc/{pid}/task')):
-            return
+        try:
+            if any('loop-0' in open(f'/proc/{pid}/task/{t}/comm').read() for t in os.listdir(f'/proc/{pid}/task')):
+                return
+        except OSError:
+            pass  # a thread that ended meanwhile
         time.sleep(0.02)
     sys.exit(f'instance {pid} does not serve')
 

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Runtime.InteropServices;
 using DynamicSharding.Diagnostics;
@@ -24,10 +23,8 @@ internal sealed unsafe class EventLoop : IDisposable
     private const int LongestWait = 2 * TickMilliseconds;
 
     private readonly int _epoll;
-    private readonly int _wake;
+    private readonly LoopInbox _inbox = new();
     private readonly EpollEvents _events = new(EventsPerWait);
-    private readonly ConcurrentQueue<Action> _posted = new();
-    private readonly Lock _waking = new();
     private readonly List<int> _freeSlots = [];
     private readonly List<int> _releasedSlots = [];
     private readonly TimeProvider _time;
@@ -49,10 +46,9 @@ internal sealed unsafe class EventLoop : IDisposable
         _time = time;
         _logger = logger;
         _epoll = Check(LibC.EpollCreate(LibC.EPOLL_CLOEXEC), "epoll_create1");
-        _wake = Check(LibC.EventFd(0, LibC.EFD_CLOEXEC | LibC.EFD_NONBLOCK), "eventfd");
         byte* wakeEvent = stackalloc byte[16];
         EpollEvents.Write(wakeEvent, LibC.EPOLLIN, WakeSlot);
-        Check(LibC.EpollControl(_epoll, LibC.EPOLL_CTL_ADD, _wake, wakeEvent), "epoll_ctl");
+        Check(LibC.EpollControl(_epoll, LibC.EPOLL_CTL_ADD, _inbox.Fd, wakeEvent), "epoll_ctl");
         OutputBuffer = NewOutputBuffer(context);
         _ticksPerMillisecond = time.TimestampFrequency / 1000;
         Now = ReadClock();
@@ -100,17 +96,7 @@ internal sealed unsafe class EventLoop : IDisposable
     }
 
     /// <summary>Runs an action on the loop's thread, between two events. From any thread; after the end of the loop it is dropped.</summary>
-    public void Post(Action action)
-    {
-        // The number of a closed descriptor may be another's by now.
-        lock (_waking)
-        {
-            if (_disposed) return;
-            _posted.Enqueue(action);
-            ulong one = 1;
-            _ = LibC.Write(_wake, &one, sizeof(ulong));
-        }
-    }
+    public void Post(Action action) => _inbox.Post(action);
 
     /// <summary>Ends the thread after the current events. The connections must be closed by then.</summary>
     public void Stop()
@@ -121,14 +107,10 @@ internal sealed unsafe class EventLoop : IDisposable
 
     public void Dispose()
     {
-        lock (_waking)
-        {
-            if (_disposed) return;
-            _disposed = true;
-            _ = LibC.Close(_wake);
-            _ = LibC.Close(_epoll);
-        }
-
+        if (_disposed) return;
+        _disposed = true;
+        _inbox.Dispose();
+        _ = LibC.Close(_epoll);
         _running.Dispose();
     }
 
@@ -222,7 +204,7 @@ internal sealed unsafe class EventLoop : IDisposable
             for (int i = 0; i < count; i++)
             {
                 int slot = _events.DataAt(i);
-                if (slot == WakeSlot) RunPosted();
+                if (slot == WakeSlot) _inbox.RunPosted();
                 else _sockets[slot]?.OnReady(_events.EventsAt(i));
             }
 
@@ -247,13 +229,6 @@ internal sealed unsafe class EventLoop : IDisposable
 
         _awake = now;
         Now = now - _suspended;
-    }
-
-    private void RunPosted()
-    {
-        ulong count;
-        _ = LibC.Read(_wake, &count, sizeof(ulong));
-        while (_posted.TryDequeue(out Action? action)) action();
     }
 
     private void Tick()

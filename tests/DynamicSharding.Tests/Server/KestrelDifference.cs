@@ -43,7 +43,6 @@ internal static partial class KestrelDifference
             Answer.Refuses, Answer.Takes, EncodedNul(), RejectReason.BadTarget),
         new("blank behind a chunk size", "RFC 9112 7.1.1 has it before an extension; nginx, HAProxy and Go take it without one",
             Answer.Takes, Answer.Ends, BlankBehindSize()) { Where = Place.BodyBefore },
-        new("blank behind a chunk size", "the same, and what came next was wrong", Answer.Refuses, Answer.Ends, BlankBehindSize()) { Where = Place.BodyBefore },
         new("8-bit bytes in a trailer", "they are skipped unread; Kestrel ends the connection", Answer.Takes, Answer.Ends, EightBit()) { Where = Place.BodyBefore },
 
         // We end the connection, Kestrel goes on.
