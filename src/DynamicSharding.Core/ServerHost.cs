@@ -28,7 +28,12 @@ internal sealed class ServerHost : IAsyncDisposable
     private readonly ActiveRing _ring = new();
     private readonly Readiness _readiness = new();
     private readonly CancellationTokenSource _stopping = new();
+
+    /// <summary>One reload at a time. Never disposed: one that hangs may end after everything else.</summary>
     private readonly SemaphoreSlim _reloading = new(1, 1);
+
+    /// <summary>One order for configurations that come into force and the stop, after which none does.</summary>
+    private readonly Lock _order = new();
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -42,6 +47,7 @@ internal sealed class ServerHost : IAsyncDisposable
     private volatile ServerOptions _options;
     private volatile ReloadStatus _reloadStatus;
     private Task _readinessWatch = Task.CompletedTask;
+    private bool _stopBegun;
 
     /// <summary>Binds the data listener; nothing runs yet.</summary>
     /// <param name="options">The configuration to start with.</param>
@@ -115,30 +121,51 @@ internal sealed class ServerHost : IAsyncDisposable
         _data.Start();
         // Said once, and not with every reload: the address takes a restart.
         if (_options.ForwardListenAddr is null) _logger.NoForwardListener(ClientsThatLoseSilently);
-        _readinessWatch = WatchReadinessAsync();
+        _readinessWatch = WatchReadinessAsync().Watched(_logger, "readiness");
     }
 
-    /// <summary>Reads the configuration again. A bad one changes nothing and says why.</summary>
+    /// <summary>Reads the configuration again. A bad one changes nothing and says why; so does any that comes too late for a stop.</summary>
     public async Task<ReloadResult> ReloadAsync(CancellationToken cancellation = default)
     {
         await _reloading.WaitAsync(cancellation);
-        Reloading?.Invoke(true);
         try
         {
-            return Reload();
+            lock (_order)
+            {
+                if (_stopBegun) return TooLate();
+            }
+
+            Reloading?.Invoke(true);
+            try
+            {
+                return Reload();
+            }
+            finally
+            {
+                Reloading?.Invoke(false);
+            }
+        }
+        catch (Exception error)
+        {
+            // A defect of ours is no reason to end: the server serves as before.
+            _logger.ReloadBroke(error);
+            string[] errors = ["reload failed inside the server: see the log"];
+            _reloadStatus = _reloadStatus with { LastSuccessful = false, Errors = errors };
+            return new ReloadResult(Applied: false, errors, []);
         }
         finally
         {
-            Reloading?.Invoke(false);
             _reloading.Release();
         }
     }
 
     /// <summary>
-    /// Not ready, still answering; then no longer accepting; then waiting for what is in flight; then cutting off.
+    /// Not ready, still answering; then no longer accepting; then waiting for what is in flight; then cutting off. Waits for no file that a reload
+    /// reads, only for a configuration that is coming into force at the moment.
     /// </summary>
     public async Task StopAsync()
     {
+        BeginStop();
         ShutdownOptions shutdown = _options.Shutdown;
         await _stopping.CancelAsync();
         await _readinessWatch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -155,6 +182,7 @@ internal sealed class ServerHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        BeginStop();
         await _stopping.CancelAsync();
         await _readinessWatch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _membership.DisposeAsync();
@@ -162,12 +190,27 @@ internal sealed class ServerHost : IAsyncDisposable
         if (_forward is not null) await _forward.DisposeAsync();
         _data.Dispose();
         _stopping.Dispose();
-        _reloading.Dispose();
+    }
+
+    private void BeginStop()
+    {
+        lock (_order) _stopBegun = true;
+    }
+
+    private ReloadResult TooLate()
+    {
+        _logger.ReloadTooLate();
+        return new ReloadResult(Applied: false, ["the server is stopping"], []);
     }
 
     private ReloadResult Reload()
     {
         ConfigResult loaded = _load();
+        lock (_order) return _stopBegun ? TooLate() : Take(loaded);
+    }
+
+    private ReloadResult Take(ConfigResult loaded)
+    {
         foreach (ConfigProblem warning in loaded.Warnings) _logger.ConfigurationWarning(warning.ToString());
         if (loaded.Options is not { } wanted)
         {

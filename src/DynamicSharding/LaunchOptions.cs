@@ -8,7 +8,7 @@ namespace DynamicSharding;
 /// <param name="Level">From the flag, which wins over the file at every reload; null when not given.</param>
 /// <param name="Options">The configuration with the flags applied.</param>
 /// <param name="Logs">Already writing, at the level of <paramref name="Options"/>; its creator disposes it.</param>
-/// <param name="Signals">Caught since before the configuration was read; its creator disposes it.</param>
+/// <param name="Signals">Caught since before the configuration was read.</param>
 internal sealed record LaunchOptions(string ConfigFile, LogLevelName? Level, ServerOptions Options, LogOutput Logs, Signals Signals)
 {
     /// <summary>Reads the file again, with the flags applied as at the start.</summary>

@@ -14,6 +14,7 @@ internal static class ServerProcess
         ILogger logger = loggers.CreateLogger("DynamicSharding");
         logger.Starting(BuildInfo.Current.Version, BuildInfo.Current.Revision, launch.ConfigFile);
         launch.Signals.Logger = logger;
+        using IDisposable forgotten = BackgroundTask.LogForgotten(logger);
         using NotifySocket? manager = NotifySocket.Take(logger);
         try
         {

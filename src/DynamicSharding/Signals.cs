@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Threading.Channels;
 using DynamicSharding.Admin;
 using DynamicSharding.Diagnostics;
 using Microsoft.Extensions.Logging;
@@ -7,12 +8,19 @@ namespace DynamicSharding;
 
 /// <summary>
 /// SIGTERM and SIGINT stop in good order, a second one at once; SIGHUP reloads. Made before anything else, so that a signal during the start
-/// is carried out after it and kills nothing.
+/// is carried out after it and kills nothing. Caught to the last instruction of the process, for the same reason: so this is never disposed.
 /// </summary>
-internal sealed class Signals : IDisposable
+internal sealed class Signals
 {
+    /// <summary>A registration that the collector finds ends, and with the last one the signal kills again.</summary>
+    private static readonly List<Signals> Caught = [];
+
+
     private readonly TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly SemaphoreSlim _hangups = new(0);
+    
+    /// <summary>One slot: a reload that has not begun is enough for any number of signals.</summary>
+    private readonly Channel<bool> _hangups = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
     private readonly PosixSignalRegistration[] _registrations;
 
     public Signals()
@@ -23,6 +31,7 @@ internal sealed class Signals : IDisposable
             PosixSignalRegistration.Create(PosixSignal.SIGINT, OnStop),
             PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangup),
         ];
+        lock (Caught) Caught.Add(this);
     }
 
     /// <summary>Where signals are logged, once there is a log.</summary>
@@ -34,20 +43,15 @@ internal sealed class Signals : IDisposable
     /// </summary>
     public async Task UntilStopAsync(Func<CancellationToken, Task<ReloadResult>> reload, Task failed)
     {
-        Task hangup = _hangups.WaitAsync();
+        Task hangup = _hangups.Reader.ReadAsync().AsTask();
         while (await Task.WhenAny(_stop.Task, failed, hangup) == hangup)
         {
             Task reloading = Task.Run(() => reload(CancellationToken.None));
+            if (Logger is { } logger) reloading = reloading.Watched(logger, "reload");
             if (await Task.WhenAny(_stop.Task, failed, reloading) != reloading) return;
             await reloading;
-            hangup = _hangups.WaitAsync();
+            hangup = _hangups.Reader.ReadAsync().AsTask();
         }
-    }
-
-    public void Dispose()
-    {
-        foreach (PosixSignalRegistration registration in _registrations) registration.Dispose();
-        _hangups.Dispose();
     }
 
     private void OnStop(PosixSignalContext signal)
@@ -66,6 +70,6 @@ internal sealed class Signals : IDisposable
     private void OnHangup(PosixSignalContext signal)
     {
         signal.Cancel = true;
-        _hangups.Release();
+        _hangups.Writer.TryWrite(true);
     }
 }

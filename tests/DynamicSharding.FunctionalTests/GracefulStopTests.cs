@@ -49,6 +49,32 @@ public sealed class GracefulStopTests(ITestOutputHelper output) : PeerTest(outpu
         Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(5));
     }
 
+    [Fact]
+    public Task A_storm_of_SIGHUP_during_a_stop_does_not_change_its_exit_code() => StormAsync(rounds: 5);
+
+    [Fact, Trait("Category", "Slow")]
+    public Task A_storm_of_SIGHUP_during_twenty_stops_changes_no_exit_code() => StormAsync(rounds: 20);
+
+    /// <summary>SIGHUP without a pause, from before the stop to the last instruction of the process.</summary>
+    private async Task StormAsync(int rounds)
+    {
+        for (int round = 0; round < rounds; round++)
+        {
+            DynamicShardingProcess server = await StartAsync(drainDelay: "100ms");
+            using CancellationTokenSource over = new();
+            Task storm = Task.Run(() =>
+            {
+                while (!over.IsCancellationRequested && !server.Process.HasExited) server.Process.Hangup();
+            });
+            await Task.Delay(50);
+            server.Process.Terminate();
+            int? exitCode = await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(30));
+            await over.CancelAsync();
+            await storm;
+            Assert.True(exitCode == 0, $"round {round}: exit code {exitCode}\n{server.Process.Output}");
+        }
+    }
+
     private async Task<DynamicShardingProcess> StartAsync(string drainDelay)
     {
         DynamicShardingProcess server = await Cast.DynamicShardingAsync(

@@ -43,6 +43,22 @@ public sealed partial class ArchitectureTests
             found.Order(StringComparer.Ordinal));
     }
 
+    /// <summary>A task that nobody awaits and that fails is a defect nobody sees. These two catch and log everything themselves.</summary>
+    [Fact]
+    public void No_task_is_dropped_but_those_that_log_their_own_failure()
+    {
+        string[] total = ["_ = AcceptLoopAsync();", "_ = new Connection(socket, _limit, _connectionLogger).RunAsync();", "_ = new Connection(socket, limit, connectionLogger).RunAsync();"];
+        IEnumerable<string> lines = Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories)
+            .Where(file => !file.Contains("/obj/", StringComparison.Ordinal) && !file.Contains("/bin/", StringComparison.Ordinal))
+            .SelectMany(File.ReadLines)
+            .Select(line => line.Trim());
+        string[] dropped = [.. lines.Where(line => DroppedTask().IsMatch(line))];
+        Assert.Equal(total.Order(StringComparer.Ordinal), dropped.Order(StringComparer.Ordinal));
+    }
+
+    [GeneratedRegex(@"^_ = (?!await ).*(Async\(|Task\.Run\()|\basync void\b")]
+    private static partial Regex DroppedTask();
+
     [Fact]
     public void Where_the_table_names_types_no_other_is_known()
     {
@@ -64,14 +80,18 @@ public sealed partial class ArchitectureTests
         Assert.Contains($"namespace DynamicSharding.{folder};", source.Text, StringComparison.Ordinal);
     });
 
-    /// <summary>What a request costs no lock and no locked instruction for: one file counts connections, and nothing there is per request.</summary>
+    /// <summary>
+    /// A request costs no lock and no locked instruction. One file counts connections, one orders reloads and the stop, and one is how both come
+    /// to the loops; nothing there is per request.
+    /// </summary>
     [Fact]
     public void The_data_plane_takes_no_lock_and_no_interlocked_operation_per_request() => Assert.Equal(
-        ["ConnectionLimit.cs"],
+        ["ConnectionLimit.cs", "DataServer.cs", "LoopInbox.cs"],
         ((string[])["Server", "Http", "Routing", "Ring"]).SelectMany(Sources)
             .Concat(Sources("Diagnostics").Where(source => Path.GetFileName(source.File) is "LoopCounters.cs" or "PerLoopCounter.cs"))
             .Where(source => Synchronisation().IsMatch(source.Text))
-            .Select(source => Path.GetFileName(source.File)));
+            .Select(source => Path.GetFileName(source.File))
+            .Order(StringComparer.Ordinal));
 
     private static bool IsRoom(string folder) => folder is not ("bin" or "obj");
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """A stop with a successor under load: how many requests are lost?
 
-  handover.py BINARY inherited|reuse_port [--rate 5000] [--stops 3] [--instances 1] [--drain 2s] [--migrate]
+  handover.py BINARY inherited|reuse_port [--rate 5000] [--stops 3] [--instances 1] [--leaves oldest|newest] [--at-once 1] [--drain 2s] [--migrate]
 
 Starts an instance, loads it with keep-alive and fresh connections, starts its successor on the same port (the same listening socket, or its
 own with SO_REUSEPORT), stops the first with SIGTERM, and that --stops times in a row; counts every request that got no 307 as lost. The one
 exemption is counted as late: a fresh connection, closed in good order without a byte of an answer, whose client sent its first request more
-than 1.9 s after the connection was there, because it was itself suspended. --instances: so many serve before the first successor. --migrate sets net.ipv4.tcp_migrate_req=1, so run it in a network namespace of its own: unshare -n.
+than 1.9 s after the connection was there, because it was itself suspended. --instances: so many serve before the first successor. --leaves: newest is a
+rollback, the successor stops and the others stay. --at-once: so many successors start, and so many instances stop in the same moment. --migrate sets net.ipv4.tcp_migrate_req=1, so run it in a network namespace of its own: unshare -n.
 Prints one JSON line; exit code 0 whatever was lost. Loopback only.
 """
 import argparse, json, os, signal, socket, subprocess, sys, tempfile, threading, time
@@ -17,6 +18,8 @@ parser.add_argument('mode', choices=['inherited', 'reuse_port'])
 parser.add_argument('--rate', type=int, default=5000)
 parser.add_argument('--stops', type=int, default=3)
 parser.add_argument('--instances', type=int, default=1)
+parser.add_argument('--leaves', choices=['oldest', 'newest'], default='oldest')
+parser.add_argument('--at-once', type=int, default=1)
 parser.add_argument('--drain', default='2s')
 parser.add_argument('--migrate', action='store_true')
 args = parser.parse_args()
@@ -135,8 +138,11 @@ def serves(pid):
     """Its log says when; with one shared queue, no answer tells instances apart."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        if os.path.exists(f'/proc/{pid}/task') and any('loop-0' in open(f'/proc/{pid}/task/{t}/comm').read() for t in os.listdir(f'/proc/{pid}/task')):
-            return
+        try:
+            if any('loop-0' in open(f'/proc/{pid}/task/{t}/comm').read() for t in os.listdir(f'/proc/{pid}/task')):
+                return
+        except OSError:
+            pass  # a thread that ended meanwhile
         time.sleep(0.02)
     sys.exit(f'instance {pid} does not serve')
 
@@ -145,7 +151,7 @@ def counters():
     """What the kernel counts about listeners that close, in this network namespace."""
     words = [line.split() for line in open('/proc/net/netstat') if line.startswith('TcpExt:')]
     all_of_them = dict(zip(words[0], words[1]))
-    return {name: int(all_of_them[name]) for name in ('TCPMigrateReqSuccess', 'TCPMigrateReqFailure', 'ListenDrops')}
+    return {name: int(all_of_them[name]) for name in ('TCPMigrateReqSuccess', 'TCPMigrateReqFailure', 'ListenDrops', 'TCPSynRetrans')}
 
 
 pids, exit_codes = [], []
@@ -162,11 +168,16 @@ try:
         thread.start()
     for _ in range(args.stops):
         time.sleep(0.5)
-        pids.append(start())
-        serves(pids[-1])
+        for _ in range(args.at_once):
+            pids.append(start())
+            serves(pids[-1])
         time.sleep(0.5)
-        os.kill(pids[0], signal.SIGTERM)
-        exit_codes.append(os.waitstatus_to_exitcode(os.waitpid(pids.pop(0), 0)[1]))
+        leaving = pids[:args.at_once] if args.leaves == 'oldest' else pids[-args.at_once:]
+        for pid in leaving:
+            os.kill(pid, signal.SIGTERM)
+        for pid in leaving:
+            exit_codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            pids.remove(pid)
     time.sleep(1)
     running = False
     for thread in threads:

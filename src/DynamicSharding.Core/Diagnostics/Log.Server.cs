@@ -43,4 +43,16 @@ internal static partial class Log
 
     [LoggerMessage(2012, LogLevel.Information, "event loops run at normal priority; allow setpriority(2)")]
     public static partial void LoopsNotPreferred(this ILogger logger, string err);
+
+    [LoggerMessage(2030, LogLevel.Critical, "accepting connections failed: internal error, stopping; please report it")]
+    public static partial void AcceptLoopFailed(this ILogger logger, Exception exception);
+
+    [LoggerMessage(2031, LogLevel.Critical, "background task failed: internal error, please report it")]
+    public static partial void BackgroundTaskFailed(this ILogger logger, string task, Exception exception);
+
+    [LoggerMessage(2032, LogLevel.Critical, "reload failed: internal error, please report it")]
+    public static partial void ReloadBroke(this ILogger logger, Exception exception);
+
+    [LoggerMessage(2033, LogLevel.Information, "configuration not reloaded: shutting down")]
+    public static partial void ReloadTooLate(this ILogger logger);
 }

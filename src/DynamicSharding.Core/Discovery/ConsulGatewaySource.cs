@@ -88,16 +88,16 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         Task registering = Task.Run(() => _registrar.RunAsync(stop.Token), CancellationToken.None);
-        Task probing = _adopted ? Task.CompletedTask : Task.Run(() => ForwardProbesAsync(stop.Token), CancellationToken.None);
+        Task probing = _adopted ? Task.CompletedTask : Task.Run(() => ForwardProbesAsync(stop.Token), CancellationToken.None).Watched(_logger, "probes before Consul's first response");
         Task judging = Task.Run(() => JudgeAsync(probing, stop.Token), CancellationToken.None);
         Task watching = Task.Run(() => _watch.RunAsync(Answered, Lost, _registrar.ReconcileNow, stop.Token), CancellationToken.None);
         try
         {
             while (true)
             {
-                // Judging ends by itself only through a bug of ours: the listener hears of it and watches anew.
+                // These end by themselves only through a bug of ours: the listener hears of it and watches anew.
                 Task<bool> available = _reports.Reader.WaitToReadAsync(ct).AsTask();
-                await (await Task.WhenAny(available, judging).ConfigureAwait(false)).ConfigureAwait(false);
+                await (await Task.WhenAny(available, judging, registering, watching).ConfigureAwait(false)).ConfigureAwait(false);
                 while (_reports.Reader.TryRead(out GatewayReport? report)) yield return report;
             }
         }

@@ -40,7 +40,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             }
 
             if (route.Kind == RouteKind.Reject) counters.CountReject(route.Reason);
-            await ForwardAnswer.WriteAsync(http, route, _draining);
+            await ForwardAnswer.WriteAsync(http, route, _draining || HasContentWithoutMeaning(http));
         }
         catch (Exception e) when (http.RequestAborted.IsCancellationRequested || e is ConnectionResetException or ConnectionAbortedException)
         {
@@ -57,6 +57,11 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             http.Features.GetRequiredFeature<IdleClock>().End();
         }
     }
+
+    /// <summary>As on the redirect listener: an error in the content of a GET or HEAD must not meet a request of another client.</summary>
+    private static bool HasContentWithoutMeaning(HttpContext http) =>
+        (HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method))
+        && http.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true };
 
     private ForwardRoute Route(HttpContext http)
     {

@@ -36,6 +36,9 @@ internal struct ChunkedBodySkipper
         LastLineFeed,
     }
 
+    /// <summary>Bytes of the current chunk that have not come.</summary>
+    public readonly long DataAhead => _state == State.Data ? (long)Math.Min(_remaining, long.MaxValue) : 0;
+
     /// <param name="consumed">How many bytes of the input belonged to the body.</param>
     /// <returns><see cref="ParseStatus.Rejected"/> means <see cref="RejectReason.BadChunk"/>: nothing after it can be trusted.</returns>
     public ParseStatus Skip(ReadOnlySpan<byte> input, out int consumed)

@@ -56,9 +56,15 @@ internal sealed class Connection : LoopMember
         {
             _logger.ConnectionFailed(error);
         }
-        finally
+
+        // Nobody awaits this task: what fails must be said here.
+        try
         {
             End(reason);
+        }
+        catch (Exception error)
+        {
+            _logger.ConnectionFailed(error);
         }
     }
 
@@ -129,14 +135,13 @@ internal sealed class Connection : LoopMember
     {
         SessionContext context = _loop.Context;
         long requests = _session.Requests;
-        _session.StopsAtReject = _logger.IsEnabled(LogLevel.Debug);
         SessionStep step = _session.Advance(buffer.FirstSpan, context, _loop.OutputBuffer, out int consumed, out int written);
         SequencePosition used = buffer.GetPosition(consumed);
-        _reader.SkipsContent = _session.InBody || step == SessionStep.Linger;
+        _reader.ContentAhead = step == SessionStep.Linger ? long.MaxValue : _session.ContentAhead;
         if (step == SessionStep.Read) _reader.AdvanceTo(used, buffer.End);
         else if (step == SessionStep.Flush) _reader.AdvanceTo(used, used);
         else _reader.AdvanceTo(buffer.End); // the last answer is written: nothing more is held for this client
-        if (_session.LastReject != RejectReason.None) LogReject();
+        if (context.Rejects.Count > 0) LogRejects(context);
 
         unsent = 0;
         if (written == 0) return step;
@@ -153,9 +158,8 @@ internal sealed class Connection : LoopMember
     private async ValueTask<bool> SendRestAsync(int unsent)
     {
         if (unsent < 0) return false;
-        byte[] rest = ArrayPool<byte>.Shared.Rent(unsent);
+        byte[] rest = _loop.RentBuffer(unsent);
         _loop.OutputBuffer.AsSpan(_unsentEnd - unsent, unsent).CopyTo(rest);
-        _loop.KeptBuffers++;
         try
         {
             int sent = 0;
@@ -173,8 +177,7 @@ internal sealed class Connection : LoopMember
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(rest);
-            _loop.KeptBuffers--;
+            _loop.ReturnBuffer(rest);
         }
     }
 
@@ -182,7 +185,7 @@ internal sealed class Connection : LoopMember
     {
         if (_expired != DeadlineKind.Head) return ExpiredReason();
         int written = _session.AnswerHeaderTimeout(_loop.Context, _loop.OutputBuffer);
-        LogReject();
+        LogRejects(_loop.Context);
         _ = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
         _ = await LingerAsync();
         return CloseReason.HeaderTimeout;
@@ -265,10 +268,11 @@ internal sealed class Connection : LoopMember
 
     private CloseReason EndedWriting() => _expired == DeadlineKind.None ? CloseReason.Reset : ExpiredReason();
 
-    private void LogReject()
+    private void LogRejects(SessionContext context)
     {
-        if (_logger.IsEnabled(LogLevel.Debug)) _logger.RequestRejected(RejectReasons.Label(_session.LastReject), PeerAddress.Of(_socket.Fd));
-        _session.LastReject = RejectReason.None;
+        if (!_logger.IsEnabled(LogLevel.Debug)) return;
+        string peer = PeerAddress.Of(_socket.Fd);
+        foreach (RejectReason reason in context.Rejects) _logger.RequestRejected(RejectReasons.Label(reason), peer);
     }
 
     private void End(CloseReason reason)

@@ -17,12 +17,6 @@ internal sealed class DataServer : IDisposable
     /// <summary>A soft limit of 1,024 is what a shell gives; an edge tier wants more than what is left of it.</summary>
     private const int FewConnections = 1024;
 
-    /// <summary>So that a SYN that is being handled when new connections are steered away is through, and is not left to its repetition.</summary>
-    private static readonly TimeSpan SteeringGrace = TimeSpan.FromMilliseconds(50);
-
-    /// <summary>A slow round trip: how long handshakes with a socket that is about to close may take.</summary>
-    private static readonly TimeSpan HandshakeGrace = TimeSpan.FromMilliseconds(250);
-
     private readonly EventLoop[] _loops;
     private readonly Listener[] _listeners;
     private readonly HttpDate[] _dates;
@@ -35,8 +29,11 @@ internal sealed class DataServer : IDisposable
     private readonly ShardingKey _key;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly bool _leavesGroup;
+    private readonly PortHandover? _handover;
     private readonly bool _inherited;
+
+    /// <summary>One order for what a reload and a stop tell the loops.</summary>
+    private readonly Lock _order = new();
     private LimitOptions _limits;
     private bool _draining;
 
@@ -54,7 +51,7 @@ internal sealed class DataServer : IDisposable
         _logger = loggers.CreateLogger<DataServer>();
         _limit = new ConnectionLimit(MaxConnections(options.Limits));
         _socket = ListenSocket.Open(options.HttpListenAddr, options.ReusePort, out _inherited);
-        _leavesGroup = options.ReusePort && !_inherited;
+        if (options.ReusePort && !_inherited) _handover = new PortHandover(_socket, time);
         int loops = counters.Loops.Length;
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
         _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i), time, _logger))];
@@ -73,6 +70,12 @@ internal sealed class DataServer : IDisposable
     /// <summary>Pooled arrays that connections hold: 0 when nobody has sent half a request or refuses to read.</summary>
     public int KeptBuffers => _loops.Sum(loop => loop.KeptBuffers);
 
+    /// <summary>The length of these arrays in all.</summary>
+    public long KeptBytes => _loops.Sum(loop => loop.KeptBytes);
+
+    /// <summary>The kernel's ids of the loops' threads.</summary>
+    public IEnumerable<int> LoopThreads => _loops.Select(loop => loop.ThreadId);
+
     public void Start()
     {
         foreach (EventLoop loop in _loops) loop.Start();
@@ -84,7 +87,7 @@ internal sealed class DataServer : IDisposable
     /// <summary>After <see cref="Start"/>: this process's other threads stand back for the loops.</summary>
     public void PreferLoops()
     {
-        if (LoopPriority.LowerOthers(_loops.Select(loop => loop.ThreadId).ToHashSet()) is { } refusal) _logger.LoopsNotPreferred(refusal);
+        if (LoopPriority.LowerOthers(LoopThreads.ToHashSet()) is { } refusal) _logger.LoopsNotPreferred(refusal);
     }
 
     /// <returns>Null when the listener and every loop answer a lookup before the cancellation; else what does not.</returns>
@@ -93,16 +96,24 @@ internal sealed class DataServer : IDisposable
     /// <summary>A reload's limits: requests in flight go on under the new ones.</summary>
     public void Apply(LimitOptions limits)
     {
-        _limits = limits;
-        _limit.Max = MaxConnections(limits);
-        ReplaceContexts();
+        lock (_order)
+        {
+            _limits = limits;
+            _limit.Max = MaxConnections(limits);
+            ReplaceContexts();
+        }
     }
 
     /// <summary>First step of a stop: everything is still answered, and every answer closes its connection.</summary>
     public void Drain()
     {
-        _draining = true;
-        ReplaceContexts();
+        lock (_order)
+        {
+            _draining = true;
+            ReplaceContexts();
+        }
+
+        _handover?.Announce();
     }
 
     /// <summary>
@@ -110,7 +121,7 @@ internal sealed class DataServer : IDisposable
     /// </summary>
     public async Task StopAsync(TimeSpan timeout)
     {
-        if (_leavesGroup) await LeaveGroupAsync();
+        if (_handover is not null) await _handover.SteerAwayAsync();
         await Task.WhenAll(_listeners.Skip(1).Select(listener => listener.StopAsync()));
         if (_inherited)
         {
@@ -121,6 +132,7 @@ internal sealed class DataServer : IDisposable
         else
         {
             await _listeners[0].StopAsync(CloseSocket);
+            _handover?.Dispose();
         }
 
         _logger.StoppedAccepting(OpenConnections, timeout);
@@ -139,22 +151,14 @@ internal sealed class DataServer : IDisposable
 
     public void Dispose()
     {
+        _handover?.Dispose();
         _socket.Dispose();
         foreach (EventLoop loop in _loops) loop.Dispose();
     }
 
-    /// <summary>Still accepting: lets the successors on this port have what is new, and the handshakes at hand come to their end.</summary>
-    private async Task LeaveGroupAsync()
-    {
-        ReusePortGroup.SteerToSecond((int)_socket.Handle);
-        await Task.Delay(SteeringGrace, _time);
-        ReusePortGroup.IgnoreSyns((int)_socket.Handle);
-        await Task.Delay(HandshakeGrace, _time);
-    }
-
     private void CloseSocket()
     {
-        if (_leavesGroup) ReusePortGroup.Leave((int)_socket.Handle);
+        _handover?.Leave();
         _socket.Dispose();
     }
 
@@ -164,6 +168,7 @@ internal sealed class DataServer : IDisposable
         while (OpenConnections > 0 && _time.GetElapsedTime(start) < timeout) await Task.Delay(TimeSpan.FromMilliseconds(20), _time);
     }
 
+    /// <summary>In the order: a context that was made before a stop must not reach a loop after the one of the stop.</summary>
     private void ReplaceContexts()
     {
         for (int i = 0; i < _loops.Length; i++)

@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Buffers;
 using System.ComponentModel;
 using System.Runtime.InteropServices;
 using DynamicSharding.Diagnostics;
@@ -16,13 +16,15 @@ internal sealed unsafe class EventLoop : IDisposable
     private const int EventsPerWait = 512;
     private const int TickMilliseconds = 1000;
 
+    /// <summary>Of content, which comes in bulk; of heads a receive takes less.</summary>
+    private const int ReceiveLength = 64 * 1024;
+
     /// <summary>A loop wakes once a second at least. Kestrel draws the line at a missed heartbeat, too.</summary>
     private const int LongestWait = 2 * TickMilliseconds;
 
     private readonly int _epoll;
-    private readonly int _wake;
+    private readonly LoopInbox _inbox = new();
     private readonly EpollEvents _events = new(EventsPerWait);
-    private readonly ConcurrentQueue<Action> _posted = new();
     private readonly List<int> _freeSlots = [];
     private readonly List<int> _releasedSlots = [];
     private readonly TimeProvider _time;
@@ -36,6 +38,7 @@ internal sealed unsafe class EventLoop : IDisposable
     private long _awake;
     private long _suspended;
     private bool _stopped;
+    private bool _disposed;
 
     public EventLoop(SessionContext context, TimeProvider time, ILogger logger)
     {
@@ -43,11 +46,9 @@ internal sealed unsafe class EventLoop : IDisposable
         _time = time;
         _logger = logger;
         _epoll = Check(LibC.EpollCreate(LibC.EPOLL_CLOEXEC), "epoll_create1");
-        _wake = Check(LibC.EventFd(0, LibC.EFD_CLOEXEC | LibC.EFD_NONBLOCK), "eventfd");
         byte* wakeEvent = stackalloc byte[16];
         EpollEvents.Write(wakeEvent, LibC.EPOLLIN, WakeSlot);
-        Check(LibC.EpollControl(_epoll, LibC.EPOLL_CTL_ADD, _wake, wakeEvent), "epoll_ctl");
-        ReceiveBuffer = NewReceiveBuffer(context);
+        Check(LibC.EpollControl(_epoll, LibC.EPOLL_CTL_ADD, _inbox.Fd, wakeEvent), "epoll_ctl");
         OutputBuffer = NewOutputBuffer(context);
         _ticksPerMillisecond = time.TimestampFrequency / 1000;
         Now = ReadClock();
@@ -57,8 +58,8 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>Limits, router and counters. Replaced as a whole by a reload, between two events.</summary>
     public SessionContext Context { get; private set; }
 
-    /// <summary>Where every receive of this loop goes: the longest head that the limits allow fits in.</summary>
-    public byte[] ReceiveBuffer { get; private set; }
+    /// <summary>Where the receives of this loop go, but for those behind a long head that is not complete.</summary>
+    public byte[] ReceiveBuffer { get; } = GC.AllocateUninitializedArray<byte>(ReceiveLength, pinned: true);
 
     /// <summary>Where the answers of one batch are written.</summary>
     public byte[] OutputBuffer { get; private set; }
@@ -79,7 +80,10 @@ internal sealed unsafe class EventLoop : IDisposable
     public int Connections { get; set; }
 
     /// <summary>Pooled arrays that hold the beginning of a request, or answers that a client has not taken.</summary>
-    public int KeptBuffers { get; set; }
+    public int KeptBuffers { get; private set; }
+
+    /// <summary>The length of these arrays in all.</summary>
+    public long KeptBytes { get; private set; }
 
     /// <summary>The kernel's id of the thread; 0 before <see cref="Start"/>.</summary>
     public int ThreadId { get; private set; }
@@ -91,13 +95,8 @@ internal sealed unsafe class EventLoop : IDisposable
         _running.Wait();
     }
 
-    /// <summary>Runs an action on the loop's thread, between two events. From any thread.</summary>
-    public void Post(Action action)
-    {
-        _posted.Enqueue(action);
-        ulong one = 1;
-        _ = LibC.Write(_wake, &one, sizeof(ulong));
-    }
+    /// <summary>Runs an action on the loop's thread, between two events. From any thread; after the end of the loop it is dropped.</summary>
+    public void Post(Action action) => _inbox.Post(action);
 
     /// <summary>Ends the thread after the current events. The connections must be closed by then.</summary>
     public void Stop()
@@ -108,9 +107,27 @@ internal sealed unsafe class EventLoop : IDisposable
 
     public void Dispose()
     {
-        _ = LibC.Close(_wake);
+        if (_disposed) return;
+        _disposed = true;
+        _inbox.Dispose();
         _ = LibC.Close(_epoll);
         _running.Dispose();
+    }
+
+    /// <summary>On the loop's thread: an array that a connection keeps until <see cref="ReturnBuffer"/>.</summary>
+    public byte[] RentBuffer(int length)
+    {
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
+        KeptBuffers++;
+        KeptBytes += buffer.Length;
+        return buffer;
+    }
+
+    public void ReturnBuffer(byte[] buffer)
+    {
+        KeptBuffers--;
+        KeptBytes -= buffer.Length;
+        ArrayPool<byte>.Shared.Return(buffer);
     }
 
     /// <summary>On the loop's thread: what a reload changed.</summary>
@@ -118,7 +135,6 @@ internal sealed unsafe class EventLoop : IDisposable
     {
         Context = context;
         if (OutputBuffer.Length < NewOutputLength(context)) OutputBuffer = NewOutputBuffer(context);
-        if (ReceiveBuffer.Length < NewReceiveLength(context)) ReceiveBuffer = NewReceiveBuffer(context);
     }
 
     /// <summary>On the loop's thread: a socket joins the loop; the kernel hears of it when it first waits.</summary>
@@ -188,7 +204,7 @@ internal sealed unsafe class EventLoop : IDisposable
             for (int i = 0; i < count; i++)
             {
                 int slot = _events.DataAt(i);
-                if (slot == WakeSlot) RunPosted();
+                if (slot == WakeSlot) _inbox.RunPosted();
                 else _sockets[slot]?.OnReady(_events.EventsAt(i));
             }
 
@@ -215,13 +231,6 @@ internal sealed unsafe class EventLoop : IDisposable
         Now = now - _suspended;
     }
 
-    private void RunPosted()
-    {
-        ulong count;
-        _ = LibC.Read(_wake, &count, sizeof(ulong));
-        while (_posted.TryDequeue(out Action? action)) action();
-    }
-
     private void Tick()
     {
         _nextTick = Now + TickMilliseconds;
@@ -235,13 +244,6 @@ internal sealed unsafe class EventLoop : IDisposable
         Began = _time.GetTimestamp();
         return Began / _ticksPerMillisecond;
     }
-
-    private static byte[] NewReceiveBuffer(SessionContext context) =>
-        GC.AllocateUninitializedArray<byte>(NewReceiveLength(context), pinned: true);
-
-    /// <summary>Twice the longest head (with leading empty lines), so that a kept beginning leaves room for a good read.</summary>
-    private static int NewReceiveLength(SessionContext context) =>
-        Math.Max(64 * 1024, 2 * ((2 * context.Limits.RequestLine) + context.Limits.HeaderBytes));
 
     private static byte[] NewOutputBuffer(SessionContext context) =>
         GC.AllocateUninitializedArray<byte>(NewOutputLength(context), pinned: true);

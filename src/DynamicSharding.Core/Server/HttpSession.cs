@@ -29,11 +29,13 @@ internal sealed class HttpSession
     /// <summary>Requests answered since the connection began.</summary>
     public long Requests { get; private set; }
 
-    /// <summary>The last request that was not served, for the debug log; the reader clears it.</summary>
-    public RejectReason LastReject { get; set; }
-
-    /// <summary>Asks for a step after each such request, so that every one of them can be logged.</summary>
-    public bool StopsAtReject { get; set; }
+    /// <summary>Bytes of content that are known to come next; what follows them may be a request.</summary>
+    public long ContentAhead => _body switch
+    {
+        BodyFraming.None => 0,
+        BodyFraming.ContentLength => _bodyRemaining,
+        _ => _chunks.DataAhead,
+    };
 
     /// <summary>The framing cannot be trusted any more: the connection ends because of what the client sent.</summary>
     public bool IsBroken { get; private set; }
@@ -43,6 +45,7 @@ internal sealed class HttpSession
     public SessionStep Advance(ReadOnlySpan<byte> input, SessionContext context, Span<byte> output, out int consumed, out int written)
     {
         consumed = 0;
+        context.Rejects.Clear();
         var writer = new ResponseWriter(output, context.Date.Bytes);
         SessionStep step;
         int before;
@@ -62,6 +65,7 @@ internal sealed class HttpSession
     /// <summary>A request whose head did not arrive in time. The connection closes after it.</summary>
     public int AnswerHeaderTimeout(SessionContext context, Span<byte> output)
     {
+        context.Rejects.Clear();
         var writer = new ResponseWriter(output, context.Date.Bytes);
         Reject(RejectReason.HeaderTimeout, default, ConnectionOption.Close, context, ref writer);
         return writer.Written;
@@ -98,24 +102,25 @@ internal sealed class HttpSession
         BodySkipped = 0;
         _chunks = default;
         _parser = default;
-        if (!_lastAnswered) return StopsAtReject && LastReject != RejectReason.None ? SessionStep.Flush : SessionStep.Read;
+        if (!_lastAnswered) return SessionStep.Read;
         if (_body == BodyFraming.None) return CloseOrLinger(consumed == input.Length);
 
         // Content that is here is skipped first: where it ends, a close can do. It may be broken itself, which is another line in the log.
-        if (consumed == input.Length) return SessionStep.Linger;
-        return StopsAtReject && LastReject != RejectReason.None ? SessionStep.Flush : SessionStep.Read;
+        return consumed == input.Length ? SessionStep.Linger : SessionStep.Read;
     }
 
     /// <summary>
     /// RFC 9112 9.3: a connection persists only if all of the content is read. After an early final answer to "Expect: 100-continue" the
     /// client may send the content or not (RFC 9110 10.1.1), and nothing in the bytes tells which: whatever part of it is here, such a
     /// connection ends, so that the answer does not depend on how the bytes were cut into segments. What follows a refused CONNECT may be
-    /// meant for the tunnel, and is no request.
+    /// meant for the tunnel, and is no request. Content of a GET or HEAD has no meaning (RFC 9110 9.3.1): a proxy may take the response for the
+    /// end of the exchange and give the connection to another client, whose request an error in that content would lose.
     /// </summary>
     private bool MayPersist(in Route route, SessionContext context)
     {
         if (!_parser.KeepAlive || _parser.ExpectContinue || context.Draining || _parser.Method == RequestMethod.Connect) return false;
         if (route.Kind == RouteKind.Reject && RejectReasons.Status(route.Reason) is not (404 or 405 or 503)) return false;
+        if (_parser.Framing != BodyFraming.None && _parser.Method is (RequestMethod.Get or RequestMethod.Head)) return false;
         return _parser.Framing != BodyFraming.ContentLength || _parser.ContentLength <= context.Limits.BodySkipBytes;
     }
 
@@ -141,7 +146,7 @@ internal sealed class HttpSession
         {
             // The answer has gone out with the head; nothing that follows may be taken for a request.
             context.Counters.CountReject(RejectReason.BadChunk);
-            LastReject = RejectReason.BadChunk;
+            context.Rejects.Add(RejectReason.BadChunk);
             IsBroken = true;
             consumed = input.Length;
             return SessionStep.Linger;
@@ -200,7 +205,7 @@ internal sealed class HttpSession
         RequestMethod method = _parser.InRequestLine ? RequestMethod.Unknown : _parser.Method;
         writer.WriteReject(reason, allow, method == RequestMethod.Head, option);
         Requests++;
-        LastReject = reason;
+        context.Rejects.Add(reason);
         context.Counters.CountReject(reason);
         context.Counters.CountRequest(method, StatusIndex.Of(RejectReasons.Status(reason)));
     }

@@ -45,6 +45,7 @@ internal static unsafe partial class LibC
     public const int SO_ATTACH_REUSEPORT_CBPF = 51;
     public const int SO_DETACH_REUSEPORT_BPF = 68;
     public const int IPPROTO_TCP = 6;
+    public const int TCP_MAXSEG = 2;
     public const int TCP_NOTSENT_LOWAT = 25;
     public const int FIONBIO = 0x5421;
 

@@ -70,19 +70,31 @@ internal sealed class Listener : LoopMember
 
     private async Task AcceptLoopAsync()
     {
-        while (!_stopping)
+        try
         {
-            if (!_backingOff) AcceptTurn();
+            while (!_stopping)
+            {
+                if (!_backingOff) AcceptTurn();
 
-            // Every loop waits for the same socket; the kernel wakes one of them per connection. While descriptors are short nobody is to
-            // be woken, because the socket stays readable; the next heartbeat ends the wait.
-            if (_backingOff) _socket.Forget();
-            if (!_stopping) await _socket.WaitAsync(_backingOff ? 0 : LibC.EPOLLIN | LibC.EPOLLEXCLUSIVE);
+                // Every loop waits for the same socket; the kernel wakes one of them per connection. While descriptors are short nobody is to
+                // be woken, because the socket stays readable; the next heartbeat ends the wait.
+                if (_backingOff) _socket.Forget();
+                if (!_stopping) await _socket.WaitAsync(_backingOff ? 0 : LibC.EPOLLIN | LibC.EPOLLEXCLUSIVE);
+            }
+
+            _socket.Forget();
+            _loop.Release(_socket);
         }
-
-        _socket.Forget();
-        _loop.Release(_socket);
-        _stopped.SetResult();
+        catch (Exception error)
+        {
+            // Nobody awaits this task, and a loop that accepts nothing is a listener that is of no use.
+            _logger.AcceptLoopFailed(error);
+            _dead.TrySetResult();
+        }
+        finally
+        {
+            _stopped.TrySetResult();
+        }
     }
 
     public override void OnTick(long now)

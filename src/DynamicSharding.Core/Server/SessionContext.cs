@@ -21,6 +21,9 @@ internal sealed class SessionContext(int loopIndex, LimitOptions limits, Router 
 
     public HttpDate Date { get; } = date;
 
+    /// <summary>What the last bytes that a session took were refused for, in order: for the debug log.</summary>
+    public List<RejectReason> Rejects { get; } = [];
+
     /// <summary>Room that must be free before a request is answered.</summary>
     public int MaxResponse { get; } = ResponseWriter.MaxLength(limits.RequestLine, LocationText.MaxLength);
 

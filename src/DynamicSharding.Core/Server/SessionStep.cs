@@ -6,7 +6,7 @@ internal enum SessionStep : byte
     /// <summary>Everything complete is answered; read on.</summary>
     Read,
 
-    /// <summary>There is no room for another answer, or one is to be logged: send what is written, then go on with the same input.</summary>
+    /// <summary>There is no room for another answer: send what is written, then go on with the same input.</summary>
     Flush,
 
     /// <summary>The last answer is written and every byte that was announced has come: close.</summary>

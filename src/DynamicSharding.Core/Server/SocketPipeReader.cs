@@ -7,7 +7,9 @@ namespace DynamicSharding.Server;
 /// <summary>
 /// The receiving side of a connection as a <see cref="PipeReader"/>. Bytes are received into the loop's one buffer, which is hot in the
 /// cache and shared by all of its connections; only what a reader could not consume (the beginning of a request) is kept, in a pooled array
-/// of its size. An idle connection holds no buffer.
+/// of its size. What comes behind a short beginning is received into the loop's buffer again, behind a copy of it; behind a long one it is
+/// received into the kept array, so that a client that drips its bytes never costs more than the copy of a short one. An idle connection holds no
+/// buffer.
 /// </summary>
 /// <remarks>
 /// The buffer of a result is one segment and valid until <see cref="AdvanceTo(SequencePosition, SequencePosition)"/>, which must come
@@ -22,16 +24,20 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
     private const int HeadBytes = 16 * 1024;
 
     private readonly LoopSocket _socket = socket;
+    private readonly EventLoop _loop = socket.Loop;
     private byte[]? _kept;
     private int _keptLength;
     private int _resultLength;
     private bool _hasUnexamined;
 
+    // The result at hand is in the kept array, not in the loop's buffer.
+    private bool _inPlace;
+
     // A new connection's first request has usually arrived with it.
     private bool _maybeReadable = true;
 
-    /// <summary>The next bytes are content, of which nothing is kept: receives take as much as the loop's buffer holds.</summary>
-    public bool SkipsContent { get; set; }
+    /// <summary>So many of the next bytes are content, of which nothing is kept: a receive takes them and one receive of heads at most.</summary>
+    public long ContentAhead { get; set; }
 
     /// <summary>The errno that ended the reading; 0 after a regular end.</summary>
     public int Error { get; private set; }
@@ -101,8 +107,9 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
     /// <summary>One receive behind what was kept. False when there was nothing to read.</summary>
     private bool TryReceive(out ReadResult result)
     {
-        Span<byte> room = _socket.Loop.ReceiveBuffer.AsSpan(_keptLength);
-        SocketResult received = _socket.TryReceive(SkipsContent || room.Length < HeadBytes ? room : room[..HeadBytes]);
+        if (_keptLength > HeadBytes && _keptLength == _kept!.Length) Grow();
+        Span<byte> room = (_keptLength > HeadBytes ? _kept : _loop.ReceiveBuffer).AsSpan(_keptLength);
+        SocketResult received = _socket.TryReceive(room[..(int)Math.Min(room.Length, HeadBytes + Math.Min(ContentAhead, room.Length))]);
         if (received.WouldBlock)
         {
             result = default;
@@ -116,44 +123,58 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
 
     private ReadResult Restore(int length, bool isCompleted = false)
     {
-        byte[] buffer = _socket.Loop.ReceiveBuffer;
-        if (_keptLength > 0) _kept.AsSpan(0, _keptLength).CopyTo(buffer);
+        _inPlace = _keptLength > HeadBytes;
+        byte[] buffer = _inPlace ? _kept! : _loop.ReceiveBuffer;
+        if (_keptLength > 0 && !_inPlace) _kept.AsSpan(0, _keptLength).CopyTo(buffer);
         _resultLength = length;
         return new ReadResult(new ReadOnlySequence<byte>(buffer, 0, length), isCanceled: false, isCompleted);
     }
 
     private void Keep(int start, int length)
     {
-        byte[] buffer = _socket.Loop.ReceiveBuffer;
-        if (_kept is null || _kept.Length < length)
+        if (_inPlace)
         {
-            byte[]? old = _kept;
-            _kept = ArrayPool<byte>.Shared.Rent(length);
-            _socket.Loop.KeptBuffers++;
-            if (old is not null) Return(old);
-            buffer.AsSpan(start, length).CopyTo(_kept);
+            if (start > 0) MoveToFront(start, length);
+        }
+        else if (_kept is null || _kept.Length < length || (start > 0 && _kept.Length > HeadBytes))
+        {
+            if (_kept is not null) _loop.ReturnBuffer(_kept);
+            _kept = _loop.RentBuffer(length);
+            _loop.ReceiveBuffer.AsSpan(start, length).CopyTo(_kept);
         }
         else
         {
             // Nothing consumed: the array holds the beginning already, so a client that drips its bytes costs one copy each way of a few.
             int known = start == 0 ? _keptLength : 0;
-            buffer.AsSpan(start + known, length - known).CopyTo(_kept.AsSpan(known));
+            _loop.ReceiveBuffer.AsSpan(start + known, length - known).CopyTo(_kept.AsSpan(known));
         }
 
         _keptLength = length;
     }
 
+    /// <summary>A long head is complete: what follows it is kept in an array of its own size.</summary>
+    private void MoveToFront(int start, int length)
+    {
+        byte[] rest = _loop.RentBuffer(length);
+        _kept.AsSpan(start, length).CopyTo(rest);
+        _loop.ReturnBuffer(_kept!);
+        _kept = rest;
+    }
+
+    /// <summary>To the double, so that all copies of a head together are not longer than the head.</summary>
+    private void Grow()
+    {
+        byte[] larger = _loop.RentBuffer(2 * _kept!.Length);
+        _kept.AsSpan(0, _keptLength).CopyTo(larger);
+        _loop.ReturnBuffer(_kept);
+        _kept = larger;
+    }
+
     private void ReturnKept()
     {
         if (_kept is null) return;
-        Return(_kept);
+        _loop.ReturnBuffer(_kept);
         _kept = null;
         _keptLength = 0;
-    }
-
-    private void Return(byte[] array)
-    {
-        ArrayPool<byte>.Shared.Return(array);
-        _socket.Loop.KeptBuffers--;
     }
 }

@@ -43,7 +43,7 @@ internal sealed class ServeCommand
 
     private async Task<int> RunAsync(ParseResult parsed)
     {
-        using var signals = new Signals();
+        var signals = new Signals();
         string file = parsed.GetRequiredValue(_configFile);
         LogLevelName? level = Choice(parsed.GetValue(_level), LogNames.Levels);
         LogFormat? format = Choice(parsed.GetValue(_format), LogNames.Formats);

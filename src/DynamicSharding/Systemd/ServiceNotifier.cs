@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using DynamicSharding.Diagnostics;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Systemd;
@@ -17,6 +18,8 @@ internal sealed class ServiceNotifier : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _running;
+    private readonly Lock _order = new();
+    private bool _stopping;
     private volatile string _told = "";
 
     private ServiceNotifier(NotifySocket manager, ServerHost host, ILogger logger, TimeProvider time)
@@ -28,7 +31,9 @@ internal sealed class ServiceNotifier : IAsyncDisposable
         TellReady();
         TimeSpan? period = Watchdog.TakePeriod();
         var watchdog = period is { } patience ? new Watchdog(patience, host.ProbeAsync, () => manager.Send("WATCHDOG=1"), logger, time) : null;
-        _running = Task.WhenAll(TellStatusAsync(), watchdog?.RunAsync(_stop.Token) ?? Task.CompletedTask);
+        _running = Task.WhenAll(
+            TellStatusAsync().Watched(logger, "status for the service manager"),
+            watchdog?.RunAsync(_stop.Token).Watched(logger, "watchdog") ?? Task.CompletedTask);
     }
 
     /// <summary>The server serves from now on.</summary>
@@ -43,6 +48,9 @@ internal sealed class ServiceNotifier : IAsyncDisposable
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _host.Reloading -= OnReloading;
         long patience = (long)(_host.StopTime + StopMargin).TotalMicroseconds;
+
+        // A reload that ends at this moment must not say READY=1 behind it.
+        lock (_order) _stopping = true;
         _manager.Send(string.Create(CultureInfo.InvariantCulture, $"STOPPING=1\nSTATUS=stopping: draining\nEXTEND_TIMEOUT_USEC={patience}"));
     }
 
@@ -51,10 +59,19 @@ internal sealed class ServiceNotifier : IAsyncDisposable
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _host.Reloading -= OnReloading;
+        lock (_order) _stopping = true;
         _stop.Dispose();
     }
 
     private void OnReloading(bool begins)
+    {
+        lock (_order)
+        {
+            if (!_stopping) TellReloading(begins);
+        }
+    }
+
+    private void TellReloading(bool begins)
     {
         // sd_notify(3): microseconds of CLOCK_MONOTONIC, which is what the stopwatch counts on Linux.
         if (begins) _manager.Send(string.Create(CultureInfo.InvariantCulture, $"RELOADING=1\nMONOTONIC_USEC={Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000)}"));

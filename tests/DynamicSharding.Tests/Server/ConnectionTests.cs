@@ -1,7 +1,9 @@
+using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
+using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Tests.Server;
 
@@ -107,26 +109,128 @@ public sealed class ConnectionTests
         Assert.True(await server.ClosedAsync(CloseReason.BodyTimeout));
     }
 
-    [Fact]
-    public async Task A_client_that_does_not_read_is_cut_off_and_costs_two_buffers_at_most()
+    /// <summary>Whatever is before the requests that pile up, the arrays that are kept are 16 KiB of these and 64 KiB of responses.</summary>
+    [Theory]
+    [InlineData("", 0)]
+    [InlineData("PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 17000\r\n\r\n", 17_000)]
+    [InlineData("PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4268\r\n", 17_000)]
+    [InlineData("PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nLong: ", 30_000)]
+    public async Task A_client_that_does_not_read_is_cut_off_and_costs_80_KiB_at_most(string beginning, int filling)
     {
         await using RunningServer server = new(Short, loops: 1);
         using TestClient client = await server.ConnectAsync(receiveBuffer: 4096);
-        byte[] requests = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat(Put, 1000)));
+        string end = beginning.Contains("chunked", StringComparison.Ordinal) ? "\r\n0\r\n\r\n"
+            : beginning.Contains("Long", StringComparison.Ordinal) ? "\r\n\r\n" : "";
+        string round = beginning + new string('x', filling) + end + string.Concat(Enumerable.Repeat(Put, 1500));
+        byte[] requests = Encoding.ASCII.GetBytes(round);
         client.Socket.Blocking = false;
         int sent = 0;
-        int most = 0;
+        long most = 0;
         await RunningServer.UntilAsync(() =>
         {
-            client.Socket.Send(requests, 0, requests.Length, SocketFlags.None, out SocketError error);
-            if (error == SocketError.Success) sent++;
-            most = Math.Max(most, server.Server.KeptBuffers);
+            // A part that is sent is followed by the next, so that the server sees one stream.
+            int at = sent % requests.Length;
+            sent += client.Socket.Send(requests, at, requests.Length - at, SocketFlags.None, out SocketError _);
+            most = Math.Max(most, server.Server.KeptBytes);
             return server.Counters.Closed(CloseReason.WriteTimeout) == 1;
         });
 
         Assert.Equal(1, server.Counters.Closed(CloseReason.WriteTimeout));
-        Assert.InRange(most, 1, 2);
-        Assert.True(sent > 1);
+        Assert.InRange(most, 1, (16 + 64) * 1024);
+        Assert.True(sent > requests.Length);
+    }
+
+    /// <summary>The longest head that the limits allow, but for its end: 8 KiB of empty lines, 8 KiB of request line, 32 KiB of fields.</summary>
+    [Fact]
+    public async Task A_client_that_drips_the_longest_head_costs_64_KiB_at_most()
+    {
+        await using RunningServer server = new(loops: 1);
+        using TestClient client = await server.ConnectAsync();
+        string head = string.Concat(Enumerable.Repeat("\r\n", 4096))
+            + $"PUT /metrics/job/{new string('a', 8100)} HTTP/1.1\r\nHost: x\r\n" + $"Long: {new string('x', 32_000)}";
+        for (int at = 0; at < head.Length; at += 1000)
+        {
+            await client.SendAsync(head.Substring(at, Math.Min(1000, head.Length - at)));
+            await Task.Delay(1);
+            Assert.InRange(server.Server.KeptBytes, 0, 64 * 1024);
+        }
+
+        Assert.True(await RunningServer.UntilAsync(() => server.Server.KeptBytes == 64 * 1024));
+        await client.SendAsync("\r\n\r\n");
+        Assert.Equal(307, (await client.ReadAsync())!.Status);
+        Assert.True(await RunningServer.UntilAsync(() => server.Server.KeptBytes == 0));
+    }
+
+    /// <summary>A byte costs what it costs, however much of the head is there before it.</summary>
+    [Fact]
+    public async Task A_client_that_drips_into_a_head_of_megabytes_costs_no_copy_of_it_with_each_byte()
+    {
+        const int Bytes = 2000;
+        LimitOptions limits = new() { HeaderBytes = 16 * 1024 * 1024, HeaderTimeout = TimeSpan.FromMinutes(2) };
+        await using RunningServer server = new(limits, loops: 1);
+        using TestClient client = await server.ConnectAsync();
+        using TestClient other = await server.ConnectAsync();
+        await client.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nLong: " + new string('x', 12_000_000));
+        Assert.True(await RunningServer.UntilAsync(() => server.Server.KeptBytes >= 12_000_000));
+        long before = LoopTicks();
+        for (int i = 0; i < Bytes; i++)
+        {
+            // The response of the other shows that the loop has been through the byte.
+            await client.SendAsync("x");
+            await other.SendAsync(Put);
+            Assert.Equal(307, (await other.ReadAsync())!.Status);
+        }
+
+        // In hundredths of a second: 24 GB that are copied take more than two seconds.
+        Assert.InRange(LoopTicks() - before, 0, 100);
+        await client.SendAsync("\r\n\r\n" + Put);
+        Assert.Equal(307, (await client.ReadAsync())!.Status);
+        Assert.Equal(307, (await client.ReadAsync())!.Status);
+        Assert.True(await RunningServer.UntilAsync(() => server.Server.KeptBytes == 0));
+
+        long LoopTicks()
+        {
+            string stat = File.ReadAllText($"/proc/self/task/{server.Server.LoopThreads.Single()}/stat");
+            string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            return long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
+        }
+    }
+
+    /// <summary>Five refusals that came in one segment go out in one, whatever is logged of them.</summary>
+    [Fact]
+    public async Task Debug_logging_does_not_change_what_is_on_the_wire()
+    {
+        List<string> lines = [];
+        using LoggerFactory loggers = new([new LineCollector(lines)], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
+        await using RunningServer server = new(loops: 1, loggers: loggers);
+        using TestClient client = await server.ConnectAsync();
+        await client.SendAsync(string.Concat(Enumerable.Repeat("PUT /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", 5)));
+        for (int i = 0; i < 5; i++) Assert.Equal(404, (await client.ReadAsync())!.Status);
+
+        // struct tcp_info: tcpi_data_segs_in.
+        byte[] info = new byte[192];
+        client.Socket.GetRawSocketOption(6, 11, info);
+        Assert.Equal(1, BitConverter.ToInt32(info, 152));
+        lock (lines) Assert.Equal(5, lines.Count(line => line.StartsWith("request rejected", StringComparison.Ordinal)));
+    }
+
+    private sealed class LineCollector(List<string> lines) : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            lock (lines) lines.Add(formatter(state, exception));
+        }
+
+        public void Dispose()
+        {
+        }
     }
 
     [Fact]

@@ -65,6 +65,42 @@ public sealed class HttpSessionTests
         Assert.Equal(SessionStep.Read, peer.Step);
     }
 
+    /// <summary>Behind a proxy that takes the response for the end of the exchange, the content's error would meet another client's push.</summary>
+    [Theory]
+    [InlineData("GET", "Content-Length: 5\r\n", "hello", true)]
+    [InlineData("HEAD", "Content-Length: 5\r\n", "hello", true)]
+    [InlineData("GET", "Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n", true)]
+    [InlineData("HEAD", "Transfer-Encoding: chunked\r\n", "0\r\nbad trailer\r\n\r\n", true)]
+    [InlineData("GET", "Content-Length: 5\r\nConnection: close\r\n", "hello", false)]
+    public void A_GET_or_HEAD_with_content_is_the_connections_last_request(string method, string fields, string content, bool lingers)
+    {
+        foreach (string path in (string[])["/-/healthy", "/metrics/job/a", "/nowhere"])
+        {
+            SessionPeer together = new();
+            together.Send($"{method} {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n{content}");
+            Assert.Contains("\r\nConnection: close\r\n", Assert.Single(together.RawAnswers.Split("HTTP/1.1 ")[1..]), StringComparison.Ordinal);
+            Assert.Equal(lingers ? SessionStep.Linger : SessionStep.Close, together.Step);
+            together.Send(Put);
+            Assert.DoesNotContain("307", together.RawAnswers, StringComparison.Ordinal);
+
+            SessionPeer apart = new();
+            apart.Send($"{method} {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+            Assert.Equal(together.RawAnswers, apart.RawAnswers);
+        }
+    }
+
+    [Theory]
+    [InlineData("GET", "Content-Length: 0\r\n")]
+    [InlineData("HEAD", "")]
+    [InlineData("DELETE", "Content-Length: 5\r\n")]
+    public void Without_content_or_with_another_method_the_connection_goes_on(string method, string fields)
+    {
+        SessionPeer peer = new();
+        peer.Send($"{method} /metrics/job/a HTTP/1.1\r\nHost: x\r\n{fields}\r\n{(fields.Contains('5', StringComparison.Ordinal) ? "hello" : "")}{Put}");
+        Assert.DoesNotContain("Connection: close", peer.RawAnswers, StringComparison.Ordinal);
+        Assert.Equal(2, peer.RawAnswers.Split("HTTP/1.1 ").Length - 1);
+    }
+
     [Fact]
     public void The_answer_does_not_wait_for_the_body()
     {
@@ -229,7 +265,7 @@ public sealed class HttpSessionTests
         peer.Send(head + Put);
         Assert.Equal([status], peer.Statuses);
         Assert.Contains("\r\nConnection: close\r\n", peer.Answers, StringComparison.Ordinal);
-        Assert.Equal((SessionStep.Linger, reason, 1), (peer.Step, peer.Session.LastReject, peer.Counters.Rejected(reason)));
+        Assert.Equal((SessionStep.Linger, reason, 1), (peer.Step, peer.LastReject, peer.Counters.Rejected(reason)));
     }
 
     [Fact]

@@ -43,12 +43,15 @@ internal static partial class KestrelDifference
             Answer.Refuses, Answer.Takes, EncodedNul(), RejectReason.BadTarget),
         new("blank behind a chunk size", "RFC 9112 7.1.1 has it before an extension; nginx, HAProxy and Go take it without one",
             Answer.Takes, Answer.Ends, BlankBehindSize()) { Where = Place.BodyBefore },
-        new("blank behind a chunk size", "the same, and what came next was wrong", Answer.Refuses, Answer.Ends, BlankBehindSize()) { Where = Place.BodyBefore },
         new("8-bit bytes in a trailer", "they are skipped unread; Kestrel ends the connection", Answer.Takes, Answer.Ends, EightBit()) { Where = Place.BodyBefore },
 
         // We end the connection, Kestrel goes on.
         new("Expect", "RFC 9110 10.1.1: after our early answer the client may send its content or not; no byte tells which",
             Answer.Ends, Answer.Takes, Expectation()) { Where = Place.RequestBefore },
+        new("content of a GET", "RFC 9110 9.3.1: it has no meaning; an error in it must not meet a request of another client",
+            Answer.Ends, Answer.Takes, GetWithContent()) { Where = Place.RequestBefore },
+        new("content of a GET", "the same, and what came next was wrong",
+            Answer.Ends, Answer.Refuses, GetWithContent()) { Where = Place.RequestBefore },
         new("LF alone in the framing of a body", "RFC 9112 7.1 does not permit it", Answer.Ends, Answer.Takes, LoneLineFeed(), RejectReason.BadChunk) { Where = Place.BodyBefore },
         new("LF alone in the framing of a body", "the same, and what came next was wrong",
             Answer.Ends, Answer.Refuses, LoneLineFeed(), RejectReason.BadChunk) { Where = Place.BodyBefore },
@@ -191,6 +194,9 @@ internal static partial class KestrelDifference
 
     [GeneratedRegex(@"[\x80-\xFF]")]
     private static partial Regex EightBit();
+
+    [GeneratedRegex(@"(?is)\A(\r\n)*GET .*\n(content-length:[ \t]*0*[1-9]|transfer-encoding:[ \t]*chunked)")]
+    private static partial Regex GetWithContent();
 
     [GeneratedRegex(@"(?i)\nexpect:[ \t]*100-continue")]
     private static partial Regex Expectation();

@@ -28,12 +28,12 @@ public sealed class KestrelDifferentialTests(ITestOutputHelper output)
             AssertTheSameInPieces(peer, bytes, seed ^ index);
             List<ResponseText> ours = ResponseText.Split(peer.RawAnswers);
             List<ResponseText> theirs = await kestrel.AnswersAsync(bytes, TimeSpan.FromMilliseconds(300));
-            string? difference = KestrelDifference.Of(stream, ours, peer.Session.LastReject, theirs);
+            string? difference = KestrelDifference.Of(stream, ours, peer.LastReject, theirs);
             if (difference?[0] == '?')
             {
                 // It may only have been slow.
                 theirs = await kestrel.AnswersAsync(bytes, TimeSpan.FromSeconds(2));
-                difference = KestrelDifference.Of(stream, ours, peer.Session.LastReject, theirs);
+                difference = KestrelDifference.Of(stream, ours, peer.LastReject, theirs);
             }
 
             if (difference is null) return;

@@ -53,6 +53,9 @@ internal sealed class SessionPeer
     /// <summary>The step that ended the last bytes: Read while the connection goes on.</summary>
     public SessionStep Step { get; private set; }
 
+    /// <summary>Why the last request that was not served was not.</summary>
+    public RejectReason LastReject { get; private set; }
+
     /// <summary>Bytes that the connection would have to keep until the next come.</summary>
     public int Kept => _pending.Length;
 
@@ -65,6 +68,7 @@ internal sealed class SessionPeer
         do
         {
             Step = _session.Advance(_pending, _context, _output, out int consumed, out int written);
+            if (_context.Rejects.Count > 0) LastReject = _context.Rejects[^1];
             Assert.InRange(consumed, 0, _pending.Length);
             Assert.InRange(written, 0, _output.Length);
             Assert.False(Step == SessionStep.Flush && written == 0, "asked for room without having used any");

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using DynamicSharding.Config;
 using DynamicSharding.Diagnostics;
 
@@ -26,6 +28,60 @@ public sealed class StopTests
         using TestClient fresh = await server.ConnectAsync();
         await fresh.SendAsync(Put);
         Assert.True((await fresh.ReadAsync())!.Closes);
+    }
+
+    /// <summary>A context that a reload made before the stop must not come to a loop after the stop's.</summary>
+    [Fact]
+    public async Task However_reloads_and_the_stop_meet_every_response_after_both_closes()
+    {
+        for (int round = 0; round < 40; round++)
+        {
+            await using RunningServer server = new();
+            using Barrier together = new(5);
+            Thread[] reloads = [.. Enumerable.Range(0, 4).Select(_ => new Thread(() =>
+            {
+                together.SignalAndWait();
+                for (int i = 0; i < 200; i++) server.Server.Apply(new LimitOptions());
+            }))];
+            foreach (Thread reload in reloads) reload.Start();
+            together.SignalAndWait();
+            Thread.SpinWait(round * 500);
+            server.Server.Drain();
+            foreach (Thread reload in reloads) reload.Join();
+
+            // Whichever loop takes them.
+            for (int i = 0; i < 8; i++)
+            {
+                using TestClient client = await server.ConnectAsync();
+                await client.SendAsync(Put);
+                Assert.True((await client.ReadAsync())!.Closes, $"round {round}");
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_reload_that_ends_after_everything_else_writes_to_no_descriptor_of_others()
+    {
+        // Descriptors are given out from the lowest: these get the numbers that the loops had.
+        RunningServer server = new();
+        await server.DisposeAsync();
+        Socket[] others = [.. Enumerable.Range(0, 64).Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp))];
+        try
+        {
+            foreach (Socket other in others)
+            {
+                other.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+                other.Connect(other.LocalEndPoint!);
+            }
+
+            server.Server.Apply(new LimitOptions());
+            server.Server.Drain();
+            Assert.All(others, other => Assert.False(other.Poll(0, SelectMode.SelectRead)));
+        }
+        finally
+        {
+            foreach (Socket other in others) other.Dispose();
+        }
     }
 
     [Fact]
