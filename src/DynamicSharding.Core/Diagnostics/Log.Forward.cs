@@ -20,4 +20,7 @@ internal static partial class Log
 
     [LoggerMessage(2504, LogLevel.Debug, "a gateway broke off its answer, the client's connection was cut")]
     public static partial void AnswerCutOff(this ILogger logger, string gateway, string err);
+
+    [LoggerMessage(2510, LogLevel.Warning, "a listener cannot accept connections for now; raise the descriptor limit (LimitNOFILE) if this lasts")]
+    public static partial void WebAcceptBackedOff(this ILogger logger, EndPoint address, string err);
 }
