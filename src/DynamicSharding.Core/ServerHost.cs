@@ -76,7 +76,7 @@ internal sealed class ServerHost : IAsyncDisposable
         {
             _forwardCounters = new ForwardCounters();
             _forward = new ForwardListener(
-                options, _ring, _readiness, _forwardCounters, MaxForwardConnections(options.Limits), loggers);
+                options, _ring, _readiness, _forwardCounters, MaxForwardConnections(options.Limits), loggers, time);
         }
 
         if (options.AdminListenAddr is not null) _admin = new AdminListener(AdminContext(counters));
@@ -261,8 +261,7 @@ internal sealed class ServerHost : IAsyncDisposable
         while (await timer.WaitForNextTickAsync(_stopping.Token));
     }
 
-    /// <summary>A forward may take a second descriptor, towards its gateway; the redirect listener lives beside it.</summary>
-    private static int MaxForwardConnections(LimitOptions limits) => limits.MaxConnections ?? Math.Max(DescriptorLimit.Current / 4, 1);
+    private static int MaxForwardConnections(LimitOptions limits) => DescriptorBudget.Of(DescriptorLimit.Current, limits, forwards: true).Forward;
 
     private AdminContext AdminContext(DataPlaneCounters counters) => new()
     {

@@ -8,6 +8,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Admin;
 
@@ -30,6 +31,7 @@ internal sealed class WebListener : IAsyncDisposable
     /// <param name="address">Where to listen.</param>
     /// <param name="configure">Sets the limits.</param>
     /// <param name="bind">Sets what connections pass through.</param>
+    /// <param name="logger">Of the listener.</param>
     /// <param name="register">Adds what else the handler needs.</param>
     public WebListener(
         string name,
@@ -37,6 +39,7 @@ internal sealed class WebListener : IAsyncDisposable
         ListenAddress address,
         Action<KestrelServerOptions> configure,
         Action<ListenOptions> bind,
+        ILogger logger,
         Action<IServiceCollection>? register = null)
     {
         _name = name;
@@ -51,6 +54,7 @@ internal sealed class WebListener : IAsyncDisposable
             if (address.Host is { } host) kestrel.Listen(new IPEndPoint(host, address.Port), Bind);
             else kestrel.ListenAnyIP(address.Port, Bind);
         });
+        builder.Services.AddSingleton<IConnectionListenerFactory>(new PatientListener(logger));
         builder.Services.AddSingleton<IHostLifetime, DetachedLifetime>();
         register?.Invoke(builder.Services);
         _app = builder.Build();

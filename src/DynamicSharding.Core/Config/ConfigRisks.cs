@@ -162,13 +162,13 @@ internal sealed class ConfigRisks(ConfigDocument document, ConfigProblems proble
             "limits.body_skip_bytes",
             "contents of this size are read to their end although they are not kept; a megabyte or so saves a connection for less");
         WarnIf(limits.BodyMinRate == 0, "limits.body_min_rate", "a client may send content as slowly as it likes and keep its connection for ever; write 240");
-        if (limits.MaxConnections is not { } wanted || OpenFileLimit.Current is not { } descriptors || wanted <= descriptors) return;
+        if (limits.MaxConnections is not { } wanted || OpenFileLimit.Current is not { } descriptors || wanted <= descriptors - DescriptorBudget.Reserve(descriptors)) return;
         WarnIf(
             true,
             "limits.max_connections",
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"this process may open {descriptors} descriptors, and a connection takes one; raise LimitNOFILE (ulimit -n), or leave it out"));
+                $"this process may open {descriptors} descriptors, {DescriptorBudget.Reserve(descriptors)} of them for the admin listener and itself; raise LimitNOFILE (ulimit -n), or leave it out"));
     }
 
     private void CheckShutdown(ShutdownOptions shutdown)

@@ -2,7 +2,7 @@ namespace DynamicSharding.Config;
 
 internal sealed record LimitOptions
 {
-    /// <summary>Null = the process's descriptor limit minus 256, resolved when the server starts.</summary>
+    /// <summary>Null = by the process's descriptor limit: <see cref="DescriptorBudget"/>.</summary>
     public int? MaxConnections { get; init; }
 
     /// <summary>Bytes of the request line without its CRLF.</summary>

@@ -14,4 +14,7 @@ internal enum ForwardRefusal
 
     /// <summary>400: the content ended early, or its chunks are malformed.</summary>
     BrokenBody,
+
+    /// <summary>508: it came through this process before.</summary>
+    Loop,
 }

@@ -4,7 +4,7 @@ namespace DynamicSharding.Diagnostics;
 
 internal static class ForwardRefusals
 {
-    public const int Count = (int)ForwardRefusal.BrokenBody + 1;
+    public const int Count = (int)ForwardRefusal.Loop + 1;
 
     public static int Status(ForwardRefusal refusal) => refusal switch
     {
@@ -12,6 +12,7 @@ internal static class ForwardRefusals
         ForwardRefusal.TooManyInFlight => 503,
         ForwardRefusal.BodyTimeout => 408,
         ForwardRefusal.BrokenBody => 400,
+        ForwardRefusal.Loop => 508,
         _ => throw new UnreachableException($"refusal {refusal} has no status"),
     };
 
@@ -22,6 +23,7 @@ internal static class ForwardRefusals
         ForwardRefusal.TooManyInFlight => "too_many_in_flight",
         ForwardRefusal.BodyTimeout => "body_timeout",
         ForwardRefusal.BrokenBody => "broken_body",
+        ForwardRefusal.Loop => "loop_detected",
         _ => throw new UnreachableException($"refusal {refusal} has no label"),
     };
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
 using DynamicSharding.Diagnostics;
@@ -67,9 +66,8 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
     {
         ForwardRouter router = Volatile.Read(ref _router);
         string target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
-        if (target != OddTargets.Mark) return router.Route(http.Request.Method, Encoding.ASCII.GetBytes(target));
-        OddTarget odd = http.Features.GetRequiredFeature<OddTargets>().Take();
-        return odd.Reason == RejectReason.None ? router.Route(http.Request.Method, odd.Target) : ForwardRoute.Reject(odd.Reason);
+        byte[] received = OddTarget.Decode(target, out RejectReason refused);
+        return refused == RejectReason.None ? router.Route(http.Request.Method, received) : ForwardRoute.Reject(refused);
     }
 
     private async Task ForwardAsync(HttpContext http, ForwardRoute route)
@@ -77,6 +75,12 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
         long started = Stopwatch.GetTimestamp();
         ForwardOptions options = Volatile.Read(ref _options);
         ForwardGatewayCounters gateway = counters.For(route.Gateway);
+
+        if (ForwardTransformer.IsLoop(http.Request.Headers.Via))
+        {
+            await RefuseAsync(http, ForwardRefusal.Loop, gateway, options);
+            return;
+        }
 
         // The limit is ours, so that the rest of what is too long can be skipped by Kestrel, and the client hears the answer.
         if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = null;
@@ -139,6 +143,8 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
                 $"pushgateway {gateway.Address} has {options.MaxInFlight} pushes in flight, try again later (forward.max_in_flight)",
             ForwardRefusal.BodyTimeout =>
                 $"the content came too slowly (limits.body_min_rate), or nothing of it for {DurationText.Format(options.Timeout)} (forward.timeout)",
+            ForwardRefusal.Loop =>
+                $"loop detected: this push has come through here before, so pushgateway {gateway.Address} is no gateway, or leads back here",
             _ => "the content ended early, or is malformed",
         };
         counters.CountRefusal(refusal);

@@ -29,6 +29,7 @@ internal sealed class ForwardListener : IAsyncDisposable
     private readonly ShardingKey _key;
     private readonly WebListener _web;
     private readonly GatewayClients _clients;
+    private readonly AwakeClock _clock;
     private readonly ForwardHandler _handler;
     private volatile int _maxConnections;
     private volatile LimitOptions _limits;
@@ -40,8 +41,9 @@ internal sealed class ForwardListener : IAsyncDisposable
     /// <param name="counters">What <c>/metrics</c> shows of it.</param>
     /// <param name="maxConnections">Beyond it a connection is closed at once.</param>
     /// <param name="loggers">Where it logs.</param>
+    /// <param name="time">The one clock.</param>
     public ForwardListener(
-        ServerOptions options, ActiveRing ring, Readiness readiness, ForwardCounters counters, int maxConnections, ILoggerFactory loggers)
+        ServerOptions options, ActiveRing ring, Readiness readiness, ForwardCounters counters, int maxConnections, ILoggerFactory loggers, TimeProvider time)
     {
         _logger = loggers.CreateLogger<ForwardListener>();
         ListenAddress address = options.ForwardListenAddr ?? throw new ArgumentException("The forward listener is off.", nameof(options));
@@ -50,8 +52,9 @@ internal sealed class ForwardListener : IAsyncDisposable
         _key = options.Sharding.Key;
         _maxConnections = maxConnections;
         _limits = options.Limits;
+        _clock = new AwakeClock(time);
 
-        _web = new WebListener("forward listener", "forward_listen_addr", address, Configure, Bind, static services =>
+        _web = new WebListener("forward listener", "forward_listen_addr", address, Configure, Bind, _logger, static services =>
         {
             services.AddHttpForwarder();
 
@@ -60,7 +63,7 @@ internal sealed class ForwardListener : IAsyncDisposable
         });
 
         _clients = new GatewayClients(options.Pushgateway, counters);
-        var forwarder = new Forwarder(_web.Services.GetRequiredService<IHttpForwarder>(), _clients, GatewayCredentials.From(options.Pushgateway));
+        var forwarder = new Forwarder(_web.Services.GetRequiredService<IHttpForwarder>(), _clients, GatewayCredentials.From(options.Pushgateway), _clock, () => _maxConnections);
         _handler = new ForwardHandler(NewRouter(), forwarder, counters, options.Forward, _logger);
     }
 
@@ -100,6 +103,7 @@ internal sealed class ForwardListener : IAsyncDisposable
     {
         await _web.DisposeAsync();
         _clients.Dispose();
+        _clock.Dispose();
     }
 
     private ForwardRouter NewRouter() => new(_ring, _readiness, _key, _limits);
@@ -118,22 +122,22 @@ internal sealed class ForwardListener : IAsyncDisposable
     {
         // A head that gets here was measured by the guard; Kestrel counts a little otherwise.
         const int Slack = 1024;
-        kestrel.MaxRequestLineSize = _limits.RequestLine + Slack;
+        kestrel.MaxRequestLineSize = OddTarget.MaxLine(_limits.RequestLine) + Slack;
         kestrel.MaxRequestHeadersTotalSize = _limits.HeaderBytes + Slack;
         kestrel.MaxRequestHeaderCount = _limits.HeaderFields + 1;
 
         // Content waits in the client until the gateway takes it; Kestrel wants room for a whole head.
-        kestrel.MaxRequestBufferSize = Math.Max(64 * 1024, Math.Max(_limits.RequestLine, _limits.HeaderBytes) + Slack);
-        kestrel.RequestHeadersTimeout = _limits.HeaderTimeout;
+        kestrel.MaxRequestBufferSize = Math.Max(64 * 1024, Math.Max(OddTarget.MaxLine(_limits.RequestLine), _limits.HeaderBytes) + Slack);
 
-        // The guard's clock on idle connections is the one that counts. Kestrel's runs on while a head is on its way to the guard.
-        kestrel.KeepAliveTimeout = _limits.IdleTimeout + _limits.HeaderTimeout + TimeSpan.FromSeconds(1);
+        // The guard's clocks on heads and on idle connections count. Kestrel's would run on while the process is suspended.
+        kestrel.RequestHeadersTimeout = Timeout.InfiniteTimeSpan;
+        kestrel.KeepAliveTimeout = Timeout.InfiniteTimeSpan;
         kestrel.MinRequestBodyDataRate = _limits.BodyMinRate > 0 ? new MinDataRate(_limits.BodyMinRate, BodyRateGrace) : null;
     }
 
     private void Bind(ListenOptions listen)
     {
-        var guard = new HeadGuard(() => _limits, () => _maxConnections);
+        var guard = new HeadGuard(() => _limits, () => _maxConnections, _clock);
         listen.Use(next => connection => guard.RunAsync(connection, next));
     }
 }

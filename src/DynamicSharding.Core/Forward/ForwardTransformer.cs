@@ -1,6 +1,8 @@
+using System.Security.Cryptography;
 using DynamicSharding.Discovery;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace DynamicSharding.Forward;
@@ -11,9 +13,23 @@ namespace DynamicSharding.Forward;
 /// <param name="client">The client's address, when the gateway is to be told.</param>
 /// <param name="content">What the client sends.</param>
 /// <param name="closes">The client's connection ends with this answer.</param>
-internal sealed class ForwardTransformer(Uri destination, GatewayCredentials? credentials, string? client, RequestContent content, Func<bool> closes)
+/// <param name="closesGateway">The gateway's connection is not kept: enough of them are open.</param>
+internal sealed class ForwardTransformer(Uri destination, GatewayCredentials? credentials, string? client, RequestContent content, Func<bool> closes, bool closesGateway)
     : HttpTransformer
 {
+    /// <summary>Ours alone, so that a chain of edges is no loop (RFC 9110 7.6.3); another process has another, as the same one after a restart.</summary>
+    private static readonly string Pseudonym = "ds-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+
+    private static readonly string Via = "1.1 " + Pseudonym;
+
+    /// <summary>The request has come through here before.</summary>
+    public static bool IsLoop(StringValues via)
+    {
+        foreach (string? value in via)
+            if (value?.Contains(Pseudonym, StringComparison.Ordinal) == true) return true;
+        return false;
+    }
+
     public override async ValueTask TransformRequestAsync(
         HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
     {
@@ -27,7 +43,8 @@ internal sealed class ForwardTransformer(Uri destination, GatewayCredentials? cr
         proxyRequest.Headers.Host = null;
 
         // RFC 9110 7.6.3: whoever forwards a request says so.
-        proxyRequest.Headers.TryAddWithoutValidation("Via", "1.1 dynamic-sharding");
+        proxyRequest.Headers.TryAddWithoutValidation("Via", Via);
+        if (closesGateway) proxyRequest.Headers.ConnectionClose = true;
         if (client is not null) proxyRequest.Headers.TryAddWithoutValidation("X-Forwarded-For", client);
         if (credentials is null) return;
         proxyRequest.Headers.Remove("Authorization");

@@ -4,16 +4,21 @@ using DynamicSharding.Config.Values;
 using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace DynamicSharding.Forward;
 
 /// <summary>
-/// Sends one push to its owner and relays the answer. No other gateway is tried: a copy there would turn stale. Sent again is only what no
-/// byte of an answer was seen for, once, on a connection of its own: the first may have been one that the gateway was closing.
+/// Sends one push to its owner and relays the answer. No other gateway is tried: a copy there would turn stale. Sent again, once and on a
+/// fresh connection, is only what met a kept connection that the gateway was closing, and only while the client is there to hear of it: a
+/// client that has gone may have sent a newer push by now, and the older one must not come after it.
 /// </summary>
-internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, GatewayCredentials? credentials)
+internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, GatewayCredentials? credentials, AwakeClock clock, Func<int> maxKept)
 {
+    /// <summary>A kept connection that the gateway was closing ends at once. What ends later was with the gateway, which may have taken it.</summary>
+    private static readonly TimeSpan ReplayTime = TimeSpan.FromSeconds(1);
+
     private static readonly UriCreationOptions Verbatim = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
     /// <param name="failure">Of reading the content.</param>
@@ -29,10 +34,7 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
     public async Task<ForwardOutcome> SendAsync(
         HttpContext http, RequestContent content, ForwardRoute route, ForwardGatewayCounters gateway, ForwardOptions options, Func<bool> closes)
     {
-        // A push that has begun is finished or spoilt, also when its client has gone: cut off, a gateway might take what it has of it.
-        CancellationToken gone = http.RequestAborted;
-        http.RequestAborted = CancellationToken.None;
-
+        var connection = http.Features.GetRequiredFeature<ClientConnection>();
         IHeaderDictionary fields = http.Request.Headers;
 
         // The library would carry an upgrade out.
@@ -45,49 +47,59 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
         }
 
         string? client = options.XForwardedFor ? ClientAddress(http.Connection.RemoteIpAddress) : null;
-        var heads = new ForwardTransformer(new Uri(route.Text, Verbatim), credentials, client, content, closes);
+        var heads = new ForwardTransformer(new Uri(route.Text, Verbatim), credentials, client, content, closes, clients.Open >= maxKept());
         (ForwarderError error, ForwardAttempt attempt) =
-            await AttemptAsync(http, content, route, content.IsWhole ? clients.Pooled : clients.Fresh, heads, options.Timeout);
-        if (content.IsWhole && MayReplay(http, error, attempt))
+            await AttemptAsync(http, connection, content, route, content.IsWhole ? clients.Pooled : clients.Fresh, heads, options.Timeout);
+        if (content.IsWhole && MayReplay(http, connection, error, attempt))
         {
             gateway.CountReplay();
             http.Response.Clear();
-            (error, attempt) = await AttemptAsync(http, content, route, clients.Fresh, heads, options.Timeout);
+            (error, attempt) = await AttemptAsync(http, connection, content, route, clients.Fresh, heads, options.Timeout);
         }
 
         // Begun and broken off: the library has cut the client's connection, so that half an answer is not taken for a whole one. That makes
         // the client look gone.
-        if (http.Response.HasStarted && error is (ForwarderError.ResponseBodyDestination or ForwarderError.ResponseBodyCanceled))
+        if (http.Response.HasStarted && (error == ForwarderError.ResponseBodyDestination || attempt.TimedOut))
         {
-            string why = error == ForwarderError.ResponseBodyCanceled
+            string why = attempt.TimedOut
                 ? $"nothing moved for {DurationText.Format(options.Timeout)} (forward.timeout)"
                 : Reason(http.Features.Get<IForwarderErrorFeature>()?.Exception);
             return new ForwardOutcome(ForwardGatewayCounters.Broken, why);
         }
 
-        return gone.IsCancellationRequested
+        return connection.Gone.IsCancellationRequested
             ? new ForwardOutcome(ForwardGatewayCounters.Aborted)
             : Judge(http, content, error, attempt, gateway.Address, options);
     }
 
     private async Task<(ForwarderError Error, ForwardAttempt Attempt)> AttemptAsync(
-        HttpContext http, RequestContent content, ForwardRoute route, HttpMessageInvoker client, ForwardTransformer heads, TimeSpan timeout)
+        HttpContext http,
+        ClientConnection connection,
+        RequestContent content,
+        ForwardRoute route,
+        HttpMessageInvoker client,
+        ForwardTransformer heads,
+        TimeSpan timeout)
     {
         var config = new ForwarderRequestConfig
         {
-            ActivityTimeout = timeout,
+            // The attempt has a clock of its own.
+            ActivityTimeout = Timeout.InfiniteTimeSpan,
             Version = HttpVersion.Version11,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
-        var attempt = ForwardAttempt.Begin();
-        http.Request.Body = content.Open(timeout);
+        http.Request.Body = content.Open(clock, timeout);
+        using ForwardAttempt attempt = ForwardAttempt.Begin(connection, content, clock, timeout);
+        http.RequestAborted = attempt.End;
         return (await proxy.SendAsync(http, route.Text, client, config, heads), attempt);
     }
 
-    private static bool MayReplay(HttpContext http, ForwarderError error, ForwardAttempt attempt) =>
+    private static bool MayReplay(HttpContext http, ClientConnection client, ForwarderError error, ForwardAttempt attempt) =>
         error is ForwarderError.Request or ForwarderError.RequestBodyDestination
-        && attempt is { IsSent: true, IsAnswered: false }
-        && !http.Response.HasStarted;
+        && attempt is { IsSent: true, IsReused: true, IsAnswered: false, TimedOut: false }
+        && attempt.SinceSent <= ReplayTime
+        && !http.Response.HasStarted
+        && client.IsFullyOpen;
 
     private static ForwardOutcome Judge(
         HttpContext http, RequestContent content, ForwarderError error, ForwardAttempt attempt, string gateway, ForwardOptions options)
@@ -105,8 +117,7 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
 
         if (!attempt.IsSent) return new ForwardOutcome(502, $"pushgateway {gateway} cannot be reached: {Reason(cause)}");
 
-        // 408 is the library's for a time that ran out while it read from us: with content that is all here, the gateway's.
-        if (code is 504 or 408)
+        if (attempt.TimedOut)
         {
             return new ForwardOutcome(504, $"pushgateway {gateway} gave no answer within {DurationText.Format(options.Timeout)} (forward.timeout)");
         }

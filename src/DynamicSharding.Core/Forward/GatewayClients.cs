@@ -11,6 +11,8 @@ internal sealed class GatewayClients : IDisposable
     /// <summary>Two lost SYNs (after one and three seconds) still connect.</summary>
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
+    private int _open;
+
     public GatewayClients(PushgatewayOptions options, ForwardCounters counters)
     {
         Pooled = Create(options, counters, NameResolver.ConnectionLifetime);
@@ -23,13 +25,16 @@ internal sealed class GatewayClients : IDisposable
     /// <summary>For what is sent again, and for what cannot be.</summary>
     public HttpMessageInvoker Fresh { get; }
 
+    /// <summary>Connections to gateways that are open, in use or kept.</summary>
+    public int Open => Volatile.Read(ref _open);
+
     public void Dispose()
     {
         Pooled.Dispose();
         Fresh.Dispose();
     }
 
-    private static HttpMessageInvoker Create(PushgatewayOptions options, ForwardCounters counters, TimeSpan lifetime)
+    private HttpMessageInvoker Create(PushgatewayOptions options, ForwardCounters counters, TimeSpan lifetime)
     {
         var handler = new SocketsHttpHandler
         {
@@ -42,7 +47,11 @@ internal sealed class GatewayClients : IDisposable
             MaxResponseHeadersLength = 32,
             RequestHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
             ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
-            PlaintextStreamFilter = (context, _) => new ValueTask<Stream>(new GatewayStream(context.PlaintextStream, counters)),
+            PlaintextStreamFilter = (context, _) =>
+            {
+                Interlocked.Increment(ref _open);
+                return new ValueTask<Stream>(new GatewayStream(context.PlaintextStream, counters, () => Interlocked.Decrement(ref _open)));
+            },
         };
         GatewayTlsOptions tls = options.Tls;
         ClientTls.Configure(handler, tls.CaFile, null, tls.CertFile, tls.KeyFile, tls.ServerName, insecureSkipVerify: false);

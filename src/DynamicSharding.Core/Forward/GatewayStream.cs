@@ -3,9 +3,10 @@ using DynamicSharding.Diagnostics;
 namespace DynamicSharding.Forward;
 
 /// <summary>The bytes of one connection to a gateway, above TLS: counts them, and tells the attempt under way what became of it.</summary>
-internal sealed class GatewayStream(Stream inner, ForwardCounters counters) : Stream
+internal sealed class GatewayStream(Stream inner, ForwardCounters counters, Action closed) : Stream
 {
     private volatile ForwardAttempt? _attempt;
+    private int _closed;
 
     public override bool CanRead => true;
 
@@ -27,7 +28,7 @@ internal sealed class GatewayStream(Stream inner, ForwardCounters counters) : St
         if (count > 0)
         {
             counters.CountReceived(count);
-            if (_attempt is { } attempt) attempt.IsAnswered = true;
+            _attempt?.Answered();
         }
         else if (!buffer.IsEmpty && _attempt is { IsAnswered: false })
         {
@@ -39,16 +40,18 @@ internal sealed class GatewayStream(Stream inner, ForwardCounters counters) : St
         return count;
     }
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (ForwardAttempt.Current is { } attempt)
         {
+            ForwardAttempt? last = _attempt;
             _attempt = attempt;
-            attempt.IsSent = true;
+            attempt.Sending(isReused: last is not null && last != attempt);
         }
 
         counters.CountSent(buffer.Length);
-        return inner.WriteAsync(buffer, cancellationToken);
+        await inner.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
+        _attempt?.Moved();
     }
 
     public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
@@ -64,15 +67,26 @@ internal sealed class GatewayStream(Stream inner, ForwardCounters counters) : St
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
+    private void CountClosed()
+    {
+        if (Interlocked.Exchange(ref _closed, 1) == 0) closed();
+    }
+
     protected override void Dispose(bool disposing)
     {
-        if (disposing) inner.Dispose();
+        if (disposing)
+        {
+            inner.Dispose();
+            CountClosed();
+        }
+
         base.Dispose(disposing);
     }
 
     public override async ValueTask DisposeAsync()
     {
         await inner.DisposeAsync().ConfigureAwait(false);
+        CountClosed();
         await base.DisposeAsync().ConfigureAwait(false);
     }
 }

@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using DynamicSharding.Config;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 
 namespace DynamicSharding.Forward;
 
@@ -8,7 +9,7 @@ namespace DynamicSharding.Forward;
 /// Stands before Kestrel on every connection: the redirect listener's own parser reads each head first, so that both listeners refuse the
 /// same ones, for the same reasons. It counts the connections, too: Kestrel's own limit is fixed when it starts.
 /// </summary>
-internal sealed class HeadGuard(Func<LimitOptions> limits, Func<int> maxConnections)
+internal sealed class HeadGuard(Func<LimitOptions> limits, Func<int> maxConnections, AwakeClock clock)
 {
     /// <summary>Content waits in the client until the gateway takes it.</summary>
     private static readonly PipeOptions Room = new(pauseWriterThreshold: 64 * 1024, resumeWriterThreshold: 32 * 1024, useSynchronizationContext: false);
@@ -32,12 +33,17 @@ internal sealed class HeadGuard(Func<LimitOptions> limits, Func<int> maxConnecti
     {
         IDuplexPipe transport = connection.Transport;
         var pipe = new Pipe(Room);
-        var targets = new OddTargets();
-        var idle = new IdleClock();
-        connection.Features.Set(targets);
+        CancellationToken closed = connection.ConnectionClosed;
+        using var client = new ClientConnection(connection.Features.Get<IConnectionSocketFeature>()?.Socket);
+        var idle = new IdleClock(clock);
+        connection.Features.Set(client);
         connection.Features.Set(idle);
         connection.Transport = new GuardedTransport(pipe.Reader, transport.Output);
-        Task pumping = new RequestPump(transport.Input, pipe.Writer, targets, idle, limits).RunAsync();
+
+        // Kestrel's own token is canceled by a FIN, too, and Kestrel would then respond to nobody.
+        connection.ConnectionClosed = client.Gone;
+        using CancellationTokenRegistration closing = closed.UnsafeRegister(static client => ((ClientConnection)client!).Look(), client);
+        Task pumping = new RequestPump(transport.Input, pipe.Writer, client, idle, clock, limits).RunAsync();
         try
         {
             await next(connection);
@@ -45,6 +51,7 @@ internal sealed class HeadGuard(Func<LimitOptions> limits, Func<int> maxConnecti
         finally
         {
             connection.Transport = transport;
+            connection.ConnectionClosed = closed;
             await pipe.Reader.CompleteAsync();
             transport.Input.CancelPendingRead();
             idle.Close();

@@ -6,12 +6,12 @@ namespace DynamicSharding.Forward;
 /// How many requests of a connection are not answered yet, and how long there has been none: a feature of the connection. Kestrel's own clock
 /// does not see that a head has begun, and would end the connection in the middle of it.
 /// </summary>
-internal sealed class IdleClock
+internal sealed class IdleClock(AwakeClock clock)
 {
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _open;
     private int _ended;
-    private long _since = Environment.TickCount64;
+    private long _since = clock.Now.Ticks;
 
     /// <summary>A head was let through.</summary>
     public void Begin() => Interlocked.Increment(ref _open);
@@ -19,7 +19,7 @@ internal sealed class IdleClock
     /// <summary>It is answered.</summary>
     public void End()
     {
-        Volatile.Write(ref _since, Environment.TickCount64);
+        Volatile.Write(ref _since, clock.Now.Ticks);
         if (Interlocked.Decrement(ref _open) <= 0 && Volatile.Read(ref _ended) == 1) _over.TrySetResult();
     }
 
@@ -39,14 +39,14 @@ internal sealed class IdleClock
     {
         while (Left(limit) is var left && left > TimeSpan.Zero)
         {
-            using var patience = new CancellationTokenSource(left);
+            using AwakeClock.Patience patience = clock.Wait(left);
             try
             {
                 return await input.ReadAsync(patience.Token);
             }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (patience.IsOver)
             {
-                // A request may have been under way.
+                // A request may have been under way. Without the time being over, it is how Kestrel tells of a connection that was cut.
             }
         }
 
@@ -54,5 +54,5 @@ internal sealed class IdleClock
     }
 
     private TimeSpan Left(TimeSpan limit) =>
-        Volatile.Read(ref _open) > 0 ? limit : limit - TimeSpan.FromMilliseconds(Environment.TickCount64 - Volatile.Read(ref _since));
+        Volatile.Read(ref _open) > 0 ? limit : limit - TimeSpan.FromTicks(clock.Now.Ticks - Volatile.Read(ref _since));
 }

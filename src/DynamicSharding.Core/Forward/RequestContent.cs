@@ -35,6 +35,9 @@ internal sealed class RequestContent : IDisposable
     /// <summary>Its length, when all of it is here.</summary>
     public int Length => _length;
 
+    /// <summary>The gateway has a part of it that it might take, and the rest is still to come.</summary>
+    public bool IsSpoiledWhenCut => _streamed is { IsComplete: false };
+
     /// <summary>Why the client's part of the streaming failed.</summary>
     public IOException? Failure => _streamed?.Failure;
 
@@ -61,10 +64,11 @@ internal sealed class RequestContent : IDisposable
     }
 
     /// <summary>From its beginning; as often as it is whole.</summary>
+    /// <param name="clock">Of the waiting.</param>
     /// <param name="timeout">How long the gateway may be left waiting for the next of it.</param>
-    public Stream Open(TimeSpan timeout) => IsWhole
+    public Stream Open(AwakeClock clock, TimeSpan timeout) => IsWhole
         ? new MemoryStream(_start ?? [], 0, _length, writable: false)
-        : _streamed = new StartedStream(_start.AsMemory(0, _length), _rest, _announced, _limit, timeout);
+        : _streamed = new StartedStream(_start.AsMemory(0, _length), _rest, _announced, _limit, clock, timeout);
 
     public void Dispose()
     {

@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Buffers.Text;
+using System.Globalization;
 using System.IO.Pipelines;
 using System.Text;
 using DynamicSharding.Config;
@@ -12,13 +14,13 @@ namespace DynamicSharding.Forward;
 /// The requests of one connection on their way to Kestrel. A head goes on when it is whole and good; one that is refused goes on as a mark,
 /// and nothing follows it. Content goes on as it comes, and its end is found here, too.
 /// </summary>
-internal sealed class RequestPump(PipeReader input, PipeWriter output, OddTargets targets, IdleClock idle, Func<LimitOptions> limits)
+internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientConnection client, IdleClock idle, AwakeClock clock, Func<LimitOptions> limits)
 {
     private RequestParser _parser;
     private ChunkedBodySkipper _chunks;
     private BodyFraming _body;
     private long _bodyRemaining;
-    private long? _headDeadline;
+    private TimeSpan? _headDeadline;
 
     /// <summary>What still comes is read, so that the answer is not lost to a reset, and goes nowhere.</summary>
     private bool _refused;
@@ -41,12 +43,13 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, OddTarget
         }
         catch (Exception e) when (e is IOException or ConnectionAbortedException)
         {
-            // The client reset the connection: for Kestrel it ends, too.
+            // The client reset the connection, or it was cut: for Kestrel it ends, too.
+            client.Lose();
         }
 
         // Kestrel takes content of a known length for cut off when its input has ended by then, also when all of it is there: a client that closes
         // its half of the connection after its push would lose it.
-        if (_body == BodyFraming.None) await idle.WaitAsync();
+        if (_body == BodyFraming.None && !client.Gone.IsCancellationRequested) await idle.WaitAsync();
         await output.CompleteAsync();
     }
 
@@ -55,13 +58,13 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, OddTarget
     {
         if (_refused || _body != BodyFraming.None) return await input.ReadAsync();
         if (!_parser.HasStarted) return await idle.ReadAsync(input, limits().IdleTimeout);
-        _headDeadline ??= Environment.TickCount64 + (long)limits().HeaderTimeout.TotalMilliseconds;
-        using var patience = new CancellationTokenSource(TimeSpan.FromMilliseconds(Math.Max(_headDeadline.Value - Environment.TickCount64, 0)));
+        _headDeadline ??= clock.Now + limits().HeaderTimeout;
+        using AwakeClock.Patience patience = clock.Wait(_headDeadline.Value - clock.Now);
         try
         {
             return await input.ReadAsync(patience.Token);
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (patience.IsOver)
         {
             Refuse(RejectReason.HeaderTimeout);
             await output.FlushAsync();
@@ -142,8 +145,10 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, OddTarget
         }
         else
         {
-            targets.Add(new OddTarget(RejectReason.None, target.ToArray()));
-            output.Write("/\\"u8);
+            output.Write(OddTarget.Mark);
+            int length = Base64Url.GetEncodedLength(target.Length);
+            Base64Url.EncodeToUtf8(target, output.GetSpan(length));
+            output.Advance(length);
         }
 
         output.Write(version);
@@ -157,9 +162,12 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, OddTarget
     {
         _refused = true;
         idle.Begin();
-        targets.Add(new OddTarget(reason, []));
         bool isHead = !_parser.InRequestLine && _parser.Method == RequestMethod.Head;
-        output.Write(isHead ? "HEAD /\\ HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n"u8 : "GET /\\ HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n"u8);
+        output.Write(isHead ? "HEAD "u8 : "GET "u8);
+        output.Write(OddTarget.Mark);
+        output.Write(OddTarget.Refused);
+        output.Write(Encoding.ASCII.GetBytes(((int)reason).ToString(CultureInfo.InvariantCulture)));
+        output.Write(" HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n"u8);
     }
 
     private long TakeContent(ReadOnlySequence<byte> buffer)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 
 namespace DynamicSharding.Forward;
@@ -9,7 +8,7 @@ namespace DynamicSharding.Forward;
 /// that it cannot take before the request is cut off. The same when nothing comes of it for a while: that time ends a little before the proxy
 /// library's own, which would cut the push off as it is.
 /// </summary>
-internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, long? announced, long limit, TimeSpan timeout) : Stream
+internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, long? announced, long limit, AwakeClock clock, TimeSpan timeout) : Stream
 {
     /// <summary>More than the client library keeps back in its buffer: what is cut off takes that with it.</summary>
     private const int MaxSpoil = 64 * 1024;
@@ -18,15 +17,19 @@ internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, lon
     private readonly TimeSpan _patience = timeout - TimeSpan.FromTicks(Math.Min(timeout.Ticks / 8, TimeSpan.TicksPerSecond));
 
     /// <summary>The library's clock runs from here to the first write, and from write to write.</summary>
-    private readonly long _opened = Stopwatch.GetTimestamp();
+    private readonly TimeSpan _opened = clock.Now;
 
     private ReadOnlyMemory<byte> _start = start;
     private long _read;
     private long _spoilLeft;
     private IOException? _failure;
+    private volatile bool _isComplete;
 
     /// <summary>Why the rest of it was not sent: always the client's doing.</summary>
     public IOException? Failure => Volatile.Read(ref _failure);
+
+    /// <summary>All of it was sent as it is.</summary>
+    public bool IsComplete => _isComplete;
 
     public override bool CanRead => true;
 
@@ -61,6 +64,7 @@ internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, lon
         }
 
         _read += count;
+        if ((count == 0 && !buffer.IsEmpty) || _read == announced) _isComplete = true;
         return count;
     }
 
@@ -75,17 +79,16 @@ internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, lon
 
     private async ValueTask<int> ReadRestAsync(Memory<byte> buffer, CancellationToken cancellation)
     {
-        TimeSpan left = _read == 0 ? _patience - Stopwatch.GetElapsedTime(_opened) : _patience;
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        patience.CancelAfter(left > TimeSpan.Zero ? left : TimeSpan.Zero);
+        using AwakeClock.Patience patience = clock.Wait(_read == 0 ? _patience - (clock.Now - _opened) : _patience);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, patience.Token);
         try
         {
-            return await rest.ReadAsync(buffer, patience.Token);
+            return await rest.ReadAsync(buffer, either.Token);
         }
         catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
         {
             // Without our time having run out, it is how Kestrel tells of a connection that was aborted.
-            throw patience.IsCancellationRequested
+            throw patience.IsOver
                 ? new BadHttpRequestException("content stopped coming", StatusCodes.Status408RequestTimeout, e)
                 : new IOException("the client is gone", e);
         }

@@ -11,9 +11,6 @@ namespace DynamicSharding.Server;
 /// <summary>The redirect listener: one event loop per core on one listening socket, and the stop in order.</summary>
 internal sealed class DataServer : IDisposable
 {
-    /// <summary>Descriptors kept for everything that is not a client: configuration.md, <c>limits.max_connections</c>.</summary>
-    private const int ReservedDescriptors = 256;
-
     /// <summary>A soft limit of 1,024 is what a shell gives; an edge tier wants more than what is left of it.</summary>
     private const int FewConnections = 1024;
 
@@ -31,6 +28,7 @@ internal sealed class DataServer : IDisposable
     private readonly ILogger _logger;
     private readonly PortHandover? _handover;
     private readonly bool _inherited;
+    private readonly bool _forwards;
 
     /// <summary>One order for what a reload and a stop tell the loops.</summary>
     private readonly Lock _order = new();
@@ -49,6 +47,7 @@ internal sealed class DataServer : IDisposable
         _key = options.Sharding.Key;
         _limits = options.Limits;
         _logger = loggers.CreateLogger<DataServer>();
+        _forwards = options.ForwardListenAddr is not null;
         _limit = new ConnectionLimit(MaxConnections(options.Limits));
         _socket = ListenSocket.Open(options.HttpListenAddr, options.ReusePort, out _inherited);
         if (options.ReusePort && !_inherited) _handover = new PortHandover(_socket, time);
@@ -185,10 +184,5 @@ internal sealed class DataServer : IDisposable
         return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining };
     }
 
-    /// <summary>The descriptor limit without the reserve; where the limit is small, half of it each.</summary>
-    private static int MaxConnections(LimitOptions limits)
-    {
-        int descriptors = DescriptorLimit.Current;
-        return limits.MaxConnections ?? Math.Max(descriptors - ReservedDescriptors, descriptors / 2);
-    }
+    private int MaxConnections(LimitOptions limits) => DescriptorBudget.Of(DescriptorLimit.Current, limits, _forwards).Data;
 }

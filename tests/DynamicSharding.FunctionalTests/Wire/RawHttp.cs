@@ -104,6 +104,13 @@ internal sealed class RawHttp : IDisposable
     /// <summary>No more will be sent; what comes can still be read.</summary>
     public void CloseSending() => _socket.Shutdown(SocketShutdown.Send);
 
+    /// <summary>Ends the connection with a reset.</summary>
+    public void Reset()
+    {
+        _socket.LingerState = new LingerOption(true, 0);
+        _socket.Dispose();
+    }
+
     public void Dispose() => _socket.Dispose();
 
     private string Take()

@@ -1,0 +1,95 @@
+using System.Net;
+using System.Net.Sockets;
+using DynamicSharding.Diagnostics;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Admin;
+
+/// <summary>
+/// Accepts for Kestrel. Kestrel's own loop takes every error for a connection that was reset in the backlog and tries again at once, so
+/// without descriptors it burns a core.
+/// </summary>
+internal sealed class PatientListener(ILogger logger) : IConnectionListenerFactory
+{
+    private const int Backlog = 512;
+
+    /// <summary>What waits in a connection until it is read: Kestrel's default is a megabyte.</summary>
+    private const int MaxUnread = 64 * 1024;
+
+    /// <summary>As on the redirect listener.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
+    public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
+    {
+        Socket? socket = null;
+        try
+        {
+            socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+            socket.Listen(Backlog);
+            return new ValueTask<IConnectionListener>(new Accepting(socket, logger));
+        }
+        catch (SocketException e)
+        {
+            socket?.Dispose();
+
+            // The type that Kestrel expects of a transport.
+            if (e.SocketErrorCode == SocketError.AddressAlreadyInUse) throw new AddressInUseException(e.Message, e);
+            throw;
+        }
+    }
+
+    private sealed class Accepting(Socket socket, ILogger logger) : IConnectionListener
+    {
+        private readonly SocketConnectionContextFactory _connections = new(new SocketConnectionFactoryOptions { MaxReadBufferSize = MaxUnread }, logger);
+        private readonly CancellationTokenSource _unbound = new();
+        private bool _isShort;
+
+        public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
+
+        public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
+        {
+            while (!_unbound.IsCancellationRequested)
+            {
+                try
+                {
+                    Socket accepted = await socket.AcceptAsync(cancellationToken);
+                    _isShort = false;
+                    accepted.NoDelay = true;
+                    return _connections.Create(accepted);
+                }
+                catch (SocketException e) when (e.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
+                {
+                    if (!_isShort) logger.WebAcceptBackedOff(EndPoint, e.Message);
+                    _isShort = true;
+                    await Task.Delay(Pause, _unbound.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                }
+                catch (SocketException e) when (e.SocketErrorCode != SocketError.OperationAborted)
+                {
+                    // It was reset before it was accepted.
+                }
+                catch (Exception e) when (e is SocketException or ObjectDisposedException)
+                {
+                    return null;
+                }
+            }
+
+            return null;
+        }
+
+        public ValueTask UnbindAsync(CancellationToken cancellationToken = default)
+        {
+            _unbound.Cancel();
+            socket.Dispose();
+            return default;
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            socket.Dispose();
+            _connections.Dispose();
+            return default;
+        }
+    }
+}

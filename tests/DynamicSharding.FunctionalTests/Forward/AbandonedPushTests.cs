@@ -1,0 +1,232 @@
+using System.Collections.Concurrent;
+using System.Text;
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Forward;
+
+/// <summary>
+/// When a push is sent again, and when its client is gone: what a client gave up must not come after what it sent since. A job's name says
+/// what the gateway does with it.
+/// </summary>
+public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(output)
+{
+    /// <summary>Takes the push and closes after a part of a second, without a response.</summary>
+    private const string ClosesSoon = "closes-soon";
+
+    /// <summary>The same after two seconds: it may have taken the push.</summary>
+    private const string ClosesLate = "closes-late";
+
+    /// <summary>Never responds by itself.</summary>
+    private const string Waits = "waits";
+
+    private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(400);
+    private static readonly TimeSpan Late = TimeSpan.FromSeconds(2);
+
+    /// <summary>For what must not happen: longer than any of the above.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1.5);
+
+    public static TheoryData<string> Framings => ["PUT", "POST", "DELETE", "PUT chunked", "POST chunked"];
+
+    public static TheoryData<string, string> Endings()
+    {
+        var all = new TheoryData<string, string>();
+        foreach (string framing in Framings.Select(row => (string)row[0]))
+        {
+            foreach (string ending in (string[])["fin", "reset", "half-close"]) all.Add(framing, ending);
+        }
+
+        return all;
+    }
+
+    [Theory, MemberData(nameof(Framings))]
+    public async Task A_push_on_a_fresh_connection_is_sent_once(string framing)
+    {
+        await using var gateway = new ScriptedGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+
+        string reply = await server.ExchangeAsync(Push(framing, ClosesSoon));
+
+        Assert.Equal(502, ForwardServer.StatusOf(reply));
+        Assert.Equal([ClosesSoon], gateway.Jobs);
+        Assert.Equal(0, await ReplaysAsync(server, gateway));
+    }
+
+    [Theory, MemberData(nameof(Framings))]
+    public async Task A_push_on_a_kept_connection_that_ends_at_once_is_sent_again_while_its_client_waits(string framing)
+    {
+        await using var gateway = new ScriptedGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        await WarmAsync(server);
+
+        string reply = await server.ExchangeAsync(Push(framing, ClosesSoon));
+
+        // Once, and the second connection is a fresh one.
+        Assert.Equal(502, ForwardServer.StatusOf(reply));
+        Assert.Equal(["warm", ClosesSoon, ClosesSoon], gateway.Jobs);
+        Assert.Equal(1, await ReplaysAsync(server, gateway));
+    }
+
+    [Theory, MemberData(nameof(Framings))]
+    public async Task A_push_that_the_gateway_had_for_longer_is_not_sent_again(string framing)
+    {
+        await using var gateway = new ScriptedGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        await WarmAsync(server);
+
+        string reply = await server.ExchangeAsync(Push(framing, ClosesLate));
+
+        Assert.Equal(502, ForwardServer.StatusOf(reply));
+        Assert.Equal(["warm", ClosesLate], gateway.Jobs);
+        Assert.Equal(0, await ReplaysAsync(server, gateway));
+    }
+
+    /// <summary>The connection was kept and ends at once: all that speaks against a second time is the client.</summary>
+    [Theory, MemberData(nameof(Endings))]
+    public async Task A_push_whose_client_has_closed_never_comes_after_its_newer_one(string framing, string ending)
+    {
+        await using var gateway = new ScriptedGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        await WarmAsync(server);
+        using RawHttp abandoned = await RawHttp.ConnectAsync(server.Address);
+        await abandoned.SendAsync(Push(framing, ClosesSoon));
+        await gateway.WaitForAsync(ClosesSoon);
+        End(abandoned, ending);
+
+        Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push(framing, "newer"))));
+        await Task.Delay(Soon + Quiet);
+
+        Assert.Equal(["warm", ClosesSoon, "newer"], gateway.Jobs);
+        Assert.Equal(0, await ReplaysAsync(server, gateway));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(400_000)]
+    public async Task A_reset_closes_the_gateways_connection_and_frees_the_place(int pipelined)
+    {
+        await using var gateway = new ScriptedGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { max_in_flight: 1, timeout: 10m }");
+        RawHttp client = await RawHttp.ConnectAsync(server.Address);
+        await client.SendAsync(Push("PUT", Waits));
+        await server.WaitForInFlightAsync(gateway.Address, 1);
+
+        // What waits behind the push fills every buffer, so that nobody reads up to the reset.
+        if (pipelined > 0) await client.SendAsync(ForwardServer.Put("/metrics/job/b", new string('x', pipelined)));
+        client.Reset();
+
+        await server.WaitForInFlightAsync(gateway.Address, 0);
+        await Eventually.TrueAsync(() => Task.FromResult(gateway.Ended == 1), TimeSpan.FromSeconds(20), () => "the gateway's connection stays");
+        Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push("PUT", "newer"))));
+        Assert.Equal(1, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{gateway=\"{gateway.Address}\",code=\"aborted\"}}"));
+    }
+
+    [Theory, MemberData(nameof(Framings))]
+    public async Task A_half_closed_client_keeps_its_place_and_gets_its_response(string framing)
+    {
+        await using var gateway = new ScriptedGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { max_in_flight: 1, timeout: 10m }");
+        using RawHttp client = await RawHttp.ConnectAsync(server.Address);
+        await client.SendAsync(Push(framing, Waits));
+        client.CloseSending();
+        await gateway.WaitForAsync(Waits);
+        await Task.Delay(Quiet);
+        Assert.Equal(503, ForwardServer.StatusOf(await server.ExchangeAsync(Push("PUT", "other"))));
+
+        gateway.Release();
+
+        Assert.Equal(200, ForwardServer.StatusOf(await client.ReadReplyAsync()));
+        Assert.Equal("", await client.ReadToCloseAsync());
+        await server.WaitForInFlightAsync(gateway.Address, 0);
+        Assert.Equal([Waits], gateway.Jobs);
+    }
+
+    [Fact]
+    public async Task A_half_closed_client_gives_its_place_back_after_the_timeout()
+    {
+        await using var gateway = new ScriptedGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { timeout: 2s }");
+        using RawHttp client = await RawHttp.ConnectAsync(server.Address);
+        await client.SendAsync(Push("PUT", Waits));
+        client.CloseSending();
+
+        Assert.Equal(504, ForwardServer.StatusOf(await client.ReadReplyAsync()));
+        await server.WaitForInFlightAsync(gateway.Address, 0);
+        Assert.Equal([Waits], gateway.Jobs);
+    }
+
+    private static void End(RawHttp client, string ending)
+    {
+        if (ending == "reset") client.Reset();
+        else if (ending == "fin") client.Dispose();
+        else client.CloseSending();
+    }
+
+    private static string Push(string framing, string job)
+    {
+        string head = $"{framing.Split(' ')[0]} /metrics/job/{job} HTTP/1.1\r\nHost: edge.test\r\n";
+        if (framing == "DELETE") return head + "\r\n";
+        return framing.EndsWith("chunked", StringComparison.Ordinal)
+            ? head + "Transfer-Encoding: chunked\r\n\r\n4\r\nv 1\n\r\n0\r\n\r\n"
+            : head + "Content-Length: 4\r\n\r\nv 1\n";
+    }
+
+    /// <summary>From here on there is a kept connection.</summary>
+    private static async Task WarmAsync(ForwardServer server) =>
+        Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push("PUT", "warm"))));
+
+    private static Task<double> ReplaysAsync(ForwardServer server, ScriptedGateway gateway) =>
+        server.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{gateway.Address}\"}}");
+
+    private sealed class ScriptedGateway : IAsyncDisposable
+    {
+        private readonly ConcurrentQueue<string> _jobs = new();
+        private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly LoopbackServer _server;
+        private int _ended;
+
+        public ScriptedGateway() => _server = new LoopbackServer(async (socket, cancellation) =>
+        {
+            var reader = new RequestReader(socket, "");
+            while (await reader.ReadAsync(cancellation) is { } request)
+            {
+                string job = request.Target.Split('/')[^1];
+                _jobs.Enqueue(job);
+                if (job == ClosesSoon || job == ClosesLate)
+                {
+                    await Task.Delay(job == ClosesSoon ? Soon : Late, cancellation);
+                    return;
+                }
+
+                if (job == Waits)
+                {
+                    Task<string?> next = reader.ReadHeadAsync(cancellation);
+                    if (await Task.WhenAny(next, _released.Task) == next)
+                    {
+                        Interlocked.Increment(ref _ended);
+                        return;
+                    }
+                }
+
+                await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
+                if (job == Waits) return;
+            }
+        });
+
+        public string Address => _server.Address;
+
+        /// <summary>Connections that ended while their request waited.</summary>
+        public int Ended => Volatile.Read(ref _ended);
+
+        /// <summary>Of the pushes, in the order of their coming.</summary>
+        public string[] Jobs => [.. _jobs];
+
+        public void Release() => _released.TrySetResult();
+
+        public Task WaitForAsync(string job) =>
+            Eventually.TrueAsync(() => Task.FromResult(_jobs.Contains(job)), TimeSpan.FromSeconds(20), () => $"no push of {job}");
+
+        public ValueTask DisposeAsync() => _server.DisposeAsync();
+    }
+}

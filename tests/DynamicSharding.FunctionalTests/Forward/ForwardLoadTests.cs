@@ -1,0 +1,122 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Forward;
+
+/// <summary>Processor time and memory that single connections may cost, also when they are cut or do not read.</summary>
+[Trait("Category", "Slow")]
+public sealed class ForwardLoadTests(ITestOutputHelper output) : PeerTest(output)
+{
+    private const string Half = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
+    private const string ResetContent = "HTTP/1.1 205 Reset Content\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n\r\n";
+
+    [Theory]
+    [InlineData(Half)]
+    [InlineData(ResetContent)]
+    public async Task A_response_that_breaks_off_costs_nothing_after_its_connection_is_cut(string response)
+    {
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            await new RequestReader(socket, "").ReadAsync(cancellation);
+            await socket.SendAsync(Encoding.Latin1.GetBytes(response), cancellation);
+        });
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        List<RawHttp> clients = [];
+        for (int i = 0; i < 4; i++)
+        {
+            RawHttp client = await RawHttp.ConnectAsync(server.Address);
+            clients.Add(client);
+            await client.SendAsync(ForwardServer.Put("/metrics/job/a"));
+            await Record.ExceptionAsync(() => client.ReadReplyAsync());
+        }
+
+        await IsIdleAsync(server);
+        foreach (RawHttp client in clients) client.Dispose();
+    }
+
+    [Fact]
+    public async Task Endless_trailers_cost_nothing_after_their_connection_is_cut()
+    {
+        await using var gateway = new RecordingGateway();
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        using RawHttp client = await RawHttp.ConnectAsync(server.Address);
+        await client.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nv 1\n\r\n0\r\n");
+        Exception? end = await Record.ExceptionAsync(async () =>
+        {
+            for (int i = 0; i < 1000; i++) await client.SendAsync("X-Trailer: " + new string('x', 1000) + "\r\n");
+        });
+        Output.WriteLine($"the client's end: {end?.Message ?? "none"}");
+
+        await IsIdleAsync(server);
+    }
+
+    [Fact]
+    public async Task Clients_that_pipeline_and_do_not_read_cost_nothing_after_they_are_cut()
+    {
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [FreePort.NextAddress()]);
+        byte[] requests = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET /nothing HTTP/1.1\r\nHost: edge.test\r\n\r\n", 500)));
+        Socket[] clients = [.. Enumerable.Range(0, 12).Select(_ => Connect(server.Address))];
+
+        // Until each is cut, by the minimum rate of a response.
+        await Task.WhenAll(clients.Select(client => Record.ExceptionAsync(async () =>
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            while (true) await client.SendAsync(requests, limit.Token);
+        })));
+        Assert.All(clients, client => Assert.Throws<SocketException>(() =>
+        {
+            for (int i = 0; i < 100; i++) client.Send("x"u8);
+        }));
+
+        await IsIdleAsync(server);
+        foreach (Socket client in clients) client.Dispose();
+    }
+
+    [Fact]
+    public async Task Odd_targets_of_clients_that_do_not_read_do_not_pile_up()
+    {
+        const int Connections = 30;
+        const double MaxMiB = 100;
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [FreePort.NextAddress()]);
+        byte[] requests = Encoding.ASCII.GetBytes(string.Concat(
+            Enumerable.Repeat($"GET http://a/metrics/job/{new string('x', 8100)} HTTP/1.1\r\nHost: edge.test\r\n\r\n", 8)));
+        Socket[] clients = [.. Enumerable.Range(0, Connections).Select(_ => Connect(server.Address))];
+        double before = server.Process.Memory().Now;
+
+        await Task.WhenAll(clients.Select(client => Record.ExceptionAsync(async () =>
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(15));
+            while (true) await client.SendAsync(requests, limit.Token);
+        })));
+
+        double grown = server.Process.Memory().Peak - before;
+        Output.WriteLine($"{grown:0} MiB for {Connections} connections");
+        Assert.True(grown < MaxMiB, $"{grown:0} MiB for {Connections} connections");
+        foreach (Socket client in clients) client.Dispose();
+    }
+
+    private static Socket Connect(string address)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 2048 };
+        socket.Connect(IPEndPoint.Parse(address));
+        return socket;
+    }
+
+    private async Task IsIdleAsync(ForwardServer server)
+    {
+        // What was under way may end.
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        using Process process = Process.GetProcessById(server.Process.Process.Pid);
+        TimeSpan before = process.TotalProcessorTime;
+        await Task.Delay(TimeSpan.FromSeconds(5));
+        process.Refresh();
+        TimeSpan used = process.TotalProcessorTime - before;
+        Output.WriteLine($"{used.TotalSeconds:0.00} s of processor time in 5 s");
+        Assert.True(used < TimeSpan.FromSeconds(1.5), $"it spins: {used.TotalSeconds:0.00} s of processor time in 5 s");
+    }
+}
