@@ -60,7 +60,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         await Eventually.True(() => View.Gateways.Any(g => g.Overloaded), "the overload shows");
         await Eventually.True(() => two.Requests.Count > 5, "some more probes");
         Assert.Equal(2, Ring.Count);
-        Assert.Equal(1, _log.Count("overloaded, it stays"));
+        Assert.Equal(1, _log.Count("overloaded, keeping it"));
         Assert.Equal(0, View.Changes);
     }
 
@@ -178,7 +178,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         Assert.Equal((2, 0, RingChangeCause.Start), (View.BuildFailures, View.Changes, View.History[0].Cause));
 
         // The same failure again is no news.
-        Assert.Equal(1, _log.Count("ring could not be built"));
+        Assert.Equal(1, _log.Count("building the ring failed"));
         Assert.Equal(1, _log.Count("building the ring succeeded again"));
     }
 
