@@ -16,6 +16,9 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 {
     private const int MaxWarnedAddresses = 100;
 
+    /// <summary>How often a Consul that did not confirm is asked again while the watch hears nothing either.</summary>
+    private static readonly TimeSpan ConfirmPause = TimeSpan.FromSeconds(5);
+
     private readonly ILogger _logger;
     private readonly ConsulClient _client;
     private readonly ConsulToken _token;
@@ -32,6 +35,9 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
     /// <summary>One slot: something is to be judged anew, be it rows, settings or a probe's finding.</summary>
     private readonly Channel<bool> _news = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    /// <summary>One slot: membership has something pending and wants to know whether Consul still says so.</summary>
+    private readonly Channel<bool> _confirmations = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
     /// <summary>Small: the listener is never far behind, and a writer may wait.</summary>
     private readonly Channel<GatewayReport> _reports = Channel.CreateBounded<GatewayReport>(4);
@@ -60,6 +66,9 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     private List<ServiceEntry>? _judged;
     private GatewayReport? _last;
     private volatile bool _adopted;
+
+    /// <summary>The rows are Consul's word of this moment: a report is due, even one that says the same.</summary>
+    private volatile bool _confirmed;
     private long _skipped;
 
     public ConsulGatewaySource(ServerOptions options, ILogger logger, TimeProvider time)
@@ -90,6 +99,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         Task registering = Task.Run(() => _registrar.RunAsync(stop.Token), CancellationToken.None);
         Task probing = _adopted ? Task.CompletedTask : Task.Run(() => ForwardProbesAsync(stop.Token), CancellationToken.None).Watched(_logger, "probes before Consul's first response");
         Task judging = Task.Run(() => JudgeAsync(probing, stop.Token), CancellationToken.None);
+        Task confirming = Task.Run(() => ConfirmAsync(stop.Token), CancellationToken.None);
         Task watching = Task.Run(() => _watch.RunAsync(Answered, Lost, _registrar.ReconcileNow, stop.Token), CancellationToken.None);
         try
         {
@@ -97,16 +107,21 @@ internal sealed class ConsulGatewaySource : IGatewaySource
             {
                 // These end by themselves only through a bug of ours: the listener hears of it and watches anew.
                 Task<bool> available = _reports.Reader.WaitToReadAsync(ct).AsTask();
-                await (await Task.WhenAny(available, judging, registering, watching).ConfigureAwait(false)).ConfigureAwait(false);
+                await (await Task.WhenAny(available, judging, registering, confirming, watching).ConfigureAwait(false)).ConfigureAwait(false);
                 while (_reports.Reader.TryRead(out GatewayReport? report)) yield return report;
             }
         }
         finally
         {
             await stop.CancelAsync().ConfigureAwait(false);
-            await Task.WhenAll(registering, probing, judging, watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll(registering, probing, judging, confirming, watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
+
+    /// <summary>A blocking query hears nothing for a minute when nothing changes, and when Consul has fallen silent.</summary>
+    public bool NeedsConfirmation => _adopted;
+
+    public void Confirm() => _confirmations.Writer.TryWrite(true);
 
     public void Apply(ServerOptions options)
     {
@@ -143,6 +158,26 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         Notify();
     }
 
+    private void Confirmed(List<ServiceEntry> rows)
+    {
+        _rows = rows;
+        _confirmed = true;
+        Notify();
+    }
+
+    private async Task ConfirmAsync(CancellationToken ct)
+    {
+        while (true)
+        {
+            await _confirmations.Reader.ReadAsync(ct).ConfigureAwait(false);
+            while (!await _watch.ConfirmAsync(_client, Confirmed, Lost, ct).ConfigureAwait(false))
+            {
+                await Task.Delay(ConfirmPause, _time, ct).ConfigureAwait(false);
+                if (_rows is not null) break;
+            }
+        }
+    }
+
     private async Task ForwardProbesAsync(CancellationToken ct)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, _probing.Token);
@@ -157,6 +192,8 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         while (true)
         {
             await NewsAsync(ct).ConfigureAwait(false);
+            bool confirmed = _confirmed;
+            _confirmed = false;
             GatewayReport report = Judge();
             if (report.Interrupted)
             {
@@ -172,7 +209,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
                 await probing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 await _probes.DisposeAsync().ConfigureAwait(false);
             }
-            else if (_last is { Interrupted: false } last && last.Patience == report.Patience && last.Verdicts.SequenceEqual(report.Verdicts))
+            else if (!confirmed && _last is { Interrupted: false } last && last.Patience == report.Patience && last.Verdicts.SequenceEqual(report.Verdicts))
             {
                 continue;
             }
@@ -219,7 +256,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
         if (verdicts.IsEmpty) return GatewayReport.Interruption;
         TimeSpan patience = (2 * check.Interval) + check.Timeout;
-        return new GatewayReport(check.Enabled ? Recheck(verdicts, options) : Trust(verdicts, servers), patience);
+        return new GatewayReport(check.Enabled ? Recheck(verdicts, options) : Trust(verdicts, servers), patience) { MustBeFresh = true };
     }
 
     /// <summary>

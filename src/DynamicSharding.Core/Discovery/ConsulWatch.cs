@@ -21,6 +21,9 @@ internal sealed class ConsulWatch : IDisposable
     /// <summary>Short: a query that is given up keeps its place in the agent until its wait is over.</summary>
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(60);
 
+    /// <summary>Of the question whether Consul still says so; much longer than an agent takes, shorter than any hold.</summary>
+    private static readonly TimeSpan ConfirmTimeout = TimeSpan.FromSeconds(3);
+
     /// <summary>Ten times what was ever measured.</summary>
     private const int MaxMembers = 10_000;
 
@@ -36,7 +39,9 @@ internal sealed class ConsulWatch : IDisposable
     private readonly int _replicas;
     private readonly LoopLimiter _limiter;
     private readonly Backoff _backoff = new(Random.Shared);
+    private readonly Lock _gateOfStatus = new();
     private ConsulTrouble _trouble;
+    private ulong _newest;
     private bool _answered;
     private volatile DiscoveryStatus _status = new(DiscoveryKind.Consul, null, 0, null, 0, null);
 
@@ -93,14 +98,7 @@ internal sealed class ConsulWatch : IDisposable
                 if (result.FilteredByAcls) throw new ConsulRequestException(HttpStatusCode.Forbidden, "the token's rights hide some instances", null);
 
                 CheckSize(result.Response);
-                _status = _status with
-                {
-                    LastGoodAnswer = _time.GetUtcNow(),
-                    LastError = null,
-                    ConsulIndex = newest,
-                    ConsulLastContact = result.LastContact,
-                    ConsulKnownLeader = result.KnownLeader,
-                };
+                Take(result, newest);
                 Tell(result.Response, isNews: newest != index, answered, lost, reconcile);
                 index = newest;
             }
@@ -112,13 +110,69 @@ internal sealed class ConsulWatch : IDisposable
             {
                 // Whatever it is, a bug of ours included: the ring stays, the watch goes on.
                 index = 0;
-                _status = _status with { Failures = _status.Failures + 1, LastError = ex.Message };
-                Enter(ConsulTroubles.Of(ex), ex.Message);
-                Log.ConsulQueryFailed(_logger, ex.Message);
+                Fail(ex);
                 lost();
                 await Task.Delay(_backoff.Next((ex as ConsulRequestException)?.RetryAfter), _time, ct).ConfigureAwait(false);
             }
         }
+    }
+
+    /// <summary>
+    /// One question beside the blocking one, which may hear nothing for a minute: whether Consul still says what it said. A response that is
+    /// older than the watch's last (another server's, with stale reads) confirms nothing.
+    /// </summary>
+    /// <param name="client">Not the watch's own, whose one connection is busy with the blocking query.</param>
+    /// <param name="confirmed">Told the rows of this moment.</param>
+    /// <param name="lost">Told when there is no usable response.</param>
+    /// <param name="ct">Ends it.</param>
+    /// <returns>False when there was no usable response.</returns>
+    public async Task<bool> ConfirmAsync(ConsulClient client, Action<List<ServiceEntry>> confirmed, Action lost, CancellationToken ct)
+    {
+        try
+        {
+            using var expiry = new CancellationTokenSource(ConfirmTimeout, _time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
+            QueryResult<List<ServiceEntry>> result = await client.Health
+                .Service(_service, new QueryOptions(Mode(_options.Consistency), 0, TimeSpan.Zero), either.Token).ConfigureAwait(false);
+            ulong index = result.LastIndex ?? throw new InvalidDataException("the answer has no X-Consul-Index");
+            if (index < Volatile.Read(ref _newest)) return true;
+            if (result.FilteredByAcls) throw new ConsulRequestException(HttpStatusCode.Forbidden, "the token's rights hide some instances", null);
+            CheckSize(result.Response);
+            if (result.Response.Count == 0) throw new InvalidDataException("nobody is registered");
+            Take(result, index);
+            Enter(ConsulTrouble.None, "");
+            confirmed(result.Response);
+            return true;
+        }
+        catch (Exception ex) when (!ct.IsCancellationRequested)
+        {
+            Fail(ex is OperationCanceledException ? new TimeoutException($"no response within {ConfirmTimeout.TotalSeconds:0} s", ex) : ex);
+            lost();
+            return false;
+        }
+    }
+
+    private void Take(QueryResult<List<ServiceEntry>> result, ulong index)
+    {
+        lock (_gateOfStatus)
+        {
+            Volatile.Write(ref _newest, index);
+            _status = _status with
+            {
+                LastGoodAnswer = _time.GetUtcNow(),
+                LastError = null,
+                ConsulIndex = index,
+                ConsulLastContact = result.LastContact,
+                ConsulKnownLeader = result.KnownLeader,
+            };
+        }
+    }
+
+    private void Fail(Exception ex)
+    {
+        lock (_gateOfStatus) _status = _status with { Failures = _status.Failures + 1, LastError = ex.Message };
+        Enter(ConsulTroubles.Of(ex), ex.Message);
+        Log.ConsulQueryFailed(_logger, ex.Message);
     }
 
     /// <summary>Tells every complete answer, a repeated one, too: the listener compares contents, and may have new settings to judge them by.</summary>
@@ -147,8 +201,12 @@ internal sealed class ConsulWatch : IDisposable
     /// <summary>Says a trouble once, when it begins or changes, and that it is over.</summary>
     private void Enter(ConsulTrouble trouble, string error)
     {
-        if (trouble == _trouble) return;
-        _trouble = trouble;
+        lock (_gateOfStatus)
+        {
+            if (trouble == _trouble) return;
+            _trouble = trouble;
+        }
+
         if (trouble == ConsulTrouble.None)
         {
             Log.ConsulRecovered(_logger, _service);

@@ -12,6 +12,9 @@ internal sealed record GatewayReport(ImmutableArray<GatewayVerdict> Verdicts, Ti
 
     public bool Interrupted { get; private init; }
 
+    /// <summary>Time counts only from one such report to the next, and only if they are close together.</summary>
+    public bool MustBeFresh { get; init; }
+
     /// <summary>The first answer of the authority: it is taken over as it is, without damping, in place of the guesses before it.</summary>
     public bool Adopt { get; init; }
 }

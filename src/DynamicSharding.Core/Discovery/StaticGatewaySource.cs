@@ -25,6 +25,13 @@ internal sealed class StaticGatewaySource : IGatewaySource
     public DiscoveryStatus Status =>
         new(DiscoveryKind.Static, _options.HealthCheck.Enabled ? _probes.LastProbe : null, 0, null, 0, null);
 
+    /// <summary>False: a probe that gets no response is a verdict.</summary>
+    public bool NeedsConfirmation => false;
+
+    public void Confirm()
+    {
+    }
+
     public async IAsyncEnumerable<GatewayReport> WatchAsync([EnumeratorCancellation] CancellationToken ct)
     {
         lock (_gate)

@@ -130,8 +130,9 @@ internal sealed class ForwardListener : IAsyncDisposable
         kestrel.MaxRequestBufferSize = Math.Max(64 * 1024, Math.Max(OddTarget.MaxLine(_limits.RequestLine), _limits.HeaderBytes) + Slack);
 
         // The guard's clocks on heads and on idle connections count. Kestrel's would run on while the process is suspended.
-        kestrel.RequestHeadersTimeout = Timeout.InfiniteTimeSpan;
-        kestrel.KeepAliveTimeout = Timeout.InfiniteTimeSpan;
+        // Not infinite: Kestrel adds that to its clock, the sum overflows, and a head that meets its heartbeat is 408.
+        kestrel.RequestHeadersTimeout = TimeSpan.FromDays(1);
+        kestrel.KeepAliveTimeout = TimeSpan.FromDays(1);
         kestrel.MinRequestBodyDataRate = _limits.BodyMinRate > 0 ? new MinDataRate(_limits.BodyMinRate, BodyRateGrace) : null;
     }
 

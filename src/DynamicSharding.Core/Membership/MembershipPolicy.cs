@@ -17,12 +17,22 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     /// </summary>
     private static readonly TimeSpan RemovalMemory = TimeSpan.FromMinutes(10);
 
+    /// <summary>
+    /// While something is pending, a source that needs to be fresh is asked every second and has three to respond. Reports that are further
+    /// apart say nothing about the time between them.
+    /// </summary>
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(5);
+
     private readonly SortedDictionary<string, Candidate> _candidates = new(StringComparer.Ordinal);
     private readonly RingHistory _history = new();
     private readonly long _origin = time.GetTimestamp();
     private MembershipOptions _options = options;
     private TimeSpan _patience = Timeout.InfiniteTimeSpan;
     private TimeSpan? _pendingSince;
+
+    /// <summary>When the last report came, on the real clock, and whether time counts only between such reports.</summary>
+    private TimeSpan _heard;
+    private bool _mustBeFresh;
 
     /// <summary>When the interruption that lasts began, on the real clock; null while the source is heard.</summary>
     private TimeSpan? _interruptedSince;
@@ -40,9 +50,11 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
     /// <summary>
     /// The one clock of hold, admission, patience and settling. It stands still while the source is interrupted: nobody saw what happened
-    /// in that time, so it proves nothing, neither health nor sickness.
+    /// in that time, so it proves nothing, neither health nor sickness. With a source that may fall silent it only moves with its reports.
     /// </summary>
-    private TimeSpan Now => (_interruptedSince ?? time.GetElapsedTime(_origin)) - _unheard;
+    private TimeSpan Now => (_interruptedSince ?? (_mustBeFresh ? _heard : Real)) - _unheard;
+
+    private TimeSpan Real => time.GetElapsedTime(_origin);
 
     /// <summary>The configured list, at start and at every reload. At start it is the ring; later, what was removed leaves at once.</summary>
     public PolicyDecision? Configure(ImmutableArray<string> servers, MembershipOptions options)
@@ -84,16 +96,19 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
     public PolicyDecision? Observe(GatewayReport report)
     {
-        TimeSpan now = Now;
         if (report.Interrupted)
         {
-            _interruptedSince ??= time.GetElapsedTime(_origin);
-            return Decide(now);
+            _interruptedSince ??= _mustBeFresh ? _heard : Real;
+            return Decide(Now);
         }
 
         bool afresh = _interruptedSince is not null || report.Adopt;
-        if (_interruptedSince is { } since) _unheard += time.GetElapsedTime(_origin) - since;
+        if (_interruptedSince is { } since) _unheard += Real - since;
+        else if (_mustBeFresh && report.MustBeFresh && NextDeadline is not null && Real - _heard > LongestSilence) _unheard += Real - _heard;
         _interruptedSince = null;
+        _mustBeFresh = report.MustBeFresh;
+        _heard = Real;
+        TimeSpan now = Now;
         _patience = report.Patience;
         foreach (Candidate candidate in _candidates.Values) candidate.Reported = false;
         foreach (GatewayVerdict verdict in report.Verdicts)
@@ -120,7 +135,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         return (report.Adopt ? Adopt(now) : null) ?? Decide(now);
     }
 
-    /// <summary>Time went by.</summary>
+    /// <summary>Time went by; with a source that needs to be fresh, only its next report can tell.</summary>
     public PolicyDecision? Tick() => Decide(Now);
 
     /// <summary>Without those that are only remembered as removed.</summary>

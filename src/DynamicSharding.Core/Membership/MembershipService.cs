@@ -14,6 +14,8 @@ internal sealed class MembershipService : IAsyncDisposable
     private const int MaxNamed = 10;
 
     private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ConfirmPeriod = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Soonest = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(30);
 
@@ -51,7 +53,7 @@ internal sealed class MembershipService : IAsyncDisposable
         _source = options.Discovery == DiscoveryKind.Consul
             ? new ConsulGatewaySource(options, loggers.CreateLogger("discovery"), time)
             : new StaticGatewaySource(options, time);
-        _timer = time.CreateTimer(_ => Advance(_policy.Tick), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = time.CreateTimer(_ => Wake(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _view = new MembershipView([], [], 0, false, _source.Status);
     }
 
@@ -112,6 +114,12 @@ internal sealed class MembershipService : IAsyncDisposable
         }
     }
 
+    private void Wake()
+    {
+        if (_source.NeedsConfirmation) _source.Confirm();
+        Advance(_policy.Tick);
+    }
+
     private void Advance(Func<PolicyDecision?> step)
     {
         lock (_gate)
@@ -122,6 +130,9 @@ internal sealed class MembershipService : IAsyncDisposable
             _view = Snapshot();
             Tell(before, _view.Gateways);
             TimeSpan? due = _policy.NextDeadline;
+
+            // Membership never acts on time alone when the source may have fallen silent: it asks, and the report decides.
+            if (due is { } distance && _source.NeedsConfirmation) due = TimeSpan.FromTicks(Math.Clamp(distance.Ticks, Soonest.Ticks, ConfirmPeriod.Ticks));
             if (_owed is not null && (due is null || due > UntilRetry())) due = UntilRetry();
             _timer.Change(due is { } pause ? Ceiling(pause) : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
