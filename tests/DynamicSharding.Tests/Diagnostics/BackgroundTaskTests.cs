@@ -11,8 +11,8 @@ public sealed class BackgroundTaskTests
     public async Task A_watched_task_that_fails_is_logged_and_a_cancelled_one_is_not()
     {
         Lines lines = new();
-        await Task.FromException(new InvalidOperationException("broken")).Watched(lines, "counting").ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await Task.FromCanceled(new CancellationToken(canceled: true)).Watched(lines, "counting").ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Task.FromException(new InvalidOperationException("broken")).Watched(lines, "counting"));
+        await Assert.ThrowsAsync<TaskCanceledException>(() => Task.FromCanceled(new CancellationToken(canceled: true)).Watched(lines, "counting"));
         await Task.CompletedTask.Watched(lines, "counting");
         Assert.Equal(["2031 broken"], lines.All);
     }
