@@ -15,12 +15,10 @@ internal sealed class Signals
     /// <summary>A registration that the collector finds ends, and with the last one the signal kills again.</summary>
     private static readonly List<Signals> Caught = [];
 
-
     private readonly TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    
+
     /// <summary>One slot: a reload that has not begun is enough for any number of signals.</summary>
     private readonly Channel<bool> _hangups = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-
     private readonly PosixSignalRegistration[] _registrations;
 
     public Signals()
