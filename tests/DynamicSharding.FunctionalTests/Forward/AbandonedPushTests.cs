@@ -32,7 +32,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     public static TheoryData<string, string> Endings()
     {
         var all = new TheoryData<string, string>();
-        foreach (string framing in Framings.Select(row => (string)row[0]))
+        foreach (string framing in (string[])["PUT", "POST", "DELETE", "PUT chunked", "POST chunked"])
         {
             foreach (string ending in (string[])["fin", "reset", "half-close"]) all.Add(framing, ending);
         }
