@@ -1,3 +1,4 @@
+using DynamicSharding.FunctionalTests.Forward;
 using DynamicSharding.FunctionalTests.Peers;
 using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
@@ -51,6 +52,62 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
         // They still run: the client that was lingered for has had its answer and goes on doing nothing.
         await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "msg=\"connection closed\"", "reason=linger_timeout");
     }
+
+    [Fact]
+    public async Task No_deadline_of_the_forward_listener_runs_while_the_process_stands_still()
+    {
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            var reader = new RequestReader(socket, "");
+            while (await reader.ReadAsync(cancellation) is { } request)
+            {
+                if (request.Target.EndsWith("/waits", StringComparison.Ordinal)) await release.Task.WaitAsync(cancellation);
+                await socket.SendAsync(System.Text.Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
+            }
+        });
+        ForwardServer server = await ForwardServer.StartAsync(
+            Cast, [gateway.Address], more: "limits: { header_timeout: 6s, idle_timeout: 6s, body_min_rate: 240 }\nforward: { timeout: 6s }");
+        string push = ForwardServer.Put("/metrics/job/a");
+        string small = ForwardServer.Put("/metrics/job/small", new string('x', 4000));
+        string large = ForwardServer.Put("/metrics/job/large", new string('x', 100_000));
+        using RawHttp idle = await RawHttp.ConnectAsync(server.Address);
+        await idle.SendAsync(push);
+        await ExpectOkAsync(idle);
+        using RawHttp head = await RawHttp.ConnectAsync(server.Address);
+        await head.SendAsync(push[..30]);
+        using RawHttp body = await RawHttp.ConnectAsync(server.Address);
+        await body.SendAsync(small[..2000]);
+        using RawHttp streamed = await RawHttp.ConnectAsync(server.Address);
+        await streamed.SendAsync(large[..90_000]);
+        using RawHttp waiting = await RawHttp.ConnectAsync(server.Address);
+        await waiting.SendAsync(ForwardServer.Put("/metrics/job/waits"));
+        await server.WaitForInFlightAsync(gateway.Address, 2);
+
+        server.Process.Process.Suspend();
+        await Task.Delay(TimeSpan.FromSeconds(14));
+        server.Process.Process.Resume();
+
+        // Two looks of any clock.
+        await Task.Delay(TimeSpan.FromSeconds(2.5));
+        await idle.SendAsync(push);
+        await ExpectOkAsync(idle);
+        await head.SendAsync(push[30..]);
+        await ExpectOkAsync(head);
+        await body.SendAsync(small[2000..]);
+        await ExpectOkAsync(body);
+        await streamed.SendAsync(large[90_000..]);
+        await ExpectOkAsync(streamed);
+        release.SetResult();
+        await ExpectOkAsync(waiting);
+
+        // They still run.
+        await head.SendAsync(push[..30]);
+        Assert.StartsWith("HTTP/1.1 408 ", await head.ReadReplyAsync(limit: TimeSpan.FromSeconds(20)), StringComparison.Ordinal);
+    }
+
+    private static async Task ExpectOkAsync(RawHttp connection) =>
+        Assert.StartsWith("HTTP/1.1 200 ", await connection.ReadReplyAsync(), StringComparison.Ordinal);
 
     private static async Task ExpectRedirectAsync(RawHttp connection) =>
         Assert.StartsWith("HTTP/1.1 307 ", await connection.ReadReplyAsync(), StringComparison.Ordinal);

@@ -28,7 +28,9 @@ internal sealed class AdminListener : IAsyncDisposable
         if (!access.BasicAuthUsers.IsEmpty) _auth = new BasicAuth(access.BasicAuthUsers);
         if (access is { TlsCertFile: { } certFile, TlsKeyFile: { } keyFile })
             _certificate = new ServerCertificate(certFile, keyFile, _logger, context.Time);
-        _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, Bind, _logger);
+        // Enough for operators and several Prometheus servers, and kept for them whatever the clients of the data plane take.
+        int maxConnections = DescriptorBudget.Of(OpenFileLimit.Current ?? int.MaxValue, new LimitOptions(), forwards: false).Admin;
+        _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, Bind, () => maxConnections, _logger);
 
         var fleet = new Fleet(context.Ring, context.Membership, context.Time);
         _rates = new TrafficRates(fleet, context.Counters, context.Time);
@@ -73,9 +75,6 @@ internal sealed class AdminListener : IAsyncDisposable
 
         // A looked-up path may be as long as a request line of the data plane, each byte percent-encoded.
         limits.MaxRequestLineSize = 32 * 1024;
-
-        // Enough for operators and several Prometheus servers, and kept for them whatever the clients of the data plane take.
-        limits.MaxConcurrentConnections = DescriptorBudget.Of(OpenFileLimit.Current ?? int.MaxValue, new LimitOptions(), forwards: false).Admin;
 
         // A client that takes its time with a page keeps it in memory.
         limits.MinResponseDataRate = new MinDataRate(16 * 1024, TimeSpan.FromSeconds(5));

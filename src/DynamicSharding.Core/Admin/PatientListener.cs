@@ -9,9 +9,12 @@ namespace DynamicSharding.Admin;
 
 /// <summary>
 /// Accepts for Kestrel. Kestrel's own loop takes every error for a connection that was reset in the backlog and tries again at once, so
-/// without descriptors it burns a core.
+/// without descriptors it burns a core. It counts the connections, too: Kestrel's limit closes what is too many some time after it was accepted,
+/// and a burst would take every descriptor until then.
 /// </summary>
-internal sealed class PatientListener(ILogger logger) : IConnectionListenerFactory
+/// <param name="maxConnections">Beyond it a connection is closed at once.</param>
+/// <param name="logger">Of the listener.</param>
+internal sealed class PatientListener(Func<int> maxConnections, ILogger logger) : IConnectionListenerFactory
 {
     private const int Backlog = 512;
 
@@ -21,6 +24,21 @@ internal sealed class PatientListener(ILogger logger) : IConnectionListenerFacto
     /// <summary>As on the redirect listener.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
+    private int _open;
+
+    /// <summary>To be passed by each connection.</summary>
+    public async Task CountAsync(ConnectionContext connection, ConnectionDelegate next)
+    {
+        try
+        {
+            await next(connection);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _open);
+        }
+    }
+
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
         Socket? socket = null;
@@ -28,7 +46,7 @@ internal sealed class PatientListener(ILogger logger) : IConnectionListenerFacto
         {
             socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
             socket.Listen(Backlog);
-            return new ValueTask<IConnectionListener>(new Accepting(socket, logger));
+            return new ValueTask<IConnectionListener>(new Accepting(this, socket, logger));
         }
         catch (SocketException e)
         {
@@ -40,7 +58,14 @@ internal sealed class PatientListener(ILogger logger) : IConnectionListenerFacto
         }
     }
 
-    private sealed class Accepting(Socket socket, ILogger logger) : IConnectionListener
+    private bool TryEnter()
+    {
+        if (Interlocked.Increment(ref _open) <= maxConnections()) return true;
+        Interlocked.Decrement(ref _open);
+        return false;
+    }
+
+    private sealed class Accepting(PatientListener owner, Socket socket, ILogger logger) : IConnectionListener
     {
         private readonly SocketConnectionContextFactory _connections = new(new SocketConnectionFactoryOptions { MaxReadBufferSize = MaxUnread }, logger);
         private readonly CancellationTokenSource _unbound = new();
@@ -52,11 +77,18 @@ internal sealed class PatientListener(ILogger logger) : IConnectionListenerFacto
         {
             while (!_unbound.IsCancellationRequested)
             {
+                Socket? accepted = null;
                 try
                 {
-                    Socket accepted = await socket.AcceptAsync(cancellationToken);
+                    accepted = await socket.AcceptAsync(cancellationToken);
                     _isShort = false;
                     accepted.NoDelay = true;
+                    if (!owner.TryEnter())
+                    {
+                        accepted.Dispose();
+                        continue;
+                    }
+
                     return _connections.Create(accepted);
                 }
                 catch (SocketException e) when (e.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
@@ -68,6 +100,7 @@ internal sealed class PatientListener(ILogger logger) : IConnectionListenerFacto
                 catch (SocketException e) when (e.SocketErrorCode != SocketError.OperationAborted)
                 {
                     // It was reset before it was accepted.
+                    accepted?.Dispose();
                 }
                 catch (Exception e) when (e is SocketException or ObjectDisposedException)
                 {

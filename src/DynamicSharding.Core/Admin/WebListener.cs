@@ -23,6 +23,7 @@ internal sealed class WebListener : IAsyncDisposable
     private readonly string _key;
     private readonly ListenAddress _address;
     private readonly Action<ListenOptions> _bind;
+    private readonly PatientListener _listener;
     private readonly WebApplication _app;
     private ListenOptions? _bound;
 
@@ -31,6 +32,7 @@ internal sealed class WebListener : IAsyncDisposable
     /// <param name="address">Where to listen.</param>
     /// <param name="configure">Sets the limits.</param>
     /// <param name="bind">Sets what connections pass through.</param>
+    /// <param name="maxConnections">Beyond it a connection is closed at once.</param>
     /// <param name="logger">Of the listener.</param>
     /// <param name="register">Adds what else the handler needs.</param>
     public WebListener(
@@ -39,6 +41,7 @@ internal sealed class WebListener : IAsyncDisposable
         ListenAddress address,
         Action<KestrelServerOptions> configure,
         Action<ListenOptions> bind,
+        Func<int> maxConnections,
         ILogger logger,
         Action<IServiceCollection>? register = null)
     {
@@ -46,6 +49,7 @@ internal sealed class WebListener : IAsyncDisposable
         _key = key;
         _address = address;
         _bind = bind;
+        _listener = new PatientListener(maxConnections, logger);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -54,7 +58,7 @@ internal sealed class WebListener : IAsyncDisposable
             if (address.Host is { } host) kestrel.Listen(new IPEndPoint(host, address.Port), Bind);
             else kestrel.ListenAnyIP(address.Port, Bind);
         });
-        builder.Services.AddSingleton<IConnectionListenerFactory>(new PatientListener(logger));
+        builder.Services.AddSingleton<IConnectionListenerFactory>(_listener);
         builder.Services.AddSingleton<IHostLifetime, DetachedLifetime>();
         register?.Invoke(builder.Services);
         _app = builder.Build();
@@ -94,6 +98,7 @@ internal sealed class WebListener : IAsyncDisposable
     {
         listen.Protocols = HttpProtocols.Http1;
         _bound = listen;
+        listen.Use(next => connection => _listener.CountAsync(connection, next));
         _bind(listen);
     }
 }

@@ -97,7 +97,7 @@ internal sealed class ForwardAttempt : IDisposable
     {
         _client.Look();
         TimeSpan now = _clock.Now;
-        if (now.Ticks - Interlocked.Read(ref _moved) >= _timeout.Ticks)
+        if (now.Ticks - Interlocked.Read(ref _moved) >= _timeout.Ticks && !_content.IsWaitingForClient)
         {
             _timedOut = true;
             _end.Cancel();

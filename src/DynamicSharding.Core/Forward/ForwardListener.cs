@@ -23,6 +23,8 @@ internal sealed class ForwardListener : IAsyncDisposable
     /// <summary>As on the redirect listener: a client's first seconds do not count.</summary>
     private static readonly TimeSpan BodyRateGrace = TimeSpan.FromSeconds(5);
 
+    private static readonly TimeSpan Unlimited = TimeSpan.FromDays(365);
+
     private readonly ILogger _logger;
     private readonly ActiveRing _ring;
     private readonly Readiness _readiness;
@@ -54,7 +56,7 @@ internal sealed class ForwardListener : IAsyncDisposable
         _limits = options.Limits;
         _clock = new AwakeClock(time);
 
-        _web = new WebListener("forward listener", "forward_listen_addr", address, Configure, Bind, _logger, static services =>
+        _web = new WebListener("forward listener", "forward_listen_addr", address, Configure, Bind, () => _maxConnections, _logger, static services =>
         {
             services.AddHttpForwarder();
 
@@ -129,16 +131,16 @@ internal sealed class ForwardListener : IAsyncDisposable
         // Content waits in the client until the gateway takes it; Kestrel wants room for a whole head.
         kestrel.MaxRequestBufferSize = Math.Max(64 * 1024, Math.Max(OddTarget.MaxLine(_limits.RequestLine), _limits.HeaderBytes) + Slack);
 
-        // The guard's clocks on heads and on idle connections count. Kestrel's would run on while the process is suspended.
-        // Not infinite: Kestrel adds that to its clock, the sum overflows, and a head that meets its heartbeat is 408.
-        kestrel.RequestHeadersTimeout = TimeSpan.FromDays(1);
-        kestrel.KeepAliveTimeout = TimeSpan.FromDays(1);
+        // The guard's clocks on heads and on idle connections count. Kestrel's would run on while the process is suspended. It has no "never":
+        // its infinite overflows, and is over at once.
+        kestrel.RequestHeadersTimeout = Unlimited;
+        kestrel.KeepAliveTimeout = Unlimited;
         kestrel.MinRequestBodyDataRate = _limits.BodyMinRate > 0 ? new MinDataRate(_limits.BodyMinRate, BodyRateGrace) : null;
     }
 
     private void Bind(ListenOptions listen)
     {
-        var guard = new HeadGuard(() => _limits, () => _maxConnections, _clock);
+        var guard = new HeadGuard(() => _limits, _clock);
         listen.Use(next => connection => guard.RunAsync(connection, next));
     }
 }

@@ -7,29 +7,15 @@ namespace DynamicSharding.Forward;
 
 /// <summary>
 /// Stands before Kestrel on every connection: the redirect listener's own parser reads each head first, so that both listeners refuse the
-/// same ones, for the same reasons. It counts the connections, too: Kestrel's own limit is fixed when it starts.
+/// same ones, for the same reasons.
 /// </summary>
-internal sealed class HeadGuard(Func<LimitOptions> limits, Func<int> maxConnections, AwakeClock clock)
+internal sealed class HeadGuard(Func<LimitOptions> limits, AwakeClock clock)
 {
     /// <summary>Content waits in the client until the gateway takes it.</summary>
     private static readonly PipeOptions Room = new(pauseWriterThreshold: 64 * 1024, resumeWriterThreshold: 32 * 1024, useSynchronizationContext: false);
 
-    private int _connections;
-
-    /// <summary>To the connection's end; at once when there are too many.</summary>
+    /// <summary>To the connection's end.</summary>
     public async Task RunAsync(ConnectionContext connection, ConnectionDelegate next)
-    {
-        try
-        {
-            if (Interlocked.Increment(ref _connections) <= maxConnections()) await GuardAsync(connection, next);
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _connections);
-        }
-    }
-
-    private async Task GuardAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         IDuplexPipe transport = connection.Transport;
         var pipe = new Pipe(Room);

@@ -38,6 +38,9 @@ internal sealed class RequestContent : IDisposable
     /// <summary>The gateway has a part of it that it might take, and the rest is still to come.</summary>
     public bool IsSpoiledWhenCut => _streamed is { IsComplete: false };
 
+    /// <summary>Nothing moves because the client sends nothing; that has a clock of its own.</summary>
+    public bool IsWaitingForClient => _streamed is { IsWaiting: true };
+
     /// <summary>Why the client's part of the streaming failed.</summary>
     public IOException? Failure => _streamed?.Failure;
 

@@ -24,9 +24,13 @@ internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, lon
     private long _spoilLeft;
     private IOException? _failure;
     private volatile bool _isComplete;
+    private volatile bool _isWaiting;
 
     /// <summary>Why the rest of it was not sent: always the client's doing.</summary>
     public IOException? Failure => Volatile.Read(ref _failure);
+
+    /// <summary>The gateway has taken what there was, and the next is the client's to send, in its own time.</summary>
+    public bool IsWaiting => _isWaiting;
 
     /// <summary>All of it was sent as it is.</summary>
     public bool IsComplete => _isComplete;
@@ -81,6 +85,7 @@ internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, lon
     {
         using AwakeClock.Patience patience = clock.Wait(_read == 0 ? _patience - (clock.Now - _opened) : _patience);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, patience.Token);
+        _isWaiting = true;
         try
         {
             return await rest.ReadAsync(buffer, either.Token);
@@ -91,6 +96,10 @@ internal sealed class StartedStream(ReadOnlyMemory<byte> start, Stream rest, lon
             throw patience.IsOver
                 ? new BadHttpRequestException("content stopped coming", StatusCodes.Status408RequestTimeout, e)
                 : new IOException("the client is gone", e);
+        }
+        finally
+        {
+            _isWaiting = false;
         }
     }
 

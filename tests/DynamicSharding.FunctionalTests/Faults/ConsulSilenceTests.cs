@@ -10,8 +10,10 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
 
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(20);
 
-    [Fact, Trait("Category", "Slow")]
-    public async Task A_loss_that_was_seen_for_a_moment_is_still_held_after_a_long_silence()
+    [Theory, Trait("Category", "Slow")]
+    [InlineData(FakeConsul.Manner.Reset)]
+    [InlineData(FakeConsul.Manner.Silent)]
+    public async Task A_loss_that_was_seen_for_a_moment_is_still_held_after_a_long_silence(FakeConsul.Manner manner)
     {
         string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
         await using FakeConsul consul = new(addresses);
@@ -21,7 +23,7 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
 
         consul.Answer(FakeConsul.Manner.Good, addresses, addresses[..2]);
         await server.WaitForLogAsync(Limit, "too many gateways lost at once");
-        await SilenceAsync(consul, server);
+        await SilenceAsync(consul, server, manner);
 
         // Not seen for fifteen seconds: the hold goes on, and it ends when they are over.
         await Task.Delay(TimeSpan.FromSeconds(5));
@@ -29,8 +31,10 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
         await server.WaitForRingAsync(addresses[2..], Limit);
     }
 
-    [Fact, Trait("Category", "Slow")]
-    public async Task A_joiner_that_was_seen_for_a_moment_is_not_admitted_right_after_a_long_silence()
+    [Theory, Trait("Category", "Slow")]
+    [InlineData(FakeConsul.Manner.Reset)]
+    [InlineData(FakeConsul.Manner.Silent)]
+    public async Task A_joiner_that_was_seen_for_a_moment_is_not_admitted_right_after_a_long_silence(FakeConsul.Manner manner)
     {
         string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
         await using FakeConsul consul = new(addresses[..2]);
@@ -40,15 +44,15 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
 
         consul.Answer(FakeConsul.Manner.Good, addresses);
         await server.WaitForLogAsync(Limit, "gateway state changed", addresses[2], "Joining");
-        await SilenceAsync(consul, server);
+        await SilenceAsync(consul, server, manner);
         await Task.Delay(TimeSpan.FromSeconds(5));
         Assert.Equal(0, await server.ChangesAsync());
         await server.WaitForRingAsync(addresses, Limit);
     }
 
-    private static async Task SilenceAsync(FakeConsul consul, DynamicShardingProcess server)
+    private static async Task SilenceAsync(FakeConsul consul, DynamicShardingProcess server, FakeConsul.Manner manner)
     {
-        consul.Answer(FakeConsul.Manner.Reset);
+        consul.Answer(manner);
         await server.WaitForLogAsync(Limit, "no usable response from Consul");
         await Task.Delay(Silence);
         Assert.Equal(0, await server.ChangesAsync());

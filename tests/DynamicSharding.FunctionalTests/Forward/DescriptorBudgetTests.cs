@@ -7,12 +7,14 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>All listeners share the process's descriptors: what clients of the data plane may take at most leaves the admin listener its own.</summary>
+/// <summary>All listeners share the process's descriptors: what clients of the data plane may take at most leaves the admin listener its own. Not
+/// fewer than 512: a build that needs the .NET runtime holds close to 200 of them for its libraries.</summary>
+[Trait("Category", "Slow")]
 public sealed class DescriptorBudgetTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Theory]
-    [InlineData(256)]
     [InlineData(512)]
+    [InlineData(1024)]
     public async Task Floods_of_both_data_listeners_leave_the_admin_listener_its_descriptors(int descriptors)
     {
         await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
@@ -48,7 +50,10 @@ public sealed class DescriptorBudgetTests(ITestOutputHelper output) : PeerTest(o
         {
             // A connection each time.
             using HttpClient scrape = LoopbackHttp.Client(admin);
-            Assert.Contains("process_open_fds", await scrape.GetStringAsync("metrics"), StringComparison.Ordinal);
+            string page = "";
+            Exception? error = await Record.ExceptionAsync(async () => page = await scrape.GetStringAsync("metrics"));
+            Assert.True(error is null, $"{error?.Message}\n{process.Output}");
+            Assert.Contains("process_open_fds", page, StringComparison.Ordinal);
             await Task.Delay(500);
         }
 

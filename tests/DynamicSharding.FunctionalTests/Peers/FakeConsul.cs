@@ -37,6 +37,9 @@ internal sealed partial class FakeConsul : IAsyncDisposable
         HalfAList,
         Reset,
         OneByteASecond,
+
+        /// <summary>As a suspended agent: takes every request and responds when it goes on.</summary>
+        Silent,
     }
 
     public string Address => _server.Address;
@@ -51,6 +54,7 @@ internal sealed partial class FakeConsul : IAsyncDisposable
         lock (_gate)
         {
             _manner = manner;
+            if (manner == Manner.Silent) return;
             if (gateways is not null) _list = List(gateways, critical);
             _index++;
             (changed, _changed) = (_changed, new(TaskCreationOptions.RunContinuationsAsynchronously));
@@ -106,7 +110,7 @@ internal sealed partial class FakeConsul : IAsyncDisposable
 
         int asked = Number(IndexParameter().Match(request));
         Task? wait;
-        lock (_gate) wait = asked == _index ? _changed.Task : null;
+        lock (_gate) wait = asked == _index || _manner == Manner.Silent ? _changed.Task : null;
         if (wait is not null) await wait.WaitAsync(ct);
         Manner manner;
         string list;

@@ -348,6 +348,70 @@ public class MembershipPolicyTests
         Assert.InRange(policy.Rings[^1].At - begin, 45, 45 + policy.Options.Settle.TotalSeconds);
     }
 
+    /// <summary>The same without any error: the responses stop at 3 s and return at 43 s.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_silence_without_an_error_stops_the_clock_of_a_hold(bool isNoticed)
+    {
+        PolicyHarness policy = Healthy(new MembershipOptions { MassLossHold = TimeSpan.FromSeconds(20) }, A, B, C);
+        policy.MustBeFresh = true;
+        policy.Report();
+        double begin = policy.Now;
+        policy.SayAll(GatewayHealth.Critical, A, B);
+        policy.Hear(3);
+        policy.Advance(20);
+        if (isNoticed) policy.Interrupt();
+        policy.Advance(20);
+        Assert.Equal(0, policy.Changes);
+        policy.Report();
+        policy.Hear(16);
+        Assert.Equal(0, policy.Changes);
+        Assert.Equal(GatewayState.Held, policy.Status(A).State);
+        policy.Hear(10);
+        Assert.Equal(C, policy.Ring);
+        Assert.InRange(policy.Rings[^1].At - begin, 60, 62);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_silence_without_an_error_stops_the_clock_of_admission(bool isNoticed)
+    {
+        PolicyHarness policy = Healthy(A, B);
+        policy.MustBeFresh = true;
+        policy.Report();
+        double begin = policy.Now;
+        policy.Say(D, GatewayHealth.Passing);
+        policy.Hear(1);
+        policy.Advance(20);
+        if (isNoticed) policy.Interrupt();
+        policy.Advance(20);
+        policy.Configure(A, B);
+        Assert.Equal(0, policy.Changes);
+        policy.Report();
+        policy.Hear(3);
+        Assert.Equal(0, policy.Changes);
+        policy.Hear(10);
+        Assert.Equal($"{A},{B},{D}", policy.Ring);
+        Assert.InRange(policy.Rings[^1].At - begin, 45, 47);
+    }
+
+    /// <summary>With nothing pending a source may be quiet for minutes, and that is no silence.</summary>
+    [Fact]
+    public void Quiet_with_nothing_pending_delays_nothing()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.MustBeFresh = true;
+        policy.Report();
+        policy.Advance(300);
+        double begin = policy.Now;
+        policy.Say(A, GatewayHealth.Critical);
+        policy.Hear(3);
+        Assert.Equal($"{B},{C}", policy.Ring);
+        Assert.InRange(policy.Rings[^1].At - begin, 1, 2);
+    }
+
     [Fact]
     public void An_interruption_stops_the_clock_of_settling()
     {

@@ -58,7 +58,7 @@ internal sealed class PolicyHarness
     }
 
     public void Report(bool adopt = false) =>
-        Record(Policy.Observe(new GatewayReport([.. _verdicts.Values], Patience) { Adopt = adopt }));
+        Record(Policy.Observe(new GatewayReport([.. _verdicts.Values], Patience) { Adopt = adopt, MustBeFresh = MustBeFresh }));
 
     public void Adopt(params (string Address, GatewayHealth Health)[] answer)
     {
@@ -66,6 +66,19 @@ internal sealed class PolicyHarness
         _verdicts.Clear();
         foreach ((string address, GatewayHealth health) in answer) _verdicts[address] = new GatewayVerdict(address, health, false, null);
         Report(adopt: true);
+    }
+
+    /// <summary>A source that may fall silent without an error, as Consul.</summary>
+    public bool MustBeFresh { get; set; }
+
+    /// <summary>Time in which the source is asked every second and says the same.</summary>
+    public void Hear(double seconds)
+    {
+        for (double heard = 0; heard < seconds; heard++)
+        {
+            Advance(Math.Min(1, seconds - heard));
+            Report();
+        }
     }
 
     public void Interrupt() => Record(Policy.Observe(GatewayReport.Interruption));
