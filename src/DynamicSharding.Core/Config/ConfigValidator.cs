@@ -84,6 +84,14 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
 
     private void CheckServers(ServerOptions options)
     {
+        int servers = options.Pushgateway.Servers.Length;
+        if ((long)servers * options.Sharding.Replicas > ShardingOptions.MaxPoints)
+        {
+            problems.Error(
+                document.Nearest("sharding.replicas"),
+                $"sharding.replicas: with {servers} servers the ring has more than {ShardingOptions.MaxPoints} points; lower it, or list fewer servers");
+        }
+
         // Something that is no list of good servers was written, and has been complained about.
         bool written = document.Find("pushgateway.servers") is not (null or YamlSequence { Items.Count: 0 });
         if (options.Discovery != DiscoveryKind.Static || !options.Pushgateway.Servers.IsEmpty || written) return;

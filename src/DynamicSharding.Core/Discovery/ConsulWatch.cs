@@ -27,9 +27,6 @@ internal sealed class ConsulWatch : IDisposable
     /// <summary>Ten times what was ever measured.</summary>
     private const int MaxMembers = 10_000;
 
-    /// <summary>Points of the ring: 80 MB, twice while it is replaced, and about a second to build.</summary>
-    private const int MaxPoints = 10_000_000;
-
     private readonly ConsulOptions _options;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -194,8 +191,8 @@ internal sealed class ConsulWatch : IDisposable
     {
         int gateways = rows.Select(static row => (row.Service?.Address is { Length: > 0 } own ? own : row.Node?.Address, row.Service?.Port)).Distinct().Count();
         if (gateways > MaxMembers) throw new ResponseTooLargeException($"{gateways} gateways: a ring has at most {MaxMembers} members");
-        if ((long)gateways * _replicas > MaxPoints)
-            throw new ResponseTooLargeException($"{gateways} gateways with sharding.replicas {_replicas}: a ring has at most {MaxPoints} points");
+        if ((long)gateways * _replicas > ShardingOptions.MaxPoints)
+            throw new ResponseTooLargeException($"{gateways} gateways with sharding.replicas {_replicas}: a ring has at most {ShardingOptions.MaxPoints} points");
     }
 
     /// <summary>Says a trouble once, when it begins or changes, and that it is over.</summary>

@@ -17,6 +17,30 @@ public sealed class OddConsulTests(ITestOutputHelper output) : FaultTest(output)
     [Fact, Trait("Category", "Slow")]
     public Task An_answer_of_one_byte_a_second_changes_no_ring() => AnswerAsync(FakeConsul.Manner.OneByteASecond);
 
+    /// <summary>All of it is refused, since a part would be another ring; and the process stays small and ends when it is told to.</summary>
+    [Fact, Trait("Category", "Slow")]
+    public async Task Lists_beyond_all_measure_change_no_ring_and_take_no_memory()
+    {
+        string[] addresses = [.. Many(3)];
+        await using FakeConsul consul = new(addresses);
+        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Yaml(consul.Address, addresses, "interval: 2s, timeout: 1s", "membership: { settle: 100ms }\n"));
+        await server.WaitForMembersAsync(addresses, Limit);
+        foreach (FakeConsul.Manner manner in (FakeConsul.Manner[])[FakeConsul.Manner.EmptyRows, FakeConsul.Manner.ShortRows])
+        {
+            long failures = await FailuresAsync(server);
+            consul.Answer(manner);
+            await Eventually.TrueAsync(async () => await FailuresAsync(server) >= failures + 2, Limit, () => $"failed polls with {manner}");
+            await NothingChangedAsync(server);
+        }
+
+        await server.WaitForLogAsync(Limit, "no usable response from Consul", "trouble=toomuch");
+        (_, double peak) = server.Memory();
+        Measured("lists beyond all measure", string.Create(CultureInfo.InvariantCulture, $"resident {peak:0} MiB at most"));
+        Assert.InRange(peak, 1, 250);
+        server.Process.Terminate();
+        Assert.Equal(0, await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(30)));
+    }
+
     private async Task AnswerAsync(params FakeConsul.Manner[] manners)
     {
         string[] addresses = [.. Many(3)];

@@ -38,6 +38,12 @@ internal sealed partial class FakeConsul : IAsyncDisposable
         Reset,
         OneByteASecond,
 
+        /// <summary>60 MB of rows without anything in them.</summary>
+        EmptyRows,
+
+        /// <summary>600,000 rows of an address and nothing else.</summary>
+        ShortRows,
+
         /// <summary>As a suspended agent: takes every request and responds when it goes on.</summary>
         Silent,
     }
@@ -138,6 +144,16 @@ internal sealed partial class FakeConsul : IAsyncDisposable
                     await Task.Delay(TimeSpan.FromSeconds(1), ct);
                 }
 
+                return true;
+            case Manner.EmptyRows:
+                await SendAsync(socket, "[" + string.Join(',', Enumerable.Repeat("{}", 20_000_000)) + "]", index, ct);
+                return true;
+            case Manner.ShortRows:
+                await SendAsync(
+                    socket,
+                    "[" + string.Join(',', Enumerable.Range(0, 600_000).Select(i => $$"""{"Service":{"Address":"10.{{i >> 16}}.{{(i >> 8) & 255}}.{{i & 255}}","Port":9091},"Checks":[]}""")) + "]",
+                    index,
+                    ct);
                 return true;
             default:
                 await SendAsync(socket, list, index, ct);

@@ -187,4 +187,13 @@ public sealed class ConfigBrokenFilesTests
     }
 
     private static string LoadError(string path) => Assert.Single(ConfigFile.Load(path, _ => null).Errors).ToString();
+
+    [Fact]
+    public void A_ring_of_more_points_than_can_be_built_is_an_error()
+    {
+        string Servers(int count) => $"pushgateway: {{servers: [{string.Join(", ", Enumerable.Range(0, count).Select(static i => $"gw{i}"))}]}}\n";
+        Assert.Empty(ConfigTestFile.Errors(Servers(100) + "sharding: {replicas: 100000}"));
+        string error = Assert.Single(ConfigTestFile.Errors(Servers(101) + "sharding: {replicas: 100000}"));
+        Assert.StartsWith("test.yml:2:22: sharding.replicas: with 101 servers the ring has more than 10000000 points", error, StringComparison.Ordinal);
+    }
 }

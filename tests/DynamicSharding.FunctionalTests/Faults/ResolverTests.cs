@@ -1,0 +1,48 @@
+using System.Text.Json;
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Faults;
+
+/// <summary>
+/// Name servers that never respond, and a name whose address moves. tests/faults/resolver.py drives it, in namespaces of its own: it is the
+/// name server there.
+/// </summary>
+public sealed class ResolverTests(ITestOutputHelper output) : PeerTest(output)
+{
+    [Theory, Trait("Category", "Slow")]
+    [InlineData(12)]
+    [InlineData(40)]
+    public async Task Names_whose_name_server_never_responds_delay_nobody_else(int names)
+    {
+        JsonElement result = await RunAsync($"silent --names {names}");
+        Assert.True(result.GetProperty("healthy").GetBoolean(), result.ToString());
+        Assert.Equal(0, result.GetProperty("failed").GetInt32());
+
+        // A stall by the resolver is one of five seconds and more.
+        Assert.All(result.GetProperty("longest").EnumerateObject(), longest => Assert.True(longest.Value.GetDouble() < 3, result.ToString()));
+    }
+
+    [Fact, Trait("Category", "Slow")]
+    public async Task A_name_whose_address_moves_is_followed_within_30_seconds_also_on_kept_connections()
+    {
+        JsonElement result = await RunAsync("moves");
+        Assert.True(result.GetProperty("new_address").GetBoolean(), result.ToString());
+        Assert.Equal(0, result.GetProperty("failed").GetInt32());
+        Assert.InRange(result.GetProperty("old_address_for").GetDouble(), 0, 30);
+    }
+
+    private async Task<JsonElement> RunAsync(string mode)
+    {
+        string script = Path.Combine(Binary.RepositoryRoot, "tests/faults/resolver.py");
+        Dictionary<string, string> environment = new() { ["DOTNET_ROOT"] = Binary.DotnetRoot };
+        await using ChildProcess run = await ChildProcess.StartAsync(
+            "resolver.py", "unshare", ["-m", "-n", "python3", script, Binary.Path, .. mode.Split(' ')], environment);
+        Assert.True(await run.WaitForExitAsync(TimeSpan.FromMinutes(2)) == 0, run.Output);
+        string json = Assert.Single(run.Output.Split('\n'), line => line.StartsWith('{'));
+        Output.WriteLine(json);
+        JsonElement result = JsonDocument.Parse(json).RootElement;
+        Assert.Equal(0, result.GetProperty("exit_code").GetInt32());
+        return result;
+    }
+}
