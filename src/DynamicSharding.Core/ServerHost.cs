@@ -169,9 +169,11 @@ internal sealed class ServerHost : IAsyncDisposable
         ShutdownOptions shutdown = _options.Shutdown;
         await _stopping.CancelAsync();
         await _readinessWatch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _readiness.SetObstacle("shutting down");
+
+        // In this order, so that whoever has seen the 503 gets no response that keeps its connection.
         _data.Drain();
         _forward?.Drain();
+        _readiness.SetObstacle("shutting down");
         _logger.Draining(shutdown.DrainDelay, _data.OpenConnections);
         await Task.Delay(shutdown.DrainDelay, _time);
         await Task.WhenAll(_data.StopAsync(shutdown.Timeout), _forward?.StopAsync(shutdown.Timeout) ?? Task.CompletedTask);

