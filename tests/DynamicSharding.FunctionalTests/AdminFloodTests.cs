@@ -8,6 +8,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>Nothing that anyone asks of the admin listener delays a verdict on a gateway, a forward, or the watchdog.</summary>
+[Collection(AloneGroup.Name)]
 public sealed class AdminFloodTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const int Gateways = 1000;

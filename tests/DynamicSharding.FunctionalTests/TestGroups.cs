@@ -1,6 +1,6 @@
 // Most tests wait for something: for a health check, for a poll of Consul, for a deadline. They do so side by side, each class with peers
 // and ports of its own. More threads than this give false verdicts on two cores: a probe that times out because nobody ran.
-[assembly: CollectionBehavior(MaxParallelThreads = 6)]
+[assembly: CollectionBehavior(MaxParallelThreads = 4)]
 
 namespace DynamicSharding.FunctionalTests;
 

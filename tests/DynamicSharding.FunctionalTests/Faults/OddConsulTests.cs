@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Faults;
 
 /// <summary>7. What answers in Consul's place says nonsense, too much, too slowly, or nothing.</summary>
+[Collection(AloneGroup.Name)]
 public sealed class OddConsulTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const int Instances = 2000;

@@ -8,6 +8,7 @@ namespace DynamicSharding.FunctionalTests.Faults;
 /// Name servers that never respond, and a name whose address moves. tests/faults/resolver.py drives it, in namespaces of its own: it is the
 /// name server there.
 /// </summary>
+[Collection(AloneGroup.Name)]
 public sealed class ResolverTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Theory, Trait("Category", "Slow")]

@@ -19,7 +19,7 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
     public async Task A_long_push_that_stalls_is_its_clients_fault_and_not_on_the_gateway(string framing)
     {
         PushgatewayProcess gateway = await Cast.PushgatewayAsync();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { timeout: 1s }");
+        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { timeout: 3s }");
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
 
         await connection.SendAsync($"PUT /metrics/job/stalled HTTP/1.1\r\nHost: edge.test\r\n{framing}{Lines}");
