@@ -69,6 +69,9 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
     /// <summary>The rows are Consul's word of this moment: a report is due, even one that says the same.</summary>
     private volatile bool _confirmed;
+
+    /// <summary>When they came.</summary>
+    private long _heardAt;
     private long _skipped;
 
     public ConsulGatewaySource(ServerOptions options, ILogger logger, TimeProvider time)
@@ -148,6 +151,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
     private void Answered(List<ServiceEntry> rows)
     {
+        Interlocked.Exchange(ref _heardAt, _time.GetTimestamp());
         _rows = rows;
         Notify();
     }
@@ -160,6 +164,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
     private void Confirmed(List<ServiceEntry> rows)
     {
+        Interlocked.Exchange(ref _heardAt, _time.GetTimestamp());
         _rows = rows;
         _confirmed = true;
         Notify();
@@ -170,7 +175,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         while (true)
         {
             await _confirmations.Reader.ReadAsync(ct).ConfigureAwait(false);
-            while (!await _watch.ConfirmAsync(_client, Confirmed, Lost, ct).ConfigureAwait(false))
+            while (!await _watch.ConfirmAsync(_client, Confirmed, Lost, ct).ConfigureAwait(false) || _rows is null)
             {
                 await Task.Delay(ConfirmPause, _time, ct).ConfigureAwait(false);
                 if (_rows is not null) break;
@@ -194,7 +199,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
             await NewsAsync(ct).ConfigureAwait(false);
             bool confirmed = _confirmed;
             _confirmed = false;
-            GatewayReport report = Judge();
+            GatewayReport report = Judge(confirmed);
             if (report.Interrupted)
             {
                 // Before the first answer the probes are the judge, and they go on.
@@ -232,7 +237,8 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         }
     }
 
-    private GatewayReport Judge()
+    /// <param name="isConfirmation">The rows repeat what the watch has told, or what it is about to tell.</param>
+    private GatewayReport Judge(bool isConfirmation)
     {
         _due = null;
 
@@ -244,7 +250,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         HealthCheckOptions check = options.Pushgateway.HealthCheck;
         var skipped = new List<string>();
         ImmutableArray<GatewayVerdict> verdicts = ConsulJudge.Judge(rows, check.OverloadIsHealthy, skipped, _spellings.Key);
-        if (!ReferenceEquals(rows, _judged))
+        if (!isConfirmation && !ReferenceEquals(rows, _judged))
         {
             foreach (string address in skipped) Warn(address);
             _spellings.Look(rows);
@@ -256,7 +262,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
         if (verdicts.IsEmpty) return GatewayReport.Interruption;
         TimeSpan patience = (2 * check.Interval) + check.Timeout;
-        return new GatewayReport(check.Enabled ? Recheck(verdicts, options) : Trust(verdicts, servers), patience) { MustBeFresh = true };
+        return new GatewayReport(check.Enabled ? Recheck(verdicts, options) : Trust(verdicts, servers), patience) { MustBeFresh = true, HeardAt = Interlocked.Read(ref _heardAt) };
     }
 
     /// <summary>

@@ -26,7 +26,8 @@ internal static class ConsulJudge
                 continue;
             }
 
-            if (service.ID != GatewayRegistration.Id(address)) foreign.Add(address);
+            bool isMarked = service.Meta?.GetValueOrDefault(GatewayRegistration.Marker) == GatewayRegistration.MarkerValue;
+            if (service.ID != GatewayRegistration.Id(address) && !isMarked) foreign.Add(address);
             HealthCheck[] checks = row.Checks ?? [];
             bool alive = !checks.Any(static c => c.CheckID == HealthStatus.SerfHealth && c.Status == HealthStatus.Critical);
             GatewayVerdict verdict = JudgeRow(address, service.ID ?? "", checks, overloadIsHealthy);

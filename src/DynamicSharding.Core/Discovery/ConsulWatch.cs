@@ -22,7 +22,7 @@ internal sealed class ConsulWatch : IDisposable
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(60);
 
     /// <summary>Of the question whether Consul still says so; much longer than an agent takes, shorter than any hold.</summary>
-    private static readonly TimeSpan ConfirmTimeout = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan ConfirmTimeout = TimeSpan.FromSeconds(5);
 
     /// <summary>Ten times what was ever measured.</summary>
     private const int MaxMembers = 10_000;
@@ -39,6 +39,7 @@ internal sealed class ConsulWatch : IDisposable
     private readonly Lock _gateOfStatus = new();
     private ConsulTrouble _trouble;
     private ulong _newest;
+    private int _taken;
     private bool _answered;
     private volatile DiscoveryStatus _status = new(DiscoveryKind.Consul, null, 0, null, 0, null);
 
@@ -91,6 +92,13 @@ internal sealed class ConsulWatch : IDisposable
                     continue;
                 }
 
+                if (index > 0 && newest < Volatile.Read(ref _newest))
+                {
+                    // A confirmation has brought something newer meanwhile: this is old news.
+                    index = newest;
+                    continue;
+                }
+
                 // Never half a list: what the token's rights hide would look like gateways that left.
                 if (result.FilteredByAcls) throw new ConsulRequestException(HttpStatusCode.Forbidden, "the token's rights hide some instances", null);
 
@@ -125,6 +133,7 @@ internal sealed class ConsulWatch : IDisposable
     /// <returns>False when there was no usable response.</returns>
     public async Task<bool> ConfirmAsync(ConsulClient client, Action<List<ServiceEntry>> confirmed, Action lost, CancellationToken ct)
     {
+        int taken = Volatile.Read(ref _taken);
         try
         {
             using var expiry = new CancellationTokenSource(ConfirmTimeout, _time);
@@ -143,6 +152,8 @@ internal sealed class ConsulWatch : IDisposable
         }
         catch (Exception ex) when (!ct.IsCancellationRequested)
         {
+            // The watch has heard something while this question waited.
+            if (taken != Volatile.Read(ref _taken)) return true;
             Fail(ex is OperationCanceledException ? new TimeoutException($"no response within {ConfirmTimeout.TotalSeconds:0} s", ex) : ex);
             lost();
             return false;
@@ -154,6 +165,7 @@ internal sealed class ConsulWatch : IDisposable
         lock (_gateOfStatus)
         {
             Volatile.Write(ref _newest, index);
+            _taken++;
             _status = _status with
             {
                 LastGoodAnswer = _time.GetUtcNow(),

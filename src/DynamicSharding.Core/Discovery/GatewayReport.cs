@@ -15,6 +15,9 @@ internal sealed record GatewayReport(ImmutableArray<GatewayVerdict> Verdicts, Ti
     /// <summary>Time counts only from one such report to the next, and only if they are close together.</summary>
     public bool MustBeFresh { get; init; }
 
+    /// <summary>When the source's own source said so, as a timestamp of the clock; null: now. Judging old words anew makes them no newer.</summary>
+    public long? HeardAt { get; init; }
+
     /// <summary>The first answer of the authority: it is taken over as it is, without damping, in place of the guesses before it.</summary>
     public bool Adopt { get; init; }
 }

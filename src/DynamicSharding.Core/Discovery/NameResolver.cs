@@ -12,11 +12,14 @@ namespace DynamicSharding.Discovery;
 /// <param name="time">The clock of what is fresh.</param>
 internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvider time)
 {
-    /// <summary>For this long a name's addresses are used unasked. With the 15 seconds that a connection is kept, a move is followed within 30.</summary>
+    /// <summary>
+    /// For this long a name's addresses are used unasked. Then a name that is slow is looked up behind the connection that asks: with the time
+    /// that this one and the next are kept, a move is followed within 30 seconds.
+    /// </summary>
     public static readonly TimeSpan Fresh = TimeSpan.FromSeconds(10);
 
     /// <summary>How long a pooled connection is kept: the other half of following a name that moved.</summary>
-    public static readonly TimeSpan ConnectionLifetime = TimeSpan.FromSeconds(15);
+    public static readonly TimeSpan ConnectionLifetime = TimeSpan.FromSeconds(7);
 
     /// <summary>How long newer addresses are waited for while there are old ones. Lookups that take longer are waited for by nobody.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
@@ -37,7 +40,7 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
     private readonly Lane _good = new("names", 24);
 
     /// <summary>Names that were not looked up before.</summary>
-    private readonly Lane _new = new("new names", 24);
+    private readonly Lane _new = new("new names", 64);
 
     /// <summary>Names whose last lookup failed or took long: they wait for each other.</summary>
     private readonly Lane _slow = new("slow names", 16);
@@ -72,9 +75,10 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
     {
         Task<Found> pending;
         IPAddress[]? old;
+        Name name;
         lock (_gate)
         {
-            Name name = Find(host);
+            name = Find(host);
             name.UsedAt = time.GetTimestamp();
             old = name.Addresses;
             bool isFresh = name.AskedAt is { } asked && time.GetElapsedTime(asked) < (name.Error is null ? Fresh : RetryPause);
@@ -90,6 +94,8 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
         }
         catch (TimeoutException)
         {
+            // The next one need not wait for a lookup that hangs.
+            lock (_gate) name.Lane = _slow;
             return old ?? throw new IOException($"no addresses of {host} within {FirstPatience.TotalSeconds} s: its name server does not respond");
         }
     }
@@ -182,6 +188,9 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
     /// <summary>Lookups in their order on a bounded number of threads, which come when they are needed and go when they are not.</summary>
     private sealed class Lane(string name, int maxThreads)
     {
+        /// <summary>A lookup takes some tens of kilobytes.</summary>
+        private const int StackBytes = 512 * 1024;
+
         private readonly object _lock = new();
         private readonly Queue<Action> _waiting = [];
         private int _threads;
@@ -199,7 +208,7 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
                 else if (_threads < maxThreads)
                 {
                     _threads++;
-                    new Thread(Serve) { IsBackground = true, Name = name }.Start();
+                    new Thread(Serve, StackBytes) { IsBackground = true, Name = name }.Start();
                 }
             }
         }

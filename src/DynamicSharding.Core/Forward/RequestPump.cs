@@ -46,6 +46,13 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientCon
             // The client reset the connection, or it was cut: for Kestrel it ends, too.
             client.Lose();
         }
+        catch
+        {
+            // A defect of ours; the guard hears of it once Kestrel has ended the connection, which has no clock of its own.
+            client.Lose();
+            await output.CompleteAsync();
+            throw;
+        }
 
         // Kestrel takes content of a known length for cut off when its input has ended by then, also when all of it is there: a client that closes
         // its half of the connection after its push would lose it.

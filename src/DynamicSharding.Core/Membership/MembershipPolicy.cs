@@ -18,10 +18,10 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     private static readonly TimeSpan RemovalMemory = TimeSpan.FromMinutes(10);
 
     /// <summary>
-    /// While something is pending, a source that needs to be fresh is asked every second and has three to respond. Reports that are further
+    /// While something is pending, a source that needs to be fresh is asked every second and has five to respond. Reports that are further
     /// apart say nothing about the time between them.
     /// </summary>
-    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(7);
 
     private readonly SortedDictionary<string, Candidate> _candidates = new(StringComparer.Ordinal);
     private readonly RingHistory _history = new();
@@ -103,11 +103,13 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         }
 
         bool afresh = _interruptedSince is not null || report.Adopt;
-        if (_interruptedSince is { } since) _unheard += Real - since;
-        else if (_mustBeFresh && report.MustBeFresh && NextDeadline is not null && Real - _heard > LongestSilence) _unheard += Real - _heard;
+        TimeSpan heard = report.HeardAt is { } at ? time.GetElapsedTime(_origin, at) : Real;
+        if (heard < _heard) heard = _heard;
+        if (_interruptedSince is { } since) _unheard += heard - since;
+        else if (_mustBeFresh && report.MustBeFresh && NextDeadline is not null && heard - _heard > LongestSilence) _unheard += heard - _heard;
         _interruptedSince = null;
         _mustBeFresh = report.MustBeFresh;
-        _heard = Real;
+        _heard = heard;
         TimeSpan now = Now;
         _patience = report.Patience;
         foreach (Candidate candidate in _candidates.Values) candidate.Reported = false;
@@ -292,6 +294,9 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
             if (candidate.Held) Wake(unhealthy + _options.MassLossHold, now);
             if (candidate.Health == GatewayHealth.Unknown && _patience != Timeout.InfiniteTimeSpan) Wake(candidate.HealthSince + _patience, now);
         }
+
+        // With nobody left to be in the ring nothing is pending, but the losses still age: whether they last must be asked.
+        if (_mustBeFresh && _candidates.Values.Any(c => c.InRing && !c.IsTakenOut && c.UnhealthySince(_patience, now) is not null)) NextDeadline ??= LongestSilence;
 
         // While the clock stands still no deadline comes nearer.
         if (_interruptedSince is not null) NextDeadline = null;

@@ -397,6 +397,23 @@ public class MembershipPolicyTests
         Assert.InRange(policy.Rings[^1].At - begin, 45, 47);
     }
 
+    /// <summary>With everybody critical the ring stays and nothing is pending, and a silence still counts for nothing.</summary>
+    [Fact]
+    public void A_silence_while_nobody_is_healthy_does_not_age_the_losses()
+    {
+        PolicyHarness policy = Healthy(new MembershipOptions { MassLossHold = TimeSpan.FromSeconds(20) }, A, B, C);
+        policy.MustBeFresh = true;
+        policy.Report();
+        policy.SayAll(GatewayHealth.Critical, A, B, C);
+        policy.Hear(3);
+        policy.Advance(60);
+        policy.Say(C, GatewayHealth.Passing);
+        policy.Hear(10);
+        Assert.Equal(0, policy.Changes);
+        policy.Hear(15);
+        Assert.Equal(C, policy.Ring);
+    }
+
     /// <summary>With nothing pending a source may be quiet for minutes, and that is no silence.</summary>
     [Fact]
     public void Quiet_with_nothing_pending_delays_nothing()
