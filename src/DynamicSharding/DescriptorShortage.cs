@@ -13,6 +13,9 @@ internal static class DescriptorShortage
     /// <summary>What was opened before the failure may have been closed behind it: a start that has fewer free than this has failed for it.</summary>
     private const int FewFree = 8;
 
+    /// <summary>Fewer are free than a start takes.</summary>
+    public static bool IsThere => !HasFree();
+
     public static bool Explains(Exception failure)
     {
         for (Exception? cause = failure; cause is not null; cause = cause.InnerException)
@@ -27,7 +30,7 @@ internal static class DescriptorShortage
             if (says) return true;
         }
 
-        return !HasFree();
+        return IsThere;
     }
 
     /// <summary>On standard error, without the console: that would open descriptors.</summary>

@@ -37,9 +37,9 @@ internal sealed class AdminHandler(
     private readonly Lookup _lookup = new(context);
 
     /// <summary>Prometheus and operators never wait for the questions of others.</summary>
-    private readonly AdminWorker _pages = new("admin pages", 16);
-    private readonly AdminWorker _questions = new("admin questions", MaxQuestions);
-    private readonly AdminWorker _reloads = new("admin reloads", 4);
+    private readonly AdminWorker _pages = new("admin pages", 16, rest: 3);
+    private readonly AdminWorker _questions = new("admin questions", MaxQuestions, rest: 1);
+    private readonly AdminWorker _reloads = new("admin reloads", 4, rest: 1);
     private int _asking;
     private SharedBody? _page, _metrics, _status, _ring, _history;
 

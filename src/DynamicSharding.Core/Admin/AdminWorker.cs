@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 
 namespace DynamicSharding.Admin;
 
@@ -8,12 +9,21 @@ namespace DynamicSharding.Admin;
 /// </summary>
 internal sealed class AdminWorker : IDisposable
 {
+    /// <summary>Whoever waits for a very long piece of work waits at most so much longer.</summary>
+    private static readonly TimeSpan LongestRest = TimeSpan.FromSeconds(1);
+
     private readonly BlockingCollection<Action> _line;
+    private readonly int _rest;
 
     /// <param name="name">The thread's.</param>
     /// <param name="maxWaiting">Work that may stand in line.</param>
-    public AdminWorker(string name, int maxWaiting)
+    /// <param name="rest">
+    /// So many times as long as its work took, the thread rests after it: a flood takes no core away from forwards. With shared bodies this
+    /// bounds what the clients are sent, too, since all of them wait for the next one; what they get is never older than their question.
+    /// </param>
+    public AdminWorker(string name, int maxWaiting, int rest)
     {
+        _rest = rest;
         _line = new BlockingCollection<Action>(maxWaiting);
         new Thread(Serve) { IsBackground = true, Name = name }.Start();
     }
@@ -42,7 +52,15 @@ internal sealed class AdminWorker : IDisposable
 
     private void Serve()
     {
-        foreach (Action work in _line.GetConsumingEnumerable()) work();
+        foreach (Action work in _line.GetConsumingEnumerable())
+        {
+            long begun = Stopwatch.GetTimestamp();
+            work();
+            TimeSpan rest = _rest * Stopwatch.GetElapsedTime(begun);
+
+            // A stop waits for nothing but the work.
+            if (!_line.IsAddingCompleted) Thread.Sleep(rest < LongestRest ? rest : LongestRest);
+        }
     }
 }
 

@@ -49,6 +49,13 @@ internal sealed class ServeCommand
         LogFormat? format = Choice(parsed.GetValue(_format), LogNames.Formats);
 
         ConfigResult config = ConfigFile.Load(file, Environment.GetEnvironmentVariable);
+        if (config.Options is null && DescriptorShortage.IsThere)
+        {
+            // The file could not be opened, so nothing is known to be wrong with it.
+            DescriptorShortage.Tell();
+            return ExitCode.Failed;
+        }
+
         LogOptions log = config.Options?.Log ?? new LogOptions();
         log = new LogOptions { Level = level ?? log.Level, Format = format ?? log.Format };
         using var logs = new LogOutput(_logStream, log.Format, log.Level, TimeProvider.System);

@@ -10,6 +10,7 @@ namespace DynamicSharding.FunctionalTests.Forward;
 
 /// <summary>Processor time and memory that single connections may cost, also when they are cut or do not read.</summary>
 [Trait("Category", "Slow")]
+[Collection(AloneGroup.Name)]
 public sealed class ForwardLoadTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Half = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
@@ -56,22 +57,18 @@ public sealed class ForwardLoadTests(ITestOutputHelper output) : PeerTest(output
     }
 
     [Fact]
-    public async Task Clients_that_pipeline_and_do_not_read_cost_nothing_after_they_are_cut()
+    public async Task Clients_that_pipeline_and_do_not_read_cost_nothing()
     {
         ForwardServer server = await ForwardServer.StartAsync(Cast, [FreePort.NextAddress()]);
         byte[] requests = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET /nothing HTTP/1.1\r\nHost: edge.test\r\n\r\n", 500)));
         Socket[] clients = [.. Enumerable.Range(0, 12).Select(_ => Connect(server.Address))];
 
-        // Until each is cut, by the minimum rate of a response.
+        // Until nothing more is taken of them, or they are reset.
         await Task.WhenAll(clients.Select(client => Record.ExceptionAsync(async () =>
         {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
             while (true) await client.SendAsync(requests, limit.Token);
         })));
-        Assert.All(clients, client => Assert.Throws<SocketException>(() =>
-        {
-            for (int i = 0; i < 100; i++) client.Send("x"u8);
-        }));
 
         await IsIdleAsync(server);
         foreach (Socket client in clients) client.Dispose();

@@ -21,7 +21,7 @@ internal sealed class BasicAuth : IDisposable
 {
     public const string Challenge = "Basic realm=\"dynamic-sharding\", charset=\"UTF-8\"";
 
-    /// <summary>Checks that may stand in line; one runs at a time, so that guessing takes one core at most.</summary>
+    /// <summary>Checks that may stand in line; one runs at a time, with a rest after it, so that guessing takes half a core at most.</summary>
     private const int MaxWaiting = 16;
 
     // Its salt and hash are of no password that anybody has; what it answers is never looked at.
@@ -32,7 +32,7 @@ internal sealed class BasicAuth : IDisposable
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
     private readonly Dictionary<string, User> _users;
     private readonly User _nobody;
-    private readonly AdminWorker _checks = new("admin passwords", MaxWaiting);
+    private readonly AdminWorker _checks = new("admin passwords", MaxWaiting, rest: 1);
     private int _waiting;
 
     /// <param name="hashes">User name to bcrypt hash; at least one.</param>
