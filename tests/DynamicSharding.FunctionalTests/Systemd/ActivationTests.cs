@@ -27,7 +27,7 @@ public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal("http://127.0.0.1:9091/metrics/job/a", reply.Headers.Location?.ToString());
         await manager.WaitForAsync(text => text.StartsWith("READY=1\n", StringComparison.Ordinal), "the start");
         // The configuration names another address, and whoever changes the wrong one of the two must hear it.
-        Assert.Contains("http_listen_addr is not used", activation.Output, StringComparison.Ordinal);
+        Assert.Contains("http_listen_addr ignored", activation.Output, StringComparison.Ordinal);
         activation.Terminate();
         Assert.Equal(0, await activation.WaitForExitAsync(TimeSpan.FromSeconds(30)));
     }
