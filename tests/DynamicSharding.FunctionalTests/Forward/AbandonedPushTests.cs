@@ -111,6 +111,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
         RawHttp client = await RawHttp.ConnectAsync(server.Address);
         await client.SendAsync(Push("PUT", Waits));
         await server.WaitForInFlightAsync(gateway.Address, 1);
+        await gateway.WaitForAsync(Waits);
 
         // What waits behind the push fills every buffer, so that nobody reads up to the reset.
         if (pipelined > 0) await client.SendAsync(ForwardServer.Put("/metrics/job/b", new string('x', pipelined)));
@@ -204,6 +205,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
                     Task<string?> next = reader.ReadHeadAsync(cancellation);
                     if (await Task.WhenAny(next, _released.Task) == next)
                     {
+                        // By a close or a reset.
                         Interlocked.Increment(ref _ended);
                         return;
                     }
@@ -224,7 +226,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
 
         public void Release() => _released.TrySetResult();
 
-        public Task WaitForAsync(string job) =>
+        public Task<TimeSpan> WaitForAsync(string job) =>
             Eventually.TrueAsync(() => Task.FromResult(_jobs.Contains(job)), TimeSpan.FromSeconds(20), () => $"no push of {job}");
 
         public ValueTask DisposeAsync() => _server.DisposeAsync();
