@@ -110,6 +110,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
         ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { max_in_flight: 1, timeout: 10m }");
         RawHttp client = await RawHttp.ConnectAsync(server.Address);
         await client.SendAsync(Push("PUT", Waits));
+        await server.WaitForInFlightAsync(gateway.Address, 1);
         await gateway.WaitForAsync(Waits);
 
         // What waits behind the push fills every buffer, so that nobody reads up to the reset.
@@ -204,6 +205,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
                     Task<string?> next = reader.ReadHeadAsync(cancellation);
                     if (await Task.WhenAny(next, _released.Task) == next)
                     {
+                        // By a close or a reset.
                         Interlocked.Increment(ref _ended);
                         return;
                     }

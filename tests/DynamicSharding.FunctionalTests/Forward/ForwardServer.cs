@@ -76,7 +76,7 @@ internal sealed class ForwardServer
 
     /// <summary>Until so many pushes are in flight to it.</summary>
     public Task WaitForInFlightAsync(string gateway, int count) => Eventually.TrueAsync(
-        async () => await MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{gateway}\"}}") == count,
+        async () => await Process.MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{gateway}\"}}") == count,
         TimeSpan.FromSeconds(20),
         () => $"not {count} in flight");
 

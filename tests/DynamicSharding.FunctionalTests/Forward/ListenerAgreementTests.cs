@@ -101,8 +101,11 @@ public sealed partial class ListenerAgreementTests(ITestOutputHelper output) : P
             // A push is redirected by its head; the forward listener waits for its content, and knows a broken one as such.
             bool shorter = actual.Length < expected.Length && (expected[actual.Length] == 307 || (actual.Length > 0 && actual[^1] == 400));
             bool longer = actual.Length > expected.Length && raw.Contains("100-continue", StringComparison.OrdinalIgnoreCase);
+
+            // Megabytes of a head that is refused: the forward listener's response may be lost to the reset that what is unread brings.
+            bool lost = actual.Length == 0 && raw.Length > 1_000_000;
             if (expected.Any(status => status >= 400)) Interlocked.Increment(ref refused);
-            if (!same || (actual.Length != expected.Length && !shorter && !longer))
+            if (!lost && (!same || (actual.Length != expected.Length && !shorter && !longer)))
                 wrong.Enqueue($"{one.GetProperty("name")}: [{string.Join(", ", expected)}], forward [{string.Join(", ", actual)}]");
         });
 
@@ -119,7 +122,7 @@ public sealed partial class ListenerAgreementTests(ITestOutputHelper output) : P
         try
         {
             await connection.SendAsync(raw);
-            received = await connection.ReadExcessAsync(TimeSpan.FromMilliseconds(700));
+            received = await connection.ReadExcessAsync(TimeSpan.FromMilliseconds(1500));
         }
         catch (SocketException)
         {
