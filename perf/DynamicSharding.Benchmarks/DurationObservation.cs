@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using BenchmarkDotNet.Attributes;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Server;
 
 namespace DynamicSharding.Benchmarks;
 

@@ -1,6 +1,6 @@
 using System.Text;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 
 namespace DynamicSharding.Benchmarks;
 
@@ -22,7 +22,7 @@ internal static class Inputs
             new Gateway($"10.{i / 65536}.{i / 256 % 256}.{i % 256}:9091", [], [], new PerLoopCounter(1))),
     ];
 
-    public static HashRing Ring(int gateways) => HashRing.Build(Gateways(gateways), Replicas, "group");
+    public static HashRing<Gateway> Ring(int gateways) => HashRing<Gateway>.Build(Gateways(gateways), Replicas, "group");
 
     public static uint[] Hashes(int count = HashCount)
     {

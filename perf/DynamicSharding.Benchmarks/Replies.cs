@@ -1,5 +1,4 @@
 using BenchmarkDotNet.Attributes;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 
 namespace DynamicSharding.Benchmarks;

@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Attributes;
 using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 
 namespace DynamicSharding.Benchmarks;
 
@@ -15,5 +16,5 @@ public class RingBuild
     public void Setup() => _gateways = Inputs.Gateways(Gateways);
 
     [Benchmark]
-    public int Build() => HashRing.Build(_gateways, Inputs.Replicas, "group").PointCount;
+    public int Build() => HashRing<Gateway>.Build(_gateways, Inputs.Replicas, "group").PointCount;
 }

@@ -1,12 +1,13 @@
 using BenchmarkDotNet.Attributes;
 using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 
 namespace DynamicSharding.Benchmarks;
 
 /// <summary>The owner of a hash, and of a 45-byte path. The original (Go): 76 ns at 10 gateways, 81 ns at 100, with its own hash.</summary>
 public class RingLookup
 {
-    private HashRing _ring = null!;
+    private HashRing<Gateway> _ring = null!;
     private uint[] _hashes = null!;
     private byte[][] _paths = null!;
 
@@ -24,8 +25,8 @@ public class RingLookup
     [Benchmark(OperationsPerInvoke = Inputs.HashCount)]
     public int Find()
     {
-        HashRing ring = _ring;
-        Gateway first = ring.Gateways[0];
+        HashRing<Gateway> ring = _ring;
+        Gateway first = ring.Members[0];
         int count = 0;
         foreach (uint hash in _hashes) count += ReferenceEquals(ring.Find(hash), first) ? 1 : 0;
         return count;
@@ -34,8 +35,8 @@ public class RingLookup
     [Benchmark(OperationsPerInvoke = Inputs.PathCount)]
     public int HashAndFind()
     {
-        HashRing ring = _ring;
-        Gateway first = ring.Gateways[0];
+        HashRing<Gateway> ring = _ring;
+        Gateway first = ring.Members[0];
         int count = 0;
         foreach (byte[] path in _paths) count += ReferenceEquals(ring.Find(MurmurHash3.Hash32(path)), first) ? 1 : 0;
         return count;

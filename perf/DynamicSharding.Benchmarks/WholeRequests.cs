@@ -2,7 +2,6 @@ using System.Buffers;
 using System.IO.Pipelines;
 using BenchmarkDotNet.Attributes;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -42,9 +41,9 @@ public class WholeRequests
 
     private static SessionContext NewContext()
     {
-        var gateways = new Gateways(1, "http", "");
+        var gateways = new GatewayRegistry(1, "http", "");
         var ring = new ActiveRing();
-        ring.Publish(HashRing.Build(Enumerable.Range(1, 10).Select(i => gateways.For($"10.0.0.{i}:9091")), 500, "group"));
+        ring.Publish(HashRing<Gateway>.Build(Enumerable.Range(1, 10).Select(i => gateways.For($"10.0.0.{i}:9091")), 500, "group"));
         var readiness = new Readiness();
         readiness.SetReady();
         var limits = new LimitOptions();

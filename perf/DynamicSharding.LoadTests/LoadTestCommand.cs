@@ -75,13 +75,13 @@ internal static class LoadTestCommand
         {
             if (arguments.GetValue(List))
             {
-                await ScenarioShelf.ListAsync(output).ConfigureAwait(false);
+                await ScenarioCatalog.ListAsync(output).ConfigureAwait(false);
                 return 0;
             }
 
             var target = TargetChoice.Of(arguments.GetValue(Url), arguments.GetValue(Server), arguments.GetValue(EventPids));
             var session = new LoadTestSession(target, arguments.GetValue(ReportDirectory)!, output, error);
-            var tests = ScenarioShelf.Load(arguments.GetValue(Scenario) ?? []);
+            var tests = ScenarioCatalog.Load(arguments.GetValue(Scenario) ?? []);
             if (ParseDuration(arguments.GetValue(Duration)) is { } duration) tests = [.. tests.Select(test => test.Stretched(duration))];
             if (arguments.GetValue(Rate) is { } rate) tests = [.. tests.Select(test => test.AtRate(rate))];
             return await session.RunAsync(tests, cancellation).ConfigureAwait(false);

@@ -1,10 +1,9 @@
 using System.Collections.Immutable;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Forward;
+using DynamicSharding.Logging;
 using DynamicSharding.Membership;
-using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
 using Microsoft.Extensions.Logging;
@@ -18,12 +17,12 @@ namespace DynamicSharding;
 internal sealed class ServerHost : IAsyncDisposable
 {
     /// <summary>How long readiness waits for a first verdict on the members.</summary>
-    private static readonly TimeSpan VerdictPatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan VerdictTimeout = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan ReadinessPoll = TimeSpan.FromMilliseconds(50);
 
     /// <summary>They take a 307 for success; docs/compatibility.md has what each client made of it.</summary>
-    internal const string ClientsThatLoseSilently = "Node prom-client, C++ prometheus-cpp, curl without -L";
+    internal const string ClientsThatIgnoreRedirects = "Node prom-client, C++ prometheus-cpp, curl without -L";
 
     private readonly ActiveRing _ring = new();
     private readonly Readiness _readiness = new();
@@ -69,7 +68,7 @@ internal sealed class ServerHost : IAsyncDisposable
 
         int loops = Environment.ProcessorCount;
         var counters = new DataPlaneCounters(loops);
-        var gateways = new Gateways(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
+        var gateways = new GatewayRegistry(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
         _membership = new MembershipService(options, _ring, gateways.For, loggers, time);
         _data = new DataServer(options, _ring, _readiness, counters, loggers, time);
         if (options.ForwardListenAddr is not null)
@@ -100,7 +99,7 @@ internal sealed class ServerHost : IAsyncDisposable
         get
         {
             string ready = _readiness.IsReady ? "ready" : $"not ready: {_readiness.Reason}";
-            string ring = _ring.Current is { } current ? $"members {current.Gateways.Length}, ring {current.Fingerprint}" : "members 0";
+            string ring = _ring.Current is { } current ? $"members {current.Members.Length}, ring {current.Fingerprint}" : "members 0";
             string reload = _reloadStatus.LastSuccessful ? "" : "; the last reload failed, the configuration before it is in force";
             return $"{ready}; {ring}{reload}";
         }
@@ -110,7 +109,7 @@ internal sealed class ServerHost : IAsyncDisposable
     public Task<string?> ProbeAsync(CancellationToken cancellation) => _data.ProbeAsync(cancellation);
 
     /// <summary>After <see cref="StartAsync"/>, by whoever owns the process: the data plane's threads go before all others.</summary>
-    public void PreferDataPlane() => _data.PreferLoops();
+    public void RaiseLoopPriority() => _data.RaiseLoopPriority();
 
     public async Task StartAsync()
     {
@@ -120,7 +119,7 @@ internal sealed class ServerHost : IAsyncDisposable
         if (_forward is not null) await _forward.StartAsync();
         _data.Start();
         // Said once, and not with every reload: the address takes a restart.
-        if (_options.ForwardListenAddr is null) _logger.NoForwardListener(ClientsThatLoseSilently);
+        if (_options.ForwardListenAddr is null) _logger.NoForwardListener(ClientsThatIgnoreRedirects);
         _readinessWatch = WatchReadinessAsync().Watched(_logger, "readiness");
     }
 
@@ -249,10 +248,10 @@ internal sealed class ServerHost : IAsyncDisposable
             {
                 _readiness.SetObstacle("no pushgateway is known yet");
             }
-            else if (_membership.View.HasVerdict || _time.GetElapsedTime(started) >= VerdictPatience)
+            else if (_membership.View.HasVerdict || _time.GetElapsedTime(started) >= VerdictTimeout)
             {
                 _readiness.SetReady();
-                _logger.Ready(ring.Gateways.Length, ring.Fingerprint, _time.GetElapsedTime(started));
+                _logger.Ready(ring.Members.Length, ring.Fingerprint, _time.GetElapsedTime(started));
                 return;
             }
             else

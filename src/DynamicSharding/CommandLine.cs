@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using DynamicSharding.Admin;
 using DynamicSharding.Commands;
 
 namespace DynamicSharding;
@@ -87,4 +89,27 @@ internal static class CommandLine
         root.Add(SimulateCommand.Create());
         return root;
     }
+}
+
+/// <summary><c>--version</c> on standard output, in the form of the Prometheus programs.</summary>
+internal sealed class VersionAction : SynchronousCommandLineAction
+{
+    public override int Invoke(ParseResult parseResult)
+    {
+        parseResult.InvocationConfiguration.Output.WriteLine($"dynamic-sharding, version {BuildInfo.Current.Version} (revision {BuildInfo.Current.Revision})");
+        return ExitCode.Stopped;
+    }
+}
+
+/// <summary>What the process tells whoever started it.</summary>
+internal static class ExitCode
+{
+    /// <summary>Stopped by a signal, or a command that did what was asked.</summary>
+    public const int Stopped = 0;
+
+    /// <summary>Could not start, because a port was taken for example; or could not go on, because the listening socket died.</summary>
+    public const int Failed = 1;
+
+    /// <summary>Wrong flags or a wrong configuration file: trying again will not help.</summary>
+    public const int BadConfiguration = 2;
 }

@@ -1,6 +1,6 @@
 using DynamicSharding;
 
-StandardDescriptors.Hold();
+StandardDescriptors.Reserve();
 try
 {
     return await CommandLine.RunAsync(args, Console.Out, Console.Error, Console.OpenStandardError());

@@ -1,5 +1,6 @@
+using DynamicSharding.Admin;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
 using DynamicSharding.Systemd;
 using Microsoft.Extensions.Logging;
 
@@ -19,12 +20,12 @@ internal static class ServerProcess
         try
         {
             await using var host = new ServerHost(launch.Options, launch.Load, launch.Logs.SetLevel, loggers, TimeProvider.System);
-            WarnOfAnotherAddress(launch.Options.HttpListenAddr, host.DataEndPoint, logger);
+            WarnAboutUnusedAddress(launch.Options.HttpListenAddr, host.DataEndPoint, logger);
             await host.StartAsync();
-            host.PreferDataPlane();
+            host.RaiseLoopPriority();
             await using ServiceNotifier? service = ServiceNotifier.Start(manager, host, logger, TimeProvider.System);
             Task failed = host.Failed;
-            await launch.Signals.UntilStopAsync(host.ReloadAsync, failed);
+            await launch.Signals.WaitForStopAsync(host.ReloadAsync, failed);
             int exitCode = failed.IsCompleted ? ExitCode.Failed : ExitCode.Stopped;
             if (service is not null) await service.StopAsync();
             await host.StopAsync();
@@ -32,16 +33,34 @@ internal static class ServerProcess
         }
         catch (IOException error)
         {
-            logger.CouldNotStart(error.Message);
+            logger.StartFailed(error.Message);
             manager?.Send("STATUS=could not start: " + error.Message);
             return ExitCode.Failed;
         }
     }
 
     /// <summary>A socket that was handed over wins over the configuration, and an operator who changes the wrong one of the two must hear it.</summary>
-    private static void WarnOfAnotherAddress(ListenAddress configured, System.Net.IPEndPoint bound, ILogger logger)
+    private static void WarnAboutUnusedAddress(ListenAddress configured, System.Net.IPEndPoint bound, ILogger logger)
     {
         bool same = configured.Port == bound.Port && (configured.Host is null || configured.Host.Equals(bound.Address));
         if (!same && configured.Port != 0) logger.ListenAddressNotUsed(configured.ToString(), bound.ToString());
+    }
+}
+
+/// <summary>What the command line and the first reading of the file came to.</summary>
+/// <param name="ConfigFile">As the operator wrote it: a reload reads it again.</param>
+/// <param name="Level">From the flag, which wins over the file at every reload; null when not given.</param>
+/// <param name="Options">The configuration with the flags applied.</param>
+/// <param name="Logs">Already writing, at the level of <paramref name="Options"/>; its creator disposes it.</param>
+/// <param name="Signals">Caught since before the configuration was read.</param>
+internal sealed record LaunchOptions(string ConfigFile, LogLevelName? Level, ServerOptions Options, LogOutput Logs, Signals Signals)
+{
+    /// <summary>Reads the file again, with the flags applied as at the start.</summary>
+    public ConfigResult Load()
+    {
+        ConfigResult loaded = Config.ConfigFile.Load(ConfigFile, Environment.GetEnvironmentVariable);
+        return loaded.Options is { } options && Level is { } level
+            ? loaded with { Options = options with { Log = options.Log with { Level = level } } }
+            : loaded;
     }
 }

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using DynamicSharding.Admin;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding;
@@ -39,7 +39,7 @@ internal sealed class Signals
     /// Reloads on every SIGHUP until the first signal to stop, or until the server cannot go on. A stop waits for no reload: a file may hang,
     /// on a mount whose server is gone for example.
     /// </summary>
-    public async Task UntilStopAsync(Func<CancellationToken, Task<ReloadResult>> reload, Task failed)
+    public async Task WaitForStopAsync(Func<CancellationToken, Task<ReloadResult>> reload, Task failed)
     {
         Task hangup = _hangups.Reader.ReadAsync().AsTask();
         while (await Task.WhenAny(_stop.Task, failed, hangup) == hangup)
@@ -61,7 +61,7 @@ internal sealed class Signals
             return;
         }
 
-        Logger?.StoppedAtOnce(signal.Signal.ToString());
+        Logger?.StoppedImmediately(signal.Signal.ToString());
         Environment.Exit(ExitCode.Stopped);
     }
 

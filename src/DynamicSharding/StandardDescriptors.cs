@@ -13,7 +13,7 @@ internal static class StandardDescriptors
     private static readonly List<SafeFileHandle> Held = [];
 
     /// <summary>Takes the free ones for a file that cannot be written, so that a write still fails. To be called before anything is opened.</summary>
-    public static void Hold()
+    public static void Reserve()
     {
         try
         {

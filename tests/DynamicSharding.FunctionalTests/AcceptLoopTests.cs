@@ -15,7 +15,7 @@ public sealed class AcceptLoopTests(ITestOutputHelper output) : PeerTest(output)
     [Fact]
     public async Task Clients_that_are_gone_before_they_are_accepted_harm_nobody()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\n");
         await server.WaitUntilReadyAsync();
         using RawHttp existing = await RawHttp.ConnectAsync(server.Address);

@@ -19,8 +19,8 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
     [Fact]
     public async Task Check_config_refuses_what_is_no_host_and_a_running_server_keeps_its_ring()
     {
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Yaml([gateway.Address]));
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Yaml([gateway.Address]));
         await server.WaitUntilReadyAsync();
         foreach (string host in NoHosts)
         {
@@ -38,10 +38,10 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
     [Fact]
     public async Task Hosts_from_Consul_are_judged_as_the_files_and_a_stop_is_clean()
     {
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
         await using FakeConsul consul = new([gateway.Address, .. NoHosts.Select(static host => host + ":9091")]);
         ForwardServer forward = await ForwardServer.StartAsync(
-            Cast, [gateway.Address], Quick, $"consul_server: {{ addr: '{consul.Address}' }}\nshutdown: {{ drain_delay: 0s }}\nmembership: {{ settle: 100ms, admit_after: 200ms }}");
+            TestPeers, [gateway.Address], Quick, $"consul_server: {{ addr: '{consul.Address}' }}\nshutdown: {{ drain_delay: 0s }}\nmembership: {{ settle: 100ms, admit_after: 200ms }}");
         DynamicShardingProcess server = forward.Process;
         foreach (string host in NoHosts) await server.WaitForLogAsync(Limit, "skipping invalid gateway address from Consul", $"{host}:9091");
         await server.WaitForMembersAsync([gateway.Address], Limit);
@@ -58,9 +58,9 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
     [Fact]
     public async Task A_gateway_that_cannot_be_reached_is_judged_and_a_stop_is_clean()
     {
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
         string[] dead = [FreePort.NextAddress(), "a_b.invalid:9091", "xn--zz.invalid:9091"];
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Yaml([gateway.Address, .. dead]) + "membership: { settle: 100ms, mass_loss_ratio: 1 }\n");
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Yaml([gateway.Address, .. dead]) + "membership: { settle: 100ms, mass_loss_ratio: 1 }\n");
         await server.WaitForMembersAsync([gateway.Address], Limit);
         await StopsCleanlyAsync(server);
     }
@@ -68,8 +68,8 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
     [Fact]
     public async Task Instances_whose_files_spell_differently_have_one_ring_and_a_second_spelling_counts_once()
     {
-        DynamicShardingProcess one = await Cast.DynamicShardingAsync(Unprobed("'[::1]:9091', PGW-0, pgw-1., '[::ffff:10.0.0.1]'"));
-        DynamicShardingProcess other = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess one = await TestPeers.DynamicShardingAsync(Unprobed("'[::1]:9091', PGW-0, pgw-1., '[::ffff:10.0.0.1]'"));
+        DynamicShardingProcess other = await TestPeers.DynamicShardingAsync(
             Unprobed("'pgw-0:09091', 'PGW-0', 10.0.0.1, '[0:0:0:0:0:0:0:1]', pgw-1, 'pgw-1.:9091'"));
 
         string[] members = ["10.0.0.1:9091", "[::1]:9091", "pgw-0:9091", "pgw-1:9091"];
@@ -90,10 +90,10 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
     [InlineData("localhost.")]
     public async Task Two_spellings_in_Consul_are_one_member_and_one_warning_and_both_go_with_the_gateway(string spelled)
     {
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
-        PushgatewayProcess another = await Cast.PushgatewayAsync();
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
+        PushgatewayProcess another = await TestPeers.PushgatewayAsync();
         string port = gateway.Address.Split(':')[1];
-        ConsulAgent consul = await Cast.ConsulAsync();
+        ConsulAgent consul = await TestPeers.ConsulAsync();
 
         // As a version left it that registered what the file said.
         string old = $"{spelled}_{port}";
@@ -106,7 +106,7 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
             membership: { settle: 100ms, admit_after: 200ms, mass_loss_hold: 1s }
             shutdown: { drain_delay: 0s }
             """;
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Config($"'localhost:{port}', '{another.Address}'"));
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config($"'localhost:{port}', '{another.Address}'"));
         string[] members = [another.Address, "localhost:" + port];
         await Eventually.TrueAsync(
             async () => (await IdsAsync(consul)).Length == 3, Limit, () => "both gateways registered beside the old row");
@@ -129,7 +129,7 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
     {
         string prefix = "/" + new string('p', 1023);
         string config = "pushgateway:\n  path_prefix: " + prefix + "\n  servers: ['" + string.Join('.', Enumerable.Repeat(new string('a', 62), 4)) + ":65535', b]\n  scheme: https\n  health_check: { enabled: false }\n";
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(config);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config);
         await server.WaitUntilReadyAsync();
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
         int atTheLongest = 0;

@@ -39,7 +39,7 @@ public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output
                 tls_config: { ca_file: {{certificate}}, server_name: localhost }
                 static_configs: [{ targets: ["{{server.AdminAddress}}"] }]
             """;
-        PrometheusProcess prometheus = await Cast.PrometheusAsync($$"""
+        PrometheusProcess prometheus = await TestPeers.PrometheusAsync($$"""
             global: { scrape_interval: 1s, scrape_timeout: 1s }
             scrape_configs:
               - job_name: right
@@ -158,7 +158,7 @@ public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output
     public async Task Without_an_admin_address_only_the_data_listener_listens()
     {
         string address = FreePort.NextAddress();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             $"http_listen_addr: {address}\nadmin_listen_addr: \"\"\npushgateway: {{ servers: [127.0.0.1], health_check: {{ enabled: false }} }}\nshutdown: {{ drain_delay: 0s }}\n",
             address,
             FreePort.NextAddress());
@@ -169,7 +169,7 @@ public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output
 
     private async Task<DynamicShardingProcess> StartAsync(string config)
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(config);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config);
         await server.WaitUntilReadyAsync();
         return server;
     }

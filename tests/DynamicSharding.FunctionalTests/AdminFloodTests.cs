@@ -45,7 +45,7 @@ public sealed class AdminFloodTests(ITestOutputHelper output) : PeerTest(output)
         using ServiceManager manager = new();
         string data = FreePort.NextAddress(), admin = FreePort.NextAddress(), forward = FreePort.NextAddress();
         string config = ForwardServer.Config(data, admin, forward, gateways, "", "");
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(config, data, admin, manager.Environment(WatchdogPeriod));
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config, data, admin, manager.Environment(WatchdogPeriod));
         await server.WaitUntilReadyAsync();
         await server.WaitForMembersAsync(gateways, TimeSpan.FromSeconds(30));
         server.ResetPeakMemory();

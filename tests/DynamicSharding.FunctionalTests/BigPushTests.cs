@@ -65,8 +65,8 @@ public sealed class BigPushTests(ITestOutputHelper output) : PeerTest(output)
 
     private async Task PushAsync(string job, Func<string, string, (string Program, string[] Arguments)> command)
     {
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             $"pushgateway:\n  servers: [\"{gateway.Address}\"]\n  health_check: {{ enabled: false }}\n");
         await server.WaitUntilReadyAsync();
         using TemporaryFolder folder = new();

@@ -15,7 +15,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
     public async Task The_originals_file_starts_the_program()
     {
         FreePort.Require(AdminDefault, "the original's file does not move the admin listener");
-        ConsulAgent consul = await Cast.ConsulAsync();
+        ConsulAgent consul = await TestPeers.ConsulAsync();
         string address = FreePort.NextAddress();
         string port = address.Split(':')[1];
         string config = (await File.ReadAllTextAsync(Golden.Path("dynamic-sharding.yml")))
@@ -23,7 +23,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
             .Replace("localhost:8500", consul.Address, StringComparison.Ordinal)
             .Replace("1.1.1.", "127.0.0.", StringComparison.Ordinal);
 
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(config, address, AdminDefault);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config, address, AdminDefault);
 
         Assert.Contains(await server.OwnerOfAsync("/metrics/job/a"), (string[])["127.0.0.1:9091", "127.0.0.2:9091"]);
         await Eventually.TrueAsync(
@@ -88,7 +88,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
             "consul_server:\nSECRET:", "consul_server: { token_file: SECRET }", "admin: { basic_auth_users: { SECRET: SECRET } }", "sharding: { replicas: SECRET }",
             "log: { level: SECRET }", "SECRET: 1\nSECRET: 2", "consul_server: { password: [SECRET", "consul_server: { password: @SECRET }",
         ];
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Good);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Good);
         using HttpClient admin = new() { BaseAddress = new Uri($"http://{server.AdminAddress}") };
         foreach (string lines in bad)
         {
@@ -109,7 +109,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
     [Fact, Trait("Category", "Slow")]
     public async Task A_pipe_in_the_files_place_costs_no_thread_per_reload()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync("pushgateway:\n  servers: [127.0.0.1:9101]\n  health_check: { enabled: false }\n");
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync("pushgateway:\n  servers: [127.0.0.1:9101]\n  health_check: { enabled: false }\n");
         await server.WaitUntilReadyAsync();
         string good = await File.ReadAllTextAsync(server.ConfigFile);
         File.Delete(server.ConfigFile);
@@ -223,7 +223,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal(2, exitCode);
         Assert.Contains(complaint, said, StringComparison.Ordinal);
 
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Good);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Good);
         server.WriteConfig(bad);
         (HttpStatusCode status, string text) = await server.ReloadAsync();
         Assert.Equal(HttpStatusCode.BadRequest, status);

@@ -10,11 +10,11 @@ public sealed class ConsulAbsentTests(ITestOutputHelper output) : PeerTest(outpu
     [Fact]
     public async Task Without_Consul_at_start_its_own_probes_judge_the_configured_list_then_Consul_does()
     {
-        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(2);
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(2);
         string[] alive = [.. gateways.Select(gateway => gateway.Address)];
         string dead = FreePort.NextAddress();
         string consulAddress = FreePort.NextAddress();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync($$"""
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($$"""
             consul_server:
               addr: {{consulAddress}}
             pushgateway:
@@ -32,7 +32,7 @@ public sealed class ConsulAbsentTests(ITestOutputHelper output) : PeerTest(outpu
         judged += await server.WaitForRingAsync(alive, Limit);
         Output.WriteLine($"own probes let the dead gateway go after {judged.TotalSeconds:0.0} s");
 
-        ConsulAgent consul = await Cast.ConsulAsync(consulAddress);
+        ConsulAgent consul = await TestPeers.ConsulAsync(consulAddress);
         TimeSpan registered = await consul.WaitForPassingAsync("pushgateway", alive, Limit);
         Output.WriteLine($"registered and passing {registered.TotalSeconds:0.0} s after Consul's start");
         Assert.Equal(alive, await server.MembersAsync());
@@ -44,7 +44,7 @@ public sealed class ConsulAbsentTests(ITestOutputHelper output) : PeerTest(outpu
         await server.WaitForMembersAsync(alive, Limit);
 
         // A healthy instance that somebody else registered is a member, too.
-        PushgatewayProcess third = await Cast.PushgatewayAsync();
+        PushgatewayProcess third = await TestPeers.PushgatewayAsync();
         string[] parts = third.Address.Split(':');
         await consul.PutAsync("v1/agent/service/register", $$"""
             {

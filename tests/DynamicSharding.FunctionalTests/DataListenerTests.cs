@@ -29,7 +29,7 @@ public sealed class DataListenerTests(OneGatewayServer shared, ITestOutputHelper
 
         await connection.SendAsync(string.Concat(rows.Select(row => row.Request)));
 
-        foreach (DataListenerRow row in rows) Reply.ShouldBe(row.Reply, await connection.ReadReplyAsync(row.Head));
+        foreach (DataListenerRow row in rows) RawResponse.ShouldBe(row.Reply, await connection.ReadReplyAsync(row.Head));
     }
 
     [Fact]
@@ -73,13 +73,13 @@ public sealed class DataListenerTests(OneGatewayServer shared, ITestOutputHelper
 
         if (row.Closes)
         {
-            Reply.ShouldBe(row.Reply, await connection.ReadToCloseAsync());
+            RawResponse.ShouldBe(row.Reply, await connection.ReadToCloseAsync());
             return;
         }
 
-        Reply.ShouldBe(row.Reply, await connection.ReadReplyAsync(row.Head));
+        RawResponse.ShouldBe(row.Reply, await connection.ReadReplyAsync(row.Head));
         await connection.SendAsync(Probe);
-        Reply.ShouldBe(ProbeReply, await connection.ReadReplyAsync());
+        RawResponse.ShouldBe(ProbeReply, await connection.ReadReplyAsync());
         Assert.Empty(await connection.ReadExcessAsync(TimeSpan.FromMilliseconds(20)));
     }
 
@@ -87,7 +87,7 @@ public sealed class DataListenerTests(OneGatewayServer shared, ITestOutputHelper
     {
         using RawHttp connection = await RawHttp.ConnectAsync(shared.Server.Address);
         await connection.SendAsync(request);
-        Reply.ShouldBe(
+        RawResponse.ShouldBe(
             $"HTTP/1.1 {status}\r\nDate: {{date}}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {{length}}\r\n"
                 + "Connection: close\r\n\r\n{reason}",
             await connection.ReadToCloseAsync());

@@ -11,7 +11,7 @@ public sealed class DataPlaneThreadsTests(ITestOutputHelper output) : PeerTest(o
     public async Task Admin_requests_do_not_run_on_the_threads_of_the_data_plane()
     {
         const int Enough = 60;
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync("""
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync("""
             pushgateway:
               servers: [127.0.0.1:9091, 127.0.0.2:9091, 127.0.0.3:9091]
               health_check: { enabled: false }
@@ -37,7 +37,7 @@ public sealed class DataPlaneThreadsTests(ITestOutputHelper output) : PeerTest(o
     [Fact, Trait("Smoke", "true")]
     public async Task Every_other_thread_stands_back_for_the_loops()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync("pushgateway: { servers: [127.0.0.1, 127.0.0.2], health_check: { enabled: false } }");
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync("pushgateway: { servers: [127.0.0.1, 127.0.0.2], health_check: { enabled: false } }");
         await server.WaitUntilReadyAsync();
         ThreadStat[] threads = [];
         await Eventually.TrueAsync(

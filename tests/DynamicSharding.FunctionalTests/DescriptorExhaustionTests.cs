@@ -19,7 +19,7 @@ public sealed class DescriptorExhaustionTests(ITestOutputHelper output) : PeerTe
     [Fact]
     public async Task Ten_seconds_without_descriptors_lose_no_connection()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\nlimits: { max_connections: 1000 }\n");
         await server.WaitUntilReadyAsync();
         List<RawHttp> existing = [];

@@ -34,9 +34,9 @@ public sealed class EncodedPathTests(ITestOutputHelper output) : PeerTest(output
     [Fact, Trait("Smoke", "true")]
     public async Task Encoded_paths_reach_the_gateway_unchanged()
     {
-        PushgatewayProcess direct = await Cast.PushgatewayAsync();
-        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(3);
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        PushgatewayProcess direct = await TestPeers.PushgatewayAsync();
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(3);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             $"pushgateway:\n  servers: [\"{string.Join("\", \"", gateways.Select(gateway => gateway.Address))}\"]\n");
         await server.WaitUntilReadyAsync();
 
@@ -61,9 +61,9 @@ public sealed class EncodedPathTests(ITestOutputHelper output) : PeerTest(output
     [Fact]
     public async Task A_job_that_is_no_base64_and_a_blank_value_reach_no_gateway()
     {
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
         string forward = FreePort.NextAddress();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             $"forward_listen_addr: {forward}\npushgateway:\n  servers: [\"{gateway.Address}\"]\n");
         await server.WaitUntilReadyAsync();
         foreach (string listener in new[] { server.Address, forward })

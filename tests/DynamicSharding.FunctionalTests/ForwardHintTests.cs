@@ -11,7 +11,7 @@ public sealed class ForwardHintTests(ITestOutputHelper output) : PeerTest(output
     [Fact]
     public async Task Without_a_forward_listener_the_start_names_the_clients_that_lose_pushes_silently_and_a_reload_does_not()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Gateways);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Gateways);
         await server.WaitForLogAsync(
             TimeSpan.FromSeconds(20), "level=info", "forward_listen_addr", "Node prom-client", "C++ prometheus-cpp", "curl without -L");
 
@@ -24,7 +24,7 @@ public sealed class ForwardHintTests(ITestOutputHelper output) : PeerTest(output
     [Fact]
     public async Task With_a_forward_listener_there_is_nothing_to_say()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync($"forward_listen_addr: {FreePort.NextAddress()}\n{Gateways}");
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($"forward_listen_addr: {FreePort.NextAddress()}\n{Gateways}");
 
         await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "msg=ready");
 

@@ -22,11 +22,11 @@ public sealed class GatewayLossTests(ITestOutputHelper output) : PeerTest(output
     [InlineData("consul")]
     public async Task A_killed_gateway_is_avoided_in_time_the_others_keep_their_groups_and_it_gets_its_own_back(string discovery)
     {
-        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(3);
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(3);
         string[] addresses = [.. gateways.Select(gateway => gateway.Address)];
-        ConsulAgent? consul = discovery == "consul" ? await Cast.ConsulAsync() : null;
+        ConsulAgent? consul = discovery == "consul" ? await TestPeers.ConsulAsync() : null;
         string consulServer = consul is null ? "" : $"consul_server: {{ addr: \"{consul.Address}\" }}\n";
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(consulServer + $$"""
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(consulServer + $$"""
             pushgateway:
               servers: ["{{string.Join("\", \"", addresses)}}"]
               health_check: { interval: 1s, timeout: 1s, failures_before_critical: {{FailuresBeforeCritical}} }
@@ -48,7 +48,7 @@ public sealed class GatewayLossTests(ITestOutputHelper output) : PeerTest(output
         // The bound is over by now.
         foreach (string group in Groups) Assert.Equal(HttpStatusCode.OK, await server.PushAsync(group, "after_loss 1\n"));
 
-        await Cast.PushgatewayAsync(lost.Address);
+        await TestPeers.PushgatewayAsync(lost.Address);
         TimeSpan back = await server.WaitForMembersAsync(addresses, TimeSpan.FromSeconds(30));
         Output.WriteLine($"{discovery}: back after {back.TotalSeconds:0.00} s");
         Assert.Equal(before, await server.OwnersOfAsync(Groups));

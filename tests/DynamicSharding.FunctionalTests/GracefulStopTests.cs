@@ -77,7 +77,7 @@ public sealed class GracefulStopTests(ITestOutputHelper output) : PeerTest(outpu
 
     private async Task<DynamicShardingProcess> StartAsync(string drainDelay)
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\nshutdown: { drain_delay: " + drainDelay + ", timeout: 5s }\n");
         await server.WaitUntilReadyAsync();
         return server;

@@ -1,6 +1,5 @@
 using System.Text;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Tests.Routing;
@@ -18,7 +17,7 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
     private const int BatchSize = 100;
 
     private readonly GroupingKey _key = new(ShardingKey.Group, 8192);
-    private readonly HashRing _ring = HashRing.Build(
+    private readonly HashRing<Gateway> _ring = HashRing<Gateway>.Build(
         Enumerable.Range(1, 50).Select(i => new Gateway($"10.0.0.{i}:9091", [], [], new PerLoopCounter(1))), 500, "group");
 
     [Fact]
@@ -84,7 +83,7 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
                 2 => path + "/__x/1",
                 _ => path.Insert(random.Next("/metrics/job".Length, path.Length), "/"),
             };
-            if (_key.Compute(Encoding.Latin1.GetBytes(path), out ReadOnlySpan<byte> location) != GroupVerdict.Group) continue;
+            if (_key.Compute(Encoding.Latin1.GetBytes(path), out ReadOnlySpan<byte> location) != GroupResult.Group) continue;
             int status = pushgateway.Push(Encoding.Latin1.GetString(location));
 
             // This version cleans the decoded path and redirects (301) where newer ones would answer 400 or 200.
@@ -115,7 +114,7 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
         {
             string path = "/metrics/job/" + string.Concat(Enumerable.Range(0, random.Next(1, 12)).Select(_ => pieces[random.Next(pieces.Length)]));
             if (random.Next(20) == 0) path = path.Replace("/job/", "%2Fjob/%2F", StringComparison.Ordinal);
-            if (_key.Compute(Encoding.Latin1.GetBytes(path), out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> bytes) != GroupVerdict.Group)
+            if (_key.Compute(Encoding.Latin1.GetBytes(path), out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> bytes) != GroupResult.Group)
             {
                 rejected++;
                 continue;
@@ -167,7 +166,7 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
         {
             foreach (string path in new[] { pair.First, pair.Second })
             {
-                Assert.Equal(GroupVerdict.Group, _key.Compute(Encoding.Latin1.GetBytes(path), out ReadOnlySpan<byte> location));
+                Assert.Equal(GroupResult.Group, _key.Compute(Encoding.Latin1.GetBytes(path), out ReadOnlySpan<byte> location));
                 string followed = Encoding.Latin1.GetString(location);
                 int status = pushgateway.Push(followed);
                 Assert.True(status == 200, $"{status} for {followed}");

@@ -11,7 +11,7 @@ public sealed class HealthcheckTests(ITestOutputHelper output) : PeerTest(output
     [Fact]
     public async Task A_ready_server_is_exit_code_0_and_one_line()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Config);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config);
         await server.WaitUntilReadyAsync();
 
         string url = $"http://{server.AdminAddress}/-/ready";
@@ -29,7 +29,7 @@ public sealed class HealthcheckTests(ITestOutputHelper output) : PeerTest(output
     [Fact]
     public async Task A_server_that_drains_is_exit_code_1_with_its_reason()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Config + "shutdown: { drain_delay: 5s }\n");
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config + "shutdown: { drain_delay: 5s }\n");
         await server.WaitUntilReadyAsync();
         server.Process.Terminate();
         await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "draining");
@@ -43,7 +43,7 @@ public sealed class HealthcheckTests(ITestOutputHelper output) : PeerTest(output
     public async Task Without_an_admin_listener_the_data_listener_is_asked()
     {
         string address = FreePort.NextAddress();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync($"http_listen_addr: {address}\nadmin_listen_addr: \"\"\n{Config}", address, address);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($"http_listen_addr: {address}\nadmin_listen_addr: \"\"\n{Config}", address, address);
         await server.WaitUntilReadyAsync();
         Assert.Equal((0, $"http://{address}/-/ready: 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", server.ConfigFile));
     }
@@ -69,7 +69,7 @@ public sealed class HealthcheckTests(ITestOutputHelper output) : PeerTest(output
     [Fact, Trait("Smoke", "true")]
     public async Task A_start_logs_the_warnings_that_check_config_prints()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             "pushgateway: { servers: [localhost, \"127.0.0.1:9091\"], health_check: { failures_before_critical: 1 } }\nmembership: { mass_loss_ratio: 1 }\n");
 
         (int exitCode, string said) = await DynamicShardingProcess.RunAsync("check-config", server.ConfigFile);

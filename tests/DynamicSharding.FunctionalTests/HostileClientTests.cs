@@ -64,7 +64,7 @@ public sealed class HostileClientTests(ITestOutputHelper output) : PeerTest(outp
 
     private async Task AttackAsync(long bytesPerClient, string countsThoseCutOff, Func<Socket, CancellationToken, Task> attack)
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\nlimits: { max_connections: 6000 }\n");
         await server.WaitUntilReadyAsync();
         _ = await P99Async(server.Address);

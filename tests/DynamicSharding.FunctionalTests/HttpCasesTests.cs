@@ -12,7 +12,7 @@ public sealed class HttpCasesTests(ITestOutputHelper output) : PeerTest(output)
     [Fact]
     public async Task All_cases_of_the_catalogue_pass()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\n", logLevel: "info");
         await server.WaitUntilReadyAsync();
         string folder = Path.Combine(Binary.RepositoryRoot, "tests/http");

@@ -162,7 +162,7 @@ public sealed class LimitTests(ITestOutputHelper output) : PeerTest(output)
 
     private async Task<DynamicShardingProcess> StartAsync(string config)
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(config);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config);
         await server.WaitUntilReadyAsync();
         return server;
     }

@@ -17,7 +17,7 @@ public sealed class MetricFamiliesTests(ITestOutputHelper output) : PeerTest(out
         await using FakeConsul consul = new(["127.0.0.1:9091", "127.0.0.2:9091", "127.0.0.3:9091"]);
         string address = FreePort.NextAddress();
         string admin = FreePort.NextAddress();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             $$"""
             http_listen_addr: {{address}}
             admin_listen_addr: {{admin}}

@@ -18,7 +18,7 @@ public sealed class ProcessTests(ITestOutputHelper output) : PeerTest(output)
     [Fact]
     public async Task A_taken_port_is_named_and_exit_code_1()
     {
-        DynamicShardingProcess first = await Cast.DynamicShardingAsync("pushgateway:\n  servers: [127.0.0.1]\n");
+        DynamicShardingProcess first = await TestPeers.DynamicShardingAsync("pushgateway:\n  servers: [127.0.0.1]\n");
         using TemporaryFolder folder = new();
         string config = folder.Write(
             "dynamic-sharding.yml", $"http_listen_addr: {first.Address}\nadmin_listen_addr: \"\"\npushgateway:\n  servers: [127.0.0.1]\n");
@@ -32,7 +32,7 @@ public sealed class ProcessTests(ITestOutputHelper output) : PeerTest(output)
     [Fact, Trait("Smoke", "true")]
     public async Task SIGTERM_lets_a_request_in_flight_finish_and_ends_with_0()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\nshutdown: { drain_delay: 0s, timeout: 5s }\n");
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
         await connection.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: edge");
@@ -42,7 +42,7 @@ public sealed class ProcessTests(ITestOutputHelper output) : PeerTest(output)
         await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "msg=\"draining:");
         await connection.SendAsync(".test\r\n\r\n");
 
-        Reply.ShouldBe(
+        RawResponse.ShouldBe(
             "HTTP/1.1 307 Temporary Redirect\r\nDate: {date}\r\nContent-Length: 0\r\n"
                 + "Location: http://127.0.0.1:9091/metrics/job/a\r\nConnection: close\r\n\r\n",
             await connection.ReadToCloseAsync());

@@ -19,9 +19,9 @@ public sealed class PushThroughConsulTests(ITestOutputHelper output) : PeerTest(
     {
         foreach (string address in Addresses) FreePort.Require(address, "the original's vectors name it");
         List<PushgatewayProcess> gateways = [];
-        foreach (string address in Addresses) gateways.Add(await Cast.PushgatewayAsync(address));
-        ConsulAgent consul = await Cast.ConsulAsync();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync($$"""
+        foreach (string address in Addresses) gateways.Add(await TestPeers.PushgatewayAsync(address));
+        ConsulAgent consul = await TestPeers.ConsulAsync();
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($$"""
             consul_server:
               addr: {{consul.Address}}
               register_service_name: {{Service}}
@@ -35,7 +35,7 @@ public sealed class PushThroughConsulTests(ITestOutputHelper output) : PeerTest(
         await server.WaitUntilReadyAsync();
         await consul.WaitForPassingAsync(Service, Addresses, TimeSpan.FromSeconds(20));
         await server.WaitForMembersAsync(Addresses, TimeSpan.FromSeconds(20));
-        PrometheusProcess prometheus = await Cast.PrometheusAsync(consul, Service);
+        PrometheusProcess prometheus = await TestPeers.PrometheusAsync(consul, Service);
 
         // Five groups of each gateway, with one to four labels besides the job.
         (string Path, string Owner)[] groups = [.. Vectors().GroupBy(group => group.Owner).SelectMany(owner => owner.Take(5))];

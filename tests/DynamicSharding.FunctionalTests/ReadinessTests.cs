@@ -20,13 +20,13 @@ public sealed class ReadinessTests(ITestOutputHelper output) : PeerTest(output)
     public async Task Without_any_gateway_the_answer_is_503_with_a_reason(string line)
     {
         // No server of its own, and a Consul that nobody runs: there is nothing to build a ring from.
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync($"consul_server:\n  addr: {FreePort.NextAddress()}\n");
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($"consul_server:\n  addr: {FreePort.NextAddress()}\n");
 
         foreach (Delivery delivery in (Delivery[])[Delivery.Whole, Delivery.ByteByByte])
         {
             using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
             await connection.SendAsync($"{line} HTTP/1.1\r\nHost: edge.test\r\n\r\n", delivery);
-            Reply.ShouldBe(Unavailable, await connection.ReadReplyAsync());
+            RawResponse.ShouldBe(Unavailable, await connection.ReadReplyAsync());
         }
     }
 
@@ -38,7 +38,7 @@ public sealed class ReadinessTests(ITestOutputHelper output) : PeerTest(output)
         mute.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         mute.Listen(16);
         long start = Stopwatch.GetTimestamp();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync($$"""
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($$"""
             pushgateway:
               servers: ["{{mute.LocalEndPoint}}"]
               health_check: { interval: 60s, timeout: 30s }
@@ -47,7 +47,7 @@ public sealed class ReadinessTests(ITestOutputHelper output) : PeerTest(output)
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
         await connection.SendAsync("GET /-/ready HTTP/1.1\r\nHost: edge.test\r\n\r\n");
         string first = await connection.ReadReplyAsync();
-        if (Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(4.5)) Reply.ShouldBe(Unavailable, first);
+        if (Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(4.5)) RawResponse.ShouldBe(Unavailable, first);
         Assert.Equal(mute.LocalEndPoint!.ToString(), await server.OwnerOfAsync("/metrics/job/a"));
 
         await server.WaitUntilReadyAsync();
@@ -59,7 +59,7 @@ public sealed class ReadinessTests(ITestOutputHelper output) : PeerTest(output)
     [Fact]
     public async Task Scheme_and_path_prefix_come_before_the_path_of_the_Location()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync("""
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync("""
             pushgateway:
               servers: [127.0.0.1:9091]
               scheme: https
@@ -70,7 +70,7 @@ public sealed class ReadinessTests(ITestOutputHelper output) : PeerTest(output)
 
         await connection.SendAsync("PUT /metrics/job/a?x HTTP/1.1\r\nHost: edge.test\r\n\r\n");
 
-        Reply.ShouldBe(
+        RawResponse.ShouldBe(
             "HTTP/1.1 307 Temporary Redirect\r\nDate: {date}\r\nContent-Length: 0\r\nLocation: https://127.0.0.1:9091/pgw/metrics/job/a?x\r\n\r\n",
             await connection.ReadReplyAsync());
     }

@@ -16,7 +16,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
     [Fact]
     public async Task No_deadline_runs_while_the_process_stands_still()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\n"
                 + "limits: { header_timeout: 6s, idle_timeout: 6s, linger_timeout: 6s, body_min_rate: 240 }\n");
         await server.WaitUntilReadyAsync();
@@ -67,7 +67,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
             }
         });
         ForwardServer server = await ForwardServer.StartAsync(
-            Cast, [gateway.Address], more: "limits: { header_timeout: 6s, idle_timeout: 6s, body_min_rate: 240 }\nforward: { timeout: 6s }");
+            TestPeers, [gateway.Address], more: "limits: { header_timeout: 6s, idle_timeout: 6s, body_min_rate: 240 }\nforward: { timeout: 6s }");
         string push = ForwardServer.Put("/metrics/job/a");
         string small = ForwardServer.Put("/metrics/job/small", new string('x', 4000));
         string large = ForwardServer.Put("/metrics/job/large", new string('x', 100_000));

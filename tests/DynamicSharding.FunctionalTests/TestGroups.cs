@@ -2,6 +2,7 @@
 // and ports of its own. More threads than this give false verdicts on two cores: a probe that times out because nobody ran.
 [assembly: CollectionBehavior(MaxParallelThreads = 4)]
 
+
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>

@@ -10,12 +10,12 @@ public sealed class TwoInstancesTests(ITestOutputHelper output) : PeerTest(outpu
     [Fact]
     public async Task Two_instances_give_the_same_owner_for_1000_groups()
     {
-        string[] addresses = [.. (await Cast.PushgatewaysAsync(3)).Select(gateway => gateway.Address)];
-        ConsulAgent consul = await Cast.ConsulAsync();
+        string[] addresses = [.. (await TestPeers.PushgatewaysAsync(3)).Select(gateway => gateway.Address)];
+        ConsulAgent consul = await TestPeers.ConsulAsync();
 
         // The order in which an operator lists the gateways is not a part of the ring.
-        DynamicShardingProcess one = await Cast.DynamicShardingAsync(Config(consul, addresses));
-        DynamicShardingProcess other = await Cast.DynamicShardingAsync(Config(consul, addresses.Reverse()));
+        DynamicShardingProcess one = await TestPeers.DynamicShardingAsync(Config(consul, addresses));
+        DynamicShardingProcess other = await TestPeers.DynamicShardingAsync(Config(consul, addresses.Reverse()));
         await consul.WaitForPassingAsync("pushgateway", addresses, TimeSpan.FromSeconds(20));
         foreach (DynamicShardingProcess server in (DynamicShardingProcess[])[one, other])
         {

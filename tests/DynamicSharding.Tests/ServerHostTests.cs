@@ -10,7 +10,7 @@ namespace DynamicSharding.Tests;
 /// <summary>A reload that is held in the middle, and a stop that comes meanwhile: one order for both.</summary>
 public sealed class ServerHostTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan VerdictTimeout = TimeSpan.FromSeconds(30);
 
     private static readonly ServerOptions Options = new()
     {
@@ -37,12 +37,12 @@ public sealed class ServerHostTests
             setLogLevel: () => applied++);
         await host.StartAsync();
         Task<ReloadResult> reload = Task.Run(() => host.ReloadAsync());
-        Assert.True(held.Wait(Patience));
+        Assert.True(held.Wait(VerdictTimeout));
 
-        await host.StopAsync().WaitAsync(Patience);
-        await host.DisposeAsync().AsTask().WaitAsync(Patience);
+        await host.StopAsync().WaitAsync(VerdictTimeout);
+        await host.DisposeAsync().AsTask().WaitAsync(VerdictTimeout);
         go.Set();
-        ReloadResult result = await reload.WaitAsync(Patience);
+        ReloadResult result = await reload.WaitAsync(VerdictTimeout);
         Assert.False(result.Applied);
         Assert.Equal(["the server is stopping"], result.Errors);
         Assert.Equal(0, applied);
@@ -63,15 +63,15 @@ public sealed class ServerHostTests
             });
         await host.StartAsync();
         Task<ReloadResult> reload = Task.Run(() => host.ReloadAsync());
-        Assert.True(held.Wait(Patience));
+        Assert.True(held.Wait(VerdictTimeout));
         Task stop = Task.Run(host.StopAsync);
         Assert.DoesNotContain("Connection: close", await PushAsync(host.DataEndPoint), StringComparison.Ordinal);
 
         go.Set();
-        Assert.True((await reload.WaitAsync(Patience)).Applied);
+        Assert.True((await reload.WaitAsync(VerdictTimeout)).Applied);
         while (!(await PushAsync(host.DataEndPoint)).Contains("Connection: close", StringComparison.Ordinal)) await Task.Delay(10);
         for (int i = 0; i < 10; i++) Assert.Contains("Connection: close", await PushAsync(host.DataEndPoint), StringComparison.Ordinal);
-        await stop.WaitAsync(Patience);
+        await stop.WaitAsync(VerdictTimeout);
         await host.DisposeAsync();
     }
 
@@ -83,7 +83,7 @@ public sealed class ServerHostTests
         await host.StartAsync();
         Assert.False((await host.ReloadAsync()).Applied);
         Assert.True((await host.ReloadAsync()).Applied);
-        await host.StopAsync().WaitAsync(Patience);
+        await host.StopAsync().WaitAsync(VerdictTimeout);
         await host.DisposeAsync();
     }
 

@@ -35,7 +35,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
     {
         _scenario = scenario;
         _schedule = new Schedule(scenario, warmUp);
-        _messages = MessageBook.Write(scenario, target.ToString());
+        _messages = MessageCatalog.Write(scenario, target.ToString());
         _clients = [.. Enumerable.Range(0, scenario.Connections).Select(static slot => new ClientConnection(slot))];
         _idle = new Queue<ClientConnection>(_clients);
         _epoll = LibC.EpollCreate(LibC.EPOLL_CLOEXEC);

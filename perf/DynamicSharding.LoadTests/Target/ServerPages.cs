@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Net;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Admin;
 
 namespace DynamicSharding.LoadTests.Target;
 

@@ -1,7 +1,5 @@
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
-using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
 

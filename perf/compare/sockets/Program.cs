@@ -7,9 +7,9 @@ using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
 // One port, three gateways. The runtime's engine takes its settings from DOTNET_SYSTEM_NET_SOCKETS_*.
-var gateways = new Gateways(loops: 1, "http", "");
+var gateways = new GatewayRegistry(loops: 1, "http", "");
 var ring = new ActiveRing();
-ring.Publish(HashRing.Build([gateways.For("127.0.0.1:9091"), gateways.For("127.0.0.2:9091"), gateways.For("127.0.0.3:9091")], 500, "group"));
+ring.Publish(HashRing<Gateway>.Build([gateways.For("127.0.0.1:9091"), gateways.For("127.0.0.2:9091"), gateways.For("127.0.0.3:9091")], 500, "group"));
 using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
 listener.Bind(new IPEndPoint(IPAddress.Loopback, int.Parse(args[0], CultureInfo.InvariantCulture)));
 listener.Listen(4096);

@@ -1,8 +1,8 @@
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Forward;
 using DynamicSharding.Membership;
-using DynamicSharding.Ring;
 using DynamicSharding.Routing;
+using DynamicSharding.Server;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Admin;
@@ -44,4 +44,20 @@ internal sealed record AdminContext
     public required TimeProvider Time { get; init; }
 
     public required ILoggerFactory LoggerFactory { get; init; }
+}
+
+/// <summary>How a reload ended.</summary>
+/// <param name="Applied">False: nothing changed, <paramref name="Errors"/> says why.</param>
+/// <param name="Errors">One line each, with file, line and column.</param>
+/// <param name="NeedRestart">Keys whose new value waits for a restart.</param>
+internal sealed record ReloadResult(bool Applied, IReadOnlyList<string> Errors, IReadOnlyList<string> NeedRestart);
+
+/// <summary>The last attempt to load the configuration, the one at start included.</summary>
+internal sealed record ReloadStatus(bool LastSuccessful, DateTimeOffset LastSuccess)
+{
+    /// <summary>Why the last one failed.</summary>
+    public IReadOnlyList<string> Errors { get; init; } = [];
+
+    /// <summary>Keys whose new value waits for a restart.</summary>
+    public IReadOnlyList<string> NeedRestart { get; init; } = [];
 }

@@ -1,13 +1,13 @@
 using System.Text.Json;
-using DynamicSharding.Admin.Access;
-using DynamicSharding.Admin.Api;
 using DynamicSharding.Admin.Page;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
 using DynamicSharding.Membership;
 using DynamicSharding.Routing;
+using DynamicSharding.Web;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Primitives;
 
 namespace DynamicSharding.Admin;
 
@@ -18,10 +18,10 @@ internal sealed class AdminHandler(
     MetricsPage metrics,
     StatusPage page,
     TrafficRates rates,
-    LastHour lastHour,
-    WhatIf whatIf,
+    LastHourCounts lastHour,
+    RingSimulator whatIf,
     BasicAuth? auth,
-    RefusalCounter refusals,
+    AdminRejectCounter refusals,
     ILogger logger,
     CancellationToken stopping) : IDisposable
 {
@@ -37,15 +37,15 @@ internal sealed class AdminHandler(
     private readonly Lookup _lookup = new(context);
 
     /// <summary>Prometheus and operators never wait for the questions of others.</summary>
-    private readonly AdminWorker _pages = new("admin pages", 16, rest: 3);
-    private readonly AdminWorker _questions = new("admin questions", MaxQuestions, rest: 1);
-    private readonly AdminWorker _reloads = new("admin reloads", 4, rest: 1);
+    private readonly WebWorker _pages = new("admin pages", 16, rest: 3);
+    private readonly WebWorker _questions = new("admin questions", MaxQuestions, rest: 1);
+    private readonly WebWorker _reloads = new("admin reloads", 4, rest: 1);
     private int _asking;
     private SharedBody? _page, _metrics, _status, _ring, _history;
 
     public async Task HandleAsync(HttpContext http)
     {
-        AdminReply.SetHeaders(http.Response.Headers);
+        AdminResponse.SetHeaders(http.Response.Headers);
         try
         {
             if (await AdmitsAsync(http)) await RouteAsync(http);
@@ -58,7 +58,7 @@ internal sealed class AdminHandler(
         {
             logger.AdminRequestFailed(e, http.Request.Path.Value ?? "");
             if (http.Response.HasStarted) http.Abort();
-            else await AdminReply.TextAsync(http, 500, "internal error, see the log\n");
+            else await AdminResponse.TextAsync(http, 500, "internal error, see the log\n");
         }
     }
 
@@ -70,16 +70,16 @@ internal sealed class AdminHandler(
         if (auth is null || http.Request.Path.Value is "/-/healthy" or "/-/ready") return true;
         if (await auth.CheckAsync(http.Request.Headers.Authorization, http.RequestAborted) is not { } refusal) return true;
         refusals.Count(refusal);
-        string reason = RefusalCounter.Label(refusal);
-        logger.AdminRequestRefused(reason, http.Connection.RemoteIpAddress);
-        if (refusal == AdminRefusal.Busy)
+        string reason = AdminRejectCounter.Label(refusal);
+        logger.AdminRequestRejected(reason, http.Connection.RemoteIpAddress);
+        if (refusal == AdminRejectReason.Busy)
         {
-            await AdminReply.BusyAsync(http, "too many passwords are being checked\n");
+            await AdminResponse.BusyAsync(http, "too many passwords are being checked\n");
         }
         else
         {
             http.Response.Headers.WWWAuthenticate = BasicAuth.Challenge;
-            await AdminReply.TextAsync(http, 401, "a user name and password are needed\n");
+            await AdminResponse.TextAsync(http, 401, "a user name and password are needed\n");
         }
 
         return false;
@@ -89,12 +89,12 @@ internal sealed class AdminHandler(
     {
         // Ordinal, unlike endpoint routing: paths are case-sensitive here as on the data listener.
         string path = http.Request.Path.Value ?? "";
-        if (http.Request.ContentLength > MaxBodyBytes) return AdminReply.TextAsync(http, 413, "no body is expected here\n");
-        if (path == "/-/reload") return AllowsWrite(http) ? ReloadAsync(http) : RefuseMethodAsync(http, "POST, PUT");
+        if (http.Request.ContentLength > MaxBodyBytes) return AdminResponse.TextAsync(http, 413, "no body is expected here\n");
+        if (path == "/-/reload") return AllowsWrite(http) ? ReloadAsync(http) : RejectMethodAsync(http, "POST, PUT");
         Func<HttpContext, Task>? read = path switch
         {
             "/" => PageAsync,
-            "/icon.svg" => static http => AdminReply.BytesAsync(http, 200, "image/svg+xml", PageAsset.Icon.Bytes),
+            "/icon.svg" => static http => AdminResponse.BytesAsync(http, 200, "image/svg+xml", PageAsset.Icon.Bytes),
             "/metrics" => MetricsAsync,
             "/-/healthy" => HealthyAsync,
             "/-/ready" => ReadyAsync,
@@ -105,18 +105,18 @@ internal sealed class AdminHandler(
             "/api/v1/history" => HistoryAsync,
             _ => null,
         };
-        if (read is null) return AdminReply.TextAsync(http, 404, "not found\n");
+        if (read is null) return AdminResponse.TextAsync(http, 404, "not found\n");
         return HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method)
             ? read(http)
-            : RefuseMethodAsync(http, "GET, HEAD");
+            : RejectMethodAsync(http, "GET, HEAD");
     }
 
     private static bool AllowsWrite(HttpContext http) => HttpMethods.IsPost(http.Request.Method) || HttpMethods.IsPut(http.Request.Method);
 
-    private static Task RefuseMethodAsync(HttpContext http, string allow)
+    private static Task RejectMethodAsync(HttpContext http, string allow)
     {
         http.Response.Headers.Allow = allow;
-        return AdminReply.TextAsync(http, 405, "method not allowed\n");
+        return AdminResponse.TextAsync(http, 405, "method not allowed\n");
     }
 
     private Task PageAsync(HttpContext http)
@@ -131,28 +131,28 @@ internal sealed class AdminHandler(
 
     private Task MetricsAsync(HttpContext http) => ShareAsync(http, MetricsPage.ContentType, Shared(ref _metrics, metrics.Render));
 
-    private static Task HealthyAsync(HttpContext http) => AdminReply.TextAsync(http, 200, "OK\n");
+    private static Task HealthyAsync(HttpContext http) => AdminResponse.TextAsync(http, 200, "OK\n");
 
     private Task ReadyAsync(HttpContext http)
     {
         Readiness readiness = context.Readiness;
-        return AdminReply.TextAsync(http, readiness.IsReady ? 200 : 503, readiness.IsReady ? "OK\n" : readiness.Reason + "\n");
+        return AdminResponse.TextAsync(http, readiness.IsReady ? 200 : 503, readiness.IsReady ? "OK\n" : readiness.Reason + "\n");
     }
 
     private async Task ReloadAsync(HttpContext http)
     {
         if (!OriginCheck.Allows(http.Request))
         {
-            refusals.Count(AdminRefusal.CrossOrigin);
-            logger.AdminCrossOriginRefused(http.Request.Headers.Origin);
-            await AdminReply.TextAsync(http, 403, "sent by a page of another origin\n");
+            refusals.Count(AdminRejectReason.CrossOrigin);
+            logger.CrossOriginRejected(http.Request.Headers.Origin);
+            await AdminResponse.TextAsync(http, 403, "sent by a page of another origin\n");
             return;
         }
 
         // Not the request's own token: a client that hangs up must not leave half a reload behind.
         if (_reloads.TryRun(() => context.Reload(stopping).GetAwaiter().GetResult()) is not { } reload)
         {
-            await AdminReply.BusyAsync(http, "other reloads are waiting\n");
+            await AdminResponse.BusyAsync(http, "other reloads are waiting\n");
             return;
         }
 
@@ -160,7 +160,7 @@ internal sealed class AdminHandler(
         string body = result.Applied
             ? "OK\n" + Lines(result.NeedRestart.Select(key => $"needs a restart: {key}"))
             : Lines(result.Errors);
-        await AdminReply.TextAsync(http, result.Applied ? 200 : 400, body);
+        await AdminResponse.TextAsync(http, result.Applied ? 200 : 400, body);
     }
 
     private Task StatusAsync(HttpContext http) =>
@@ -168,12 +168,12 @@ internal sealed class AdminHandler(
 
     private StatusResponse Status()
     {
-        FleetView view = fleet.Look();
+        FleetView view = fleet.Snapshot();
         ServerOptions options = context.Options();
         MembershipView membership = view.Membership;
         Readiness readiness = context.Readiness;
         DateTimeOffset now = context.Time.GetUtcNow();
-        (double requests, IReadOnlyDictionary<string, double> redirects) = rates.Look(view);
+        (double requests, IReadOnlyDictionary<string, double> redirects) = rates.Snapshot(view);
         return new StatusResponse(
             context.Build.Version,
             context.Build.Revision,
@@ -198,7 +198,7 @@ internal sealed class AdminHandler(
 
     private RingResponse Ring()
     {
-        FleetView view = fleet.Look();
+        FleetView view = fleet.Snapshot();
         ShardingOptions sharding = context.Options().Sharding;
         RingMemberEntry[] members =
             [.. view.Gateways.Where(g => g.InRing).Select(g => new RingMemberEntry(g.Status.Address, g.Ownership))];
@@ -206,11 +206,11 @@ internal sealed class AdminHandler(
     }
 
     private Task LookupAsync(HttpContext http) =>
-        AskAsync(http, Json, () => AdminReply.Serialize(
+        AskAsync(http, Json, () => AdminResponse.Serialize(
             _lookup.Find(http.Request.Query["path"], http.Request.Query["q"]), AdminJson.Default.LookupResponse));
 
     private Task SimulateAsync(HttpContext http) =>
-        AskAsync(http, Json, () => AdminReply.Serialize(
+        AskAsync(http, Json, () => AdminResponse.Serialize(
             whatIf.Run(http.Request.Query["add"], http.Request.Query["remove"]), AdminJson.Default.SimulateResponse));
 
     private Task HistoryAsync(HttpContext http) =>
@@ -227,8 +227,8 @@ internal sealed class AdminHandler(
 
     private static async Task ShareAsync(HttpContext http, string contentType, SharedBody shared)
     {
-        if (shared.TryGet() is not { } body) await AdminReply.BusyAsync(http, Busy);
-        else await AdminReply.BytesAsync(http, 200, contentType, await body.WaitAsync(http.RequestAborted));
+        if (shared.TryGet() is not { } body) await AdminResponse.BusyAsync(http, Busy);
+        else await AdminResponse.BytesAsync(http, 200, contentType, await body.WaitAsync(http.RequestAborted));
     }
 
     /// <summary>A question keeps its place until its client has the response: what waits to be read is bounded, too.</summary>
@@ -238,12 +238,12 @@ internal sealed class AdminHandler(
         {
             if (Interlocked.Increment(ref _asking) > MaxQuestions || _questions.TryRun(find) is not { } found)
             {
-                await AdminReply.BusyAsync(http, Busy);
+                await AdminResponse.BusyAsync(http, Busy);
                 return;
             }
 
             (int status, byte[] body) = await found;
-            await AdminReply.BytesAsync(http, status, contentType, body);
+            await AdminResponse.BytesAsync(http, status, contentType, body);
         }
         finally
         {
@@ -259,4 +259,24 @@ internal sealed class AdminHandler(
     }
 
     private static string Lines(IEnumerable<string> lines) => string.Concat(lines.Select(line => line + "\n"));
+}
+
+/// <summary>
+/// Keeps a page that an operator happens to have open from posting here. Browsers say how the page relates to where it posts (Fetch
+/// Metadata), and no script can say it for them. They see both from outside, which this listener cannot behind a proxy that ends TLS or
+/// changes the Host. Those that do not say it (old ones, and all over plain HTTP but for loopback) name the page's origin on every POST
+/// (Fetch, 3.1), and it must be this listener's own. Programs that send neither are no browsers and pass.
+/// </summary>
+internal static class OriginCheck
+{
+    public static bool Allows(HttpRequest request)
+    {
+        StringValues site = request.Headers["Sec-Fetch-Site"];
+        if (site is ["same-origin"]) return true;
+        if (site.Count > 0 && site is not ["none"]) return false;
+        StringValues origin = request.Headers.Origin;
+        if (origin.Count == 0) return true;
+        return origin.Count == 1
+            && string.Equals(origin[0], $"{request.Scheme}://{request.Host.Value}", StringComparison.OrdinalIgnoreCase);
+    }
 }

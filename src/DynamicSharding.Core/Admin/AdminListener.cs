@@ -1,7 +1,7 @@
-using DynamicSharding.Admin.Access;
 using DynamicSharding.Admin.Page;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
+using DynamicSharding.Web;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
@@ -16,7 +16,7 @@ internal sealed class AdminListener : IAsyncDisposable
     private readonly WebListener _web;
     private readonly AdminHandler _handler;
     private readonly TrafficRates _rates;
-    private readonly LastHour _lastHour;
+    private readonly LastHourCounts _lastHour;
     private readonly BasicAuth? _auth;
     private readonly ServerCertificate? _certificate;
 
@@ -34,10 +34,10 @@ internal sealed class AdminListener : IAsyncDisposable
 
         var fleet = new Fleet(context.Ring, context.Membership, context.Time);
         _rates = new TrafficRates(fleet, context.Counters, context.Time);
-        _lastHour = new LastHour(context.Counters, context.Membership, context.Time);
-        var refusals = new RefusalCounter();
+        _lastHour = new LastHourCounts(context.Counters, context.Membership, context.Time);
+        var refusals = new AdminRejectCounter();
         var metrics = new MetricsPage(context, fleet, refusals);
-        var whatIf = new WhatIf(context);
+        var whatIf = new RingSimulator(context);
         var page = new StatusPage(context, fleet, _rates, _lastHour, whatIf);
         _handler = new AdminHandler(context, fleet, metrics, page, _rates, _lastHour, whatIf, _auth, refusals, _logger, _web.Stopping);
     }

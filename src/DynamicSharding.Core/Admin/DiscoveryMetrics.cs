@@ -1,5 +1,4 @@
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
 using Prometheus;
 

@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using DynamicSharding.Membership;
 using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 
 namespace DynamicSharding.Admin;
 
@@ -12,16 +14,16 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Gateway> _seen = new(StringComparer.Ordinal);
-    private readonly GoneAddresses _gone = new();
+    private readonly FormerMembers _gone = new();
     private Dictionary<string, double> _ownership = new(StringComparer.Ordinal);
-    private HashRing? _measured;
+    private HashRing<Gateway>? _measured;
     private DateTimeOffset _measuredAt;
 
-    public FleetView Look()
+    public FleetView Snapshot()
     {
         // The ring last: it is published before the view that tells of it, so what the view calls a member is there.
         MembershipView view = membership();
-        HashRing? current = ring.Current;
+        HashRing<Gateway>? current = ring.Current;
         lock (_lock)
         {
             if (current is null) (_measured, _ownership) = (null, new Dictionary<string, double>(StringComparer.Ordinal));
@@ -35,14 +37,14 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
     }
 
     // The shares take a walk over all points: once for each ring.
-    private void Measure(HashRing current)
+    private void Measure(HashRing<Gateway> current)
     {
         double[] shares = current.OwnershipRatios();
         _ownership = new Dictionary<string, double>(StringComparer.Ordinal);
         for (int i = 0; i < shares.Length; i++)
         {
-            _ownership[current.Gateways[i].Address] = shares[i];
-            _seen[current.Gateways[i].Address] = current.Gateways[i];
+            _ownership[current.Members[i].Address] = shares[i];
+            _seen[current.Members[i].Address] = current.Members[i];
         }
 
         foreach (string forgotten in _gone.Update(_measured, current)) _seen.Remove(forgotten);
@@ -57,3 +59,12 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
         return new FleetGateway(status, inRing, share, redirects);
     }
 }
+
+/// <summary>The ring and the membership as one picture: what metrics and the API both show.</summary>
+/// <param name="Ring">Null until the first was published.</param>
+/// <param name="Gateways">Every gateway that is known or in the ring, sorted by address.</param>
+internal sealed record FleetView(HashRing<Gateway>? Ring, MembershipView Membership, ImmutableArray<FleetGateway> Gateways);
+
+/// <param name="Ownership">Share of the hash space, 0 to 1; 0 outside the ring.</param>
+/// <param name="Redirects">Since the start of the process.</param>
+internal sealed record FleetGateway(GatewayStatus Status, bool InRing, double Ownership, long Redirects);

@@ -1,4 +1,5 @@
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Forward;
+using DynamicSharding.Http;
 using Prometheus;
 
 namespace DynamicSharding.Admin;
@@ -43,9 +44,9 @@ internal sealed class ForwardMetrics
                 _requests.WithLabels(gateway.Address, ForwardGatewayCounters.Label(code)).IncTo(count);
         }
 
-        Forget(_inFlight, known);
-        Forget(_replays, known);
-        Forget(_requests, known);
+        RemoveStale(_inFlight, known);
+        RemoveStale(_replays, known);
+        RemoveStale(_requests, known);
         for (int i = (int)RejectReason.None + 1; i < RejectReasons.Count; i++)
         {
             // What only the redirect listener's own parser finds is no series here.
@@ -53,14 +54,14 @@ internal sealed class ForwardMetrics
             if (count > 0) _refused.WithLabels(RejectReasons.Label((RejectReason)i)).IncTo(count);
         }
 
-        for (int i = 0; i < ForwardRefusals.Count; i++)
-            _refused.WithLabels(ForwardRefusals.Label((ForwardRefusal)i)).IncTo(_counters.Refused((ForwardRefusal)i));
+        for (int i = 0; i < ForwardRejectReasons.Count; i++)
+            _refused.WithLabels(ForwardRejectReasons.Label((ForwardRejectReason)i)).IncTo(_counters.Refused((ForwardRejectReason)i));
         _bytes.WithLabels("sent").IncTo(_counters.Sent);
         _bytes.WithLabels("received").IncTo(_counters.Received);
         _duration.Update(_counters.Duration);
     }
 
-    private static void Forget<T>(Collector<T> metric, HashSet<string> known)
+    private static void RemoveStale<T>(Collector<T> metric, HashSet<string> known)
         where T : ChildBase
     {
         foreach (string[] labels in metric.GetAllLabelValues())

@@ -1,7 +1,6 @@
 using System.Text;
-using DynamicSharding.Admin.Api;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using Microsoft.Extensions.Primitives;
@@ -13,41 +12,41 @@ internal sealed class Lookup(AdminContext context)
 {
     /// <param name="path">A request path or the whole URL of a push, percent-encoded as a client does.</param>
     /// <param name="question">Or what an operator types: a path, a URL, or labels.</param>
-    public Answer<LookupResponse> Find(StringValues path, StringValues question)
+    public ApiResult<LookupResponse> Find(StringValues path, StringValues question)
     {
         if (path.Count + question.Count != 1)
-            return Answer<LookupResponse>.Bad("not one question: ask with ?path=/metrics/job/<job>, percent-encoded, or with ?q=");
+            return ApiResult<LookupResponse>.Bad("not one question: ask with ?path=/metrics/job/<job>, percent-encoded, or with ?q=");
         return path is [{ Length: > 0 } asked] ? FindPath(asked) : Find(question.ToString());
     }
 
     /// <param name="question">A path, a URL, or labels.</param>
-    public Answer<LookupResponse> Find(string question) =>
-        LookupQuestion.TryRead(question, out string target, out string problem) ? FindPath(target) : Answer<LookupResponse>.Bad(problem);
+    public ApiResult<LookupResponse> Find(string question) =>
+        LookupQuery.TryRead(question, out string target, out string problem) ? FindPath(target) : ApiResult<LookupResponse>.Bad(problem);
 
-    private Answer<LookupResponse> FindPath(string asked)
+    private ApiResult<LookupResponse> FindPath(string asked)
     {
         if (TargetPath.Parse(asked, out byte[] raw) != RejectReason.None)
         {
-            return Answer<LookupResponse>.Bad(
+            return ApiResult<LookupResponse>.Bad(
                 "no request-target: a path that begins with /, or an http:// or https:// URL, percent-encoded as a client does");
         }
 
         ServerOptions options = context.Options();
-        if (raw.Length > options.Limits.RequestLine) return Answer<LookupResponse>.Bad("longer than limits.request_line");
-        if (context.Ring.Current is not { } ring) return Answer<LookupResponse>.NoRing;
+        if (raw.Length > options.Limits.RequestLine) return ApiResult<LookupResponse>.Bad("longer than limits.request_line");
+        if (context.Ring.Current is not { } ring) return ApiResult<LookupResponse>.NoRing;
 
         GroupingKey key = context.GroupingKey();
         return key.Compute(raw, out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> hashed) switch
         {
-            GroupVerdict.Group => Answer<LookupResponse>.Of(Describe(ring, key.Hash, options, raw, location, hashed)),
-            GroupVerdict.Rejected => Answer<LookupResponse>.Bad(
+            GroupResult.Group => ApiResult<LookupResponse>.Of(Describe(ring, key.Hash, options, raw, location, hashed)),
+            GroupResult.Rejected => ApiResult<LookupResponse>.Bad(
                 $"a push to it is answered {RejectReasons.Status(key.Reason)}: {RejectReasons.Label(key.Reason)}"),
-            _ => Answer<LookupResponse>.Bad("not a push path: those are /metrics/job/<job>{/<label>/<value>}"),
+            _ => ApiResult<LookupResponse>.Bad("not a push path: those are /metrics/job/<job>{/<label>/<value>}"),
         };
     }
 
     private static LookupResponse Describe(
-        HashRing ring, uint hash, ServerOptions options, byte[] path, ReadOnlySpan<byte> location, ReadOnlySpan<byte> hashed)
+        HashRing<Gateway> ring, uint hash, ServerOptions options, byte[] path, ReadOnlySpan<byte> location, ReadOnlySpan<byte> hashed)
     {
         Gateway owner = ring.Find(hash);
         string target = Encoding.ASCII.GetString(owner.LocationPrefix) + Encoding.ASCII.GetString(location);
@@ -61,4 +60,51 @@ internal sealed class Lookup(AdminContext context)
             Encoding.UTF8.GetString(hashed),
             "curl --data-binary @metrics.txt " + ShellText.Quote(target));
     }
+}
+
+/// <summary>Reads what an operator types or pastes into the lookup box: a path, a URL, or the labels of a group.</summary>
+internal static class LookupQuery
+{
+    /// <param name="question">As typed; characters that no client would send unencoded are encoded.</param>
+    /// <param name="target">A path or URL, when true.</param>
+    /// <param name="problem">One sentence, when false.</param>
+    public static bool TryRead(string question, out string target, out string problem)
+    {
+        string text = question.Trim();
+        target = "";
+        problem = "empty: type a path, a URL, or labels such as job=demo instance=a";
+        if (text.Length == 0) return false;
+        if (text[0] != '/' && !text.Contains("://", StringComparison.Ordinal))
+        {
+            if (IsRelative(text, "metrics/")) text = "/" + text;
+            else if (IsRelative(text, "job/") || IsRelative(text, "job@base64/")) text = "/metrics/" + text;
+            else return GroupLabels.TryReadPath(text, out target, out problem);
+        }
+
+        problem = "";
+        target = Encode(text);
+        return true;
+    }
+
+    private static bool IsRelative(string text, string start) => text.StartsWith(start, StringComparison.Ordinal);
+
+    private static string Encode(string text)
+    {
+        if (!Encoding.UTF8.GetBytes(text).AsSpan().ContainsAny(Characters.NotInTarget)) return text;
+        var encoded = new StringBuilder();
+        foreach (char c in text)
+        {
+            if (c < 0x80 && Characters.NotInTarget.Contains((byte)c)) encoded.Append('%').Append(((int)c).ToString("X2", null));
+            else encoded.Append(c);
+        }
+
+        return encoded.ToString();
+    }
+}
+
+/// <summary>Text for a POSIX shell: what somebody copies from the page and runs.</summary>
+internal static class ShellText
+{
+    /// <summary>One word, whatever is in it.</summary>
+    public static string Quote(string text) => "'" + text.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
 }

@@ -17,7 +17,7 @@ internal sealed class MetricsPage
     private readonly AccessMetrics _access;
     private readonly ForwardMetrics? _forward;
 
-    public MetricsPage(AdminContext context, Fleet fleet, RefusalCounter refusals)
+    public MetricsPage(AdminContext context, Fleet fleet, AdminRejectCounter refusals)
     {
         _context = context;
         _fleet = fleet;
@@ -34,7 +34,7 @@ internal sealed class MetricsPage
     public ReadOnlyMemory<byte> Render()
     {
         // Not as the registry's before-collect callbacks: those swallow what goes wrong and show old values as new ones.
-        FleetView fleet = _fleet.Look();
+        FleetView fleet = _fleet.Snapshot();
         _traffic.Update();
         _ring.Update(fleet, _context.Options());
         _access.Update();

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using DynamicSharding.Diagnostics;
 using Prometheus;
 
 namespace DynamicSharding.Admin;

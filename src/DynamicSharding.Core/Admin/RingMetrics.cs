@@ -1,6 +1,5 @@
 using System.Globalization;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Membership;
 using Prometheus;
 
@@ -10,10 +9,10 @@ namespace DynamicSharding.Admin;
 internal sealed class RingMetrics
 {
     private readonly Gauge _members;
-    private readonly LabelledGauge _ownership;
-    private readonly LabelledGauge _info;
-    private readonly LabelledGauge _state;
-    private readonly LabelledGauge _overloaded;
+    private readonly LabeledGauge _ownership;
+    private readonly LabeledGauge _info;
+    private readonly LabeledGauge _state;
+    private readonly LabeledGauge _overloaded;
     private readonly Counter _redirects;
     private readonly Counter _changes;
     private readonly Gauge _moved;
@@ -47,7 +46,7 @@ internal sealed class RingMetrics
         ShardingOptions sharding = options.Sharding;
         _configured.Set(options.Pushgateway.Servers.Length);
         _refused.Set(fleet.Gateways.Count(static g => g.Status.State == GatewayState.Refused));
-        _members.Set(fleet.Ring?.Gateways.Length ?? 0);
+        _members.Set(fleet.Ring?.Members.Length ?? 0);
         _info.Begin();
         if (fleet.Ring is { } ring)
             _info.Set(1, ring.Fingerprint, sharding.Key.Name(), sharding.Replicas.ToString(CultureInfo.InvariantCulture));
@@ -87,5 +86,34 @@ internal sealed class RingMetrics
         if (view.History is not [RingChange last, ..]) return;
         _moved.Set(last.MovedRatio);
         _build.Set(last.BuildTime.TotalSeconds);
+    }
+}
+
+/// <summary>A gauge that shows exactly the label sets that were set since the last <see cref="Begin"/>: what vanished is removed.</summary>
+internal sealed class LabeledGauge(Gauge gauge)
+{
+    private readonly HashSet<string> _stale = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string[]> _shown = new(StringComparer.Ordinal);
+
+    public void Begin() => _stale.UnionWith(_shown.Keys);
+
+    public void Set(double value, params string[] labels)
+    {
+        // A unit separator is in no address; an ambiguous key would at worst keep a dead label set.
+        string key = string.Join('\u001f', labels);
+        gauge.WithLabels(labels).Set(value);
+        _shown[key] = labels;
+        _stale.Remove(key);
+    }
+
+    public void End()
+    {
+        foreach (string key in _stale)
+        {
+            gauge.RemoveLabelled(_shown[key]);
+            _shown.Remove(key);
+        }
+
+        _stale.Clear();
     }
 }

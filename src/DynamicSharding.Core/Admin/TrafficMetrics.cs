@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
+using DynamicSharding.Server;
 using Prometheus;
 
 namespace DynamicSharding.Admin;

@@ -1,5 +1,5 @@
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
+using DynamicSharding.Server;
 
 namespace DynamicSharding.Admin;
 
@@ -23,12 +23,12 @@ internal sealed class TrafficRates : IDisposable
         _fleet = fleet;
         _counters = counters;
         _time = time;
-        Remember();
-        _timer = time.CreateTimer(_ => Remember(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
+        RecordSample();
+        _timer = time.CreateTimer(_ => RecordSample(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
     }
 
     /// <summary>Requests of every kind, and redirects by gateway.</summary>
-    public (double Requests, IReadOnlyDictionary<string, double> Redirects) Look(FleetView fleet)
+    public (double Requests, IReadOnlyDictionary<string, double> Redirects) Snapshot(FleetView fleet)
     {
         Sample now = Take(fleet);
         Sample[] past;
@@ -50,9 +50,9 @@ internal sealed class TrafficRates : IDisposable
 
     private static double PerSecond(long count, double seconds) => seconds > 0 && count > 0 ? count / seconds : 0;
 
-    private void Remember()
+    private void RecordSample()
     {
-        Sample sample = Take(_fleet.Look());
+        Sample sample = Take(_fleet.Snapshot());
         lock (_gate)
         {
             if (_samples.Count == Window) _samples.Dequeue();

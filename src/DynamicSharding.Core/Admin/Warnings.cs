@@ -1,9 +1,8 @@
 using System.Net;
-using DynamicSharding.Admin.Api;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
 using DynamicSharding.Membership;
-using static DynamicSharding.Admin.Api.WarningEntry;
+using static DynamicSharding.Admin.WarningEntry;
 
 namespace DynamicSharding.Admin;
 
@@ -16,7 +15,7 @@ internal static class Warnings
     /// <summary>Changes in an hour that are more than a rollout.</summary>
     private const int Flapping = 8;
 
-    public static IReadOnlyList<WarningEntry> Of(AdminContext context, FleetView fleet, LastHour lastHour, DateTimeOffset now)
+    public static IReadOnlyList<WarningEntry> Of(AdminContext context, FleetView fleet, LastHourCounts lastHour, DateTimeOffset now)
     {
         ServerOptions options = context.Options();
         IEnumerable<WarningEntry> all =
@@ -53,14 +52,14 @@ internal static class Warnings
         }
     }
 
-    private static IEnumerable<WarningEntry> OfLastHour(FleetView fleet, LastHour lastHour)
+    private static IEnumerable<WarningEntry> OfLastHour(FleetView fleet, LastHourCounts lastHour)
     {
-        (long turnedAway, long buildFailures) = lastHour.Look();
+        (long turnedAway, long buildFailures) = lastHour.Snapshot();
         if (turnedAway > 0)
         {
             yield return new(
                 Warning,
-                $"{Words.Number(turnedAway, "connection")} turned away within the last hour, because too many were open.",
+                $"{DisplayText.Number(turnedAway, "connection")} turned away within the last hour, because too many were open.",
                 "Raise limits.max_connections and the descriptor limit (LimitNOFILE), or find the client that does not close.");
         }
 
@@ -86,21 +85,21 @@ internal static class Warnings
         {
             yield return new(
                 Critical,
-                $"{Words.Number(held.Count, "gateway")} failing and still in the ring: {Words.List(held)}.",
+                $"{DisplayText.Number(held.Count, "gateway")} failing and still in the ring: {DisplayText.List(held)}.",
                 "So much was lost at once that the cause may be this side. Look at what they share: this instance's network, Consul's agent, "
                 + $"the check. Losses are applied after {DurationText.Format(options.Membership.MassLossHold)}, but never the last gateway's.");
         }
 
         List<string> leaving = In(GatewayState.Leaving);
         if (leaving.Count > 0)
-            yield return new(Warning, $"Failing, about to leave the ring: {Words.List(leaving)}.", "Look at the check's output in the table.");
+            yield return new(Warning, $"Failing, about to leave the ring: {DisplayText.List(leaving)}.", "Look at the check's output in the table.");
 
         List<string> gone = In(GatewayState.Out);
         if (gone.Count > 0)
         {
             yield return new(
                 Warning,
-                $"Not in the ring: {Words.List(gone)}.",
+                $"Not in the ring: {DisplayText.List(gone)}.",
                 (gone.Count == 1
                     ? "Its groups go to the others. Start it, or correct what the check's output says; it returns by itself after "
                     : "Their groups go to the others. Start them, or correct what the check's output says; they return by themselves after ")
@@ -112,13 +111,13 @@ internal static class Warnings
         {
             yield return new(
                 Warning,
-                $"Discovered and refused, since membership.allow does not allow {(refused.Count == 1 ? "it" : "them")}: {Words.List(refused)}.",
+                $"Discovered and refused, since membership.allow does not allow {(refused.Count == 1 ? "it" : "them")}: {DisplayText.List(refused)}.",
                 "Find out who registered that, and deregister it; or add it to membership.allow or pushgateway.servers and reload.");
         }
 
         List<string> overloaded = [.. fleet.Gateways.Where(static g => g.Status.Overloaded).Select(static g => g.Status.Address)];
         if (overloaded.Count > 0)
-            yield return new(Warning, $"The write queue is full on {Words.List(overloaded)}.", "Add gateways, or push less to them.");
+            yield return new(Warning, $"The write queue is full on {DisplayText.List(overloaded)}.", "Add gateways, or push less to them.");
         if (!options.Pushgateway.HealthCheck.Enabled)
         {
             yield return new(
@@ -136,12 +135,12 @@ internal static class Warnings
         {
             yield return new(
                 Warning,
-                $"Absent from Consul's response, and kept since our own probe passes: {Words.List(hidden)}.",
+                $"Absent from Consul's response, and kept since our own probe passes: {DisplayText.List(hidden)}.",
                 "The token of consul_server probably lacks node:read for the node that they are registered on: its policy needs "
                 + "node_prefix \"\" { policy = \"read\" }. Else look for who deregisters them.");
         }
 
-        string since = discovery.LastGoodAnswer is { } last ? $"for {Words.Age(now - last)}" : "since the start";
+        string since = discovery.LastGoodAnswer is { } last ? $"for {DisplayText.Age(now - last)}" : "since the start";
         if (discovery.LastError is { } error)
         {
             yield return new(
@@ -162,14 +161,14 @@ internal static class Warnings
         {
             yield return new(
                 Warning,
-                $"The last reload failed; the configuration of {Words.Time(reload.LastSuccess)} stays in force.",
+                $"The last reload failed; the configuration of {DisplayText.Time(reload.LastSuccess)} stays in force.",
                 "Correct the file, then reload."
                 + (reload.Errors is [var first, ..] ? $" {first}" : "")
-                + (reload.Errors.Count > 1 ? $" ({Words.Number(reload.Errors.Count - 1, "more error")} in the log)" : ""));
+                + (reload.Errors.Count > 1 ? $" ({DisplayText.Number(reload.Errors.Count - 1, "more error")} in the log)" : ""));
         }
 
         if (reload.NeedRestart.Count > 0)
-            yield return new(Note, $"Changed in the file, not in force: {Words.List(reload.NeedRestart)}.", "Restart when it suits.");
+            yield return new(Note, $"Changed in the file, not in force: {DisplayText.List(reload.NeedRestart)}.", "Restart when it suits.");
         bool local = options.AdminListenAddr?.Host is { } host && IPAddress.IsLoopback(host);
         if (!options.Admin.BasicAuthUsers.IsEmpty && options.Admin.TlsCertFile is null && !local)
             yield return new(Warning, "Passwords for this page travel unencrypted.", "Set admin.tls, or bind admin_listen_addr to 127.0.0.1.");
@@ -191,7 +190,7 @@ internal static class Warnings
         {
             yield return new(
                 Note,
-                $"The ring changed {Words.Age(now - last.At)} ago; {Words.Percent(last.MovedRatio)} of the groups have another owner.",
+                $"The ring changed {DisplayText.Age(now - last.At)} ago; {DisplayText.Percent(last.MovedRatio)} of the groups have another owner.",
                 "Their old gateways keep the last values until somebody deletes them, as config/tools/stale-copies.py does. Prometheus shows such "
                 + "groups: `count without (gateway) (push_time_seconds) > 1`");
         }

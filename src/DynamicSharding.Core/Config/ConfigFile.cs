@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Immutable;
 using System.Text;
 using System.Text.Unicode;
 using DynamicSharding.Config.Yaml;
@@ -62,7 +63,7 @@ internal static class ConfigFile
         }
 
         validator.Check(options);
-        if (!problems.HasErrors) new ConfigRisks(document, problems).Check(options);
+        if (!problems.HasErrors) new ConfigLint(document, problems).Check(options);
         return problems.HasErrors ? Failed(problems) : new ConfigResult(options, [], problems.Warnings);
     }
 
@@ -127,3 +128,9 @@ internal static class ConfigFile
         return null;
     }
 }
+
+/// <summary>What a configuration file came to.</summary>
+/// <param name="Options">Null exactly when there are errors.</param>
+/// <param name="Errors">All of them, in the file's order.</param>
+/// <param name="Warnings">What works, but hardly as meant.</param>
+internal sealed record ConfigResult(ServerOptions? Options, ImmutableArray<ConfigProblem> Errors, ImmutableArray<ConfigProblem> Warnings);

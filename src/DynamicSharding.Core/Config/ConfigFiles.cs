@@ -19,7 +19,7 @@ internal static class ConfigFiles
     /// <summary>
     /// Reads a path, relative to the configuration file, of a file that can be opened now: better said at the start than at the first handshake.
     /// </summary>
-    public static bool TryRead(ConfigSite site, out string? path)
+    public static bool TryRead(ConfigLocation site, out string? path)
     {
         path = null;
         if (site.Node is not YamlScalar scalar) return site.Fail("must be one path, not a list or a mapping");
@@ -29,7 +29,7 @@ internal static class ConfigFiles
     }
 
     /// <summary>The same for a file that holds a token.</summary>
-    public static bool TryReadToken(ConfigSite site, out string? path) =>
+    public static bool TryReadToken(ConfigLocation site, out string? path) =>
         TryRead(site, out path) && (path is null || BadToken(path) is not { } why || site.Fail(why));
 
     /// <returns>Why the file does not hold a token that can be sent, or null.</returns>
@@ -80,7 +80,7 @@ internal static class ConfigFiles
     /// device has no length.
     /// </summary>
     /// <exception cref="IOException">It is no regular file any more, or an empty or a huge one.</exception>
-    public static string ReadAgain(string path)
+    public static string Reread(string path)
     {
         long length = Resolve(path).Length;
         if (length is 0 or > MaxBytes) throw new IOException(length == 0 ? "it is empty, a pipe or a device" : TooLarge);

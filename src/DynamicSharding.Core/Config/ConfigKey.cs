@@ -9,7 +9,7 @@ internal abstract class ConfigKey(string path, Applies applies)
     public bool Reloadable { get; } = applies == Applies.OnReload;
 
     /// <returns>The options with the value of <paramref name="site"/>; unchanged when it is wrong, which the site then knows.</returns>
-    public abstract ServerOptions Read(ConfigSite site, ServerOptions options);
+    public abstract ServerOptions Read(ConfigLocation site, ServerOptions options);
 
     /// <summary>Its value for operators' eyes: secrets are hidden.</summary>
     public abstract string Show(ServerOptions options);
@@ -25,4 +25,37 @@ internal enum Applies
 {
     OnRestart,
     OnReload,
+}
+
+/// <inheritdoc cref="ConfigKey"/>
+internal sealed class ConfigKey<T>(
+    string path,
+    Applies applies,
+    ConfigValue<T> value,
+    Func<ServerOptions, T> get,
+    Func<ServerOptions, T, ServerOptions> set) : ConfigKey(path, applies)
+{
+    public override ServerOptions Read(ConfigLocation site, ServerOptions options) =>
+        value.TryRead(site, out T result) ? set(options, result) : options;
+
+    public override string Show(ServerOptions options) => value.Show(get(options));
+
+    public override bool SameIn(ServerOptions a, ServerOptions b) => value.Same(get(a), get(b));
+
+    public override ServerOptions Copy(ServerOptions from, ServerOptions to) => set(to, get(from));
+}
+
+/// <summary>A mapping of the file and the record that holds its values; it makes the keys inside it.</summary>
+internal sealed class ConfigSection<TSection>(
+    string prefix,
+    Func<ServerOptions, TSection> get,
+    Func<ServerOptions, TSection, ServerOptions> set)
+{
+    public ConfigKey Key<T>(
+        string name, Applies applies, ConfigValue<T> value, Func<TSection, T> getValue, Func<TSection, T, TSection> setValue) =>
+        new ConfigKey<T>(
+            prefix + name, applies, value, options => getValue(get(options)), (options, v) => set(options, setValue(get(options), v)));
+
+    public ConfigSection<TInner> Section<TInner>(string name, Func<TSection, TInner> getInner, Func<TSection, TInner, TSection> setInner) =>
+        new(prefix + name + ".", options => getInner(get(options)), (options, inner) => set(options, setInner(get(options), inner)));
 }

@@ -8,7 +8,7 @@ namespace DynamicSharding.Config;
 internal static class ConfigLists
 {
     /// <summary>The servers as written: the default port is another key's, and duplicates show only with it.</summary>
-    public static bool TryReadServers(ConfigSite site, out ImmutableArray<string> servers)
+    public static bool TryReadServers(ConfigLocation site, out ImmutableArray<string> servers)
     {
         servers = [];
         if (site.Node is not YamlSequence sequence)
@@ -22,7 +22,7 @@ internal static class ConfigLists
         return good;
     }
 
-    public static bool TryReadUsers(ConfigSite site, out ImmutableSortedDictionary<string, string> users)
+    public static bool TryReadUsers(ConfigLocation site, out ImmutableSortedDictionary<string, string> users)
     {
         users = ImmutableSortedDictionary<string, string>.Empty;
         if (site.Node is not YamlMapping mapping) return site.Fail("must be a mapping of user names to bcrypt hashes");
@@ -36,7 +36,7 @@ internal static class ConfigLists
     }
 
     /// <summary>A word, or a list of those who are allowed.</summary>
-    public static bool TryReadAllow(ConfigSite site, out AllowedGateways allow)
+    public static bool TryReadAllow(ConfigLocation site, out AllowedGateways allow)
     {
         const string Kinds = "must be any, configured, or a list of CIDRs and host patterns: [10.0.0.0/8, \"*.pgw.internal\"]";
         allow = AllowedGateways.Any;
@@ -56,7 +56,7 @@ internal static class ConfigLists
         return good;
     }
 
-    private static bool CheckAllowed(ConfigSite site, List<AllowedGateways.Rule> rules)
+    private static bool CheckAllowed(ConfigLocation site, List<AllowedGateways.Rule> rules)
     {
         if (site.Node is not YamlScalar { IsNull: false } scalar) return site.Fail("each entry must be one text, a CIDR or a host pattern: 10.0.0.0/8 or \"*.pgw.internal\"");
         if (AllowedGateways.TryParse(scalar.Text, out AllowedGateways.Rule rule) is { } problem) return site.Fail(problem);
@@ -64,7 +64,7 @@ internal static class ConfigLists
         return true;
     }
 
-    private static bool CheckServer(ConfigSite site)
+    private static bool CheckServer(ConfigLocation site)
     {
         if (site.Node is not YamlScalar scalar)
         {
@@ -75,7 +75,7 @@ internal static class ConfigLists
         return HostText.CheckAuthority(scalar.Text, out _) is not { } problem || site.Fail(problem);
     }
 
-    private static bool CheckUser(ConfigSite site, YamlEntry entry)
+    private static bool CheckUser(ConfigLocation site, YamlEntry entry)
     {
         string name = entry.Key.Text;
         // RFC 7617 2: the first colon ends the user name.

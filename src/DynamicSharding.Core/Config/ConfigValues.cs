@@ -67,7 +67,7 @@ internal static class ConfigValues
         new(ConfigLists.TryReadAllow, (a, b) => a.ToString() == b.ToString());
 
     public static ConfigValue<ImmutableSortedDictionary<string, string>> Users { get; } =
-        new(ConfigLists.TryReadUsers, (a, b) => a.SequenceEqual(b), ShownValue.Users);
+        new(ConfigLists.TryReadUsers, (a, b) => a.SequenceEqual(b), DisplayValue.Users);
 
     /// <summary>More than 0, at most 1.</summary>
     public static ConfigValue<double> Ratio { get; } = Typed((string text, out double value) =>
@@ -84,7 +84,7 @@ internal static class ConfigValues
     public static ConfigValue<int?> OptionalInt(int min, int max)
     {
         ConfigValue<int> inner = Int(min, max);
-        return new ConfigValue<int?>((ConfigSite site, out int? value) =>
+        return new ConfigValue<int?>((ConfigLocation site, out int? value) =>
         {
             bool read = inner.TryRead(site, out int number);
             value = number;
@@ -102,7 +102,7 @@ internal static class ConfigValues
     public static ConfigValue<int> IntSize(int min, int max)
     {
         ConfigValue<long> inner = Size(min, max);
-        return new ConfigValue<int>((ConfigSite site, out int value) =>
+        return new ConfigValue<int>((ConfigLocation site, out int value) =>
         {
             bool read = inner.TryRead(site, out long size);
             value = (int)size;
@@ -116,7 +116,7 @@ internal static class ConfigValues
 
     public static ConfigValue<TimeSpan> DurationOrZero { get; } = DurationFrom(TimeSpan.Zero);
 
-    public static ConfigValue<TimeSpan?> OptionalDuration { get; } = new((ConfigSite site, out TimeSpan? value) =>
+    public static ConfigValue<TimeSpan?> OptionalDuration { get; } = new((ConfigLocation site, out TimeSpan? value) =>
     {
         bool read = Duration.TryRead(site, out TimeSpan duration);
         value = duration;
@@ -146,7 +146,7 @@ internal static class ConfigValues
     /// <summary>Not in quotes: in YAML that would make it a text.</summary>
     private static ConfigValue<T> Typed<T>(TextParser<T> parse) => Scalar(parse, unquotedOnly: true);
 
-    private static ConfigValue<T> Scalar<T>(TextParser<T> parse, bool unquotedOnly, Func<T, string>? show = null) => new((ConfigSite site, out T value) =>
+    private static ConfigValue<T> Scalar<T>(TextParser<T> parse, bool unquotedOnly, Func<T, string>? show = null) => new((ConfigLocation site, out T value) =>
     {
         if (site.Node is not YamlScalar scalar)
         {
@@ -162,7 +162,7 @@ internal static class ConfigValues
 
     /// <summary>An empty text is no value.</summary>
     private static ConfigValue<T?> Optional<T>(ConfigValue<T> inner, string none = "")
-        where T : class => new((ConfigSite site, out T? value) =>
+        where T : class => new((ConfigLocation site, out T? value) =>
     {
         value = null;
         if (site.Node is YamlScalar { Text: "" }) return true;
@@ -173,12 +173,12 @@ internal static class ConfigValues
     show: value => value is null ? none : inner.Show(value));
 
     /// <param name="check">Why a text is no such value, or null.</param>
-    private static ConfigValue<string?> Hidden(Func<string, string?> check) => new((ConfigSite site, out string? value) =>
+    private static ConfigValue<string?> Hidden(Func<string, string?> check) => new((ConfigLocation site, out string? value) =>
     {
         value = null;
         if (site.Node is not YamlScalar scalar) return site.Fail("must be one text, not a list or a mapping");
         value = scalar.Text.Length == 0 ? null : scalar.Text;
         return check(scalar.Text) is not { } why || site.Fail(why);
     },
-    show: ShownValue.Secret);
+    show: DisplayValue.Secret);
 }

@@ -1,3 +1,7 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Net;
+
 namespace DynamicSharding.Config;
 
 /// <summary>Everything an operator can set, validated and with defaults filled in. Immutable: a reload makes a new one.</summary>
@@ -32,4 +36,141 @@ internal sealed record ServerOptions
     public AdminOptions Admin { get; init; } = new();
 
     public LogOptions Log { get; init; } = new();
+}
+
+/// <summary>Where a listener binds. <see cref="Host"/> null means every address: dual-stack, IPv4 alone where the host has no IPv6.</summary>
+internal sealed record ListenAddress(IPAddress? Host, int Port)
+{
+    public override string ToString() => Host is null
+        ? string.Create(CultureInfo.InvariantCulture, $":{Port}")
+        : new IPEndPoint(Host, Port).ToString();
+}
+
+internal enum DiscoveryKind
+{
+    Static,
+    Consul,
+}
+
+internal sealed record ShardingOptions
+{
+    public ShardingKey Key { get; init; } = ShardingKey.Group;
+
+    /// <summary>Points of a ring: 80 MB, twice while it is replaced, and about a second to build.</summary>
+    public const int MaxPoints = 10_000_000;
+
+    /// <summary>Points per gateway on the ring.</summary>
+    public int Replicas { get; init; } = 500;
+}
+
+internal enum ShardingKey
+{
+    Group,
+    Path,
+}
+
+internal static class ShardingKeyNames
+{
+    /// <summary>The key mode as the configuration file spells it.</summary>
+    public static string Name(this ShardingKey key) => key == ShardingKey.Path ? "path" : "group";
+}
+
+internal sealed record MembershipOptions
+{
+    public AllowedGateways Allow { get; init; } = AllowedGateways.Any;
+
+    public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(1);
+
+    public TimeSpan AdmitAfter { get; init; } = TimeSpan.FromSeconds(5);
+
+    public double MassLossRatio { get; init; } = 0.5;
+
+    public TimeSpan MassLossHold { get; init; } = TimeSpan.FromSeconds(15);
+}
+
+internal sealed record LimitOptions
+{
+    /// <summary>Null = by the process's descriptor limit: <see cref="DescriptorBudget"/>.</summary>
+    public int? MaxConnections { get; init; }
+
+    /// <summary>Bytes of the request line without its CRLF.</summary>
+    public int RequestLine { get; init; } = 8192;
+
+    public int HeaderFields { get; init; } = 100;
+
+    /// <summary>Bytes of all field lines with their CRLFs.</summary>
+    public int HeaderBytes { get; init; } = 32 * 1024;
+
+    public TimeSpan HeaderTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(75);
+
+    public long BodySkipBytes { get; init; } = 1024 * 1024;
+
+    /// <summary>Bytes per second, judged after five seconds of a body.</summary>
+    public int BodyMinRate { get; init; } = 240;
+
+    public TimeSpan LingerTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    public TimeSpan WriteTimeout { get; init; } = TimeSpan.FromSeconds(10);
+}
+
+internal sealed record ShutdownOptions
+{
+    public TimeSpan DrainDelay { get; init; } = TimeSpan.FromSeconds(5);
+
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
+}
+
+internal sealed record ForwardOptions
+{
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    public int MaxInFlight { get; init; } = 256;
+
+    public long MaxBodyBytes { get; init; } = 64L * 1024 * 1024;
+
+    /// <summary>Whether a gateway is told the client's address.</summary>
+    public bool XForwardedFor { get; init; }
+}
+
+internal sealed record AdminOptions
+{
+    /// <summary>User name to bcrypt hash.</summary>
+    public ImmutableSortedDictionary<string, string> BasicAuthUsers { get; init; } =
+        ImmutableSortedDictionary<string, string>.Empty;
+
+    public string? TlsCertFile { get; init; }
+
+    public string? TlsKeyFile { get; init; }
+}
+
+internal sealed record LogOptions
+{
+    public LogLevelName Level { get; init; } = LogLevelName.Info;
+
+    public LogFormat Format { get; init; } = LogFormat.Logfmt;
+}
+
+internal enum LogFormat
+{
+    Logfmt,
+    Json,
+}
+
+internal enum LogLevelName
+{
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// <summary>What the file and the flags call log levels and formats.</summary>
+internal static class LogNames
+{
+    public static readonly (string Name, LogLevelName Value)[] Levels =
+        [("debug", LogLevelName.Debug), ("info", LogLevelName.Info), ("warn", LogLevelName.Warn), ("error", LogLevelName.Error)];
+
+    public static readonly (string Name, LogFormat Value)[] Formats = [("logfmt", LogFormat.Logfmt), ("json", LogFormat.Json)];
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 
 namespace DynamicSharding.Consul;
@@ -59,7 +60,7 @@ internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration 
         {
             using HttpResponseMessage response = await http
                 .SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token).ConfigureAwait(false);
-            if (response.StatusCode != HttpStatusCode.OK) throw await RefusalAsync(response, either.Token).ConfigureAwait(false);
+            if (response.StatusCode != HttpStatusCode.OK) throw await RejectionAsync(response, either.Token).ConfigureAwait(false);
             return await read(response, either.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
@@ -68,7 +69,7 @@ internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration 
         }
     }
 
-    private static async Task<ConsulRequestException> RefusalAsync(HttpResponseMessage response, CancellationToken ct)
+    private static async Task<ConsulRequestException> RejectionAsync(HttpResponseMessage response, CancellationToken ct)
     {
         await using Stream body = await response.Content.ReadAsStreamAsync(ct).ConfigureAwait(false);
         var text = new byte[MaxErrorTextBytes];
@@ -93,3 +94,62 @@ internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration 
         }
     }
 }
+
+/// <summary>Reads from another stream and fails once more than a limit has come: an answer that never ends must not fill the memory.</summary>
+internal sealed class BoundedReadStream(Stream inner, long limit) : Stream
+{
+    private long _left = limit;
+
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+        Count(await inner.ReadAsync(buffer, cancellationToken).ConfigureAwait(false));
+
+    public override int Read(byte[] buffer, int offset, int count) => Count(inner.Read(buffer, offset, count));
+
+    public override void Flush()
+    {
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    private int Count(int read)
+    {
+        _left -= read;
+        return _left >= 0 ? read : throw new ResponseTooLargeException("the response is larger than this client accepts");
+    }
+}
+
+/// <summary>The agent answered, and its answer is a refusal.</summary>
+internal sealed class ConsulRequestException(HttpStatusCode statusCode, string text, TimeSpan? retryAfter)
+    : Exception(string.Create(CultureInfo.InvariantCulture, $"status {(int)statusCode}: {text}"))
+{
+    public HttpStatusCode StatusCode { get; } = statusCode;
+
+    /// <summary>What the agent said, shortened.</summary>
+    public string Text { get; } = text;
+
+    public TimeSpan? RetryAfter { get; } = retryAfter;
+}
+
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ServiceEntry))]
+[JsonSerializable(typeof(AgentService))]
+[JsonSerializable(typeof(AgentServiceRegistration))]
+internal sealed partial class ConsulJson : JsonSerializerContext;

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
+using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Discovery;
 
@@ -57,7 +58,7 @@ internal static class ConsulConnection
     {
         Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>> connect = handler.ConnectCallback!;
         handler.ConnectCallback = (context, ct) =>
-            gate.IsOpen ? connect(context, ct) : ValueTask.FromException<Stream>(new ConnectionGoneException());
+            gate.IsOpen ? connect(context, ct) : ValueTask.FromException<Stream>(new ConnectionLostException());
     }
 
     private static async ValueTask<Stream> ConnectAsync(UnixDomainSocketEndPoint endPoint, CancellationToken ct)
@@ -73,5 +74,43 @@ internal static class ConsulConnection
             socket.Dispose();
             throw;
         }
+    }
+}
+
+/// <summary>Whether a client may open a connection for the request that it sends now.</summary>
+internal sealed class ConnectGate
+{
+    private volatile bool _isOpen = true;
+
+    public bool IsOpen
+    {
+        get => _isOpen;
+        set => _isOpen = value;
+    }
+}
+
+/// <summary>The connection of the answers so far is gone, and the request is not one to be sent over another.</summary>
+internal sealed class ConnectionLostException : Exception
+{
+    public ConnectionLostException()
+        : base("the connection is gone")
+    {
+    }
+}
+
+/// <summary>The token of the moment: a reload may replace it, and a file may change under it.</summary>
+internal sealed class ConsulToken(ConsulOptions options)
+{
+    private volatile Func<string?> _current = Choose(options);
+
+    public string? Current() => _current();
+
+    public void Apply(ConsulOptions options) => _current = Choose(options);
+
+    private static Func<string?> Choose(ConsulOptions options)
+    {
+        if (!string.IsNullOrEmpty(options.TokenFile)) return new SecretFile(options.TokenFile, static text => ConfigText.UnsendableToken(text) is null).Current;
+        string? token = options.Token;
+        return () => token;
     }
 }

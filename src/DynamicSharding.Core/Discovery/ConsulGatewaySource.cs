@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Discovery;
@@ -101,9 +101,9 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
         Task registering = Task.Run(() => _registrar.RunAsync(stop.Token), CancellationToken.None);
         Task probing = _adopted ? Task.CompletedTask : Task.Run(() => ForwardProbesAsync(stop.Token), CancellationToken.None).Watched(_logger, "probes before Consul's first response");
-        Task judging = Task.Run(() => JudgeAsync(probing, stop.Token), CancellationToken.None);
+        Task judging = Task.Run(() => EvaluateAsync(probing, stop.Token), CancellationToken.None);
         Task confirming = Task.Run(() => ConfirmAsync(stop.Token), CancellationToken.None);
-        Task watching = Task.Run(() => _watch.RunAsync(Answered, Lost, _registrar.ReconcileNow, stop.Token), CancellationToken.None);
+        Task watching = Task.Run(() => _watch.RunAsync(OnRows, OnLost, _registrar.ReconcileNow, stop.Token), CancellationToken.None);
         try
         {
             while (true)
@@ -149,14 +149,14 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
     private void Notify() => _news.Writer.TryWrite(true);
 
-    private void Answered(List<ServiceEntry> rows)
+    private void OnRows(List<ServiceEntry> rows)
     {
         Interlocked.Exchange(ref _heardAt, _time.GetTimestamp());
         _rows = rows;
         Notify();
     }
 
-    private void Lost()
+    private void OnLost()
     {
         _rows = null;
         Notify();
@@ -175,7 +175,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         while (true)
         {
             await _confirmations.Reader.ReadAsync(ct).ConfigureAwait(false);
-            while (!await _watch.ConfirmAsync(_client, Confirmed, Lost, ct).ConfigureAwait(false) || _rows is null)
+            while (!await _watch.ConfirmAsync(_client, Confirmed, OnLost, ct).ConfigureAwait(false) || _rows is null)
             {
                 await Task.Delay(ConfirmPause, _time, ct).ConfigureAwait(false);
                 if (_rows is not null) break;
@@ -192,14 +192,14 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         }
     }
 
-    private async Task JudgeAsync(Task probing, CancellationToken ct)
+    private async Task EvaluateAsync(Task probing, CancellationToken ct)
     {
         while (true)
         {
             await NewsAsync(ct).ConfigureAwait(false);
             bool confirmed = _confirmed;
             _confirmed = false;
-            GatewayReport report = Judge(confirmed);
+            GatewayReport report = Evaluate(confirmed);
             if (report.Interrupted)
             {
                 // Before the first answer the probes are the judge, and they go on.
@@ -214,7 +214,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
                 await probing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 await _probes.DisposeAsync().ConfigureAwait(false);
             }
-            else if (!confirmed && _last is { Interrupted: false } last && last.Patience == report.Patience && last.Verdicts.SequenceEqual(report.Verdicts))
+            else if (!confirmed && _last is { Interrupted: false } last && last.VerdictTimeout == report.VerdictTimeout && last.Verdicts.SequenceEqual(report.Verdicts))
             {
                 continue;
             }
@@ -238,7 +238,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     }
 
     /// <param name="isConfirmation">The rows repeat what the watch has told, or what it is about to tell.</param>
-    private GatewayReport Judge(bool isConfirmation)
+    private GatewayReport Evaluate(bool isConfirmation)
     {
         _due = null;
 
@@ -249,7 +249,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         ImmutableArray<string> servers = options.Pushgateway.Servers;
         HealthCheckOptions check = options.Pushgateway.HealthCheck;
         var skipped = new List<string>();
-        ImmutableArray<GatewayVerdict> verdicts = ConsulJudge.Judge(rows, check.OverloadIsHealthy, skipped, _spellings.Key);
+        ImmutableArray<GatewayVerdict> verdicts = ConsulHealthEvaluator.Evaluate(rows, check.OverloadIsHealthy, skipped, _spellings.Key);
         if (!isConfirmation && !ReferenceEquals(rows, _judged))
         {
             foreach (string address in skipped) Warn(address);
@@ -261,8 +261,8 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         }
 
         if (verdicts.IsEmpty) return GatewayReport.Interruption;
-        TimeSpan patience = (2 * check.Interval) + check.Timeout;
-        return new GatewayReport(check.Enabled ? Recheck(verdicts, options) : Trust(verdicts, servers), patience) { MustBeFresh = true, HeardAt = Interlocked.Read(ref _heardAt) };
+        TimeSpan verdictTimeout = (2 * check.Interval) + check.Timeout;
+        return new GatewayReport(check.Enabled ? Recheck(verdicts, options) : AcceptConsulStatus(verdicts, servers), verdictTimeout) { MustBeFresh = true, HeardAt = Interlocked.Read(ref _heardAt) };
     }
 
     /// <summary>
@@ -276,7 +276,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     {
         HashSet<string> named = options.Pushgateway.Servers.ToHashSet(StringComparer.Ordinal);
         HashSet<string> absent = named.Except(verdicts.Select(static v => v.Address)).ToHashSet(StringComparer.Ordinal);
-        _rechecks.Align(
+        _rechecks.Update(
             [
                 .. verdicts.Where(v => v.Overloaded || v.Health == GatewayHealth.Unknown || (v.IsUnproven && !_proven.Contains(v.Address)))
                     .Select(static v => v.Address).Where(address => options.Membership.Allow.Allows(address, named.Contains(address))),
@@ -341,7 +341,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         if (_due is { } due) _due = due + TimeSpan.FromMilliseconds(1);
         hidden.Sort(StringComparer.Ordinal);
         IReadOnlyList<string> before = _hidden;
-        foreach (string address in hidden.Except(before, StringComparer.Ordinal)) Log.GatewayHidden(_logger, address, ConsulTroubles.HiddenAdvice);
+        foreach (string address in hidden.Except(before, StringComparer.Ordinal)) Log.GatewayHidden(_logger, address, ConsulFailures.HiddenAdvice);
         foreach (string address in before.Except(hidden, StringComparer.Ordinal)) Log.GatewayNotHidden(_logger, address);
         _hidden = hidden;
     }
@@ -358,9 +358,9 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     /// Without health checks every configured gateway is a member, whatever check an earlier registration left behind; only an operator's
     /// maintenance counts.
     /// </summary>
-    private ImmutableArray<GatewayVerdict> Trust(ImmutableArray<GatewayVerdict> verdicts, ImmutableArray<string> servers)
+    private ImmutableArray<GatewayVerdict> AcceptConsulStatus(ImmutableArray<GatewayVerdict> verdicts, ImmutableArray<string> servers)
     {
-        _rechecks.Align([], _options.Pushgateway.HealthCheck);
+        _rechecks.Update([], _options.Pushgateway.HealthCheck);
         TellHidden([], TimeSpan.Zero);
         var all = new SortedDictionary<string, GatewayVerdict>(verdicts.ToDictionary(static v => v.Address, StringComparer.Ordinal), StringComparer.Ordinal);
         foreach (string address in servers)
@@ -376,6 +376,6 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     private void Warn(string address)
     {
         Interlocked.Increment(ref _skipped);
-        if (_warned.Count < MaxWarnedAddresses && _warned.Add(address)) Log.ConsulAddressSkipped(_logger, GatewayVerdict.Shorten(address) ?? "");
+        if (_warned.Count < MaxWarnedAddresses && _warned.Add(address)) Log.InvalidAddressSkipped(_logger, GatewayVerdict.Shorten(address) ?? "");
     }
 }

@@ -3,7 +3,8 @@ using System.Net;
 using System.Threading.Channels;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
+using DynamicSharding.Outbound;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Discovery;
@@ -56,7 +57,7 @@ internal sealed class ConsulRegistrar
         _time = time;
         _options = options.Pushgateway;
         _password = options.Pushgateway.BasicAuthPasswordFile is { } file ? new SecretFile(file) : null;
-        WarnOfFloor(_options);
+        WarnAboutMinimum(_options);
     }
 
     public long Writes => Interlocked.Read(ref _writes);
@@ -77,7 +78,7 @@ internal sealed class ConsulRegistrar
             _password = options.Pushgateway.BasicAuthPasswordFile is { } file ? new SecretFile(file) : null;
         }
 
-        WarnOfFloor(options.Pushgateway);
+        WarnAboutMinimum(options.Pushgateway);
         ReconcileNow();
     }
 
@@ -99,7 +100,7 @@ internal sealed class ConsulRegistrar
             catch (Exception ex) when (!ct.IsCancellationRequested)
             {
                 Interlocked.Increment(ref _failures);
-                Complain(ex);
+                LogFailure(ex);
                 pause = _backoff.Next((ex as ConsulRequestException)?.RetryAfter);
             }
 
@@ -120,7 +121,7 @@ internal sealed class ConsulRegistrar
         }
 
         IReadOnlyDictionary<string, AgentService> present = await _client.Agent.Services(ct).ConfigureAwait(false);
-        WarnOfStrays(present, options.Servers);
+        WarnAboutUnknownInstances(present, options.Servers);
         foreach (string address in leaving)
         {
             string id = GatewayRegistration.Id(address);
@@ -188,7 +189,7 @@ internal sealed class ConsulRegistrar
             || ex.Text.Contains(nameof(AgentServiceCheck.FailuresBeforeCritical), StringComparison.Ordinal));
 
     /// <summary>Nothing is deregistered at start: during a rolling change the others' files may still name it.</summary>
-    private void WarnOfStrays(IReadOnlyDictionary<string, AgentService> present, ImmutableArray<string> servers)
+    private void WarnAboutUnknownInstances(IReadOnlyDictionary<string, AgentService> present, ImmutableArray<string> servers)
     {
         if (_warnedOfStrays) return;
         _warnedOfStrays = true;
@@ -200,7 +201,7 @@ internal sealed class ConsulRegistrar
             if (!marked || service.Service != _service || ours.Contains(id)) continue;
             string address = IdentityOf(service);
             if (addresses.Contains(address)) _spellings.Warn(address, GatewayRegistration.Id(address), id);
-            else Log.RegistrationStray(_logger, id);
+            else Log.UnknownRegistration(_logger, id);
         }
     }
 
@@ -216,18 +217,18 @@ internal sealed class ConsulRegistrar
     private string IdentityOf(AgentService service) =>
         GatewayAddress.TryFormat(service.Address, service.Port, _key, out string address) ? address : "";
 
-    private void WarnOfFloor(PushgatewayOptions options)
+    private void WarnAboutMinimum(PushgatewayOptions options)
     {
-        if (options.HealthCheck.DeregisterCriticalAfter is { } after && after < ReapFloor) Log.RegistrationReapFloor(_logger, GoDuration.Format(after));
+        if (options.HealthCheck.DeregisterCriticalAfter is { } after && after < ReapFloor) Log.DeregisterAfterBelowMinimum(_logger, GoDuration.Format(after));
     }
 
-    private void Complain(Exception failure)
+    private void LogFailure(Exception failure)
     {
         // Retries of the same failure are not news.
         string text = failure.Message;
         if (text == _failure) return;
         _failure = text;
-        Log.RegistrationFailed(_logger, text, ConsulTroubles.Advice(ConsulTroubles.Of(failure), _service));
+        Log.RegistrationFailed(_logger, text, ConsulFailures.Advice(ConsulFailures.Of(failure), _service));
     }
 
     private async Task PauseAsync(TimeSpan pause, CancellationToken ct)

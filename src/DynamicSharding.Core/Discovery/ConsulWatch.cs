@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Discovery;
@@ -34,10 +34,10 @@ internal sealed class ConsulWatch : IDisposable
     private readonly ConsulClient _client;
     private readonly string _service;
     private readonly int _replicas;
-    private readonly LoopLimiter _limiter;
+    private readonly WatchRateLimiter _limiter;
     private readonly Backoff _backoff = new(Random.Shared);
     private readonly Lock _gateOfStatus = new();
-    private ConsulTrouble _trouble;
+    private ConsulFailure _trouble;
     private ulong _newest;
     private int _taken;
     private bool _answered;
@@ -56,18 +56,18 @@ internal sealed class ConsulWatch : IDisposable
         _time = time;
         _client = ConsulConnection.Open(options, token, time, _gate);
         _service = options.RegisterServiceName;
-        _limiter = new LoopLimiter(time);
+        _limiter = new WatchRateLimiter(time);
     }
 
     public DiscoveryStatus Status => _status;
 
     public void Dispose() => _client.Dispose();
 
-    /// <param name="answered">Told every complete answer that is not empty.</param>
-    /// <param name="lost">Told when there is no such answer: a failure, or an empty list, which proves nothing.</param>
+    /// <param name="onRows">Told every complete answer that is not empty.</param>
+    /// <param name="onLost">Told when there is no such answer: a failure, or an empty list, which proves nothing.</param>
     /// <param name="reconcile">Told when registrations may be gone: nobody is there, or Consul answers again after it could not be reached.</param>
     /// <param name="ct">Ends it.</param>
-    public async Task RunAsync(Action<List<ServiceEntry>> answered, Action lost, Action reconcile, CancellationToken ct)
+    public async Task RunAsync(Action<List<ServiceEntry>> onRows, Action onLost, Action reconcile, CancellationToken ct)
     {
         ulong index = 0;
         bool afresh = true;
@@ -87,7 +87,7 @@ internal sealed class ConsulWatch : IDisposable
                 if (newest < index)
                 {
                     // A snapshot was restored or the cluster rebuilt: this answer may be of a passing moment, ask anew.
-                    Log.ConsulIndexWentBack(_logger, index, newest);
+                    Log.ConsulIndexWentBackwards(_logger, index, newest);
                     index = 0;
                     continue;
                 }
@@ -104,10 +104,10 @@ internal sealed class ConsulWatch : IDisposable
 
                 CheckSize(result.Response);
                 Take(result, newest);
-                Tell(result.Response, isNews: newest != index, answered, lost, reconcile);
+                ReportRows(result.Response, isNews: newest != index, onRows, onLost, reconcile);
                 index = newest;
             }
-            catch (HttpRequestException ex) when (ex.InnerException is ConnectionGoneException)
+            catch (HttpRequestException ex) when (ex.InnerException is ConnectionLostException)
             {
                 index = 0;
             }
@@ -116,7 +116,7 @@ internal sealed class ConsulWatch : IDisposable
                 // Whatever it is, a bug of ours included: the ring stays, the watch goes on.
                 index = 0;
                 Fail(ex);
-                lost();
+                onLost();
                 await Task.Delay(_backoff.Next((ex as ConsulRequestException)?.RetryAfter), _time, ct).ConfigureAwait(false);
             }
         }
@@ -128,10 +128,10 @@ internal sealed class ConsulWatch : IDisposable
     /// </summary>
     /// <param name="client">Not the watch's own, whose one connection is busy with the blocking query.</param>
     /// <param name="confirmed">Told the rows of this moment.</param>
-    /// <param name="lost">Told when there is no usable response.</param>
+    /// <param name="onLost">Told when there is no usable response.</param>
     /// <param name="ct">Ends it.</param>
     /// <returns>False when there was no usable response.</returns>
-    public async Task<bool> ConfirmAsync(ConsulClient client, Action<List<ServiceEntry>> confirmed, Action lost, CancellationToken ct)
+    public async Task<bool> ConfirmAsync(ConsulClient client, Action<List<ServiceEntry>> confirmed, Action onLost, CancellationToken ct)
     {
         int taken = Volatile.Read(ref _taken);
         try
@@ -146,7 +146,7 @@ internal sealed class ConsulWatch : IDisposable
             CheckSize(result.Response);
             if (result.Response.Count == 0) throw new InvalidDataException("nobody is registered");
             Take(result, index);
-            Enter(ConsulTrouble.None, "");
+            Enter(ConsulFailure.None, "");
             confirmed(result.Response);
             return true;
         }
@@ -155,7 +155,7 @@ internal sealed class ConsulWatch : IDisposable
             // The watch has heard something while this question waited.
             if (taken != Volatile.Read(ref _taken)) return true;
             Fail(ex is OperationCanceledException ? new TimeoutException($"no response within {ConfirmTimeout.TotalSeconds:0} s", ex) : ex);
-            lost();
+            onLost();
             return false;
         }
     }
@@ -180,22 +180,22 @@ internal sealed class ConsulWatch : IDisposable
     private void Fail(Exception ex)
     {
         lock (_gateOfStatus) _status = _status with { Failures = _status.Failures + 1, LastError = ex.Message };
-        Enter(ConsulTroubles.Of(ex), ex.Message);
+        Enter(ConsulFailures.Of(ex), ex.Message);
         Log.ConsulQueryFailed(_logger, ex.Message);
     }
 
     /// <summary>Tells every complete answer, a repeated one, too: the listener compares contents, and may have new settings to judge them by.</summary>
-    private void Tell(List<ServiceEntry> rows, bool isNews, Action<List<ServiceEntry>> answered, Action lost, Action reconcile)
+    private void ReportRows(List<ServiceEntry> rows, bool isNews, Action<List<ServiceEntry>> onRows, Action onLost, Action reconcile)
     {
         bool empty = rows.Count == 0;
-        bool wasLost = _trouble is not (ConsulTrouble.None or ConsulTrouble.Empty);
+        bool wasLost = _trouble is not (ConsulFailure.None or ConsulFailure.Empty);
 
         // At first nobody may be registered, until the first instance has done it: that is a warning only when it lasts.
-        if (!empty || _answered || !isNews) Enter(empty ? ConsulTrouble.Empty : ConsulTrouble.None, "");
+        if (!empty || _answered || !isNews) Enter(empty ? ConsulFailure.Empty : ConsulFailure.None, "");
         if (wasLost || empty) reconcile();
         _answered |= !empty;
-        if (empty) lost();
-        else answered(rows);
+        if (empty) onLost();
+        else onRows(rows);
     }
 
     /// <summary>A part of the list would be another ring than the others have, so all of it is taken or nothing.</summary>
@@ -208,7 +208,7 @@ internal sealed class ConsulWatch : IDisposable
     }
 
     /// <summary>Says a trouble once, when it begins or changes, and that it is over.</summary>
-    private void Enter(ConsulTrouble trouble, string error)
+    private void Enter(ConsulFailure trouble, string error)
     {
         lock (_gateOfStatus)
         {
@@ -216,13 +216,13 @@ internal sealed class ConsulWatch : IDisposable
             _trouble = trouble;
         }
 
-        if (trouble == ConsulTrouble.None)
+        if (trouble == ConsulFailure.None)
         {
             Log.ConsulRecovered(_logger, _service);
             return;
         }
 
-        Log.ConsulTrouble(_logger, trouble.ToString().ToLower(CultureInfo.InvariantCulture), error, ConsulTroubles.Advice(trouble, _service));
+        Log.ConsulFailure(_logger, trouble.ToString().ToLower(CultureInfo.InvariantCulture), error, ConsulFailures.Advice(trouble, _service));
     }
 
     private static ConsistencyMode Mode(ConsulConsistency consistency) => consistency switch

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
 using DynamicSharding.Config;
+using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Discovery;
 
@@ -140,3 +141,6 @@ internal sealed class GatewayProber : IDisposable
         return ex.Message;
     }
 }
+
+/// <summary>What one probe found.</summary>
+internal readonly record struct ProbeResult(bool Healthy, bool Overloaded, string Output);

@@ -16,7 +16,7 @@ internal sealed class ProbeSet(PushgatewayOptions options, Action changed, TimeP
     public DateTimeOffset? LastProbe => _prober.LastProbe;
 
     /// <summary>Starts and stops probes until they are these. One that goes on keeps its counters.</summary>
-    public void Align(IReadOnlyCollection<string> wanted, HealthCheckOptions check)
+    public void Update(IReadOnlyCollection<string> wanted, HealthCheckOptions check)
     {
         lock (_gate)
         {

@@ -9,7 +9,7 @@ internal sealed class ProbedGateway(string address) : IDisposable
     private const double Jitter = 0.1;
 
     private readonly CancellationTokenSource _stop = new();
-    private readonly ProbeCounter _counter = new();
+    private readonly ProbeThreshold _counter = new();
     private volatile GatewayVerdict _verdict = new(address, GatewayHealth.Unknown, false, null);
 
     public GatewayVerdict Verdict => _verdict;
@@ -65,4 +65,34 @@ internal sealed class ProbedGateway(string address) : IDisposable
     }
 
     public void Dispose() => _stop.Cancel();
+}
+
+/// <summary>Turns results of single probes into a verdict: so many failures in a row, so many successes in a row.</summary>
+internal sealed class ProbeThreshold
+{
+    private int _failures;
+    private int _successes;
+
+    public GatewayHealth Health { get; private set; } = GatewayHealth.Unknown;
+
+    public GatewayHealth Count(bool healthy, HealthCheckOptions check)
+    {
+        if (healthy)
+        {
+            _failures = 0;
+
+            // Like Consul's: a first success needs no company, there is no failure that it would have to outweigh.
+            if (++_successes >= check.SuccessBeforePassing || Health == GatewayHealth.Unknown) Health = GatewayHealth.Passing;
+        }
+        else
+        {
+            _successes = 0;
+            if (++_failures >= check.FailuresBeforeCritical) Health = GatewayHealth.Critical;
+        }
+
+        return Health;
+    }
+
+    /// <summary>Whether the last probe failed without deciding anything yet.</summary>
+    public bool InDoubt => _failures > 0 && Health != GatewayHealth.Critical;
 }

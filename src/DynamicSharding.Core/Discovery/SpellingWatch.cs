@@ -1,7 +1,7 @@
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
 using DynamicSharding.Consul;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Discovery;

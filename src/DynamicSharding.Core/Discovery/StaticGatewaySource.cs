@@ -37,7 +37,7 @@ internal sealed class StaticGatewaySource : IGatewaySource
         lock (_gate)
         {
             _watching = true;
-            Align();
+            Update();
         }
 
         while (true)
@@ -52,7 +52,7 @@ internal sealed class StaticGatewaySource : IGatewaySource
         lock (_gate)
         {
             _options = options.Pushgateway;
-            if (_watching) Align();
+            if (_watching) Update();
         }
 
         Notify();
@@ -66,7 +66,7 @@ internal sealed class StaticGatewaySource : IGatewaySource
     private GatewayVerdict Verdict(string address) =>
         _probes.Verdict(address) ?? new GatewayVerdict(address, GatewayHealth.Passing, false, "not probed");
 
-    private void Align() => _probes.Align(_options.HealthCheck.Enabled ? _options.Servers : [], _options.HealthCheck);
+    private void Update() => _probes.Update(_options.HealthCheck.Enabled ? _options.Servers : [], _options.HealthCheck);
 
     private void Notify() => _changed.Writer.TryWrite(true);
 }

@@ -39,12 +39,12 @@ internal sealed class AwakeClock : IDisposable
     }
 
     /// <param name="left">At zero or below it is over at once.</param>
-    public Patience Wait(TimeSpan left) => new(this, left);
+    public VerdictTimeout Wait(TimeSpan left) => new(this, left);
 
     public void Dispose() => _timer.Dispose();
 
     /// <summary>Cancels a wait when its time on this clock is over.</summary>
-    public sealed class Patience : IDisposable
+    public sealed class VerdictTimeout : IDisposable
     {
         private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(1);
 
@@ -55,7 +55,7 @@ internal sealed class AwakeClock : IDisposable
         private readonly CancellationTokenSource _source = new();
         private readonly ITimer? _timer;
 
-        public Patience(AwakeClock clock, TimeSpan left)
+        public VerdictTimeout(AwakeClock clock, TimeSpan left)
         {
             _clock = clock;
             _due = clock.Now + left;
@@ -65,7 +65,7 @@ internal sealed class AwakeClock : IDisposable
                 return;
             }
 
-            _timer = clock._time.CreateTimer(static state => ((Patience)state!).Look(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            _timer = clock._time.CreateTimer(static state => ((VerdictTimeout)state!).Look(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             _timer.Change(Longer(left), Timeout.InfiniteTimeSpan);
         }
 

@@ -44,7 +44,7 @@ internal static class ConnectionFields
             foreach (Range range in options.Split((byte)','))
             {
                 ReadOnlySpan<byte> option = options[range].Trim(" \t\r\n"u8);
-                if (!option.IsEmpty && !Stays(option)) (named ??= []).Add(option.ToArray());
+                if (!option.IsEmpty && !IsKept(option)) (named ??= []).Add(option.ToArray());
             }
         }
 
@@ -52,7 +52,7 @@ internal static class ConnectionFields
     }
 
     /// <summary>What is no field, and what frames and addresses the request: that is not the connection's to take away.</summary>
-    private static bool Stays(ReadOnlySpan<byte> option) =>
+    private static bool IsKept(ReadOnlySpan<byte> option) =>
         Ascii.EqualsIgnoreCase(option, "keep-alive"u8)
         || Ascii.EqualsIgnoreCase(option, "close"u8)
         || Ascii.EqualsIgnoreCase(option, "host"u8)

@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
+using DynamicSharding.Logging;
 using DynamicSharding.Routing;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
@@ -39,7 +40,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             }
 
             if (route.Kind == RouteKind.Reject) counters.CountReject(route.Reason);
-            await ForwardAnswer.WriteAsync(http, route, _draining || HasContentWithoutMeaning(http));
+            await ForwardResponse.WriteAsync(http, route, _draining || HasContentWithoutMeaning(http));
         }
         catch (Exception e) when (http.RequestAborted.IsCancellationRequested || e is ConnectionResetException or ConnectionAbortedException)
         {
@@ -47,9 +48,9 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
         }
         catch (Exception e)
         {
-            logger.ForwardBroken(e);
+            logger.ForwardFailed(e);
             if (http.Response.HasStarted) http.Abort();
-            else await ForwardAnswer.WriteAsync(http, 500, "internal error, see the log\n", closes: true);
+            else await ForwardResponse.WriteAsync(http, 500, "internal error, see the log\n", closes: true);
         }
         finally
         {
@@ -66,7 +67,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
     {
         ForwardRouter router = Volatile.Read(ref _router);
         string target = http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
-        byte[] received = OddTarget.Decode(target, out RejectReason refused);
+        byte[] received = RejectedTarget.Decode(target, out RejectReason refused);
         return refused == RejectReason.None ? router.Route(http.Request.Method, received) : ForwardRoute.Reject(refused);
     }
 
@@ -78,7 +79,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
 
         if (ForwardTransformer.IsLoop(http.Request.Headers.Via))
         {
-            await RefuseAsync(http, ForwardRefusal.Loop, gateway, options);
+            await RejectAsync(http, ForwardRejectReason.Loop, gateway, options);
             return;
         }
 
@@ -86,7 +87,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
         if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = null;
         if (http.Request.ContentLength > options.MaxBodyBytes)
         {
-            await RefuseAsync(http, ForwardRefusal.BodyTooLarge, gateway, options);
+            await RejectAsync(http, ForwardRejectReason.BodyTooLarge, gateway, options);
             return;
         }
 
@@ -94,7 +95,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
         // What is longer has its place while it is sent, since the gateway has a part of it.
         if (gateway.InFlight >= options.MaxInFlight)
         {
-            await RefuseAsync(http, ForwardRefusal.TooManyInFlight, gateway, options);
+            await RejectAsync(http, ForwardRejectReason.TooManyInFlight, gateway, options);
             return;
         }
 
@@ -103,15 +104,15 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             using RequestContent content = await RequestContent.ReadAsync(http, options.MaxBodyBytes);
             if (!gateway.TryEnter(options.MaxInFlight))
             {
-                await RefuseAsync(http, ForwardRefusal.TooManyInFlight, gateway, options);
+                await RejectAsync(http, ForwardRejectReason.TooManyInFlight, gateway, options);
                 return;
             }
 
             try
             {
                 ForwardOutcome outcome = await forwarder.SendAsync(http, content, route, gateway, options, () => _draining);
-                if (outcome.Refusal is { } refusal) await RefuseAsync(http, refusal, gateway, options);
-                else if (outcome is { Code: ForwardGatewayCounters.Broken, Text: { } why }) logger.AnswerCutOff(gateway.Address, why);
+                if (outcome.Refusal is { } refusal) await RejectAsync(http, refusal, gateway, options);
+                else if (outcome is { Code: ForwardGatewayCounters.Broken, Text: { } why }) logger.ResponseTruncated(gateway.Address, why);
                 else if (outcome.Text is { } text) await FailAsync(http, outcome.Code, text, gateway);
                 gateway.CountCode(outcome.Code);
             }
@@ -123,7 +124,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
         }
         catch (IOException e)
         {
-            await RefuseAsync(http, Forwarder.RefusalOf(e), gateway, options);
+            await RejectAsync(http, Forwarder.RejectReasonOf(e), gateway, options);
         }
     }
 
@@ -131,27 +132,27 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
     {
         logger.PushNotForwarded(gateway.Address, code, text);
         http.Response.Clear();
-        return ForwardAnswer.WriteAsync(http, code, text + "\n", _draining);
+        return ForwardResponse.WriteAsync(http, code, text + "\n", _draining);
     }
 
-    private Task RefuseAsync(HttpContext http, ForwardRefusal refusal, ForwardGatewayCounters gateway, ForwardOptions options)
+    private Task RejectAsync(HttpContext http, ForwardRejectReason refusal, ForwardGatewayCounters gateway, ForwardOptions options)
     {
         string text = refusal switch
         {
-            ForwardRefusal.BodyTooLarge => $"content too long: at most {options.MaxBodyBytes} bytes (forward.max_body_bytes)",
-            ForwardRefusal.TooManyInFlight =>
+            ForwardRejectReason.BodyTooLarge => $"content too long: at most {options.MaxBodyBytes} bytes (forward.max_body_bytes)",
+            ForwardRejectReason.TooManyInFlight =>
                 $"pushgateway {gateway.Address} has {options.MaxInFlight} pushes in flight, try again later (forward.max_in_flight)",
-            ForwardRefusal.BodyTimeout =>
+            ForwardRejectReason.BodyTimeout =>
                 $"the content came too slowly (limits.body_min_rate), or nothing of it for {DurationText.Format(options.Timeout)} (forward.timeout)",
-            ForwardRefusal.Loop =>
+            ForwardRejectReason.Loop =>
                 $"loop detected: this push has come through here before, so pushgateway {gateway.Address} is no gateway, or leads back here",
             _ => "the content ended early, or is malformed",
         };
-        counters.CountRefusal(refusal);
-        int status = ForwardRefusals.Status(refusal);
+        counters.CountReject(refusal);
+        int status = ForwardRejectReasons.Status(refusal);
         logger.PushNotForwarded(gateway.Address, status, text);
         http.Response.Clear();
-        if (refusal == ForwardRefusal.TooManyInFlight) http.Response.Headers.RetryAfter = "1";
-        return ForwardAnswer.WriteAsync(http, status, text + "\n", closes: refusal != ForwardRefusal.TooManyInFlight || _draining);
+        if (refusal == ForwardRejectReason.TooManyInFlight) http.Response.Headers.RetryAfter = "1";
+        return ForwardResponse.WriteAsync(http, status, text + "\n", closes: refusal != ForwardRejectReason.TooManyInFlight || _draining);
     }
 }

@@ -1,11 +1,10 @@
 using System.Net;
 using System.Text;
-using DynamicSharding.Admin;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
-using DynamicSharding.Discovery;
-using DynamicSharding.Ring;
+using DynamicSharding.Logging;
+using DynamicSharding.Outbound;
 using DynamicSharding.Routing;
+using DynamicSharding.Web;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -124,12 +123,12 @@ internal sealed class ForwardListener : IAsyncDisposable
     {
         // A head that gets here was measured by the guard; Kestrel counts a little otherwise.
         const int Slack = 1024;
-        kestrel.MaxRequestLineSize = OddTarget.MaxLine(_limits.RequestLine) + Slack;
+        kestrel.MaxRequestLineSize = RejectedTarget.MaxLine(_limits.RequestLine) + Slack;
         kestrel.MaxRequestHeadersTotalSize = _limits.HeaderBytes + Slack;
         kestrel.MaxRequestHeaderCount = _limits.HeaderFields + 1;
 
         // Content waits in the client until the gateway takes it; Kestrel wants room for a whole head.
-        kestrel.MaxRequestBufferSize = Math.Max(64 * 1024, Math.Max(OddTarget.MaxLine(_limits.RequestLine), _limits.HeaderBytes) + Slack);
+        kestrel.MaxRequestBufferSize = Math.Max(64 * 1024, Math.Max(RejectedTarget.MaxLine(_limits.RequestLine), _limits.HeaderBytes) + Slack);
 
         // The guard's clocks on heads and on idle connections count. Kestrel's would run on while the process is suspended. It has no "never":
         // its infinite overflows, and is over at once.

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Http;
-using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
 namespace DynamicSharding.Forward;
@@ -62,4 +61,15 @@ internal sealed class ForwardRouter(ActiveRing ring, Readiness readiness, Shardi
         "PATCH" => RequestMethod.Patch,
         _ => RequestMethod.Unknown,
     };
+}
+
+/// <summary>A <see cref="Route"/> that may be kept over an await.</summary>
+/// <param name="Reason">With <see cref="RouteKind.Reject"/>.</param>
+/// <param name="Gateway">The owner's address, with <see cref="RouteKind.Redirect"/>.</param>
+/// <param name="Text">
+/// The owner's URL for the target, with <see cref="RouteKind.Redirect"/> and <see cref="RouteKind.NextUrl"/>; else the route's own text.
+/// </param>
+internal readonly record struct ForwardRoute(RouteKind Kind, RejectReason Reason, string Gateway, string Text)
+{
+    public static ForwardRoute Reject(RejectReason reason) => new(RouteKind.Reject, reason, "", "");
 }

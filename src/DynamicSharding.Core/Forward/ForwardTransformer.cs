@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using DynamicSharding.Discovery;
+using DynamicSharding.Outbound;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;

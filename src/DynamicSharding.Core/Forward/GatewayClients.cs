@@ -1,7 +1,6 @@
 using System.Text;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
-using DynamicSharding.Discovery;
+using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Forward;
 

@@ -1,5 +1,3 @@
-using DynamicSharding.Diagnostics;
-
 namespace DynamicSharding.Forward;
 
 /// <summary>The bytes of one connection to a gateway, above TLS: counts them, and tells the attempt under way what became of it.</summary>
@@ -30,7 +28,7 @@ internal sealed class GatewayStream(Stream inner, ForwardCounters counters, Acti
             counters.CountReceived(count);
             _attempt?.Answered();
         }
-        else if (!buffer.IsEmpty && _attempt is { IsAnswered: false })
+        else if (!buffer.IsEmpty && _attempt is { HasResponse: false })
         {
             // Told as an end, the client library would send requests without content again by itself, up to three times, on whatever
             // connection comes next. As an error it leaves that to us: once, on a fresh one.

@@ -39,7 +39,7 @@ internal sealed class IdleClock(AwakeClock clock)
     {
         while (Left(limit) is var left && left > TimeSpan.Zero)
         {
-            using AwakeClock.Patience patience = clock.Wait(left);
+            using AwakeClock.VerdictTimeout patience = clock.Wait(left);
             try
             {
                 return await input.ReadAsync(patience.Token);

@@ -19,7 +19,7 @@ internal sealed class RequestContent : IDisposable
     private readonly long _limit;
     private byte[]? _start;
     private int _length;
-    private StartedStream? _streamed;
+    private PrefixedStream? _streamed;
 
     private RequestContent(Stream rest, long? announced, long limit, byte[]? start)
     {
@@ -71,7 +71,7 @@ internal sealed class RequestContent : IDisposable
     /// <param name="timeout">How long the gateway may be left waiting for the next of it.</param>
     public Stream Open(AwakeClock clock, TimeSpan timeout) => IsWhole
         ? new MemoryStream(_start ?? [], 0, _length, writable: false)
-        : _streamed = new StartedStream(_start.AsMemory(0, _length), _rest, _announced, _limit, clock, timeout);
+        : _streamed = new PrefixedStream(_start.AsMemory(0, _length), _rest, _announced, _limit, clock, timeout);
 
     public void Dispose()
     {
@@ -92,7 +92,7 @@ internal sealed class RequestContent : IDisposable
             int count = await _rest.ReadAsync(_start.AsMemory(_length));
             if (count == 0) break;
             _length += count;
-            if (_length > _limit) throw StartedStream.TooLong();
+            if (_length > _limit) throw PrefixedStream.TooLong();
         }
 
         IsWhole = true;

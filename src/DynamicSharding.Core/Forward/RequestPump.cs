@@ -4,7 +4,6 @@ using System.Globalization;
 using System.IO.Pipelines;
 using System.Text;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 using Microsoft.AspNetCore.Connections;
 
@@ -66,7 +65,7 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientCon
         if (_refused || _body != BodyFraming.None) return await input.ReadAsync();
         if (!_parser.HasStarted) return await idle.ReadAsync(input, limits().IdleTimeout);
         _headDeadline ??= clock.Now + limits().HeaderTimeout;
-        using AwakeClock.Patience patience = clock.Wait(_headDeadline.Value - clock.Now);
+        using AwakeClock.VerdictTimeout patience = clock.Wait(_headDeadline.Value - clock.Now);
         try
         {
             return await input.ReadAsync(patience.Token);
@@ -152,7 +151,7 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientCon
         }
         else
         {
-            output.Write(OddTarget.Mark);
+            output.Write(RejectedTarget.Mark);
             int length = Base64Url.GetEncodedLength(target.Length);
             Base64Url.EncodeToUtf8(target, output.GetSpan(length));
             output.Advance(length);
@@ -171,8 +170,8 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientCon
         idle.Begin();
         bool isHead = !_parser.InRequestLine && _parser.Method == RequestMethod.Head;
         output.Write(isHead ? "HEAD "u8 : "GET "u8);
-        output.Write(OddTarget.Mark);
-        output.Write(OddTarget.Refused);
+        output.Write(RejectedTarget.Mark);
+        output.Write(RejectedTarget.Refused);
         output.Write(Encoding.ASCII.GetBytes(((int)reason).ToString(CultureInfo.InvariantCulture)));
         output.Write(" HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n"u8);
     }

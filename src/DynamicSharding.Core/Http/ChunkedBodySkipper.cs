@@ -1,5 +1,3 @@
-using DynamicSharding.Diagnostics;
-
 namespace DynamicSharding.Http;
 
 /// <summary>

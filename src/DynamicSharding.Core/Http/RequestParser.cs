@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Text;
-using DynamicSharding.Diagnostics;
 
 namespace DynamicSharding.Http;
 
@@ -299,3 +298,29 @@ internal struct RequestParser
         return value[start..end];
     }
 }
+
+/// <summary>The three answers of a parser.</summary>
+internal enum ParseStatus : byte
+{
+    /// <summary>The input is a good beginning; more bytes are needed.</summary>
+    NeedMore,
+
+    Done,
+
+    /// <summary>The input is wrong; the parser's <c>Reason</c> says why.</summary>
+    Rejected,
+}
+
+/// <summary>How the length of a request's content is told (RFC 9112 6).</summary>
+internal enum BodyFraming : byte
+{
+    None,
+    ContentLength,
+    Chunked,
+}
+
+/// <summary>The limits of one request head, applied before anything is buffered beyond them.</summary>
+/// <param name="RequestLine">Bytes of the request line without its CRLF: 414.</param>
+/// <param name="FieldBytes">Bytes of all field lines with their CRLFs: 431.</param>
+/// <param name="FieldCount">Number of field lines: 431.</param>
+internal readonly record struct ParserLimits(int RequestLine, int FieldBytes, int FieldCount);

@@ -1,6 +1,5 @@
 using System.Buffers.Text;
 using System.Text;
-using DynamicSharding.Diagnostics;
 
 namespace DynamicSharding.Http;
 
@@ -54,8 +53,8 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
     /// <param name="allow">The Allow field's value with 405, else empty.</param>
     public void WriteReject(RejectReason reason, ReadOnlySpan<byte> allow, bool isHead, ConnectionOption option)
     {
-        ReadOnlySpan<byte> body = ReplyText.Body(reason);
-        Write(ReplyText.Head(reason));
+        ReadOnlySpan<byte> body = RejectResponse.Body(reason);
+        Write(RejectResponse.Head(reason));
         WriteTextHead(body.Length);
         if (!allow.IsEmpty)
         {
@@ -120,4 +119,15 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
         bytes.CopyTo(_output[Written..]);
         Written += bytes.Length;
     }
+}
+
+/// <summary>What a response says in its Connection field.</summary>
+internal enum ConnectionOption : byte
+{
+    /// <summary>Nothing: HTTP/1.1 persists by itself.</summary>
+    None,
+    Close,
+
+    /// <summary>An HTTP/1.0 client that asked for it must be told (RFC 9112 9.3).</summary>
+    KeepAlive,
 }

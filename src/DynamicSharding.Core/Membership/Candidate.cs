@@ -54,9 +54,9 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
     public string Reason { get; private set; } = "";
 
     /// <summary>Out of the ring by an operator's will: never held, never counted as lost.</summary>
-    public bool IsTakenOut => Removed || Refused || Health == GatewayHealth.Maintenance;
+    public bool IsExcluded => Removed || Refused || Health == GatewayHealth.Maintenance;
 
-    public void Take(GatewayVerdict verdict, TimeSpan now)
+    public void Update(GatewayVerdict verdict, TimeSpan now)
     {
         if (verdict.Health != Health) HealthSince = now;
         Health = verdict.Health;
@@ -67,23 +67,57 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
     }
 
     /// <summary>The patience with a gateway without a verdict begins anew.</summary>
-    public void RestartPatience(TimeSpan now)
+    public void RestartVerdictTimeout(TimeSpan now)
     {
         if (Health == GatewayHealth.Unknown) HealthSince = now;
     }
 
     /// <summary>Since when it is unhealthy; null while it is not. Without a verdict it counts as unhealthy once the patience is over.</summary>
-    public TimeSpan? UnhealthySince(TimeSpan patience, TimeSpan now) => Health switch
+    public TimeSpan? UnhealthySince(TimeSpan verdictTimeout, TimeSpan now) => Health switch
     {
         GatewayHealth.Critical => HealthSince,
-        GatewayHealth.Unknown when patience != Timeout.InfiniteTimeSpan && now - HealthSince >= patience => HealthSince + patience,
+        GatewayHealth.Unknown when verdictTimeout != Timeout.InfiniteTimeSpan && now - HealthSince >= verdictTimeout => HealthSince + verdictTimeout,
         _ => null,
     };
 
-    public void Enter(GatewayState state, string reason, DateTimeOffset wallClock)
+    public void SetState(GatewayState state, string reason, DateTimeOffset wallClock)
     {
         if (state != State) StateSince = wallClock;
         State = state;
         Reason = reason;
     }
+}
+
+/// <summary>A candidate's state and the sentence that explains it to an operator.</summary>
+internal static class CandidateDescription
+{
+    /// <param name="candidate">Whose.</param>
+    /// <param name="unhealthy">Critical, or without a verdict for too long.</param>
+    /// <param name="pending">A change of the ring is settling.</param>
+    public static (GatewayState State, string Reason) Describe(Candidate candidate, bool unhealthy, bool pending)
+    {
+        string output = candidate.Output ?? "its check is critical";
+        if (candidate.InRing)
+        {
+            if (candidate.Removed) return (GatewayState.Leaving, "removed from the configuration, kept until another gateway is in");
+            if (candidate.Health == GatewayHealth.Maintenance) return (GatewayState.Draining, "in maintenance: " + (candidate.Output ?? "no reason given"));
+            if (candidate.Held) return (GatewayState.Held, "too many were lost at once: " + output);
+            if (unhealthy && !pending) return (GatewayState.Held, "nobody else is healthy: " + output);
+            if (unhealthy) return (GatewayState.Leaving, Unhealthy(candidate, output));
+            if (candidate.Health == GatewayHealth.Unknown) return (GatewayState.Member, "no verdict yet");
+            return (GatewayState.Member, candidate.Overloaded ? "overloaded: " + output : "healthy");
+        }
+
+        if (candidate.Removed) return (GatewayState.Out, "removed from the configuration, still registered for another instance");
+        if (candidate.Refused) return (GatewayState.Refused, "membership.allow does not allow it");
+        return candidate.Health switch
+        {
+            GatewayHealth.Maintenance => (GatewayState.Draining, "in maintenance: " + (candidate.Output ?? "no reason given")),
+            GatewayHealth.Passing => (GatewayState.Joining, "healthy, about to be let in"),
+            _ => (GatewayState.Out, Unhealthy(candidate, output)),
+        };
+    }
+
+    private static string Unhealthy(Candidate candidate, string output) =>
+        candidate.Health == GatewayHealth.Unknown ? "no verdict" : output;
 }

@@ -111,14 +111,14 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         _mustBeFresh = report.MustBeFresh;
         _heard = heard;
         TimeSpan now = Now;
-        _patience = report.Patience;
+        _patience = report.VerdictTimeout;
         foreach (Candidate candidate in _candidates.Values) candidate.Reported = false;
         foreach (GatewayVerdict verdict in report.Verdicts)
         {
             Candidate candidate = Find(verdict.Address, now);
             candidate.Reported = true;
             candidate.GoneSince = null;
-            candidate.Take(verdict, now);
+            candidate.Update(verdict, now);
             if (candidate.Foreign) candidate.Removed = false;
         }
 
@@ -128,10 +128,10 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
             {
                 candidate.GoneSince ??= now;
                 if (!candidate.InRing && now - candidate.GoneSince >= RemovalMemory) candidate.Removed = false;
-                candidate.Take(new GatewayVerdict(candidate.Address, GatewayHealth.Unknown, false, null), now);
+                candidate.Update(new GatewayVerdict(candidate.Address, GatewayHealth.Unknown, false, null), now);
             }
 
-            if (afresh) candidate.RestartPatience(now);
+            if (afresh) candidate.RestartVerdictTimeout(now);
         }
 
         return (report.Adopt ? Adopt(now) : null) ?? Decide(now);
@@ -158,7 +158,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         ImmutableArray<string> healthy =
         [
             .. _candidates.Values
-                .Where(static c => !c.IsTakenOut && (c.Health == GatewayHealth.Passing || (c.InRing && c.Health == GatewayHealth.Unknown)))
+                .Where(static c => !c.IsExcluded && (c.Health == GatewayHealth.Passing || (c.InRing && c.Health == GatewayHealth.Unknown)))
                 .Select(static c => c.Address),
         ];
         return healthy.IsEmpty || healthy.SequenceEqual(Members)
@@ -168,7 +168,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
     private PolicyDecision? Decide(TimeSpan now)
     {
-        ImmutableArray<string> target = Aim(now);
+        ImmutableArray<string> target = SelectMembers(now);
         if (now - _pendingSince >= _options.Settle)
         {
             (RingChangeCause cause, string reason) = Explain(target);
@@ -180,7 +180,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     }
 
     /// <summary>The target, and since when the ring is not it.</summary>
-    private ImmutableArray<string> Aim(TimeSpan now)
+    private ImmutableArray<string> SelectMembers(TimeSpan now)
     {
         ImmutableArray<string> target = Target(now);
         _pendingSince = target.IsEmpty || target.SequenceEqual(Members) ? null : _pendingSince ?? now;
@@ -194,7 +194,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         List<Candidate> staying = [.. _candidates.Values.Where(c => IsWanted(c, now))];
         if (staying.Count == 0) return [];
 
-        List<Candidate> lost = [.. _candidates.Values.Where(c => c.InRing && !c.IsTakenOut && c.UnhealthySince(_patience, now) is not null)];
+        List<Candidate> lost = [.. _candidates.Values.Where(c => c.InRing && !c.IsExcluded && c.UnhealthySince(_patience, now) is not null)];
         if (lost.Count > 0 && IsMassLoss(staying, lost, now))
         {
             foreach (Candidate candidate in lost)
@@ -209,7 +209,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
     private bool IsWanted(Candidate candidate, TimeSpan now)
     {
-        if (candidate.IsTakenOut) return false;
+        if (candidate.IsExcluded) return false;
         if (candidate.InRing) return candidate.UnhealthySince(_patience, now) is null;
         return candidate.Health == GatewayHealth.Passing && now - candidate.HealthSince >= _options.AdmitAfter;
     }
@@ -220,7 +220,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         // forgotten while the last of them is still being held.
         TimeSpan first = lost.Min(c => c.UnhealthySince(_patience, now) ?? now);
         IReadOnlyCollection<string> largest = _history.LargestSince(
-            first - _options.MassLossHold, m => !_candidates.TryGetValue(m, out Candidate? c) || !c.IsTakenOut);
+            first - _options.MassLossHold, m => !_candidates.TryGetValue(m, out Candidate? c) || !c.IsExcluded);
         var left = staying.Select(static c => c.Address).ToHashSet(StringComparer.Ordinal);
         return largest.Count(m => !left.Contains(m)) > _options.MassLossRatio * largest.Count;
     }
@@ -234,7 +234,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         _history.Add(now, members);
 
         // Losses are measured anew against the new past: one that was held a moment ago may not be a mass any more.
-        Aim(now);
+        SelectMembers(now);
         Refresh(now);
         return new PolicyDecision(members, cause, reason);
     }
@@ -245,7 +245,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         List<string> joined = [.. target.Except(Members, StringComparer.Ordinal)];
         RingChangeCause cause =
             left.Exists(static c => c.WasHeld) ? RingChangeCause.MassLoss
-            : left.Exists(static c => !c.IsTakenOut) ? RingChangeCause.Loss
+            : left.Exists(static c => !c.IsExcluded) ? RingChangeCause.Loss
             : left.Exists(static c => c.Health == GatewayHealth.Maintenance) ? RingChangeCause.Drain
             : left.Count > 0 ? RingChangeCause.Reload
             : RingChangeCause.Join;
@@ -287,8 +287,8 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
             TimeSpan? unhealthy = candidate.UnhealthySince(_patience, now);
             candidate.WasHeld = candidate.InRing && unhealthy is not null && (candidate.Held || candidate.WasHeld);
             if (unhealthy is not null) candidate.HasVerdict = true;
-            (GatewayState state, string reason) = CandidateState.Describe(candidate, unhealthy is not null, _pendingSince is not null);
-            candidate.Enter(state, reason, wallClock);
+            (GatewayState state, string reason) = CandidateDescription.Describe(candidate, unhealthy is not null, _pendingSince is not null);
+            candidate.SetState(state, reason, wallClock);
 
             if (state == GatewayState.Joining) Wake(candidate.HealthSince + _options.AdmitAfter, now);
             if (candidate.Held) Wake(unhealthy + _options.MassLossHold, now);
@@ -296,11 +296,11 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         }
 
         // With nobody left to be in the ring nothing is pending, but the losses still age: whether they last must be asked.
-        if (_mustBeFresh && _candidates.Values.Any(c => c.InRing && !c.IsTakenOut && c.UnhealthySince(_patience, now) is not null)) NextDeadline ??= LongestSilence;
+        if (_mustBeFresh && _candidates.Values.Any(c => c.InRing && !c.IsExcluded && c.UnhealthySince(_patience, now) is not null)) NextDeadline ??= LongestSilence;
 
         // While the clock stands still no deadline comes nearer.
         if (_interruptedSince is not null) NextDeadline = null;
-        _history.Forget(now - (2 * _options.MassLossHold) - _options.Settle);
+        _history.Prune(now - (2 * _options.MassLossHold) - _options.Settle);
     }
 
     private static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;
@@ -313,3 +313,9 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         if (NextDeadline is null || distance < NextDeadline) NextDeadline = distance;
     }
 }
+
+/// <summary>The policy wants this ring now, in place of the last one that it asked for.</summary>
+/// <param name="Members">Sorted. Empty only where a reload allows nobody of the last ring.</param>
+/// <param name="Cause">For counting.</param>
+/// <param name="Reason">For reading.</param>
+internal sealed record PolicyDecision(ImmutableArray<string> Members, RingChangeCause Cause, string Reason);

@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
-using DynamicSharding.Ring;
+using DynamicSharding.Logging;
+using DynamicSharding.Routing;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Membership;
@@ -108,7 +108,7 @@ internal sealed class MembershipService : IAsyncDisposable
             catch (Exception ex)
             {
                 // A source handles what it meets; this is a bug of ours, and no reason to stop watching for good.
-                Log.SourceFailed(_logger, ex);
+                Log.GatewaySourceFailed(_logger, ex);
                 await Task.Delay(RestartPause, _time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
@@ -128,7 +128,7 @@ internal sealed class MembershipService : IAsyncDisposable
             ImmutableArray<GatewayStatus> before = _view.Gateways;
             Publish(step());
             _view = Snapshot();
-            Tell(before, _view.Gateways);
+            LogChanges(before, _view.Gateways);
             TimeSpan? due = _policy.NextDeadline;
 
             // Membership never acts on time alone when the source may have fallen silent: it asks, and the report decides.
@@ -187,7 +187,7 @@ internal sealed class MembershipService : IAsyncDisposable
     }
 
     /// <summary>What an operator should hear of; a ring's change has its own line.</summary>
-    private void Tell(ImmutableArray<GatewayStatus> before, ImmutableArray<GatewayStatus> after)
+    private void LogChanges(ImmutableArray<GatewayStatus> before, ImmutableArray<GatewayStatus> after)
     {
         Dictionary<string, GatewayStatus> old = before.ToDictionary(static g => g.Address, StringComparer.Ordinal);
         List<string> held = [], refused = [];

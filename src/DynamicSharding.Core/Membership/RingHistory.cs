@@ -32,7 +32,7 @@ internal sealed class RingHistory
     }
 
     /// <summary>Drops what was replaced before a moment.</summary>
-    public void Forget(TimeSpan before)
+    public void Prune(TimeSpan before)
     {
         int old = _sets.FindLastIndex(set => set.From <= before);
         if (old > 0) _sets.RemoveRange(0, old);

@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
 using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Membership;
@@ -21,7 +22,7 @@ internal sealed class RingPublisher(
     private string? _failure;
 
     /// <summary>Those of them that are in no ring now; the oldest are forgotten.</summary>
-    private readonly GoneAddresses _gone = new();
+    private readonly FormerMembers _gone = new();
 
     /// <summary>Newest first, bounded.</summary>
     public ImmutableArray<RingChange> History { get; private set; } = [];
@@ -55,14 +56,14 @@ internal sealed class RingPublisher(
 
     private void Publish(PolicyDecision decision)
     {
-        HashRing? before = ring.Current;
-        if (before is not null && before.Gateways.Select(static g => g.Address).SequenceEqual(decision.Members)) return;
+        HashRing<Gateway>? before = ring.Current;
+        if (before is not null && before.Members.Select(static g => g.Address).SequenceEqual(decision.Members)) return;
         if (before is null && decision.Members.IsEmpty) return;
 
         long begun = time.GetTimestamp();
-        HashRing? after = decision.Members.IsEmpty ? null : HashRing.Build(decision.Members.Select(GatewayOf), sharding.Replicas, _keyMode);
+        HashRing<Gateway>? after = decision.Members.IsEmpty ? null : HashRing<Gateway>.Build(decision.Members.Select(GatewayOf), sharding.Replicas, _keyMode);
         TimeSpan buildTime = time.GetElapsedTime(begun);
-        double moved = before is null ? 0 : after is null ? 1 : HashRing.MovedRatio(before, after);
+        double moved = before is null ? 0 : after is null ? 1 : HashRing<Gateway>.MovedRatio(before, after);
         if (after is null) ring.Withdraw();
         else ring.Publish(after);
         foreach (string forgotten in _gone.Update(before, after)) _gateways.Remove(forgotten);
@@ -70,7 +71,7 @@ internal sealed class RingPublisher(
         var change = new RingChange(
             time.GetUtcNow(),
             decision.Reason,
-            before is null ? [] : [.. before.Gateways.Select(static g => g.Address)],
+            before is null ? [] : [.. before.Members.Select(static g => g.Address)],
             decision.Members,
             moved,
             buildTime,

@@ -1,19 +1,20 @@
 namespace DynamicSharding.Ring;
 
 /// <summary>What a change of members does to a sample of keys: how many move, from where to where, and what each gateway owns.</summary>
-internal sealed class RingComparison
+internal sealed class RingComparison<TMember>
+    where TMember : RingMember
 {
     private readonly SortedDictionary<(string From, string To), int> _moves = [];
     private readonly SortedDictionary<string, GatewayShare> _shares = new(StringComparer.Ordinal);
 
-    public RingComparison(HashRing before, HashRing after, IEnumerable<uint> hashes)
+    public RingComparison(HashRing<TMember> before, HashRing<TMember> after, IEnumerable<uint> hashes)
     {
         AddShares(before, static (share, ratio) => share with { RatioBefore = ratio });
         AddShares(after, static (share, ratio) => share with { RatioAfter = ratio });
         foreach (uint hash in hashes)
         {
-            string from = before.Find(hash).Address;
-            string to = after.Find(hash).Address;
+            string from = before.Find(hash).Name;
+            string to = after.Find(hash).Name;
             Keys++;
             _shares[from] = _shares[from] with { KeysBefore = _shares[from].KeysBefore + 1 };
             _shares[to] = _shares[to] with { KeysAfter = _shares[to].KeysAfter + 1 };
@@ -22,7 +23,7 @@ internal sealed class RingComparison
             _moves[(from, to)] = _moves.GetValueOrDefault((from, to)) + 1;
         }
 
-        MovedRatio = HashRing.MovedRatio(before, after);
+        MovedRatio = HashRing<TMember>.MovedRatio(before, after);
     }
 
     public int Keys { get; }
@@ -37,13 +38,17 @@ internal sealed class RingComparison
     /// <summary>Every gateway of either ring, by address.</summary>
     public IReadOnlyCollection<GatewayShare> Shares => _shares.Values;
 
-    private void AddShares(HashRing ring, Func<GatewayShare, double, GatewayShare> set)
+    private void AddShares(HashRing<TMember> ring, Func<GatewayShare, double, GatewayShare> set)
     {
         double[] ratios = ring.OwnershipRatios();
         for (int i = 0; i < ratios.Length; i++)
         {
-            string address = ring.Gateways[i].Address;
+            string address = ring.Members[i].Name;
             _shares[address] = set(_shares.GetValueOrDefault(address) ?? new GatewayShare(address), ratios[i]);
         }
     }
 }
+
+/// <summary>A gateway's part before and after a change; the ratios (0 to 1) are null where it is no member.</summary>
+internal sealed record GatewayShare(
+    string Address, double? RatioBefore = null, double? RatioAfter = null, int KeysBefore = 0, int KeysAfter = 0);

@@ -18,7 +18,7 @@ internal static class RingPoints
     private const int DigitBits = 11;
 
     /// <returns>The distinct points ascending, then the first one again, one turn later.</returns>
-    public static ulong[] Build(ReadOnlySpan<Gateway> gateways, int replicas)
+    public static ulong[] Build(ReadOnlySpan<RingMember> gateways, int replicas)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(gateways.Length, 1 << OwnerBits);
         ulong[] points = HashAll(gateways, replicas);
@@ -26,7 +26,7 @@ internal static class RingPoints
         return DropCollisions(points);
     }
 
-    private static ulong[] HashAll(ReadOnlySpan<Gateway> gateways, int replicas)
+    private static ulong[] HashAll(ReadOnlySpan<RingMember> gateways, int replicas)
     {
         var points = new ulong[checked(gateways.Length * replicas)];
         Span<byte> digits = stackalloc byte[MaxDigits];
@@ -34,8 +34,8 @@ internal static class RingPoints
         for (int owner = 0; owner < gateways.Length; owner++)
         {
             // The address stays where it is; each number is written right before it.
-            byte[] text = new byte[MaxDigits + Encoding.UTF8.GetByteCount(gateways[owner].Address)];
-            Encoding.UTF8.GetBytes(gateways[owner].Address, text.AsSpan(MaxDigits));
+            byte[] text = new byte[MaxDigits + Encoding.UTF8.GetByteCount(gateways[owner].Name)];
+            Encoding.UTF8.GetBytes(gateways[owner].Name, text.AsSpan(MaxDigits));
             for (int i = 0; i < replicas; i++)
             {
                 Utf8Formatter.TryFormat(i, digits, out int length);

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
 using DynamicSharding.Ring;
 
 namespace DynamicSharding.Routing;
@@ -45,11 +45,11 @@ internal sealed class GroupingKey
     /// The path as a Location carries it: as received, without empty inner segments, bytes from 0x80 on percent-encoded. Either the input
     /// itself or scratch memory that the next call overwrites.
     /// </param>
-    public GroupVerdict Compute(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> location) => Compute(path, out location, out _);
+    public GroupResult Compute(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> location) => Compute(path, out location, out _);
 
     /// <inheritdoc cref="Compute(ReadOnlySpan{byte}, out ReadOnlySpan{byte})"/>
     /// <param name="key">The bytes that were hashed: the input itself, or scratch memory that the next call overwrites.</param>
-    public GroupVerdict Compute(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> key)
+    public GroupResult Compute(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> key)
     {
         location = path;
         key = path;
@@ -57,7 +57,7 @@ internal sealed class GroupingKey
         RefusedByPushgateway = false;
         if (!IsPlainAndSorted(path)) return ComputeSlow(path, ref location, ref key);
         Hash = MurmurHash3.Hash32(path);
-        return GroupVerdict.Group;
+        return GroupResult.Group;
     }
 
     /// <summary>True when the path is its own key and its own Location.</summary>
@@ -101,18 +101,18 @@ internal sealed class GroupingKey
         IsPlainSegment(name) && (name[0] is not ((byte)'U' or (byte)'_' or (byte)'j') || LabelName.IsOrdinary(name));
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private GroupVerdict ComputeSlow(ReadOnlySpan<byte> path, ref ReadOnlySpan<byte> location, ref ReadOnlySpan<byte> key)
+    private GroupResult ComputeSlow(ReadOnlySpan<byte> path, ref ReadOnlySpan<byte> location, ref ReadOnlySpan<byte> key)
     {
         if (path.Length > _decoded.Length) return Reject(RejectReason.RequestLineTooLong);
         ReadOnlySpan<byte> clean = PathCleaner.IsClean(path) ? path : _location.AsSpan(0, PathCleaner.Clean(path, _location));
         Reason = PathDecoder.TryDecode(clean, _decoded, out int length);
-        if (Reason != RejectReason.None) return GroupVerdict.Rejected;
+        if (Reason != RejectReason.None) return GroupResult.Rejected;
         Span<byte> decoded = _decoded.AsSpan(0, length);
         if (PathDecoder.HasDotSegment(decoded)) return Reject(RejectReason.DotSegment);
-        if (_mode == ShardingKey.Path && !IsPush(decoded)) return GroupVerdict.NotAGroup;
+        if (_mode == ShardingKey.Path && !IsPush(decoded)) return GroupResult.NotAGroup;
         int collapsedLength = PathCleaner.CollapseInPlace(decoded);
         ReadOnlySpan<byte> collapsed = decoded[..collapsedLength];
-        if (!IsPush(collapsed)) return GroupVerdict.NotAGroup;
+        if (!IsPush(collapsed)) return GroupResult.NotAGroup;
 
         // Pushgateway 1.5 keeps a lock when it refuses a job for its base64, and responds to no push of that form any more.
         if (HasBadJob(collapsed)) return Reject(RejectReason.BadJobBase64);
@@ -138,7 +138,7 @@ internal sealed class GroupingKey
         }
 
         Hash = MurmurHash3.Hash32(key);
-        return GroupVerdict.Group;
+        return GroupResult.Group;
     }
 
     /// <summary>
@@ -160,9 +160,32 @@ internal sealed class GroupingKey
         return !LenientBase64.IsValid(decoded[start..SegmentEnd(decoded, start)]);
     }
 
-    private GroupVerdict Reject(RejectReason reason)
+    private GroupResult Reject(RejectReason reason)
     {
         Reason = reason;
-        return GroupVerdict.Rejected;
+        return GroupResult.Rejected;
     }
+}
+
+/// <summary>What <see cref="GroupingKey"/> found.</summary>
+internal enum GroupResult : byte
+{
+    /// <summary>A push path: <see cref="GroupingKey.Hash"/> is set.</summary>
+    Group,
+
+    /// <summary>Another path: 404.</summary>
+    NotAGroup,
+
+    /// <summary>No valid path: <see cref="GroupingKey.Reason"/> says why (400).</summary>
+    Rejected,
+}
+
+/// <summary>The fixed parts of Pushgateway's push paths.</summary>
+internal static class PushPath
+{
+    public static ReadOnlySpan<byte> Prefix => "/metrics/job/"u8;
+
+    public static ReadOnlySpan<byte> Base64Prefix => "/metrics/job@base64/"u8;
+
+    public static ReadOnlySpan<byte> Base64Suffix => "@base64"u8;
 }

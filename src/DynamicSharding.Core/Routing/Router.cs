@@ -1,6 +1,4 @@
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
-using DynamicSharding.Ring;
 
 namespace DynamicSharding.Routing;
 
@@ -26,9 +24,9 @@ internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readine
             return;
         }
 
-        GroupVerdict verdict = path.IsEmpty ? GroupVerdict.NotAGroup : key.Compute(path, out route.Path);
-        if (verdict == GroupVerdict.Group) RespondToGroup(method, query, ref route);
-        else if (verdict == GroupVerdict.Rejected) route.Reason = key.Reason;
+        GroupResult verdict = path.IsEmpty ? GroupResult.NotAGroup : key.Compute(path, out route.Path);
+        if (verdict == GroupResult.Group) RespondToGroup(method, query, ref route);
+        else if (verdict == GroupResult.Rejected) route.Reason = key.Reason;
         else RespondElsewhere(method, path, ref route);
     }
 
@@ -86,4 +84,38 @@ internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readine
             route.Text = readiness.Obstacle;
         }
     }
+}
+
+/// <summary>What is to be answered to one request. The spans point into the request or the router's scratch memory: use before the next.</summary>
+internal ref struct Route
+{
+    public RouteKind Kind;
+    public RejectReason Reason;
+
+    /// <summary>With <see cref="RouteKind.Redirect"/> and <see cref="RouteKind.NextUrl"/>.</summary>
+    public Gateway? Owner;
+
+    /// <summary>The path as the Location carries it.</summary>
+    public ReadOnlySpan<byte> Path;
+
+    /// <summary>Empty, or from its question mark on.</summary>
+    public ReadOnlySpan<byte> Query;
+
+    /// <summary>With 405: the value of Allow. With <see cref="RouteKind.NotReady"/>: the sentence why.</summary>
+    public ReadOnlySpan<byte> Text;
+}
+
+internal enum RouteKind : byte
+{
+    Reject,
+    Redirect,
+
+    /// <summary>GET of a group: the original's text that names the owner.</summary>
+    NextUrl,
+
+    /// <summary><c>/test/v1</c>, the original's liveness text.</summary>
+    Liveness,
+    Healthy,
+    Ready,
+    NotReady,
 }

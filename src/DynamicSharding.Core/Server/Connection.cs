@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
+using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Server;
@@ -184,7 +185,7 @@ internal sealed class Connection : LoopMember
     private async Task<CloseReason> EndExpiredAsync()
     {
         if (_expired != DeadlineKind.Head) return ExpiredReason();
-        int written = _session.AnswerHeaderTimeout(_loop.Context, _loop.OutputBuffer);
+        int written = _session.WriteHeaderTimeout(_loop.Context, _loop.OutputBuffer);
         LogRejects(_loop.Context);
         _ = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
         _ = await LingerAsync();
@@ -285,4 +286,31 @@ internal sealed class Connection : LoopMember
         _loop.Context.Counters.CountClose(reason);
         _limit.Leave();
     }
+}
+
+/// <summary>What a connection is waiting for, and so what its one deadline means.</summary>
+internal enum DeadlineKind : byte
+{
+    None,
+
+    /// <summary>The next request; silence is no fault.</summary>
+    Idle,
+
+    /// <summary>The rest of a request's head, counted from its first byte.</summary>
+    Head,
+
+    /// <summary>Content, at a minimum rate.</summary>
+    Body,
+
+    /// <summary>Room in the client's window for an answer.</summary>
+    Write,
+
+    /// <summary>The client's end of a connection that is answered and half-closed.</summary>
+    Linger,
+
+    /// <summary>The server's stop: idle connections end at once.</summary>
+    Drain,
+
+    /// <summary>The server's stop has run out of time.</summary>
+    Abort,
 }

@@ -1,8 +1,7 @@
 using System.Net.Sockets;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
-using DynamicSharding.Ring;
+using DynamicSharding.Logging;
 using DynamicSharding.Routing;
 using Microsoft.Extensions.Logging;
 
@@ -17,7 +16,7 @@ internal sealed class DataServer : IDisposable
     private readonly EventLoop[] _loops;
     private readonly Listener[] _listeners;
     private readonly HttpDate[] _dates;
-    private readonly DataProbe _probe;
+    private readonly SelfCheck _probe;
     private readonly Socket _socket;
     private readonly ActiveRing _ring;
     private readonly Readiness _readiness;
@@ -55,7 +54,7 @@ internal sealed class DataServer : IDisposable
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
         _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i), time, _logger))];
         _listeners = [.. _loops.Select(loop => new Listener(new LoopSocket(loop, (int)_socket.Handle), _limit, loggers))];
-        _probe = new DataProbe(EndPoint, _loops, _limit, loggers.CreateLogger<Connection>());
+        _probe = new SelfCheck(EndPoint, _loops, _limit, loggers.CreateLogger<Connection>());
     }
 
     /// <summary>The bound address, with the port that the system chose if 0 was asked for.</summary>
@@ -84,9 +83,9 @@ internal sealed class DataServer : IDisposable
     }
 
     /// <summary>After <see cref="Start"/>: this process's other threads stand back for the loops.</summary>
-    public void PreferLoops()
+    public void RaiseLoopPriority()
     {
-        if (LoopPriority.LowerOthers(LoopThreads.ToHashSet()) is { } refusal) _logger.LoopsNotPreferred(refusal);
+        if (LoopPriority.LowerOthers(LoopThreads.ToHashSet()) is { } refusal) _logger.LoopPriorityFailed(refusal);
     }
 
     /// <returns>Null when the listener and every loop answer a lookup before the cancellation; else what does not.</returns>

@@ -1,4 +1,3 @@
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 using DynamicSharding.Routing;
 
@@ -54,7 +53,7 @@ internal sealed class HttpSession
             before = consumed;
             step = InBody
                 ? SkipBody(input, context, ref consumed)
-                : AnswerNext(input, context, output.Length, ref writer, ref consumed);
+                : HandleNext(input, context, output.Length, ref writer, ref consumed);
         }
         while (step == SessionStep.Read && consumed < input.Length && consumed > before);
 
@@ -63,7 +62,7 @@ internal sealed class HttpSession
     }
 
     /// <summary>A request whose head did not arrive in time. The connection closes after it.</summary>
-    public int AnswerHeaderTimeout(SessionContext context, Span<byte> output)
+    public int WriteHeaderTimeout(SessionContext context, Span<byte> output)
     {
         context.Rejects.Clear();
         var writer = new ResponseWriter(output, context.Date.Bytes);
@@ -71,7 +70,7 @@ internal sealed class HttpSession
         return writer.Written;
     }
 
-    private SessionStep AnswerNext(
+    private SessionStep HandleNext(
         ReadOnlySpan<byte> input, SessionContext context, int room, ref ResponseWriter writer, ref int consumed)
     {
         if (room - writer.Written < context.MaxResponse) return SessionStep.Flush;
@@ -209,4 +208,23 @@ internal sealed class HttpSession
         context.Counters.CountReject(reason);
         context.Counters.CountRequest(method, StatusIndex.Of(RejectReasons.Status(reason)));
     }
+}
+
+/// <summary>What a connection does after its session has gone through the bytes at hand.</summary>
+internal enum SessionStep : byte
+{
+    /// <summary>Everything complete is answered; read on.</summary>
+    Read,
+
+    /// <summary>There is no room for another answer: send what is written, then go on with the same input.</summary>
+    Flush,
+
+    /// <summary>The last answer is written and every byte that was announced has come: close.</summary>
+    Close,
+
+    /// <summary>
+    /// The last answer is written, but the client may still be sending: close our side only and read on for a while, because a close with
+    /// unread bytes resets the connection and can take the answer with it (RFC 9112 9.6).
+    /// </summary>
+    Linger,
 }

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
+using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Server;
@@ -60,7 +60,7 @@ internal sealed class Listener : LoopMember
             {
             }
 
-            _socket.Forget();
+            _socket.Unregister();
             close();
             _stopping = true;
             _socket.Cancel();
@@ -78,11 +78,11 @@ internal sealed class Listener : LoopMember
 
                 // Every loop waits for the same socket; the kernel wakes one of them per connection. While descriptors are short nobody is to
                 // be woken, because the socket stays readable; the next heartbeat ends the wait.
-                if (_backingOff) _socket.Forget();
+                if (_backingOff) _socket.Unregister();
                 if (!_stopping) await _socket.WaitAsync(_backingOff ? 0 : LibC.EPOLLIN | LibC.EPOLLEXCLUSIVE);
             }
 
-            _socket.Forget();
+            _socket.Unregister();
             _loop.Release(_socket);
         }
         catch (Exception error)
@@ -112,14 +112,14 @@ internal sealed class Listener : LoopMember
         {
             SocketResult accepted = _socket.TryAccept();
             if (accepted.Error == 0) Start(accepted.Count);
-            else if (accepted.WouldBlock || !MayGoOn(accepted.Error)) return false;
+            else if (accepted.WouldBlock || !HandleAcceptError(accepted.Error)) return false;
         }
 
         return true;
     }
 
     /// <summary>Three kinds of errors: this client is gone, resources are short, or the listener is dead.</summary>
-    private bool MayGoOn(int error)
+    private bool HandleAcceptError(int error)
     {
         switch (error)
         {

@@ -23,7 +23,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     private bool _waiting;
 
     // More than was received may be there, and the kernel has told so already: the next wait asks it to look again.
-    private bool _askAgain;
+    private bool _rearm;
 
     public int Fd { get; private set; } = fd;
 
@@ -47,7 +47,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
         fixed (byte* pointer = buffer)
         {
             SocketResult received = Result(LibC.Receive(Fd, pointer, (nuint)buffer.Length, LibC.MSG_DONTWAIT));
-            _askAgain |= received.Count == buffer.Length;
+            _rearm |= received.Count == buffer.Length;
             return received;
         }
     }
@@ -83,20 +83,20 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     {
         _readiness.Reset();
         _waiting = true;
-        if (_interest != interest || _askAgain)
+        if (_interest != interest || _rearm)
         {
             // The kernel looks at the descriptor when it is told, so bytes that are there already are reported too, in the turn of the
             // others. A descriptor is registered only once it has to wait: a connection whose request came with it and that closes after
             // its answer never is.
             if (Loop.SetInterest(this, _interest == 0 ? LibC.EPOLL_CTL_ADD : LibC.EPOLL_CTL_MOD, interest)) _interest = interest;
-            _askAgain = false;
+            _rearm = false;
         }
 
         return _readiness.Version;
     }
 
     /// <summary>Stops the kernel's reports until the next wait, for a listener that must back off.</summary>
-    public void Forget()
+    public void Unregister()
     {
         if (_interest == 0) return;
         _ = Loop.SetInterest(this, LibC.EPOLL_CTL_DEL, 0);
@@ -106,7 +106,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     /// <param name="events">What the kernel reported.</param>
     public void OnReady(uint events)
     {
-        _askAgain |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
+        _rearm |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
         EndWait(ready: true);
     }
 
@@ -137,4 +137,20 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
 
     private static SocketResult Result(nint returned) =>
         returned >= 0 ? new((int)returned, 0) : new(0, Marshal.GetLastPInvokeError());
+}
+
+/// <summary>What an event loop runs: a connection or a listener.</summary>
+internal abstract class LoopMember
+{
+    /// <summary>The heartbeat, once a second on the loop's thread. One field per member is compared; there is no timer per connection.</summary>
+    /// <param name="now"><see cref="EventLoop.Now"/>.</param>
+    public abstract void OnTick(long now);
+}
+
+/// <summary>What a socket operation gave: a count, "not now", or an errno. Errors on the hot path are values.</summary>
+internal readonly record struct SocketResult(int Count, int Error)
+{
+    public bool WouldBlock => Error == LibC.EAGAIN;
+
+    public bool Failed => Error != 0 && Error != LibC.EAGAIN;
 }

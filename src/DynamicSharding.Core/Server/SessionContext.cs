@@ -1,6 +1,5 @@
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 using DynamicSharding.Routing;
 

@@ -35,23 +35,23 @@ internal static class HealthcheckCommand
         {
             Uri address = arguments.GetValue(file) is { } path ? AddressIn(path) : AddressOf(arguments.GetValue(url) ?? DefaultUrl);
             _ = DurationText.TryParse(arguments.GetRequiredValue(timeout), out TimeSpan wait);
-            return AskAsync(address, wait, output, cancellation);
+            return GetAsync(address, wait, output, cancellation);
         }));
         return command;
     }
 
-    private static async Task<int> AskAsync(Uri address, TimeSpan wait, TextWriter output, CancellationToken cancellation)
+    private static async Task<int> GetAsync(Uri address, TimeSpan wait, TextWriter output, CancellationToken cancellation)
     {
-        (HttpStatusCode status, byte[] content) = await ServerQuestion.AskAsync(address, wait, cancellation).ConfigureAwait(false);
+        (HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(address, wait, cancellation).ConfigureAwait(false);
         string text = FirstLine(Encoding.UTF8.GetString(content));
-        string line = string.Create(CultureInfo.InvariantCulture, $"{ServerQuestion.Shown(address)}: {(int)status} {text}");
+        string line = string.Create(CultureInfo.InvariantCulture, $"{AdminClient.Shown(address)}: {(int)status} {text}");
         await output.WriteLineAsync(line.TrimEnd()).ConfigureAwait(false);
         return status == HttpStatusCode.OK ? ExitCode.Stopped : ExitCode.Failed;
     }
 
     private static Uri AddressOf(string url)
     {
-        Uri address = ServerQuestion.AddressOf(url);
+        Uri address = AdminClient.AddressOf(url);
         return address.PathAndQuery == "/" ? new Uri(address, Path) : address;
     }
 

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -31,12 +30,12 @@ internal static class LookupCommand
 
     private static Lookup[] LookUp(RingDefinition definition, string[] targets)
     {
-        HashRing ring = definition.Build();
+        HashRing<Gateway> ring = definition.Build();
         var grouping = new GroupingKey(definition.Key, targets.Max(static target => Encoding.UTF8.GetByteCount(target)));
         return Array.ConvertAll(targets, target => LookUp(ring, grouping, target));
     }
 
-    private static Lookup LookUp(HashRing ring, GroupingKey grouping, string target)
+    private static Lookup LookUp(HashRing<Gateway> ring, GroupingKey grouping, string target)
     {
         // What the shell passed was no UTF-8, and which bytes it was is lost.
         if (target.Contains('\ufffd')) throw new CommandException($"{Printable(target)}: has bytes that are no UTF-8; write them as %XX");
@@ -44,16 +43,16 @@ internal static class LookupCommand
         if (reason != RejectReason.None) return Rejected(target, reason);
         return grouping.Compute(path, out _, out ReadOnlySpan<byte> key) switch
         {
-            GroupVerdict.Group => new Lookup(
+            GroupResult.Group => new Lookup(
                 target, Encoding.UTF8.GetString(key), grouping.Hash, ring.Find(grouping.Hash).Address, ring.FindRunnerUp(grouping.Hash)?.Address,
                 grouping.RefusedByPushgateway ? "Pushgateway answers this path with 400; it is hashed as received" : null),
-            GroupVerdict.NotAGroup => new Lookup(target, null, 0, null, null, "not a push path: 404"),
+            GroupResult.NotAGroup => new Lookup(target, null, 0, null, null, "not a push path: 404"),
             _ => Rejected(target, grouping.Reason),
         };
     }
 
     private static Lookup Rejected(string target, RejectReason reason) =>
-        new(target, null, 0, null, null, $"rejected with 400: {RejectReasons.Label(reason)}: {ReplyText.Sentence(reason)}");
+        new(target, null, 0, null, null, $"rejected with 400: {RejectReasons.Label(reason)}: {RejectResponse.Sentence(reason)}");
 
     private static void WriteText(TextWriter output, Lookup[] lookups)
     {

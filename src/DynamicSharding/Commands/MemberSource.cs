@@ -4,6 +4,8 @@ using System.Net;
 using System.Text.Json;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
+using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 
 namespace DynamicSharding.Commands;
 
@@ -57,17 +59,17 @@ internal sealed class MemberSource
     private async Task<RingDefinition> ReadSourceAsync(ParseResult arguments, ShardingKey? key, CancellationToken cancellationToken)
     {
         if (arguments.GetValue(_gateways) is { } list) return new RingDefinition(Identify(ParseGateways(list), key ?? ShardingKey.Group));
-        if (arguments.GetValue(_url) is { } url) return await AskServerAsync(url, cancellationToken).ConfigureAwait(false);
+        if (arguments.GetValue(_url) is { } url) return await QueryServerAsync(url, cancellationToken).ConfigureAwait(false);
         ServerOptions options = LoadConfig(arguments.GetValue(_configFile)!);
         string[] members = Identify(options.Pushgateway.ServersAsWritten, key ?? options.Sharding.Key);
         return new RingDefinition(members, options.Sharding.Replicas, options.Sharding.Key);
     }
 
-    private static async Task<RingDefinition> AskServerAsync(string url, CancellationToken cancellationToken)
+    private static async Task<RingDefinition> QueryServerAsync(string url, CancellationToken cancellationToken)
     {
-        Uri address = ServerQuestion.AddressOf(url.TrimEnd('/') + "/api/v1/status");
-        (HttpStatusCode status, byte[] content) = await ServerQuestion.AskAsync(address, AnswerLimit, cancellationToken).ConfigureAwait(false);
-        string shown = ServerQuestion.Shown(address);
+        Uri address = AdminClient.AddressOf(url.TrimEnd('/') + "/api/v1/status");
+        (HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(address, AnswerLimit, cancellationToken).ConfigureAwait(false);
+        string shown = AdminClient.Shown(address);
         if (Refusal(status) is { } refusal) throw new CommandException($"{shown}: {refusal}", ExitCode.Failed);
         try
         {
@@ -97,4 +99,12 @@ internal sealed class MemberSource
         ConfigResult config = ConfigFile.Load(path, Environment.GetEnvironmentVariable);
         return config.Options ?? throw new CommandException(string.Join('\n', config.Errors));
     }
+}
+
+/// <summary>All that decides who owns what.</summary>
+internal sealed record RingDefinition(string[] Members, int Replicas = 500, ShardingKey Key = ShardingKey.Group)
+{
+    public string KeyName => Key == ShardingKey.Path ? "path" : "group";
+
+    public HashRing<Gateway> Build() => HashRing<Gateway>.Build(Members.Select(static member => new Gateway(member, [], [], new PerLoopCounter(1))), Replicas, KeyName);
 }

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Commands;
@@ -77,4 +77,17 @@ internal sealed class ServeCommand
 
     private static T? Choice<T>(string? name, (string Name, T Value)[] choices)
         where T : struct => name is null ? null : Array.Find(choices, choice => choice.Name == name).Value;
+}
+
+/// <summary><c>--config.file</c>, which more than one command takes.</summary>
+internal static class ConfigFileOption
+{
+    public const string DefaultFile = "dynamic-sharding.yml";
+
+    public static Option<string> Create() => new("--config.file")
+    {
+        Description = "The configuration file.",
+        HelpName = "path",
+        DefaultValueFactory = _ => DefaultFile,
+    };
 }

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
@@ -37,7 +37,7 @@ internal static class SimulateCommand
             RingDefinition after = Change(before, Split(arguments.GetValue(add), before), Split(arguments.GetValue(remove), before));
             if (after.Members.SequenceEqual(before.Members)) throw new CommandException("--add and --remove name no gateway");
             IEnumerable<uint> hashes = arguments.GetValue(file) is { } path ? ReadHashes(before, path) : SampleHashes(arguments.GetValue(keys));
-            var comparison = new RingComparison(before.Build(), after.Build(), hashes);
+            var comparison = new RingComparison<Gateway>(before.Build(), after.Build(), hashes);
             if (arguments.GetValue(json)) WriteJson(output, comparison);
             else WriteText(output, comparison);
             return 0;
@@ -82,7 +82,7 @@ internal static class SimulateCommand
         for (int i = 0; i < lines.Length; i++)
         {
             if (lines[i].Length == 0) continue;
-            bool isGroup = TargetPath.Parse(lines[i], out byte[] path) == RejectReason.None && grouping.Compute(path, out _) == GroupVerdict.Group;
+            bool isGroup = TargetPath.Parse(lines[i], out byte[] path) == RejectReason.None && grouping.Compute(path, out _) == GroupResult.Group;
             if (!isGroup) throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{file}:{i + 1}: not a push path"));
             hashes.Add(grouping.Hash);
         }
@@ -90,7 +90,7 @@ internal static class SimulateCommand
         return hashes.Count > 0 ? hashes : throw new CommandException($"{file} holds no push path");
     }
 
-    private static void WriteText(TextWriter output, RingComparison comparison)
+    private static void WriteText(TextWriter output, RingComparison<Gateway> comparison)
     {
         double share = (double)comparison.Moved / comparison.Keys;
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{comparison.Moved} of {comparison.Keys} keys move ({share:P2}); of the hash space {comparison.MovedRatio:P2}"));
@@ -115,7 +115,7 @@ internal static class SimulateCommand
 
     private static string Percent(double? ratio) => (ratio is { } value ? value.ToString("P2", CultureInfo.InvariantCulture) : "-").PadLeft(7);
 
-    private static void WriteJson(TextWriter output, RingComparison comparison) => CommandOutput.WriteJson(output, json =>
+    private static void WriteJson(TextWriter output, RingComparison<Gateway> comparison) => CommandOutput.WriteJson(output, json =>
     {
         json.WriteStartObject();
         json.WriteNumber("keys", comparison.Keys);

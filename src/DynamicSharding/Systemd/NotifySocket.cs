@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Systemd;
@@ -42,7 +42,7 @@ internal sealed class NotifySocket : IDisposable
         }
         catch (Exception error) when (error is ArgumentException or SocketException)
         {
-            logger.ManagerNotTold(error.Message);
+            logger.NotifyFailed(error.Message);
             return null;
         }
     }
@@ -58,7 +58,7 @@ internal sealed class NotifySocket : IDisposable
         catch (SocketException error)
         {
             // The status is looked at every second: once is enough.
-            if (Interlocked.Exchange(ref _failing, 1) == 0) _logger.ManagerNotTold($"{Variable} '{_manager}': {error.Message}");
+            if (Interlocked.Exchange(ref _failing, 1) == 0) _logger.NotifyFailed($"{Variable} '{_manager}': {error.Message}");
         }
     }
 

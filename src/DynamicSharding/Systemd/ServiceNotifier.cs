@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Systemd;
@@ -28,11 +28,11 @@ internal sealed class ServiceNotifier : IAsyncDisposable
         _host = host;
         _time = time;
         host.Reloading += OnReloading;
-        TellReady();
+        NotifyReady();
         TimeSpan? period = Watchdog.TakePeriod();
         var watchdog = period is { } patience ? new Watchdog(patience, host.ProbeAsync, () => manager.Send("WATCHDOG=1"), logger, time) : null;
         _running = Task.WhenAll(
-            TellStatusAsync().Watched(logger, "status for the service manager"),
+            NotifyStatusAsync().Watched(logger, "status for the service manager"),
             watchdog?.RunAsync(_stop.Token).Watched(logger, "watchdog") ?? Task.CompletedTask);
     }
 
@@ -75,17 +75,17 @@ internal sealed class ServiceNotifier : IAsyncDisposable
     {
         // sd_notify(3): microseconds of CLOCK_MONOTONIC, which is what the stopwatch counts on Linux.
         if (begins) _manager.Send(string.Create(CultureInfo.InvariantCulture, $"RELOADING=1\nMONOTONIC_USEC={Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000)}"));
-        else TellReady();
+        else NotifyReady();
     }
 
     /// <summary>After a reload that failed, too: the server serves. The status says that it failed.</summary>
-    private void TellReady()
+    private void NotifyReady()
     {
         _told = _host.StatusLine;
         _manager.Send("READY=1\nSTATUS=" + _told);
     }
 
-    private async Task TellStatusAsync()
+    private async Task NotifyStatusAsync()
     {
         using var timer = new PeriodicTimer(StatusPause, _time);
         while (await timer.WaitForNextTickAsync(_stop.Token).ConfigureAwait(false))

@@ -1,5 +1,5 @@
 using System.Globalization;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Systemd;
@@ -36,20 +36,20 @@ internal sealed class Watchdog(TimeSpan period, Func<CancellationToken, Task<str
         while (!stop.IsCancellationRequested)
         {
             // A period of a few milliseconds is a mistake; what it makes of this process is not a busy one.
-            TimeSpan pause = await AnswersAsync(stop).ConfigureAwait(false) ? period / 2 : period / 8;
+            TimeSpan pause = await RespondsAsync(stop).ConfigureAwait(false) ? period / 2 : period / 8;
             await Task.Delay(pause > ShortestPause ? pause : ShortestPause, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    private async Task<bool> AnswersAsync(CancellationToken stop)
+    private async Task<bool> RespondsAsync(CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(period / 4);
         string? obstacle = await probe(limit.Token).ConfigureAwait(false);
         if (stop.IsCancellationRequested) return false;
         if (obstacle is null) alive();
-        if (obstacle is null && _obstacle is not null) logger.DataPlaneAnswersAgain();
-        if (obstacle is not null && obstacle != _obstacle) logger.DataPlaneDoesNotAnswer(obstacle, period);
+        if (obstacle is null && _obstacle is not null) logger.SelfCheckRecovered();
+        if (obstacle is not null && obstacle != _obstacle) logger.SelfCheckFailed(obstacle, period);
         _obstacle = obstacle;
         return obstacle is null;
     }

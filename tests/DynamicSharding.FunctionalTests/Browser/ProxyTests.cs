@@ -18,7 +18,7 @@ public sealed class ProxyTests(Chromium chromium, ITestOutputHelper output) : Pe
     [InlineData(false)]
     public async Task Its_reload_button_works_and_another_origin_s_does_not(bool scripts)
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Fleet);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Fleet);
         await server.WaitUntilReadyAsync();
         await using TlsProxy proxy = new(server.AdminAddress);
         await using Visit visit = await chromium.VisitAsync(new() { JavaScriptEnabled = scripts, IgnoreHTTPSErrors = true });

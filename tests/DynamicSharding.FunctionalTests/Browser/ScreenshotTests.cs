@@ -26,7 +26,7 @@ public sealed class ScreenshotTests(Chromium chromium, ITestOutputHelper output)
     public async Task Screenshots_of_an_empty_fleet()
     {
         string nobody = FreePort.NextAddress();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync($"consul_server: {{ addr: \"{nobody}\" }}");
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($"consul_server: {{ addr: \"{nobody}\" }}");
         await server.WaitForLogAsync(TimeSpan.FromSeconds(30), "no usable response from Consul");
         await using Visit visit = await TakeAsync(server, "status-empty", "", new() { ViewportSize = new() { Width = 1200, Height = 400 } });
         Assert.Contains("No Pushgateway is known", await visit.Page.InnerTextAsync("#warnings"), StringComparison.Ordinal);
@@ -50,7 +50,7 @@ public sealed class ScreenshotTests(Chromium chromium, ITestOutputHelper output)
     [Fact, Trait("Category", "Slow")]
     public async Task Screenshots_of_a_degraded_fleet()
     {
-        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(4);
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(4);
         DynamicShardingProcess server = await FleetAsync(gateways);
         gateways[0].Process.Kill();
         await Eventually.TrueAsync(
@@ -68,9 +68,9 @@ public sealed class ScreenshotTests(Chromium chromium, ITestOutputHelper output)
 
     private async Task<DynamicShardingProcess> FleetAsync(PushgatewayProcess[]? gateways = null)
     {
-        gateways ??= await Cast.PushgatewaysAsync(3);
+        gateways ??= await TestPeers.PushgatewaysAsync(3);
         string[] addresses = [.. gateways.Select(gateway => gateway.Address)];
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync($$"""
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($$"""
             pushgateway:
               servers: ["{{string.Join("\", \"", addresses)}}"]
               health_check: { interval: 500ms, timeout: 500ms }

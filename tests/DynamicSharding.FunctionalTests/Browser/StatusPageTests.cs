@@ -171,7 +171,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
     public async Task What_is_wrong_can_be_read_in_light_and_in_the_dark()
     {
         // One gateway dies and leaves; then all are dead, and the last stays in the ring. The file is bad, too.
-        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(2);
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(2);
         DynamicShardingProcess degraded = await StartAsync($$"""
             pushgateway:
               servers: ["{{gateways[0].Address}}", "{{gateways[1].Address}}"]
@@ -188,7 +188,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         Assert.Equal(System.Net.HttpStatusCode.BadRequest, (await degraded.ReloadAsync()).Status);
 
         // And one that never knew any.
-        DynamicShardingProcess empty = await Cast.DynamicShardingAsync($"consul_server: {{ addr: \"{FreePort.NextAddress()}\" }}");
+        DynamicShardingProcess empty = await TestPeers.DynamicShardingAsync($"consul_server: {{ addr: \"{FreePort.NextAddress()}\" }}");
         await empty.WaitForLogAsync(TimeSpan.FromSeconds(30), "no usable response from Consul");
 
         foreach (ColorScheme scheme in (ColorScheme[])[ColorScheme.Light, ColorScheme.Dark])
@@ -239,7 +239,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
 
     private async Task<DynamicShardingProcess> StartAsync(string config)
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(config);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config);
         await server.WaitUntilReadyAsync();
         return server;
     }

@@ -36,11 +36,11 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
     [Fact]
     public async Task Without_rights_the_configured_ring_is_kept_and_the_log_says_which_are_missing()
     {
-        string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
-        ConsulAgent consul = await Cast.ConsulAsync(ConsulAgentSettings.Development() with { MasterToken = Guid.NewGuid().ToString() });
+        string[] addresses = Addresses(await TestPeers.PushgatewaysAsync(3));
+        ConsulAgent consul = await TestPeers.ConsulAsync(ConsulAgentSettings.Development() with { MasterToken = Guid.NewGuid().ToString() });
         (_, string secret) = await consul.CreateTokenAsync(rules: null);
         Folder.Write("token", secret);
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Config(consul, addresses));
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config(consul, addresses));
         await server.WaitForLogAsync(Limit, "registration failed", "Permission denied", "node_prefix");
         await server.WaitForMembersAsync(addresses, Limit);
         await Task.Delay(TimeSpan.FromSeconds(4));
@@ -69,11 +69,11 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
 
     private async Task<(ConsulAgent Consul, DynamicShardingProcess Server, string[] Addresses, string Accessor)> StartAsync()
     {
-        string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
-        ConsulAgent consul = await Cast.ConsulAsync(ConsulAgentSettings.Development() with { MasterToken = Guid.NewGuid().ToString() });
+        string[] addresses = Addresses(await TestPeers.PushgatewaysAsync(3));
+        ConsulAgent consul = await TestPeers.ConsulAsync(ConsulAgentSettings.Development() with { MasterToken = Guid.NewGuid().ToString() });
         (string accessor, string secret) = await consul.CreateTokenAsync(Rules);
         Folder.Write("token", secret);
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Config(consul, addresses));
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config(consul, addresses));
         await SettleAsync(consul, addresses, server);
         return (consul, server, addresses, accessor);
     }

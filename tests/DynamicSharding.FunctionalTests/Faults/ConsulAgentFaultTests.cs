@@ -19,16 +19,16 @@ public sealed class ConsulAgentFaultTests(ITestOutputHelper output) : FaultTest(
     [Fact, Trait("Category", "Slow")]
     public async Task A_development_agent_that_restarts_empty_gets_the_registrations_back()
     {
-        string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
+        string[] addresses = Addresses(await TestPeers.PushgatewaysAsync(3));
         ConsulAgentSettings settings = ConsulAgentSettings.Development();
-        ConsulAgent consul = await Cast.ConsulAsync(settings);
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Yaml(consul.Address, addresses, "interval: 2s, timeout: 1s"));
+        ConsulAgent consul = await TestPeers.ConsulAsync(settings);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Yaml(consul.Address, addresses, "interval: 2s, timeout: 1s"));
         await SettleAsync(consul, addresses, server);
         await using RedirectLoad load = await RedirectLoad.KeepsOwnersAsync(server);
 
         consul.Process.Kill();
         await consul.Process.WaitForExitAsync(Limit);
-        consul = await Cast.ConsulAsync(settings);
+        consul = await TestPeers.ConsulAsync(settings);
         Measured("development agent restarted empty, registered and passing after", await consul.WaitForPassingAsync("pushgateway", addresses, Limit));
 
         await Task.Delay(TimeSpan.FromSeconds(6));
@@ -39,16 +39,16 @@ public sealed class ConsulAgentFaultTests(ITestOutputHelper output) : FaultTest(
     private async Task BreakAsync(int intervalSeconds, TimeSpan absence)
     {
         string health = $"interval: {intervalSeconds}s, timeout: 1s";
-        string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
+        string[] addresses = Addresses(await TestPeers.PushgatewaysAsync(3));
         ConsulAgentSettings serverSettings = ConsulAgentSettings.Server(Folder.Path, "server");
         ConsulAgentSettings clientSettings = ConsulAgentSettings.Client(Folder.Path, "client", serverSettings);
-        ConsulAgent server = await Cast.ConsulAsync(serverSettings);
-        ConsulAgent client = await Cast.ConsulAsync(clientSettings);
-        DynamicShardingProcess near = await Cast.DynamicShardingAsync(Yaml(client.Address, addresses, health));
+        ConsulAgent server = await TestPeers.ConsulAsync(serverSettings);
+        ConsulAgent client = await TestPeers.ConsulAsync(clientSettings);
+        DynamicShardingProcess near = await TestPeers.DynamicShardingAsync(Yaml(client.Address, addresses, health));
         await client.WaitForPassingAsync("pushgateway", addresses, Limit);
 
         // Its first ring is Consul's first answer, nothing that a file names.
-        DynamicShardingProcess far = await Cast.DynamicShardingAsync(Yaml(server.Address, [], health));
+        DynamicShardingProcess far = await TestPeers.DynamicShardingAsync(Yaml(server.Address, [], health));
         await SettleAsync(server, addresses, near, far);
         long before = await far.ChangesAsync();
         await using RedirectLoad nearLoad = await RedirectLoad.KeepsOwnersAsync(near);
@@ -58,7 +58,7 @@ public sealed class ConsulAgentFaultTests(ITestOutputHelper output) : FaultTest(
         client = await ReturnAsync("stopped with SIGTERM", TimeSpan.FromSeconds(3));
         client.Process.Kill();
         await client.Process.WaitForExitAsync(Limit);
-        client = await Cast.ConsulAsync(clientSettings);
+        client = await TestPeers.ConsulAsync(clientSettings);
         Measured("agent killed and restarted, least gateways that were passing meanwhile", $"{await LeastPassingAsync(server)} of 3");
         await server.WaitForPassingAsync("pushgateway", addresses, Limit);
         client.Process.Kill();
@@ -77,7 +77,7 @@ public sealed class ConsulAgentFaultTests(ITestOutputHelper output) : FaultTest(
             // What an instance that asks for passing ones only would make an empty ring of.
             Measured($"agent {what}, no gateway passing any more after", await server.WaitForPassingAsync("pushgateway", [], Limit));
             await Task.Delay(pause);
-            ConsulAgent back = await Cast.ConsulAsync(clientSettings);
+            ConsulAgent back = await TestPeers.ConsulAsync(clientSettings);
             Measured($"agent {what} and started again, all gateways passing after", await server.WaitForPassingAsync("pushgateway", addresses, Limit));
             return back;
         }

@@ -21,8 +21,8 @@ public sealed class ConsulClusterFaultTests(ITestOutputHelper output) : FaultTes
 
     private async Task BreakAsync(int raftMultiplier, int restores)
     {
-        string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
-        ConsulCluster cluster = await ConsulCluster.StartAsync(Cast, Folder.Path, raftMultiplier);
+        string[] addresses = Addresses(await TestPeers.PushgatewaysAsync(3));
+        ConsulCluster cluster = await ConsulCluster.StartAsync(TestPeers, Folder.Path, raftMultiplier);
         ConsulAgent leader = await cluster.LeaderAsync();
         ConsulAgent follower = await cluster.FollowerAsync();
 
@@ -30,8 +30,8 @@ public sealed class ConsulClusterFaultTests(ITestOutputHelper output) : FaultTes
         await using RequestCounter stale = new(follower.Address);
         await using RequestCounter strict = new(follower.Address);
         const string More = "membership: { settle: 100ms, admit_after: 1s }\n";
-        DynamicShardingProcess staleServer = await Cast.DynamicShardingAsync(Yaml(stale.Address, addresses, "interval: 2s, timeout: 1s", More));
-        DynamicShardingProcess strictServer = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess staleServer = await TestPeers.DynamicShardingAsync(Yaml(stale.Address, addresses, "interval: 2s, timeout: 1s", More));
+        DynamicShardingProcess strictServer = await TestPeers.DynamicShardingAsync(
             $"consul_server: {{ addr: \"{strict.Address}\", consistency: default }}\n" + Yaml(null, addresses, "interval: 2s, timeout: 1s", More));
         DynamicShardingProcess[] servers = [staleServer, strictServer];
         await SettleAsync(follower, addresses, servers);

@@ -15,9 +15,9 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
     [InlineData(true)]
     public async Task A_loss_that_was_seen_for_a_moment_is_still_held_after_a_long_silence(bool isSilent)
     {
-        string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
+        string[] addresses = Addresses(await TestPeers.PushgatewaysAsync(3));
         await using FakeConsul consul = new(addresses);
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             Yaml(consul.Address, addresses, Health, "membership: { mass_loss_hold: 15s, settle: 1s }\n"));
         await server.WaitForMembersAsync(addresses, Limit);
 
@@ -36,9 +36,9 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
     [InlineData(true)]
     public async Task A_joiner_that_was_seen_for_a_moment_is_not_admitted_right_after_a_long_silence(bool isSilent)
     {
-        string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
+        string[] addresses = Addresses(await TestPeers.PushgatewaysAsync(3));
         await using FakeConsul consul = new(addresses[..2]);
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             Yaml(consul.Address, addresses[..2], Health, "membership: { admit_after: 15s, settle: 1s }\n"));
         await server.WaitForMembersAsync(addresses[..2], Limit);
 

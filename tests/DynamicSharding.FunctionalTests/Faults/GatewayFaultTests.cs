@@ -22,19 +22,19 @@ public sealed class GatewayFaultTests(ITestOutputHelper output) : FaultTest(outp
 
     private async Task LoseAsync(TimeSpan absence)
     {
-        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(3);
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(3);
         string[] addresses = Addresses(gateways);
-        ConsulAgent consul = await Cast.ConsulAsync();
+        ConsulAgent consul = await TestPeers.ConsulAsync();
         string health = $"interval: 2s, timeout: 1s, failures_before_critical: {Failures}";
-        DynamicShardingProcess byProbes = await Cast.DynamicShardingAsync(Yaml(null, addresses, health, More));
-        DynamicShardingProcess byConsul = await Cast.DynamicShardingAsync(Yaml(consul.Address, addresses, health, More));
+        DynamicShardingProcess byProbes = await TestPeers.DynamicShardingAsync(Yaml(null, addresses, health, More));
+        DynamicShardingProcess byConsul = await TestPeers.DynamicShardingAsync(Yaml(consul.Address, addresses, health, More));
         DynamicShardingProcess[] servers = [byProbes, byConsul];
         await SettleAsync(consul, addresses, servers);
 
         // Interval times (failures - 1) is four seconds; a gateway is up again sooner.
         long start = Stopwatch.GetTimestamp();
         gateways[1].Process.Kill();
-        PushgatewayProcess restarted = await Cast.PushgatewayAsync(addresses[1]);
+        PushgatewayProcess restarted = await TestPeers.PushgatewayAsync(addresses[1]);
         TimeSpan blip = Stopwatch.GetElapsedTime(start);
         Assert.True(blip < Interval * (Failures - 1), $"the restart took {blip.TotalSeconds:0.0} s, too long to show anything");
         await Task.Delay((Interval * Failures) + Timeout);
@@ -49,7 +49,7 @@ public sealed class GatewayFaultTests(ITestOutputHelper output) : FaultTest(outp
         Assert.All(avoided, time => Assert.True(time <= Bound, $"avoided after {time.TotalSeconds:0.0} s, allowed are {Bound.TotalSeconds:0} s"));
 
         await Task.Delay(absence);
-        await Cast.PushgatewayAsync(addresses[1]);
+        await TestPeers.PushgatewayAsync(addresses[1]);
         TimeSpan[] back = await Task.WhenAll(servers.Select(server => server.WaitForMembersAsync(addresses, Limit)));
         Measured($"back after {absence.TotalSeconds:0} s, member again, own probes", back[0]);
         Measured($"back after {absence.TotalSeconds:0} s, member again, Consul", back[1]);

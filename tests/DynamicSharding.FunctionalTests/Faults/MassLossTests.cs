@@ -14,13 +14,13 @@ public sealed class MassLossTests(ITestOutputHelper output) : FaultTest(output)
 
     private async Task LoseAllAsync(TimeSpan absence)
     {
-        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(4);
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(4);
         string[] addresses = Addresses(gateways);
-        ConsulAgent consul = await Cast.ConsulAsync();
+        ConsulAgent consul = await TestPeers.ConsulAsync();
         const string Health = "interval: 1s, timeout: 1s";
         const string More = "membership: { mass_loss_hold: 8s, admit_after: 2s }\n";
-        DynamicShardingProcess byProbes = await Cast.DynamicShardingAsync(Yaml(null, addresses, Health, More));
-        DynamicShardingProcess byConsul = await Cast.DynamicShardingAsync(Yaml(consul.Address, addresses, Health, More));
+        DynamicShardingProcess byProbes = await TestPeers.DynamicShardingAsync(Yaml(null, addresses, Health, More));
+        DynamicShardingProcess byConsul = await TestPeers.DynamicShardingAsync(Yaml(consul.Address, addresses, Health, More));
         DynamicShardingProcess[] servers = [byProbes, byConsul];
         await SettleAsync(consul, addresses, servers);
         HashSet<string> all = [.. addresses];
@@ -39,7 +39,7 @@ public sealed class MassLossTests(ITestOutputHelper output) : FaultTest(output)
         }
 
         await Task.Delay(absence);
-        foreach (string address in addresses) await Cast.PushgatewayAsync(address);
+        foreach (string address in addresses) await TestPeers.PushgatewayAsync(address);
         TimeSpan[] back = await Task.WhenAll(servers.Select(server => server.WaitForMembersAsync(addresses, Limit)));
         Measured("all members again, own probes, after", back[0]);
         Measured("all members again, Consul, after", back[1]);

@@ -14,12 +14,12 @@ public sealed class OverloadTests(ITestOutputHelper output) : FaultTest(output)
     [Fact, Trait("Category", "Slow")]
     public async Task An_overloaded_gateway_stays_until_it_dies_and_a_reload_may_let_it_go()
     {
-        string[] good = Addresses(await Cast.PushgatewaysAsync(2));
+        string[] good = Addresses(await TestPeers.PushgatewaysAsync(2));
         await using LoopbackServer full = Overloaded(), other = Overloaded();
         string[] addresses = [.. good.Append(full.Address).Append(other.Address).Order(StringComparer.Ordinal)];
-        ConsulAgent consul = await Cast.ConsulAsync();
+        ConsulAgent consul = await TestPeers.ConsulAsync();
         string Config(string more) => Yaml(consul.Address, addresses, "interval: 1s, timeout: 1s" + more, "membership: { admit_after: 1s }\n");
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Config(""));
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config(""));
         await server.WaitForLogAsync(Limit, "overloaded", full.Address);
         await server.WaitForLogAsync(Limit, "overloaded", other.Address);
         await server.WaitForMembersAsync(addresses, Limit);

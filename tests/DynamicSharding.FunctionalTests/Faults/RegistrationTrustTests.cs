@@ -14,8 +14,8 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
     [Fact]
     public async Task A_stranger_that_is_not_allowed_gets_no_request_and_is_shown()
     {
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
-        ConsulAgent consul = await Cast.ConsulAsync();
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
+        ConsulAgent consul = await TestPeers.ConsulAsync();
         ConcurrentQueue<string> received = [];
         await using LoopbackServer stranger = new(async (socket, ct) =>
         {
@@ -32,7 +32,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
               basic_auth: { username: edge, password_file: "{{password}}" }
               health_check: { interval: 1s, timeout: 1s, type: http }
             """;
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(config.Replace("ALLOW", "configured", StringComparison.Ordinal));
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config.Replace("ALLOW", "configured", StringComparison.Ordinal));
         await consul.WaitForPassingAsync("pushgateway", [gateway.Address], Limit);
         await server.WaitForMembersAsync([gateway.Address], Limit);
         Assert.False(server.HasLogged("level=warn", "registers an instance in Consul"));
@@ -81,7 +81,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
               basic_auth: { username: edge, password_file: "{{password}}" }
 
             """;
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(config);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config);
         await server.WaitForLogAsync(Limit, "level=warn", "pushgateway.basic_auth.username", "membership.allow");
         (int code, string text) = await DynamicShardingProcess.RunAsync("check-config", Folder.Write("any.yml", config));
         Assert.Equal(0, code);
@@ -94,10 +94,10 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
     [Fact]
     public async Task Who_is_registered_as_passing_before_any_check_ran_joins_once_our_own_probe_passed()
     {
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
-        ConsulAgent consul = await Cast.ConsulAsync();
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
+        ConsulAgent consul = await TestPeers.ConsulAsync();
         string config = Yaml(consul.Address, [gateway.Address], "interval: 1s, timeout: 1s", Fast.Replace("ALLOW", "any", StringComparison.Ordinal));
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(config);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config);
         await SettleAsync(consul, [gateway.Address], server);
 
         string withStatus = FreePort.NextAddress(), withoutCheck = FreePort.NextAddress(), withOutput = FreePort.NextAddress();
@@ -120,11 +120,11 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         Assert.Equal("out", await StateAsync(server, withoutCheck));
 
         // One that starts agrees: with output it joins on Consul's word at the start, too.
-        DynamicShardingProcess other = await Cast.DynamicShardingAsync(config);
+        DynamicShardingProcess other = await TestPeers.DynamicShardingAsync(config);
         await other.WaitForRingAsync([gateway.Address, withOutput], Limit);
         Assert.Equal(1, await other.MetricAsync("dynamic_sharding_ring_changes_total{reason=\"first_answer\"}"));
 
-        PushgatewayProcess late = await Cast.PushgatewayAsync(withoutCheck);
+        PushgatewayProcess late = await TestPeers.PushgatewayAsync(withoutCheck);
         string[] all = [gateway.Address, withOutput, withoutCheck];
         await server.WaitForRingAsync(all, Limit);
         await other.WaitForRingAsync(all, Limit);
@@ -140,9 +140,9 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
     [Fact]
     public async Task A_configured_gateway_that_the_token_cannot_see_stays_while_it_passes_our_own_probe_on_every_instance()
     {
-        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(3);
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(3);
         string[] addresses = Addresses(gateways);
-        ConsulAgent consul = await Cast.ConsulAsync(ConsulAgentSettings.Development() with { MasterToken = Guid.NewGuid().ToString() });
+        ConsulAgent consul = await TestPeers.ConsulAsync(ConsulAgentSettings.Development() with { MasterToken = Guid.NewGuid().ToString() });
         for (int i = 0; i < 3; i++) await RegisterAsync(consul, string.Create(CultureInfo.InvariantCulture, $"n{i}"), addresses[i], check: "200 OK");
         const string Write = "service \"pushgateway\" { policy = \"write\" }\n";
         (_, string seeing) = await consul.CreateTokenAsync(Write + "node_prefix \"\" { policy = \"read\" }");
@@ -150,7 +150,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         Folder.Write("token", seeing);
         string config = $"consul_server: {{ addr: \"{consul.Address}\", token_file: \"{Path.Combine(Folder.Path, "token")}\" }}\n"
             + Yaml(null, addresses, "interval: 1s, timeout: 1s", Fast.Replace("ALLOW", "configured", StringComparison.Ordinal));
-        DynamicShardingProcess running = await Cast.DynamicShardingAsync(config);
+        DynamicShardingProcess running = await TestPeers.DynamicShardingAsync(config);
         await SettleAsync(consul, addresses, running);
         Assert.False(running.HasLogged("node:read"));
 
@@ -158,7 +158,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         Folder.Write("token", blind);
         await consul.PutAsync("v1/agent/service/register", $$"""{"ID":"noise","Name":"pushgateway","Address":"{{addresses[0].Split(':')[0]}}","Port":{{addresses[0].Split(':')[1]}} }""");
         Measured("a gateway that the token cannot see told of after", await running.WaitForLogAsync(2 * Limit, "level=warn", "node:read", addresses[2]));
-        DynamicShardingProcess starting = await Cast.DynamicShardingAsync(config);
+        DynamicShardingProcess starting = await TestPeers.DynamicShardingAsync(config);
         await starting.WaitForLogAsync(Limit, "level=warn", "node:read", addresses[2]);
         foreach (DynamicShardingProcess server in (DynamicShardingProcess[])[running, starting])
         {
@@ -174,7 +174,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         gateways[2].Process.Kill();
         await running.WaitForRingAsync(addresses[..2], Limit);
         await starting.WaitForRingAsync(addresses[..2], Limit);
-        await Cast.PushgatewayAsync(addresses[2]);
+        await TestPeers.PushgatewayAsync(addresses[2]);
         await running.WaitForMembersAsync(addresses, Limit);
         await starting.WaitForMembersAsync(addresses, Limit);
     }

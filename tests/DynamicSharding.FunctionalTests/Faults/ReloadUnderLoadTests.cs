@@ -15,9 +15,9 @@ public sealed class ReloadUnderLoadTests(ITestOutputHelper output) : FaultTest(o
     [Fact]
     public async Task Two_hundred_reloads_fail_no_request_and_two_instances_agree_after_each()
     {
-        string[] four = Addresses(await Cast.PushgatewaysAsync(4));
+        string[] four = Addresses(await TestPeers.PushgatewaysAsync(4));
         string[] three = four[..3];
-        DynamicShardingProcess[] servers = [await Cast.DynamicShardingAsync(Config(three, 0)), await Cast.DynamicShardingAsync(Config(three, 0))];
+        DynamicShardingProcess[] servers = [await TestPeers.DynamicShardingAsync(Config(three, 0)), await TestPeers.DynamicShardingAsync(Config(three, 0))];
         foreach (DynamicShardingProcess server in servers) await server.WaitUntilReadyAsync();
         HashSet<string> all = [.. four];
         await using RedirectLoad one = RedirectLoad.Among(servers[0], all, connections: 4);

@@ -30,10 +30,10 @@ public sealed class RollingChangeTests(ITestOutputHelper output) : FaultTest(out
 
     private async Task ChangeAsync(int instances, int before, int after)
     {
-        string[] all = Addresses(await Cast.PushgatewaysAsync(Math.Max(before, after)));
-        ConsulAgent consul = await Cast.ConsulAsync();
+        string[] all = Addresses(await TestPeers.PushgatewaysAsync(Math.Max(before, after)));
+        ConsulAgent consul = await TestPeers.ConsulAsync();
         DynamicShardingProcess[] servers = new DynamicShardingProcess[instances];
-        for (int i = 0; i < instances; i++) servers[i] = await Cast.DynamicShardingAsync(Yaml(consul.Address, all[..before], Health, Membership));
+        for (int i = 0; i < instances; i++) servers[i] = await TestPeers.DynamicShardingAsync(Yaml(consul.Address, all[..before], Health, Membership));
         await SettleAsync(consul, all[..before], servers);
         await NothingChangedAsync(servers);
 

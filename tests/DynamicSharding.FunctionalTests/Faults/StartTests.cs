@@ -9,13 +9,13 @@ public sealed class StartTests(ITestOutputHelper output) : FaultTest(output)
     [Fact]
     public async Task Three_instances_that_start_one_after_the_other_change_no_ring()
     {
-        string[] addresses = Addresses(await Cast.PushgatewaysAsync(3));
-        ConsulAgent consul = await Cast.ConsulAsync();
+        string[] addresses = Addresses(await TestPeers.PushgatewaysAsync(3));
+        ConsulAgent consul = await TestPeers.ConsulAsync();
         List<DynamicShardingProcess> servers = [];
         List<RedirectLoad> loads = [];
         for (int i = 0; i < 3; i++)
         {
-            DynamicShardingProcess server = await Cast.DynamicShardingAsync(Yaml(consul.Address, addresses, "interval: 1s, timeout: 1s"));
+            DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Yaml(consul.Address, addresses, "interval: 1s, timeout: 1s"));
             servers.Add(server);
             loads.Add(await RedirectLoad.KeepsOwnersAsync(server));
         }

@@ -44,7 +44,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     public async Task A_push_on_a_fresh_connection_is_sent_once(string framing)
     {
         await using var gateway = new ScriptedGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         string reply = await server.ExchangeAsync(Push(framing, ClosesSoon));
 
@@ -57,7 +57,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     public async Task A_push_on_a_kept_connection_that_ends_at_once_is_sent_again_while_its_client_waits(string framing)
     {
         await using var gateway = new ScriptedGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         await WarmAsync(server);
 
         string reply = await server.ExchangeAsync(Push(framing, ClosesSoon));
@@ -72,7 +72,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     public async Task A_push_that_the_gateway_had_for_longer_is_not_sent_again(string framing)
     {
         await using var gateway = new ScriptedGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         await WarmAsync(server);
 
         string reply = await server.ExchangeAsync(Push(framing, ClosesLate));
@@ -87,7 +87,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     public async Task A_push_whose_client_has_closed_never_comes_after_its_newer_one(string framing, string ending)
     {
         await using var gateway = new ScriptedGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         await WarmAsync(server);
         using RawHttp abandoned = await RawHttp.ConnectAsync(server.Address);
         await abandoned.SendAsync(Push(framing, ClosesSoon));
@@ -107,7 +107,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     public async Task A_reset_closes_the_gateways_connection_and_frees_the_place(int pipelined)
     {
         await using var gateway = new ScriptedGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { max_in_flight: 1, timeout: 10m }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { max_in_flight: 1, timeout: 10m }");
         RawHttp client = await RawHttp.ConnectAsync(server.Address);
         await client.SendAsync(Push("PUT", Waits));
         await server.WaitForInFlightAsync(gateway.Address, 1);
@@ -127,7 +127,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     public async Task A_half_closed_client_keeps_its_place_and_gets_its_response(string framing)
     {
         await using var gateway = new ScriptedGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { max_in_flight: 1, timeout: 10m }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { max_in_flight: 1, timeout: 10m }");
         using RawHttp client = await RawHttp.ConnectAsync(server.Address);
         await client.SendAsync(Push(framing, Waits));
         client.CloseSending();
@@ -147,7 +147,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     public async Task A_half_closed_client_gives_its_place_back_after_the_timeout()
     {
         await using var gateway = new ScriptedGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { timeout: 2s }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { timeout: 2s }");
         using RawHttp client = await RawHttp.ConnectAsync(server.Address);
         await client.SendAsync(Push("PUT", Waits));
         client.CloseSending();

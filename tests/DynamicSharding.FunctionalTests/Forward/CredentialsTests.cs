@@ -12,7 +12,7 @@ public sealed class CredentialsTests(ITestOutputHelper output) : PeerTest(output
     {
         await using GuardedGateway gateway = await GuardedGateway.StartAsync();
         ForwardServer server = await ForwardServer.StartAsync(
-            Cast, [gateway.Address], gateway.Section("interval: 200ms, timeout: 200ms, failures_before_critical: 3"));
+            TestPeers, [gateway.Address], gateway.Section("interval: 200ms, timeout: 200ms, failures_before_critical: 3"));
 
         // Its own probes got through, by HTTP: TCP is only for Consul's checks, which cannot show a password.
         await WaitForProbeAsync(server, "status 200");
@@ -34,9 +34,9 @@ public sealed class CredentialsTests(ITestOutputHelper output) : PeerTest(output
         await using var gateway = new RecordingGateway();
         using var folder = new TemporaryFolder();
         string file = folder.Write("password", "pw\n");
-        ForwardServer open = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer open = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         ForwardServer closed = await ForwardServer.StartAsync(
-            Cast, [gateway.Address], $"  health_check: {{ enabled: false }}\n  basic_auth: {{ username: u, password_file: {file} }}");
+            TestPeers, [gateway.Address], $"  health_check: {{ enabled: false }}\n  basic_auth: {{ username: u, password_file: {file} }}");
         string push = ForwardServer.Put("/metrics/job/a", fields: $"Authorization: {Clients}\r\n");
 
         await open.ExchangeAsync(push);

@@ -16,8 +16,8 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
     public async Task A_gateway_killed_under_100_forwards_answers_none_of_them_and_the_others_all()
     {
         const int InFlight = 100;
-        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(3);
-        ForwardServer server = await ForwardServer.StartAsync(Cast, Addresses(gateways));
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(3);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, Addresses(gateways));
         PushgatewayProcess victim = gateways[1];
         string[] lost = await server.PathsOfAsync(victim.Address, InFlight);
         string[] safe = [.. await server.PathsOfAsync(gateways[0].Address, 30), .. await server.PathsOfAsync(gateways[2].Address, 30)];
@@ -39,7 +39,7 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         Assert.Equal(safe.Select(path => "job=" + path["/metrics/job/".Length..]).Order(), there.Order());
 
         // It is back: not one push pays for the connections that died with it.
-        PushgatewayProcess back = await Cast.PushgatewayAsync(victim.Address);
+        PushgatewayProcess back = await TestPeers.PushgatewayAsync(victim.Address);
         foreach (string path in lost) Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put(path))));
         Assert.Equal(InFlight, (await back.GroupsAsync()).Length);
     }
@@ -49,7 +49,7 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
     public async Task While_a_gateway_restarts_no_push_is_a_success_that_is_not_there()
     {
         string address = FreePort.NextAddress();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [address]);
         int pushed = 0;
         int failed = 0;
         for (int round = 0; round < 5; round++)
@@ -90,7 +90,7 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         await closing.BeAsync(GatewayFault.NoAnswer);
         await silent.BeAsync(GatewayFault.Silent);
         ForwardServer server = await ForwardServer.StartAsync(
-            Cast, [half.Address, closing.Address, silent.Address, FreePort.NextAddress()], more: "forward: { timeout: 20ms }");
+            TestPeers, [half.Address, closing.Address, silent.Address, FreePort.NextAddress()], more: "forward: { timeout: 20ms }");
 
         // What is kept for good (pools, compiled code) is there after the first; so is a first collection.
         await FailAsync(server, Failures / 2);
@@ -126,7 +126,7 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
                 if (tail.AsSpan().SequenceEqual(end)) await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
             }
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { max_body_bytes: 1GiB }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { max_body_bytes: 1GiB }");
 
         // Code that is compiled by its use, pools and the collector's first budget are no part of what the size costs.
         Assert.Equal(200, await PushChunksAsync(server.Address, Length / 10));

@@ -29,7 +29,7 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
     {
         await using var faulty = new FaultyGateway();
         await using var good = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [faulty.Address, good.Address], more: "forward: { timeout: 1500ms, max_in_flight: 15 }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [faulty.Address, good.Address], more: "forward: { timeout: 1500ms, max_in_flight: 15 }");
         string[] toFaulty = await server.PathsOfAsync(faulty.Address, Workers);
 
         await CompareAsync(server, faulty, good, $"{fault}, {contentLength} bytes", async manner =>
@@ -49,7 +49,7 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
         const int InFlight = 100;
         await using var faulty = new FaultyGateway();
         await using var good = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [faulty.Address, good.Address], more: $"forward: {{ max_in_flight: {InFlight} }}");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [faulty.Address, good.Address], more: $"forward: {{ max_in_flight: {InFlight} }}");
         string[] toFaulty = await server.PathsOfAsync(faulty.Address, InFlight);
 
         await CompareAsync(server, faulty, good, $"killed under {InFlight}", async manner =>

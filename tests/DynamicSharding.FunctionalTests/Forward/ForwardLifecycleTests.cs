@@ -29,7 +29,7 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     {
         await using var gateway = new RecordingGateway();
         string[] addresses = [FreePort.NextAddress(), FreePort.NextAddress(), FreePort.NextAddress()];
-        DynamicShardingProcess process = await Cast.DynamicShardingAsync(Config(""), addresses[0], addresses[1]);
+        DynamicShardingProcess process = await TestPeers.DynamicShardingAsync(Config(""), addresses[0], addresses[1]);
         await process.WaitUntilReadyAsync();
         using RawHttp kept = await RawHttp.ConnectAsync(addresses[2]);
         string push = ForwardServer.Put("/metrics/job/a", new string('x', 2000));
@@ -59,7 +59,7 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     {
         await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
         string[] addresses = [FreePort.NextAddress(), FreePort.NextAddress(), FreePort.NextAddress()];
-        DynamicShardingProcess process = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess process = await TestPeers.DynamicShardingAsync(
             $"http_listen_addr: {addresses[0]}\nadmin_listen_addr: {addresses[1]}\n" + Config("timeout: 30s"), addresses[0], addresses[1]);
         await process.WaitUntilReadyAsync();
         string push = ForwardServer.Put("/metrics/job/a");
@@ -101,7 +101,7 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
         await using var gateway = new RecordingGateway();
         string[] addresses = [FreePort.NextAddress(), FreePort.NextAddress(), FreePort.NextAddress()];
         string config = $"forward_listen_addr: {addresses[2]}\npushgateway:\n  servers: [\"{gateway.Address}\"]\n  health_check: {{ enabled: false }}\n";
-        DynamicShardingProcess process = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess process = await TestPeers.DynamicShardingAsync(
             $"http_listen_addr: {addresses[0]}\nadmin_listen_addr: {addresses[1]}\n{config}limits: {{ max_connections: 2 }}\n", addresses[0], addresses[1]);
         await process.WaitUntilReadyAsync();
         string push = ForwardServer.Put("/metrics/job/a");
@@ -139,7 +139,7 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
                 await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
             }
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "shutdown: { drain_delay: 1500ms, timeout: 20s }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "shutdown: { drain_delay: 1500ms, timeout: 20s }");
         using RawHttp slow = await RawHttp.ConnectAsync(server.Address);
         using RawHttp idle = await RawHttp.ConnectAsync(server.Address);
         await idle.SendAsync(ForwardServer.Put("/metrics/job/a"));
@@ -172,7 +172,7 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     public async Task A_stop_cuts_off_what_is_in_flight_after_its_timeout()
     {
         await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [silent.Address], more: "shutdown: { drain_delay: 0s, timeout: 1s }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [silent.Address], more: "shutdown: { drain_delay: 0s, timeout: 1s }");
         using RawHttp waiting = await RawHttp.ConnectAsync(server.Address);
         await waiting.SendAsync(ForwardServer.Put("/metrics/job/a"));
         await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(5), "msg=ready");
@@ -192,9 +192,9 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     public async Task While_it_is_off_nothing_of_it_is_loaded_and_there_is_no_thread_of_it()
     {
         await using var gateway = new RecordingGateway();
-        DynamicShardingProcess off = await Cast.DynamicShardingAsync($"pushgateway:\n  servers: [\"{gateway.Address}\"]\n");
+        DynamicShardingProcess off = await TestPeers.DynamicShardingAsync($"pushgateway:\n  servers: [\"{gateway.Address}\"]\n");
         await off.WaitUntilReadyAsync();
-        ForwardServer on = await ForwardServer.StartAsync(Cast, [gateway.Address], pushgateway: "");
+        ForwardServer on = await ForwardServer.StartAsync(TestPeers, [gateway.Address], pushgateway: "");
         await on.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
 
         Assert.Equal(2, KestrelThreads(on.Process));

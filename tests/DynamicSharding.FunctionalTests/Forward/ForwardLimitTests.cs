@@ -15,7 +15,7 @@ public sealed class ForwardLimitTests(ITestOutputHelper output) : PeerTest(outpu
     public async Task Content_that_is_announced_as_too_long_is_refused_at_once()
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: Limit);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: Limit);
 
         string reply = await server.ExchangeAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nContent-Length: 204801\r\n\r\nv 1\n");
 
@@ -33,8 +33,8 @@ public sealed class ForwardLimitTests(ITestOutputHelper output) : PeerTest(outpu
     [InlineData(30_000)]
     public async Task Chunks_that_become_too_long_are_cut_off_and_the_gateway_takes_none_of_them(int chunkLines)
     {
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: Limit);
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: Limit);
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
         await connection.SendAsync("PUT /metrics/job/long HTTP/1.1\r\nHost: edge.test\r\nTransfer-Encoding: chunked\r\n\r\n");
         int line = 0;
@@ -72,8 +72,8 @@ public sealed class ForwardLimitTests(ITestOutputHelper output) : PeerTest(outpu
             $"Transfer-Encoding: chunked\r\n\r\n20000\r\n{lines}\r\n",
             $"Transfer-Encoding: chunked\r\n\r\n20000\r\n{lines}\r\nnonsense\r\n",
         ];
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         for (int i = 0; i < rests.Length; i++)
         {
             using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
@@ -91,7 +91,7 @@ public sealed class ForwardLimitTests(ITestOutputHelper output) : PeerTest(outpu
     {
         await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
         await using var good = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [silent.Address, good.Address], more: "forward: { max_in_flight: 3, timeout: 20s }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [silent.Address, good.Address], more: "forward: { max_in_flight: 3, timeout: 20s }");
         string[] slow = await server.PathsOfAsync(silent.Address, 4);
         string[] quick = await server.PathsOfAsync(good.Address, 4);
         RawHttp[] waiting = await Task.WhenAll(slow[..3].Select(_ => RawHttp.ConnectAsync(server.Address)));

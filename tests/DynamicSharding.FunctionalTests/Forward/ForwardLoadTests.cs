@@ -26,7 +26,7 @@ public sealed class ForwardLoadTests(ITestOutputHelper output) : PeerTest(output
             await new RequestReader(socket, "").ReadAsync(cancellation);
             await socket.SendAsync(Encoding.Latin1.GetBytes(response), cancellation);
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         List<RawHttp> clients = [];
         for (int i = 0; i < 4; i++)
         {
@@ -44,7 +44,7 @@ public sealed class ForwardLoadTests(ITestOutputHelper output) : PeerTest(output
     public async Task Endless_trailers_cost_nothing_after_their_connection_is_cut()
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         using RawHttp client = await RawHttp.ConnectAsync(server.Address);
         await client.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nv 1\n\r\n0\r\n");
         Exception? end = await Record.ExceptionAsync(async () =>
@@ -59,7 +59,7 @@ public sealed class ForwardLoadTests(ITestOutputHelper output) : PeerTest(output
     [Fact]
     public async Task Clients_that_pipeline_and_do_not_read_cost_nothing()
     {
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [FreePort.NextAddress()]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [FreePort.NextAddress()]);
         byte[] requests = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET /nothing HTTP/1.1\r\nHost: edge.test\r\n\r\n", 500)));
         Socket[] clients = [.. Enumerable.Range(0, 12).Select(_ => Connect(server.Address))];
 
@@ -79,7 +79,7 @@ public sealed class ForwardLoadTests(ITestOutputHelper output) : PeerTest(output
     {
         const int Connections = 30;
         const double MaxMiB = 100;
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [FreePort.NextAddress()]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [FreePort.NextAddress()]);
         byte[] requests = Encoding.ASCII.GetBytes(string.Concat(
             Enumerable.Repeat($"GET http://a/metrics/job/{new string('x', 8100)} HTTP/1.1\r\nHost: edge.test\r\n\r\n", 8)));
         Socket[] clients = [.. Enumerable.Range(0, Connections).Select(_ => Connect(server.Address))];

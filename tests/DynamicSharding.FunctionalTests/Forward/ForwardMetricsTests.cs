@@ -15,7 +15,7 @@ public sealed class ForwardMetricsTests(ITestOutputHelper output) : PeerTest(out
     public async Task Bytes_are_those_of_the_connections_to_the_gateways()
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         int[] lengths = [4, 5000, 64 * 1024, 200_000];
 
         foreach (int length in lengths)
@@ -40,7 +40,7 @@ public sealed class ForwardMetricsTests(ITestOutputHelper output) : PeerTest(out
                 await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
             }
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { max_body_bytes: 1KiB }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { max_body_bytes: 1KiB }");
 
         for (int i = 0; i < 3; i++) await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
         await server.ExchangeAsync(ForwardServer.Put("/metrics/job/slow"));
@@ -60,7 +60,7 @@ public sealed class ForwardMetricsTests(ITestOutputHelper output) : PeerTest(out
     public async Task Broken_content_is_counted_and_reaches_no_gateway()
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         using RawHttp malformed = await RawHttp.ConnectAsync(server.Address);
         await malformed.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nv 1\n\r\nnonsense\r\n");
         string reply = await malformed.ReadReplyAsync();
@@ -80,7 +80,7 @@ public sealed class ForwardMetricsTests(ITestOutputHelper output) : PeerTest(out
     public async Task A_client_that_is_gone_before_its_answer_is_counted_as_such()
     {
         await using var gateway = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         using (RawHttp gone = await RawHttp.ConnectAsync(server.Address))
         {
             await gone.SendAsync(ForwardServer.Put("/metrics/job/a"));

@@ -22,7 +22,7 @@ internal sealed class ForwardServer
     /// <param name="pushgateway">More of that section, a line each, two spaces in.</param>
     /// <param name="more">More of the file.</param>
     public static async Task<ForwardServer> StartAsync(
-        Cast cast, IEnumerable<string> gateways, string pushgateway = "  health_check: { enabled: false }", string more = "")
+        TestPeers cast, IEnumerable<string> gateways, string pushgateway = "  health_check: { enabled: false }", string more = "")
     {
         string data = FreePort.NextAddress();
         string admin = FreePort.NextAddress();

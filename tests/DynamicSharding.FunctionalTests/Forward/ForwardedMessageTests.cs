@@ -16,7 +16,7 @@ public sealed class ForwardedMessageTests(ITestOutputHelper output) : PeerTest(o
     public async Task Content_and_fields_reach_the_gateway_as_they_were_sent(string framing)
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         const string Fields =
             "Content-Type: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited\r\n"
             + "Content-Encoding: gzip\r\nAuthorization: Basic Y2xpZW50OnB3\r\nUser-Agent: batch/1.0\r\nX-Many: a, b\r\nAccept: */*\r\n";
@@ -39,7 +39,7 @@ public sealed class ForwardedMessageTests(ITestOutputHelper output) : PeerTest(o
     {
         await using var gateway = new RecordingGateway(
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive, X-Hop-Back\r\nKeep-Alive: timeout=5\r\nX-Hop-Back: 1\r\nX-End: 2\r\nUpgrade: h2c\r\n\r\nOK");
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         string reply = await server.ExchangeAsync(ForwardServer.Put(
             "/metrics/job/a",
@@ -48,14 +48,14 @@ public sealed class ForwardedMessageTests(ITestOutputHelper output) : PeerTest(o
         RecordedRequest request = Assert.Single(gateway.Requests);
         Assert.Equal(
             ["Content-Length: 4", $"Host: {gateway.Address}", Via(request), "X-End: 2"], request.Fields.Order(StringComparer.Ordinal));
-        Reply.ShouldBe("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: {date}\r\nX-End: 2\r\n\r\nOK", reply);
+        RawResponse.ShouldBe("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: {date}\r\nX-End: 2\r\n\r\nOK", reply);
     }
 
     [Fact]
     public async Task An_upgrade_is_no_way_around_the_rules()
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         string reply = await server.ExchangeAsync(
             "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n");
@@ -78,7 +78,7 @@ public sealed class ForwardedMessageTests(ITestOutputHelper output) : PeerTest(o
             ("HTTP/1.1 500 Odd Reason\r\nContent-Length: 1\r\n\r\nx", 500, "x"),
         ];
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         foreach ((string answer, int status, string body) in rows)
         {
             gateway.Reply = answer;
@@ -99,7 +99,7 @@ public sealed class ForwardedMessageTests(ITestOutputHelper output) : PeerTest(o
     public async Task An_expectation_is_answered_before_the_content_is_sent(int length)
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
         for (int i = 0; i < 2; i++)
         {
@@ -121,7 +121,7 @@ public sealed class ForwardedMessageTests(ITestOutputHelper output) : PeerTest(o
     public async Task What_is_refused_is_refused_before_the_content_is_sent(string line, int status)
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { max_body_bytes: 1KiB }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { max_body_bytes: 1KiB }");
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
 
         await connection.SendAsync($"{line} HTTP/1.1\r\nHost: edge.test\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n");
@@ -136,7 +136,7 @@ public sealed class ForwardedMessageTests(ITestOutputHelper output) : PeerTest(o
     public async Task Framing_that_could_be_read_in_two_ways_is_refused()
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         string[] rests =
         [
             "Content-Length: +4\r\n\r\nv 1\n",
@@ -163,7 +163,7 @@ public sealed class ForwardedMessageTests(ITestOutputHelper output) : PeerTest(o
     {
         await using var gateway = new RecordingGateway();
         ForwardServer server = await ForwardServer.StartAsync(
-            Cast, [gateway.Address], more: $"forward: {{ x_forwarded_for: {(on ? "true" : "false")} }}");
+            TestPeers, [gateway.Address], more: $"forward: {{ x_forwarded_for: {(on ? "true" : "false")} }}");
 
         await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
         await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a", fields: "X-Forwarded-For: 192.0.2.1\r\n"));

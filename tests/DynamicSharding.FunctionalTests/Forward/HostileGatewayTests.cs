@@ -30,7 +30,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             await new RequestReader(socket, "").ReadHeadAsync(cancellation);
             Interlocked.Increment(ref heads);
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         foreach (string push in Pushes)
         {
@@ -60,7 +60,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             await socket.ReceiveAsync(new byte[1], SocketFlags.Peek, cancellation);
             socket.LingerState = new LingerOption(true, 0);
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         foreach (string push in Pushes)
         {
             for (int i = 0; i < 2; i++) Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(push)));
@@ -82,7 +82,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             await new RequestReader(socket, "").ReadHeadAsync(cancellation);
             await socket.SendAsync(Encoding.Latin1.GetBytes(answer), cancellation);
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         string reply = await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
 
@@ -101,7 +101,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             await new RequestReader(socket, "").ReadAsync(cancellation);
             await socket.SendAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 200 {phrase}\r\nContent-Length: 0\r\n\r\n"), cancellation);
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         string reply = await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
 
@@ -111,7 +111,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
     [Fact]
     public async Task A_refused_CONNECT_closes_the_connection_as_on_the_data_listener()
     {
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [FreePort.NextAddress()]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [FreePort.NextAddress()]);
         string reply = await server.ExchangeAsync("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n");
         Assert.Equal(405, ForwardServer.StatusOf(reply));
         Assert.Contains("Connection: close\r\n", reply, StringComparison.Ordinal);
@@ -127,7 +127,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             Interlocked.Increment(ref heads);
             await socket.SendAsync("HTTP/1.1 200 OK\r\nContent-Le"u8.ToArray(), cancellation);
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         foreach (string push in Pushes)
         {
@@ -150,7 +150,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             string answer = Interlocked.Increment(ref heads) <= 3 ? "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf" : RecordingGateway.Ok;
             await socket.SendAsync(Encoding.Latin1.GetBytes(answer), cancellation);
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         for (int i = 0; i < 3; i++)
         {
             using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
@@ -182,7 +182,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
                 await socket.SendAsync(new[] { (byte)one }, cancellation);
             }
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { timeout: 1200ms }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { timeout: 1200ms }");
 
         string reply = await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
 
@@ -193,7 +193,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
     public async Task Longer_content_goes_on_a_connection_of_its_own_and_is_never_sent_twice()
     {
         await using var keeping = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [keeping.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [keeping.Address]);
         string large = ForwardServer.Put("/metrics/job/a", new string('x', (64 * 1024) + 1));
         for (int i = 0; i < 3; i++)
         {
@@ -209,7 +209,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             await new RequestReader(socket, "").ReadHeadAsync(cancellation);
             Interlocked.Increment(ref heads);
         });
-        ForwardServer other = await ForwardServer.StartAsync(Cast, [closing.Address]);
+        ForwardServer other = await ForwardServer.StartAsync(TestPeers, [closing.Address]);
         Assert.Equal(502, ForwardServer.StatusOf(await other.ExchangeAsync(large)));
         Assert.Equal(1, heads);
     }
@@ -231,7 +231,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             // At once, or when the next request's first byte is here: the two sides of the race.
             if (Random.Shared.Next(2) == 0) await socket.ReceiveAsync(new byte[1], SocketFlags.Peek, cancellation);
         });
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
         for (int i = 0; i < Pushed; i++)
         {
@@ -250,8 +250,8 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
     {
         await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
         string nobody = FreePort.NextAddress();
-        ForwardServer gone = await ForwardServer.StartAsync(Cast, [nobody]);
-        ForwardServer waiting = await ForwardServer.StartAsync(Cast, [silent.Address], more: "forward: { timeout: 1s }");
+        ForwardServer gone = await ForwardServer.StartAsync(TestPeers, [nobody]);
+        ForwardServer waiting = await ForwardServer.StartAsync(TestPeers, [silent.Address], more: "forward: { timeout: 1s }");
 
         string unreachable = await gone.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
         string late = await waiting.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));

@@ -34,7 +34,7 @@ public sealed partial class ListenerAgreementTests(ITestOutputHelper output) : P
         RecordingGateway[] gateways = [new(), new(), new()];
         try
         {
-            ForwardServer server = await ForwardServer.StartAsync(Cast, gateways.Select(gateway => gateway.Address));
+            ForwardServer server = await ForwardServer.StartAsync(TestPeers, gateways.Select(gateway => gateway.Address));
             int redirected = 0;
             int refused = 0;
             int verbatim = 0;
@@ -79,7 +79,7 @@ public sealed partial class ListenerAgreementTests(ITestOutputHelper output) : P
     public async Task For_every_hostile_request_both_listeners_say_the_same()
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         using JsonDocument file = JsonDocument.Parse(File.ReadAllText(Path.Combine(Binary.RepositoryRoot, "tests/http/cases.json")));
         var wrong = new ConcurrentQueue<string>();
         int refused = 0;

@@ -43,8 +43,8 @@ public sealed class LoopTests(ITestOutputHelper output) : PeerTest(output)
     public async Task What_came_through_another_edge_is_forwarded()
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer last = await ForwardServer.StartAsync(Cast, [gateway.Address]);
-        ForwardServer first = await ForwardServer.StartAsync(Cast, [last.Address]);
+        ForwardServer last = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
+        ForwardServer first = await ForwardServer.StartAsync(TestPeers, [last.Address]);
 
         string reply = await first.ExchangeAsync(ForwardServer.Put("/metrics/job/a", fields: "Via: 1.1 dynamic-sharding, 1.0 ds-0123456789abcdef\r\n"));
 
@@ -60,7 +60,7 @@ public sealed class LoopTests(ITestOutputHelper output) : PeerTest(output)
         string data = FreePort.NextAddress();
         string admin = FreePort.NextAddress();
         string config = ForwardServer.Config(data, admin, forward, [gateway], "  health_check: { enabled: false }", "");
-        DynamicShardingProcess edge = await Cast.DynamicShardingAsync(config, data, admin);
+        DynamicShardingProcess edge = await TestPeers.DynamicShardingAsync(config, data, admin);
         await edge.WaitUntilReadyAsync();
         return edge;
     }

@@ -18,8 +18,8 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
     [InlineData("Transfer-Encoding: chunked\r\n\r\n20000\r\n")]
     public async Task A_long_push_that_stalls_is_its_clients_fault_and_not_on_the_gateway(string framing)
     {
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "forward: { timeout: 3s }");
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { timeout: 3s }");
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
 
         await connection.SendAsync($"PUT /metrics/job/stalled HTTP/1.1\r\nHost: edge.test\r\n{framing}{Lines}");
@@ -40,8 +40,8 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
     [InlineData(100_000)]
     public async Task Content_below_the_minimum_rate_is_refused_and_counted(int length)
     {
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "limits: { body_min_rate: 1000 }");
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { body_min_rate: 1000 }");
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
 
         await connection.SendAsync($"PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nContent-Length: {length}\r\n\r\nv 1\n");
@@ -60,8 +60,8 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
     public async Task A_client_that_closes_its_half_after_a_whole_push_loses_nothing(int length)
     {
         const int Pushes = 200;
-        PushgatewayProcess gateway = await Cast.PushgatewayAsync();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address]);
+        PushgatewayProcess gateway = await TestPeers.PushgatewayAsync();
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         string content = "v 1\n" + (length > 4 ? "# " + new string('x', length - 7) + "\n" : "");
         var waiting = new List<RawHttp>();
         for (int i = 0; i < Pushes; i++)
@@ -96,7 +96,7 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
     public async Task A_head_that_does_not_come_is_refused_in_time(string limits)
     {
         await using var gateway = new RecordingGateway();
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: $"limits: {{ {limits} }}");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: $"limits: {{ {limits} }}");
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
         await connection.SendAsync(ForwardServer.Put("/metrics/job/a"));
         Assert.Equal(200, ForwardServer.StatusOf(await connection.ReadReplyAsync()));
@@ -120,7 +120,7 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
         });
 
         // Kestrel's own clock would run for a minute.
-        ForwardServer server = await ForwardServer.StartAsync(Cast, [gateway.Address], more: "limits: { idle_timeout: 1s, header_timeout: 1m }");
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { idle_timeout: 1s, header_timeout: 1m }");
         using RawHttp idle = await RawHttp.ConnectAsync(server.Address);
         using RawHttp waiting = await RawHttp.ConnectAsync(server.Address);
         await waiting.SendAsync(ForwardServer.Put("/metrics/job/a"));

@@ -15,12 +15,12 @@ public sealed class DashboardQueryTests(ITestOutputHelper output) : PeerTest(out
     [Fact]
     public async Task Every_panel_has_data()
     {
-        string[] gateways = [.. (await Cast.PushgatewaysAsync(2)).Select(gateway => gateway.Address)];
-        ConsulAgent consul = await Cast.ConsulAsync();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(ShippedPrometheus.Config(consul, gateways));
+        string[] gateways = [.. (await TestPeers.PushgatewaysAsync(2)).Select(gateway => gateway.Address)];
+        ConsulAgent consul = await TestPeers.ConsulAsync();
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(ShippedPrometheus.Config(consul, gateways));
         await consul.WaitForPassingAsync("pushgateway", gateways, Limit);
         await server.WaitForMembersAsync(gateways, Limit);
-        PrometheusProcess prometheus = await Cast.PrometheusAsync(consul, server);
+        PrometheusProcess prometheus = await TestPeers.PrometheusAsync(consul, server);
         using CancellationTokenSource stop = new();
         Task traffic = TrafficAsync(server, stop.Token);
 

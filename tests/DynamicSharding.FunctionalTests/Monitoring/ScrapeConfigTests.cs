@@ -12,15 +12,15 @@ public sealed class ScrapeConfigTests(ITestOutputHelper output) : PeerTest(outpu
     [Fact, Trait("Category", "Slow")]
     public async Task Gateways_that_pass_are_scraped_under_their_own_label_and_others_are_left_out()
     {
-        PushgatewayProcess[] gateways = await Cast.PushgatewaysAsync(2);
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(2);
         await using LoopbackServer overloaded = new(AnswerOverloadedAsync);
         string[] all = [.. gateways.Select(gateway => gateway.Address).Append(overloaded.Address).Order(StringComparer.Ordinal)];
-        ConsulAgent consul = await Cast.ConsulAsync();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(ShippedPrometheus.Config(consul, all));
+        ConsulAgent consul = await TestPeers.ConsulAsync();
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(ShippedPrometheus.Config(consul, all));
         await server.WaitForLogAsync(Limit, "overloaded", overloaded.Address);
         await consul.WaitForPassingAsync("pushgateway", gateways.Select(gateway => gateway.Address), Limit);
         await server.WaitForMembersAsync(all, Limit); // it is busy, not dead
-        PrometheusProcess prometheus = await Cast.PrometheusAsync(consul, server);
+        PrometheusProcess prometheus = await TestPeers.PrometheusAsync(consul, server);
 
         await WaitForTargetsAsync(prometheus, [gateways[0].Address, gateways[1].Address]);
         string[] instances = [];

@@ -5,7 +5,7 @@ namespace DynamicSharding.FunctionalTests.Monitoring;
 /// <summary>config/prometheus as it is shipped, with the addresses and the haste of a test.</summary>
 internal static class ShippedPrometheus
 {
-    public static Task<PrometheusProcess> PrometheusAsync(this Cast cast, ConsulAgent consul, params DynamicShardingProcess[] instances)
+    public static Task<PrometheusProcess> PrometheusAsync(this TestPeers cast, ConsulAgent consul, params DynamicShardingProcess[] instances)
     {
         string config = Read("config/prometheus/prometheus.yml");
         Replace("localhost:8500", consul.Address);

@@ -18,10 +18,10 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
     [Fact]
     public async Task Copies_that_moved_groups_left_are_found_and_exactly_they_are_deleted()
     {
-        Dictionary<string, PushgatewayProcess> gateways = (await Cast.PushgatewaysAsync(4)).ToDictionary(gateway => gateway.Address);
+        Dictionary<string, PushgatewayProcess> gateways = (await TestPeers.PushgatewaysAsync(4)).ToDictionary(gateway => gateway.Address);
         string[] all = [.. gateways.Keys.Order(StringComparer.Ordinal)], three = all[..3];
-        ConsulAgent consul = await Cast.ConsulAsync();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(ShippedPrometheus.Config(consul, three));
+        ConsulAgent consul = await TestPeers.ConsulAsync();
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(ShippedPrometheus.Config(consul, three));
         await consul.WaitForPassingAsync("pushgateway", three, Limit);
         await server.WaitForMembersAsync(three, Limit);
         string[] paths = [.. Enumerable.Range(0, Groups).Select(Path)];
@@ -47,7 +47,7 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
         await PushToAsync(before[returned], returned, HttpMethod.Put, "value 3\n");
         string[] stale = moved[3..];
 
-        PrometheusProcess prometheus = await Cast.PrometheusAsync(consul, server);
+        PrometheusProcess prometheus = await TestPeers.PrometheusAsync(consul, server);
         await WaitForCopiesAsync(prometheus, moved[1..]);
         await Eventually.TrueAsync(
             async () => (await prometheus.QueryAsync("ALERTS{alertname=\"PushgatewayGroupOnTwoGateways\"}")).Count == moved.Length - 1,
@@ -89,7 +89,7 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
         using HttpClient client = LoopbackHttp.Client(addresses[0]);
         client.DefaultRequestHeaders.Authorization = new("Basic", Base64("alice:secret"));
         await using ChildProcess one = await GatewayAsync(addresses[0]), other = await GatewayAsync(addresses[1]);
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             $$"""pushgateway: { servers: ["{{addresses[0]}}", "{{addresses[1]}}"], path_prefix: /pgw, health_check: { enabled: false } }""" + "\n");
         const string Group = "/metrics/job/demo/instance/i1";
         string owner = await server.OwnerOfAsync(Group), old = addresses.Single(address => address != owner);
@@ -134,7 +134,7 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
     [Fact]
     public async Task Where_the_owner_cannot_be_told_nothing_is_judged()
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             $$"""pushgateway: { servers: ["{{FreePort.NextAddress()}}"], health_check: { enabled: false } }""" + "\nsharding: { key: path }\n");
         (int exitCode, string said) = await RunAsync(server, "--delete");
         Assert.Equal(1, exitCode);

@@ -5,7 +5,7 @@ internal sealed class ConsulCluster(ConsulAgent[] servers)
 {
     private static readonly string[] Hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 
-    public static async Task<ConsulCluster> StartAsync(Cast cast, string folder, int raftMultiplier)
+    public static async Task<ConsulCluster> StartAsync(TestPeers cast, string folder, int raftMultiplier)
     {
         ConsulAgentSettings[] settings =
             [.. Hosts.Select((host, i) => ConsulAgentSettings.Server(folder, $"server-{i}", host) with { Servers = 3, RaftMultiplier = raftMultiplier })];

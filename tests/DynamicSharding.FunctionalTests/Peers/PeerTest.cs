@@ -7,9 +7,9 @@ public abstract class PeerTest(ITestOutputHelper output) : IAsyncLifetime
 {
     protected ITestOutputHelper Output { get; } = output;
 
-    protected Cast Cast { get; } = new(output);
+    protected TestPeers TestPeers { get; } = new(output);
 
     public Task InitializeAsync() => Task.CompletedTask;
 
-    public async Task DisposeAsync() => await Cast.DisposeAsync();
+    public async Task DisposeAsync() => await TestPeers.DisposeAsync();
 }

@@ -16,7 +16,7 @@ public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(outpu
     public async Task Start_reload_and_stop_are_told_in_order()
     {
         using ServiceManager manager = new();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(OneGateway, manager.Environment());
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(OneGateway, manager.Environment());
         string ready = $"ready; members 1, ring {await server.FingerprintAsync()}";
         await manager.WaitForAsync(text => text.EndsWith("STATUS=" + ready, StringComparison.Ordinal), "the status of a ready server");
         Assert.StartsWith("READY=1\nSTATUS=", manager.Heard[0], StringComparison.Ordinal);
@@ -55,7 +55,7 @@ public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(outpu
     public async Task A_reload_by_the_admin_listener_is_told_too()
     {
         using ServiceManager manager = new(isAbstract: true);
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(OneGateway, manager.Environment());
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(OneGateway, manager.Environment());
         await manager.WaitForAsync(text => text.StartsWith("READY=1\n", StringComparison.Ordinal), "the start");
         int heard = manager.Heard.Length;
 
@@ -72,7 +72,7 @@ public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(outpu
     [InlineData("/too/long/////////////////////////////////////////////////////////////////////////////////////////////////////////", "108")]
     public async Task A_notification_socket_that_is_none_is_a_warning(string name, string said)
     {
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(OneGateway, new Dictionary<string, string> { ["NOTIFY_SOCKET"] = name });
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(OneGateway, new Dictionary<string, string> { ["NOTIFY_SOCKET"] = name });
         await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "level=warn", "sd_notify failed", said);
         Assert.Equal("127.0.0.1:9091", await server.OwnerOfAsync("/metrics/job/a"));
         server.Process.Terminate();
@@ -83,7 +83,7 @@ public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(outpu
     [Fact]
     public async Task A_start_that_fails_is_told_with_its_reason()
     {
-        DynamicShardingProcess first = await Cast.DynamicShardingAsync(OneGateway);
+        DynamicShardingProcess first = await TestPeers.DynamicShardingAsync(OneGateway);
         using ServiceManager manager = new();
         using TemporaryFolder folder = new();
         string config = folder.Write("c.yml", $"http_listen_addr: {first.Address}\nadmin_listen_addr: \"\"\n{OneGateway}");

@@ -51,7 +51,7 @@ public sealed partial class UnitFileTests(ITestOutputHelper output) : PeerTest(o
     public async Task The_units_reload_stops_at_a_broken_file_and_applies_a_good_one()
     {
         const string Rest = "  health_check: { enabled: false }\nmembership: { settle: 0s, admit_after: 0s }\n";
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync("pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n" + Rest);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync("pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n" + Rest);
         await server.WaitUntilReadyAsync();
 
         server.WriteConfig("pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  colour: red\n" + Rest);

@@ -18,7 +18,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
     public async Task It_is_told_twice_in_its_period_each_time_after_a_lookup_by_the_listener_and_every_loop()
     {
         using ServiceManager manager = new();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Config, manager.Environment(Period));
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config, manager.Environment(Period));
         double atStart = await server.MetricAsync("dynamic_sharding_requests_total{method=\"get\",code=\"200\"}");
         int pingsAtStart = Pings(manager);
 
@@ -39,7 +39,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
     public async Task One_loop_that_hangs_silences_it_until_the_loop_goes_on()
     {
         using ServiceManager manager = new();
-        DynamicShardingProcess server = await Cast.DynamicShardingAsync(Config, manager.Environment(Period));
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config, manager.Environment(Period));
         await WaitForPingsAsync(manager, 1);
 
         string script = Path.Combine(Binary.RepositoryRoot, "tests/faults/hold_thread.py");
@@ -101,7 +101,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
         using ServiceManager manager = new();
         Dictionary<string, string> environment = manager.Environment(TimeSpan.FromMilliseconds(200));
         environment["WATCHDOG_PID"] = "1";
-        await Cast.DynamicShardingAsync(Config, environment);
+        await TestPeers.DynamicShardingAsync(Config, environment);
         await manager.WaitForAsync(text => text.StartsWith("READY=1", StringComparison.Ordinal), "the start");
         await Task.Delay(TimeSpan.FromSeconds(1));
         Assert.Equal(0, Pings(manager));

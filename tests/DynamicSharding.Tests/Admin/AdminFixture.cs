@@ -3,11 +3,12 @@ using System.Text;
 using System.Text.Json;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
+using DynamicSharding.Forward;
 using DynamicSharding.Membership;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
+using DynamicSharding.Server;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
@@ -65,7 +66,7 @@ internal sealed class AdminFixture : IAsyncDisposable
     /// <summary>Puts the gateways into the ring and, as members, into the view.</summary>
     public void Publish(params string[] addresses)
     {
-        Ring.Publish(HashRing.Build(addresses.Select(Gateway), Options.Sharding.Replicas, "group"));
+        Ring.Publish(HashRing<Gateway>.Build(addresses.Select(Gateway), Options.Sharding.Replicas, "group"));
         View = View with
         {
             Gateways = [.. addresses.Order(StringComparer.Ordinal).Select(a => Status(a, GatewayState.Member))],

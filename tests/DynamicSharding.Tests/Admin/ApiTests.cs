@@ -5,6 +5,7 @@ using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Membership;
 using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 using DynamicSharding.Tests.Docs;
 
 namespace DynamicSharding.Tests.Admin;
@@ -175,7 +176,7 @@ public sealed class ApiTests
         await using var admin = new AdminFixture();
         await admin.StartAsync();
         admin.Time.Advance(TimeSpan.FromMinutes(5));
-        admin.Ring.Publish(HashRing.Build([admin.Gateway("gw1:9091")], 500, "group"));
+        admin.Ring.Publish(HashRing<Gateway>.Build([admin.Gateway("gw1:9091")], 500, "group"));
         JsonElement member = (await admin.JsonAsync("/api/v1/status")).GetProperty("members")[0];
         Assert.Equal("just let in", member.GetProperty("reason").GetString());
         Assert.Equal(AdminFixture.Start + TimeSpan.FromMinutes(5), member.GetProperty("since").GetDateTimeOffset());

@@ -2,7 +2,6 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using DynamicSharding.Config;
-using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
 namespace DynamicSharding.Tests.Admin;
@@ -24,7 +23,7 @@ public sealed class LookupTests
         JsonElement found = await admin.JsonAsync("/api/v1/lookup?path=" + Uri.EscapeDataString(asked));
 
         var key = new GroupingKey(ShardingKey.Group, 8192);
-        Assert.Equal(GroupVerdict.Group, key.Compute(Encoding.UTF8.GetBytes(path), out ReadOnlySpan<byte> location));
+        Assert.Equal(GroupResult.Group, key.Compute(Encoding.UTF8.GetBytes(path), out ReadOnlySpan<byte> location));
         Gateway owner = admin.Ring.Current!.Find(key.Hash);
         string target = "http://" + owner.Address + Encoding.ASCII.GetString(location);
         Assert.Equal(["path", "key", "hash", "owner", "runner_up", "location", "group_key", "curl"], found.EnumerateObject().Select(p => p.Name));

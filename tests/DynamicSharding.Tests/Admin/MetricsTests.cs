@@ -4,10 +4,11 @@ using System.Globalization;
 using System.Reflection;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
+using DynamicSharding.Forward;
 using DynamicSharding.Http;
 using DynamicSharding.Membership;
+using DynamicSharding.Server;
 
 namespace DynamicSharding.Tests.Admin;
 

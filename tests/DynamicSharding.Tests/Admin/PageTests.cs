@@ -3,8 +3,8 @@ using System.Net;
 using System.Text.Json;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
+using DynamicSharding.Http;
 using DynamicSharding.Membership;
 
 namespace DynamicSharding.Tests.Admin;
@@ -39,7 +39,7 @@ public sealed class PageTests
         double moved = (await admin.JsonAsync("/api/v1/simulate?add=gw4")).GetProperty("moved_ratio").GetDouble();
         Assert.Contains(">Ready</p>", page, StringComparison.Ordinal);
         Assert.Contains(admin.Ring.Current!.Fingerprint, page, StringComparison.Ordinal);
-        foreach (double share in admin.Ring.Current.OwnershipRatios()) Assert.Contains(Words.Percent(share), page, StringComparison.Ordinal);
+        foreach (double share in admin.Ring.Current.OwnershipRatios()) Assert.Contains(DisplayText.Percent(share), page, StringComparison.Ordinal);
         Assert.Contains($"<code>{owner}</code></dd>", page, StringComparison.Ordinal);
         Assert.Contains($"<code>{runnerUp}</code> <span class=\"quiet\">if the owner leaves</span>", page, StringComparison.Ordinal);
         string second = Row(page, "gw2:9091");
@@ -59,7 +59,7 @@ public sealed class PageTests
         foreach (string what in warnings) Assert.Contains($"</span> {what}</strong>", page, StringComparison.Ordinal);
         Assert.Contains("<code class=\"whole\">count without (gateway) (push_time_seconds) &gt; 1</code>", page, StringComparison.Ordinal);
         Assert.Contains("curl --data-binary @metrics.txt &#39;http://" + owner, page, StringComparison.Ordinal);
-        Assert.Contains($"<strong>{Words.Percent(moved)}</strong> of the groups would move", page, StringComparison.Ordinal);
+        Assert.Contains($"<strong>{DisplayText.Percent(moved)}</strong> of the groups would move", page, StringComparison.Ordinal);
         Assert.Contains("31.7 %", page, StringComparison.Ordinal);
         Assert.Contains("gw2:9091 joined", page, StringComparison.Ordinal);
         Assert.Contains("<code>admin_listen_addr</code>", page, StringComparison.Ordinal);

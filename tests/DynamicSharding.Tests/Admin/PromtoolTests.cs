@@ -1,8 +1,9 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using DynamicSharding.Admin;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
+using DynamicSharding.Forward;
 using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Admin;

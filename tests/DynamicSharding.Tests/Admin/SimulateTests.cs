@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text.Json;
 using DynamicSharding.Admin;
-using DynamicSharding.Admin.Api;
 using DynamicSharding.Admin.Page;
 using DynamicSharding.Config;
 using Microsoft.AspNetCore.Http;
@@ -75,7 +74,7 @@ public sealed class SimulateTests
     {
         var admin = new AdminFixture();
         admin.Publish("gw1:9091", "gw2:9091", "gw3:9091");
-        var whatIf = new WhatIf(admin.Context());
+        var whatIf = new RingSimulator(admin.Context());
         SimulateResponse first = whatIf.Run("gw4, gw5", "gw1").Found!;
         Assert.Same(first, whatIf.Run("gw5:9091,gw4:9091", "gw1:9091").Found);
         SimulateResponse other = whatIf.Run("gw4", "").Found!;
@@ -100,8 +99,8 @@ public sealed class SimulateTests
         AdminContext context = admin.Context();
         var fleet = new Fleet(admin.Ring, () => admin.View, admin.Time);
         using var rates = new TrafficRates(fleet, admin.Counters, admin.Time);
-        using var lastHour = new LastHour(admin.Counters, () => admin.View, admin.Time);
-        var whatIf = new WhatIf(context);
+        using var lastHour = new LastHourCounts(admin.Counters, () => admin.View, admin.Time);
+        var whatIf = new RingSimulator(context);
         var page = new StatusPage(context, fleet, rates, lastHour, whatIf);
         var query = new QueryCollection(new Dictionary<string, StringValues> { ["add"] = "gw4" });
         page.Render(new QueryCollection());

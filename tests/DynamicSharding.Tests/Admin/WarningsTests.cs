@@ -1,10 +1,9 @@
 using System.Collections.Immutable;
 using System.Net;
 using DynamicSharding.Admin;
-using DynamicSharding.Admin.Api;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Discovery;
+using DynamicSharding.Http;
 using DynamicSharding.Membership;
 
 namespace DynamicSharding.Tests.Admin;
@@ -70,10 +69,10 @@ public sealed class WarningsTests
     {
         var admin = new AdminFixture();
         admin.View = admin.View with { BuildFailures = 2 };
-        using var lastHour = new LastHour(admin.Counters, () => admin.View, admin.Time);
+        using var lastHour = new LastHourCounts(admin.Counters, () => admin.View, admin.Time);
         Assert.Equal(
             "No ring could be built yet: every push is answered 503.",
-            Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Look(), lastHour, admin.Time.GetUtcNow())[0].What);
+            Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Snapshot(), lastHour, admin.Time.GetUtcNow())[0].What);
     }
 
     [Fact]
@@ -83,25 +82,25 @@ public sealed class WarningsTests
         admin.Publish("gw1:9091", "gw2:9091");
         admin.Counters.Loops[0].CountReject(RejectReason.TooManyConnections);
         admin.View = admin.View with { BuildFailures = 3 };
-        using var lastHour = new LastHour(admin.Counters, () => admin.View, admin.Time);
-        Assert.Empty(Look());
+        using var lastHour = new LastHourCounts(admin.Counters, () => admin.View, admin.Time);
+        Assert.Empty(Snapshot());
         admin.Time.Advance(TimeSpan.FromMinutes(90));
         for (int i = 0; i < 7; i++) admin.Counters.Loops[1].CountReject(RejectReason.TooManyConnections);
         admin.View = admin.View with { BuildFailures = 4 };
         admin.Time.Advance(TimeSpan.FromMinutes(58));
         Assert.Equal(
             ["A ring could not be built; the old one stays in use.", "7 connections turned away within the last hour, because too many were open."],
-            Look());
+            Snapshot());
         admin.Time.Advance(TimeSpan.FromMinutes(3));
-        Assert.Empty(Look());
+        Assert.Empty(Snapshot());
 
         // Unless the ring is still not what it should be.
         admin.View = admin.View with { Gateways = [.. admin.View.Gateways, AdminFixture.Status("gw3:9091", GatewayState.Member)] };
-        Assert.Equal(["A ring could not be built; the old one stays in use."], Look());
+        Assert.Equal(["A ring could not be built; the old one stays in use."], Snapshot());
 
-        string[] Look() =>
+        string[] Snapshot() =>
         [
-            .. Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Look(), lastHour, admin.Time.GetUtcNow()).Select(w => w.What),
+            .. Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Snapshot(), lastHour, admin.Time.GetUtcNow()).Select(w => w.What),
         ];
     }
 
@@ -165,10 +164,10 @@ public sealed class WarningsTests
     {
         var admin = new AdminFixture();
         admin.Publish("gw1:9091", "gw2:9091");
-        using var lastHour = new LastHour(admin.Counters, () => admin.View, admin.Time);
+        using var lastHour = new LastHourCounts(admin.Counters, () => admin.View, admin.Time);
         happen(admin);
         DateTimeOffset now = AdminFixture.Start + TimeSpan.FromHours(1);
-        return Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Look(), lastHour, now);
+        return Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Snapshot(), lastHour, now);
     }
 
     private static void SetState(AdminFixture admin, GatewayState state) => admin.View = admin.View with

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using DynamicSharding.Commands;
 using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 using DynamicSharding.Tests.Ring;
 
 namespace DynamicSharding.Tests.Commands;
@@ -14,7 +15,7 @@ public sealed class RingCommandTests
     {
         (int exitCode, string output, _) = await RunAsync("lookup", "--json", "--gateways", "a,b:9091,c", "/metrics/job/a/y/2/x/1", "http://h/metrics/job@base64/YQ/x/1/y/2?q");
         Assert.Equal(0, exitCode);
-        HashRing ring = TestRing.Build(["a:9091", "b:9091", "c:9091"]);
+        HashRing<Gateway> ring = TestRing.Build(["a:9091", "b:9091", "c:9091"]);
         uint hash = MurmurHash3.Hash32("/metrics/job/a/x/1/y/2"u8);
         JsonElement[] lookups = [.. JsonDocument.Parse(output).RootElement.EnumerateArray()];
         Assert.Equal(2, lookups.Length);
@@ -130,7 +131,7 @@ public sealed class RingCommandTests
         (int exitCode, string output, string error) = await RunAsync("lookup", "--json", "--url", $"http://127.0.0.1:{port}/", "/metrics/job/a/y/2/x/1");
         Assert.True(exitCode == 0, error);
         await answer;
-        HashRing ring = TestRing.Build(["a:9091", "c:9091"], 7);
+        HashRing<Gateway> ring = TestRing.Build(["a:9091", "c:9091"], 7);
         Assert.Equal(ring.Find(MurmurHash3.Hash32("/metrics/job/a/y/2/x/1"u8)).Address, JsonDocument.Parse(output).RootElement[0].GetProperty("owner").GetString());
     }
 

@@ -115,7 +115,7 @@ public sealed class HostTextTests
         string prefix = "/" + new string('p', UrlPathText.MaxLength - 1);
         string File(string path) => $"sharding: {{key: path}}\npushgateway: {{scheme: {scheme}, path_prefix: {path}, servers: ['{host}:65535', b]}}";
         PushgatewayOptions options = ConfigTestFile.Options(File(prefix)).Pushgateway;
-        var gateways = new Gateways(1, options.Scheme, options.PathPrefix);
+        var gateways = new GatewayRegistry(1, options.Scheme, options.PathPrefix);
         Assert.Equal($"{scheme}://{host}:65535{prefix}".Length, gateways.For(options.Servers[0]).LocationPrefix.Length);
         Assert.NotEmpty(ConfigTestFile.Errors(File(prefix + "p")));
     }
@@ -133,6 +133,6 @@ public sealed class HostTextTests
         // Consul writes IPv6 without brackets.
         string address = host.StartsWith('[') && host.EndsWith(']') && host.Contains(':') ? host[1..^1] : host;
         var row = new ServiceEntry(null, new AgentService("id", "pushgateway", address, 9091, null), []);
-        return [.. ConsulJudge.Judge([row], true, [], key).Select(static v => v.Address)];
+        return [.. ConsulHealthEvaluator.Evaluate([row], true, [], key).Select(static v => v.Address)];
     }
 }

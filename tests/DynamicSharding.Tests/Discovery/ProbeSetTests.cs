@@ -24,7 +24,7 @@ public sealed class ProbeSetTests
             },
         };
         var probes = new ProbeSet(options, static () => { }, TimeProvider.System);
-        probes.Align([address], options.HealthCheck);
+        probes.Update([address], options.HealthCheck);
 
         // Three failures in a row are three rounds of the loop.
         await Eventually.True(() => probes.Verdict(address) is { Health: GatewayHealth.Critical, Output.Length: > 0 }, "a verdict");

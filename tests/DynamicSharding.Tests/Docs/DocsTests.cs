@@ -1,8 +1,11 @@
 using System.Globalization;
 using System.Reflection;
 using System.Text.RegularExpressions;
+using DynamicSharding.Admin;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
+using DynamicSharding.Logging;
+using DynamicSharding.Server;
 using DynamicSharding.Tests.Config;
 using Microsoft.Extensions.Logging;
 
@@ -186,7 +189,7 @@ public sealed partial class DocsTests
         Assert.Equal(["C++ `prometheus-cpp`", "Node `prom-client`", "curl `-f`"], silent.Order(StringComparer.Ordinal));
         Assert.Equal(
             ["C++ prometheus-cpp", "Node prom-client", "curl without -L"],
-            ServerHost.ClientsThatLoseSilently.Split(", ").Order(StringComparer.Ordinal));
+            ServerHost.ClientsThatIgnoreRedirects.Split(", ").Order(StringComparer.Ordinal));
         foreach (string readme in (string[])["README.md", "README.zh-CN.md"])
         {
             string text = Repository.Read(readme);

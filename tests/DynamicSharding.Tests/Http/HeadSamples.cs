@@ -1,4 +1,4 @@
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Http;
 

@@ -1,5 +1,4 @@
 using System.Text;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Http;

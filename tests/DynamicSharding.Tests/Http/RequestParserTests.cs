@@ -1,4 +1,3 @@
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Http;

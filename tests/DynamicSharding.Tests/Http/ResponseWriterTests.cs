@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Http;

@@ -33,7 +33,7 @@ public sealed class ReplyTests
         RequestKind bad = new("bad", 1, "", "", 0, 0, "nonsense", 400);
         Scenario scenario = new("test", 1, 2, false, null, 40, TimeSpan.FromSeconds(1), [], [good, bad], []);
 
-        Message[] messages = MessageBook.Write(scenario, "localhost:1");
+        Message[] messages = MessageCatalog.Write(scenario, "localhost:1");
 
         Expectation[] expected = [.. messages.SelectMany(static message => message.Expected)];
         Assert.Equal(30, expected.Count(static one => one.Kind == 0));
@@ -48,7 +48,7 @@ public sealed class ReplyTests
         RequestKind kind = new("chunked", 1, "PUT", "/metrics/job/a", 10, 4, null, 307);
         Scenario scenario = new("test", 1, 1, false, null, 1, TimeSpan.FromSeconds(1), [], [kind], []);
 
-        string text = Encoding.ASCII.GetString(MessageBook.Write(scenario, "localhost:1")[0].Head);
+        string text = Encoding.ASCII.GetString(MessageCatalog.Write(scenario, "localhost:1")[0].Head);
 
         Assert.EndsWith("\r\n\r\n4\r\nload\r\n4\r\n_tes\r\n2\r\nt_\r\n0\r\n\r\n", text, StringComparison.Ordinal);
     }

@@ -10,7 +10,7 @@ public sealed class ScenarioFileTests
     [Fact]
     public void Every_shipped_scenario_is_readable_and_promises_no_errors()
     {
-        LoadTest[] tests = ScenarioShelf.Load([]);
+        LoadTest[] tests = ScenarioCatalog.Load([]);
 
         string[] wished = ["keep-alive", "fresh-connections", "pipelined", "big-bodies", "chunked", "bad-requests", "reshard", "reload", "slow-clients"];
         Assert.Empty(wished.Except(tests.Select(static test => test.Name)));
@@ -50,7 +50,7 @@ public sealed class ScenarioFileTests
     [Fact]
     public void Duration_and_rate_can_be_set_from_outside()
     {
-        LoadTest test = Assert.Single(ScenarioShelf.Load(["slow-clients"]));
+        LoadTest test = Assert.Single(ScenarioCatalog.Load(["slow-clients"]));
 
         LoadTest changed = test.Stretched(TimeSpan.FromSeconds(3)).AtRate(test.Scenarios[0].PeakRate * 2);
 

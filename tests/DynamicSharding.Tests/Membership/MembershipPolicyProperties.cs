@@ -43,7 +43,7 @@ public class MembershipPolicyProperties
                     break;
                 case What.Missing:
                     health[gateway] = GatewayHealth.Unknown;
-                    policy.Forget(gateway);
+                    policy.Prune(gateway);
                     break;
                 default:
                     health[gateway] = Enum.Parse<GatewayHealth>(step.What.ToString());

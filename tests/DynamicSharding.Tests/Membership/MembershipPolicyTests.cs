@@ -158,7 +158,7 @@ public class MembershipPolicyTests
         Assert.Equal(C, policy.Ring);
         Assert.Equal(RingChangeCause.Reload, policy.Rings[^1].Decision.Cause);
         Assert.Equal(GatewayState.Out, policy.Status(D).State);
-        policy.Forget(A, B);
+        policy.Prune(A, B);
         policy.Say(D, GatewayHealth.Passing);
         policy.Advance(6);
         Assert.Equal($"{C},{D}", policy.Ring);
@@ -175,7 +175,7 @@ public class MembershipPolicyTests
         Assert.Equal($"{B},{C}", policy.Ring);
 
         // Not named any more, and then registered anew by somebody else: a member like any other.
-        policy.Forget(A);
+        policy.Prune(A);
         policy.Say(A, GatewayHealth.Passing, foreign: true);
         policy.Advance(6);
         Assert.Equal($"{A},{B},{C}", policy.Ring);
@@ -188,7 +188,7 @@ public class MembershipPolicyTests
         policy.Configure(B, C);
         for (int i = 0; i < 3; i++)
         {
-            policy.Forget(A);
+            policy.Prune(A);
             policy.Advance(300);
             policy.Say(A, GatewayHealth.Unknown);
             policy.Advance(2);
@@ -202,7 +202,7 @@ public class MembershipPolicyTests
         Assert.Equal("removed from the configuration, still registered for another instance", policy.Status(A).Reason);
 
         // The last of them has reloaded: it is neither shown nor remembered for ever.
-        policy.Forget(A);
+        policy.Prune(A);
         policy.Advance(1);
         Assert.DoesNotContain(policy.Policy.Statuses(), static g => g.Address == A);
         policy.Advance(600);
@@ -239,7 +239,7 @@ public class MembershipPolicyTests
     public void A_file_that_stops_naming_anybody_leaves_the_ring_to_the_reports()
     {
         PolicyHarness policy = Healthy(A, B);
-        policy.Patience = PolicyHarness.ConsulPatience;
+        policy.VerdictTimeout = PolicyHarness.ConsulPatience;
         policy.Configure();
         policy.SayAll(GatewayHealth.Passing, A, B, C);
         policy.Advance(60);
@@ -466,7 +466,7 @@ public class MembershipPolicyTests
         var policy = new PolicyHarness(null, A);
         policy.Adopt((A, GatewayHealth.Passing), (D, GatewayHealth.Passing));
         Assert.Equal($"{A},{D}", policy.Ring);
-        policy.Forget(D);
+        policy.Prune(D);
         policy.Advance(13);
         Assert.Equal(A, policy.Ring);
         policy.Advance(1);
@@ -504,7 +504,7 @@ public class MembershipPolicyTests
         Assert.Equal(GatewayState.Refused, policy.Status(C).State);
         Assert.Contains("membership.allow", policy.Status(C).Reason, StringComparison.Ordinal);
         Assert.Null(policy.Policy.NextDeadline);
-        policy.Forget(C);
+        policy.Prune(C);
         Assert.DoesNotContain(policy.Policy.Statuses(), static s => s.Address == C);
     }
 
@@ -553,7 +553,7 @@ public class MembershipPolicyTests
         policy.Advance(30);
         Allow(policy, AllowedGateways.Configured, A, B, C);
         Assert.Equal($"{A},{B},{C}", policy.Ring);
-        if (isForgotten) policy.Forget(D, "e:1");
+        if (isForgotten) policy.Prune(D, "e:1");
 
         // One of three: with the two that were refused it would be three of five, and held.
         policy.Say(B, GatewayHealth.Critical, "refused connection");

@@ -1,9 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Membership;
 using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 using DynamicSharding.Tests.Discovery;
 
 namespace DynamicSharding.Tests.Membership;
@@ -32,7 +32,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         FakeServer one = Gateway(), two = Gateway(), three = Gateway();
         Start(Options(one.Address, two.Address, three.Address));
         Assert.Equal(3, Ring.Count);
-        HashRing first = _ring.Current!;
+        HashRing<Gateway> first = _ring.Current!;
         await Eventually.True(() => View.HasVerdict, "a verdict on everybody");
 
         await two.DisposeAsync();
@@ -45,7 +45,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         _servers.Add(FakeServer.Always(_ => (200, "OK"), two.Port));
         await Eventually.True(() => Ring.Contains(two.Address), "it is back");
         Assert.Equal(first.Fingerprint, _ring.Current!.Fingerprint);
-        Assert.Same(first.Gateways[0], _ring.Current.Gateways[0]);
+        Assert.Same(first.Members[0], _ring.Current.Members[0]);
 
         // The ring is published first, then the view of it.
         await Eventually.True(() => View.Changes == 2, "the view follows the ring");
@@ -209,7 +209,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
 
     private MembershipView View => _service!.View;
 
-    private List<string> Ring => [.. _ring.Current!.Gateways.Select(g => g.Address)];
+    private List<string> Ring => [.. _ring.Current!.Members.Select(g => g.Address)];
 
     private static int FreePort()
     {

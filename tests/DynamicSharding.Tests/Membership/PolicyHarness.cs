@@ -35,7 +35,7 @@ internal sealed class PolicyHarness
 
     public double Now => (_time.GetUtcNow() - _start).TotalSeconds;
 
-    public TimeSpan Patience { get; set; } = Timeout.InfiniteTimeSpan;
+    public TimeSpan VerdictTimeout { get; set; } = Timeout.InfiniteTimeSpan;
 
     public void Configure(params string[] servers) => Record(Policy.Configure([.. servers], Options));
 
@@ -51,18 +51,18 @@ internal sealed class PolicyHarness
         Report();
     }
 
-    public void Forget(params string[] addresses)
+    public void Prune(params string[] addresses)
     {
         foreach (string address in addresses) _verdicts.Remove(address);
         Report();
     }
 
     public void Report(bool adopt = false) =>
-        Record(Policy.Observe(new GatewayReport([.. _verdicts.Values], Patience) { Adopt = adopt, MustBeFresh = MustBeFresh }));
+        Record(Policy.Observe(new GatewayReport([.. _verdicts.Values], VerdictTimeout) { Adopt = adopt, MustBeFresh = MustBeFresh }));
 
     public void Adopt(params (string Address, GatewayHealth Health)[] answer)
     {
-        Patience = ConsulPatience;
+        VerdictTimeout = ConsulPatience;
         _verdicts.Clear();
         foreach ((string address, GatewayHealth health) in answer) _verdicts[address] = new GatewayVerdict(address, health, false, null);
         Report(adopt: true);

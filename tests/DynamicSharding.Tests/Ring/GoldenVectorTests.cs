@@ -17,13 +17,13 @@ public sealed class GoldenVectorTests
         GoldenVectors vectors = GoldenVectors.Read(file);
         Assert.Equal(nodes, vectors.Nodes.Length);
         Assert.Equal(keys, vectors.Keys.Length);
-        HashRing ring = TestRing.Build(vectors.Nodes);
+        HashRing<Gateway> ring = TestRing.Build(vectors.Nodes);
         GroupingKey[] modes = [new(ShardingKey.Group, 8192), new(ShardingKey.Path, 8192)];
         foreach ((string path, string owner) in vectors.Keys)
         {
             foreach (GroupingKey key in modes)
             {
-                Assert.Equal(GroupVerdict.Group, key.Compute(Encoding.UTF8.GetBytes(path), out _));
+                Assert.Equal(GroupResult.Group, key.Compute(Encoding.UTF8.GetBytes(path), out _));
                 Assert.Equal(owner, ring.Find(key.Hash).Address);
             }
         }

@@ -1,5 +1,6 @@
 using CsCheck;
 using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 
 namespace DynamicSharding.Tests.Ring;
 
@@ -13,8 +14,8 @@ public sealed class HashRingTests
         {
             string[] addresses = TestRing.Addresses(count + 1);
             string added = addresses[hashes[0] % (uint)addresses.Length];
-            HashRing before = TestRing.Build(addresses.Where(a => a != added));
-            HashRing after = TestRing.Build(addresses);
+            HashRing<Gateway> before = TestRing.Build(addresses.Where(a => a != added));
+            HashRing<Gateway> after = TestRing.Build(addresses);
             foreach (uint hash in hashes)
             {
                 string owner = after.Find(hash).Address;
@@ -22,7 +23,7 @@ public sealed class HashRingTests
             }
 
             // 500 points give a share a relative deviation of 1/sqrt(500), 4.5 %; this is five of them.
-            Assert.InRange(HashRing.MovedRatio(before, after) * (count + 1), 0.78, 1.22);
+            Assert.InRange(HashRing<Gateway>.MovedRatio(before, after) * (count + 1), 0.78, 1.22);
         }, iter: 60);
 
     [Fact]
@@ -31,8 +32,8 @@ public sealed class HashRingTests
         {
             string[] addresses = TestRing.Addresses(count);
             string removed = addresses[hashes[0] % (uint)count];
-            HashRing before = TestRing.Build(addresses);
-            HashRing after = TestRing.Build(addresses.Where(a => a != removed));
+            HashRing<Gateway> before = TestRing.Build(addresses);
+            HashRing<Gateway> after = TestRing.Build(addresses.Where(a => a != removed));
             foreach (uint hash in hashes)
             {
                 Gateway owner = before.Find(hash);
@@ -45,8 +46,8 @@ public sealed class HashRingTests
     public void The_order_of_the_members_does_not_matter() =>
         Gen.Select(Gen.Shuffle(TestRing.Addresses(40)), Hashes).Sample((shuffled, hashes) =>
         {
-            HashRing sorted = TestRing.Build(TestRing.Addresses(40), 50);
-            HashRing ring = TestRing.Build(shuffled, 50);
+            HashRing<Gateway> sorted = TestRing.Build(TestRing.Addresses(40), 50);
+            HashRing<Gateway> ring = TestRing.Build(shuffled, 50);
             Assert.Equal(sorted.Fingerprint, ring.Fingerprint);
             Assert.All(hashes, hash => Assert.Equal(sorted.Find(hash).Address, ring.Find(hash).Address));
         }, iter: 50);
@@ -56,7 +57,7 @@ public sealed class HashRingTests
         Gen.Select(Gen.Int[1, 40], Gen.Int[1, 200], Hashes).Sample((count, replicas, hashes) =>
         {
             string[] addresses = TestRing.Addresses(count);
-            HashRing ring = TestRing.Build(addresses, replicas);
+            HashRing<Gateway> ring = TestRing.Build(addresses, replicas);
             AssertSameAsModel(ring, RingModel.Points(addresses, replicas), hashes);
         }, iter: 60);
 
@@ -64,7 +65,7 @@ public sealed class HashRingTests
     public void A_thousand_gateways_with_colliding_points_follow_the_same_rule()
     {
         string[] addresses = TestRing.Addresses(1000);
-        HashRing ring = TestRing.Build(addresses);
+        HashRing<Gateway> ring = TestRing.Build(addresses);
         SortedDictionary<uint, string> model = RingModel.Points(addresses, 500);
         Assert.True(model.Count < 500_000, "no points collide");
         uint[] around = [.. model.Keys.SelectMany(point => new[] { point - 1, point, point + 1 })];
@@ -75,28 +76,28 @@ public sealed class HashRingTests
     public void Shares_and_moved_space_agree_with_counting() =>
         Gen.Select(Gen.Int[1, 30], Gen.Int[1, 30], Gen.Int[1, 3], Uniform(4000)).Sample((first, second, replicas, hashes) =>
         {
-            HashRing before = TestRing.Build(TestRing.Addresses(40).Take(first), replicas);
-            HashRing after = TestRing.Build(TestRing.Addresses(40).Skip(40 - second), replicas);
+            HashRing<Gateway> before = TestRing.Build(TestRing.Addresses(40).Take(first), replicas);
+            HashRing<Gateway> after = TestRing.Build(TestRing.Addresses(40).Skip(40 - second), replicas);
             double[] shares = before.OwnershipRatios();
             Assert.Equal(1, shares.Sum(), 12);
             double moved = hashes.Count(hash => before.Find(hash).Address != after.Find(hash).Address) / 4000.0;
-            Assert.InRange(HashRing.MovedRatio(before, after), moved - 0.05, moved + 0.05);
-            double counted = hashes.Count(hash => before.Find(hash) == before.Gateways[0]) / 4000.0;
+            Assert.InRange(HashRing<Gateway>.MovedRatio(before, after), moved - 0.05, moved + 0.05);
+            double counted = hashes.Count(hash => before.Find(hash) == before.Members[0]) / 4000.0;
             Assert.InRange(shares[0], counted - 0.05, counted + 0.05);
         }, iter: 100);
 
     [Fact]
     public void The_same_ring_moves_nothing_and_one_with_nobody_in_common_moves_all()
     {
-        HashRing ring = TestRing.Build(TestRing.Addresses(10));
-        Assert.Equal(0, HashRing.MovedRatio(ring, TestRing.Build(TestRing.Addresses(10))));
-        Assert.Equal(1, HashRing.MovedRatio(ring, TestRing.Build(["other:9091"])));
+        HashRing<Gateway> ring = TestRing.Build(TestRing.Addresses(10));
+        Assert.Equal(0, HashRing<Gateway>.MovedRatio(ring, TestRing.Build(TestRing.Addresses(10))));
+        Assert.Equal(1, HashRing<Gateway>.MovedRatio(ring, TestRing.Build(["other:9091"])));
     }
 
     [Fact]
     public void A_ring_of_one_owns_everything_and_has_no_runner_up()
     {
-        HashRing ring = TestRing.Build(["a:9091"], replicas: 1);
+        HashRing<Gateway> ring = TestRing.Build(["a:9091"], replicas: 1);
         Assert.Equal([1.0], ring.OwnershipRatios());
         foreach (uint hash in new[] { 0u, 1u, uint.MaxValue })
         {
@@ -109,13 +110,13 @@ public sealed class HashRingTests
     public void The_fingerprint_depends_on_members_replicas_and_key_mode()
     {
         Gateway[] gateways = [TestRing.Gateway("b:9091"), TestRing.Gateway("a:9091")];
-        string fingerprint = HashRing.Build(gateways, 500, "group").Fingerprint;
+        string fingerprint = HashRing<Gateway>.Build(gateways, 500, "group").Fingerprint;
 
         // printf 'a:9091,b:9091\n500\ngroup' | sha256sum | cut -c1-16
         Assert.Equal("76ca0f1fdc86dec8", fingerprint);
-        Assert.NotEqual(fingerprint, HashRing.Build(gateways, 500, "path").Fingerprint);
-        Assert.NotEqual(fingerprint, HashRing.Build(gateways, 501, "group").Fingerprint);
-        Assert.NotEqual(fingerprint, HashRing.Build(gateways[..1], 500, "group").Fingerprint);
+        Assert.NotEqual(fingerprint, HashRing<Gateway>.Build(gateways, 500, "path").Fingerprint);
+        Assert.NotEqual(fingerprint, HashRing<Gateway>.Build(gateways, 501, "group").Fingerprint);
+        Assert.NotEqual(fingerprint, HashRing<Gateway>.Build(gateways[..1], 500, "group").Fingerprint);
     }
 
     [Fact]
@@ -132,7 +133,7 @@ public sealed class HashRingTests
         return Enumerable.Range(0, count).Select(_ => (uint)random.NextInt64(1L << 32)).ToArray();
     });
 
-    private static void AssertSameAsModel(HashRing ring, SortedDictionary<uint, string> model, uint[] hashes)
+    private static void AssertSameAsModel(HashRing<Gateway> ring, SortedDictionary<uint, string> model, uint[] hashes)
     {
         uint[] points = [.. model.Keys];
         string[] owners = [.. model.Values];

@@ -38,7 +38,7 @@ public sealed class GroupingKeyCostTests
         string[] labels = [.. Enumerable.Range(0, Labels).Select(i => $"/n{i:x}/{i % 10}")];
         string[] duplicated = [.. labels.Select(label => label[..^1] + "z"), .. labels];
         var clock = Stopwatch.StartNew();
-        Assert.Equal(GroupVerdict.Group, key.Compute(Path(labels), out _));
+        Assert.Equal(GroupResult.Group, key.Compute(Path(labels), out _));
         uint hash = key.Hash;
         for (int i = 0; i < 10; i++)
         {

@@ -1,5 +1,5 @@
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
 using DynamicSharding.Routing;
 
 namespace DynamicSharding.Tests.Routing;
@@ -69,7 +69,7 @@ public sealed class GroupingKeyExampleTests
         foreach (ShardingKey mode in Enum.GetValues<ShardingKey>())
         {
             KeyOf key = KeyOf.Path(path, mode);
-            Assert.Equal((GroupVerdict.Rejected, RejectReason.DotSegment), (key.Verdict, key.Reason));
+            Assert.Equal((GroupResult.Rejected, RejectReason.DotSegment), (key.Verdict, key.Reason));
         }
     }
 
@@ -90,7 +90,7 @@ public sealed class GroupingKeyExampleTests
     public void A_broken_escape_or_a_nul_is_rejected(string path, object reason)
     {
         KeyOf key = KeyOf.Path(path);
-        Assert.Equal((GroupVerdict.Rejected, (RejectReason)reason), (key.Verdict, key.Reason));
+        Assert.Equal((GroupResult.Rejected, (RejectReason)reason), (key.Verdict, key.Reason));
     }
 
     [Theory]
@@ -132,8 +132,8 @@ public sealed class GroupingKeyExampleTests
     public void An_empty_segment_where_a_value_belongs_is_rejected(string path)
     {
         KeyOf key = KeyOf.Path(path);
-        Assert.Equal((GroupVerdict.Rejected, RejectReason.BlankLabelValue), (key.Verdict, key.Reason));
-        Assert.Equal(GroupVerdict.Group, KeyOf.Path(path, ShardingKey.Path).Verdict);
+        Assert.Equal((GroupResult.Rejected, RejectReason.BlankLabelValue), (key.Verdict, key.Reason));
+        Assert.Equal(GroupResult.Group, KeyOf.Path(path, ShardingKey.Path).Verdict);
     }
 
     [Theory]
@@ -180,7 +180,7 @@ public sealed class GroupingKeyExampleTests
         foreach (ShardingKey mode in new[] { ShardingKey.Group, ShardingKey.Path })
         {
             KeyOf key = KeyOf.Path(path, mode);
-            Assert.Equal((GroupVerdict.Rejected, RejectReason.BadJobBase64), (key.Verdict, key.Reason));
+            Assert.Equal((GroupResult.Rejected, RejectReason.BadJobBase64), (key.Verdict, key.Reason));
         }
     }
 
@@ -195,8 +195,8 @@ public sealed class GroupingKeyExampleTests
     [InlineData("/%2fevil.example/metrics/job/a")]
     public void Another_path_is_no_group(string path)
     {
-        Assert.Equal(GroupVerdict.NotAGroup, KeyOf.Path(path).Verdict);
-        Assert.Equal(GroupVerdict.NotAGroup, KeyOf.Path(path, ShardingKey.Path).Verdict);
+        Assert.Equal(GroupResult.NotAGroup, KeyOf.Path(path).Verdict);
+        Assert.Equal(GroupResult.NotAGroup, KeyOf.Path(path, ShardingKey.Path).Verdict);
     }
 
     [Theory]
@@ -244,14 +244,14 @@ public sealed class GroupingKeyExampleTests
     public void A_path_beyond_the_limit_is_rejected_unless_it_needs_no_scratch_memory()
     {
         var key = new GroupingKey(ShardingKey.Group, 20);
-        Assert.Equal(GroupVerdict.Rejected, key.Compute("/metrics/job/a%20b/x/1"u8, out _));
+        Assert.Equal(GroupResult.Rejected, key.Compute("/metrics/job/a%20b/x/1"u8, out _));
         Assert.Equal(RejectReason.RequestLineTooLong, key.Reason);
     }
 
     private static KeyOf Group(string path)
     {
         KeyOf key = KeyOf.Path(path);
-        Assert.Equal((GroupVerdict.Group, RejectReason.None), (key.Verdict, key.Reason));
+        Assert.Equal((GroupResult.Group, RejectReason.None), (key.Verdict, key.Reason));
         return key;
     }
 }

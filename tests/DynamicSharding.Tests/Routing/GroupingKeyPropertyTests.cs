@@ -17,7 +17,7 @@ public sealed class GroupingKeyPropertyTests
         PushGroup group = PushGroup.Random(random);
         string first = group.Spell(random);
         KeyOf expected = KeyOf.Path(first);
-        Assert.Equal(GroupVerdict.Group, expected.Verdict);
+        Assert.Equal(GroupResult.Group, expected.Verdict);
         Assert.False(expected.Refused, first);
         for (int i = 0; i < 8; i++)
         {
@@ -42,7 +42,7 @@ public sealed class GroupingKeyPropertyTests
     {
         const int Groups = 20_000;
         var random = new Random(7);
-        HashRing ring = TestRing.Build(TestRing.Addresses(10));
+        HashRing<Gateway> ring = TestRing.Build(TestRing.Addresses(10));
         string[] keys = [.. Enumerable.Range(0, Groups * 2).Select(_ => KeyOf.Path(PushGroup.Random(random).Spell(random)).Key).Distinct().Take(Groups)];
         Dictionary<string, int> owned = keys.CountBy(key => ring.Find(MurmurHash3.Hash32(Encoding.Latin1.GetBytes(key))).Address).ToDictionary();
         double[] shares = ring.OwnershipRatios();
@@ -50,7 +50,7 @@ public sealed class GroupingKeyPropertyTests
         {
             double expected = shares[i] * keys.Length;
             double deviation = Math.Sqrt(expected * (1 - shares[i]));
-            Assert.InRange(owned[ring.Gateways[i].Address], expected - (5 * deviation), expected + (5 * deviation));
+            Assert.InRange(owned[ring.Members[i].Address], expected - (5 * deviation), expected + (5 * deviation));
         }
     }
 
@@ -62,7 +62,7 @@ public sealed class GroupingKeyPropertyTests
             byte[] tail = [.. Enumerable.Range(0, length).Select(_ => random.Next(4) == 0 ? (byte)random.Next(256) : (byte)Likely[random.Next(Likely.Length)])];
             byte[] path = [.. Encoding.ASCII.GetBytes(random.Next(4) == 0 ? "/" : "/metrics/job/"), .. tail];
             KeyOf key = KeyOf.Path(path, pathMode ? ShardingKey.Path : ShardingKey.Group);
-            if (key.Verdict != GroupVerdict.Group) return;
+            if (key.Verdict != GroupResult.Group) return;
             Assert.DoesNotContain("//", key.Location, StringComparison.Ordinal);
             Assert.DoesNotContain("/../", Uri.UnescapeDataString(key.Location) + "/", StringComparison.Ordinal);
             Assert.Equal(MurmurHash3.Hash32(Encoding.Latin1.GetBytes(key.Key)), key.Hash);

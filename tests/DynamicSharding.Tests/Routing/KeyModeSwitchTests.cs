@@ -1,6 +1,7 @@
 using System.Globalization;
 using DynamicSharding.Config;
 using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 using DynamicSharding.Tests.Docs;
 using DynamicSharding.Tests.Ring;
 using Xunit.Abstractions;
@@ -38,7 +39,7 @@ public sealed class KeyModeSwitchTests(ITestOutputHelper output)
     [Fact]
     public void The_share_of_groups_that_move_is_the_documented_one()
     {
-        HashRing[] rings = [.. Sizes.Select(size => TestRing.Build(TestRing.Addresses(size)))];
+        HashRing<Gateway>[] rings = [.. Sizes.Select(size => TestRing.Build(TestRing.Addresses(size)))];
         List<string> rows = ["| how the client spells the group | " + string.Join(" | ", Sizes.Select(size => $"{size} gateways")) + " |"];
         foreach (Spelling spelling in Spellings)
         {
@@ -57,11 +58,11 @@ public sealed class KeyModeSwitchTests(ITestOutputHelper output)
         Assert.All(rows, row => Assert.Contains(row, documented));
     }
 
-    private static double MovedShare(HashRing ring, Spelling spelling) =>
+    private static double MovedShare(HashRing<Gateway> ring, Spelling spelling) =>
         Enumerable.Range(0, Groups).Select(spelling.Path).Count(path => Owner(ring, path, ShardingKey.Path) != Owner(ring, path, ShardingKey.Group))
         / (double)Groups;
 
-    private static string Owner(HashRing ring, string path, ShardingKey mode) => ring.Find(KeyOf.Path(path, mode).Hash).Address;
+    private static string Owner(HashRing<Gateway> ring, string path, ShardingKey mode) => ring.Find(KeyOf.Path(path, mode).Hash).Address;
 
     private static string RandomOrder(int i)
     {

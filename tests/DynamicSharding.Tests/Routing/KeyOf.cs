@@ -1,12 +1,12 @@
 using System.Text;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
 using DynamicSharding.Routing;
 
 namespace DynamicSharding.Tests.Routing;
 
 /// <summary>One computed key with everything that the data plane reads from it, as text.</summary>
-internal sealed record KeyOf(GroupVerdict Verdict, RejectReason Reason, uint Hash, string Key, string Location, bool Refused)
+internal sealed record KeyOf(GroupResult Verdict, RejectReason Reason, uint Hash, string Key, string Location, bool Refused)
 {
     private static readonly GroupingKey Group = new(ShardingKey.Group, 64 * 1024);
     private static readonly GroupingKey PathMode = new(ShardingKey.Path, 64 * 1024);
@@ -18,7 +18,7 @@ internal sealed record KeyOf(GroupVerdict Verdict, RejectReason Reason, uint Has
         GroupingKey key = mode == ShardingKey.Group ? Group : PathMode;
         lock (key)
         {
-            GroupVerdict verdict = key.Compute(path, out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> bytes);
+            GroupResult verdict = key.Compute(path, out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> bytes);
             return new KeyOf(
                 verdict, key.Reason, key.Hash, Encoding.Latin1.GetString(bytes), Encoding.Latin1.GetString(location), key.RefusedByPushgateway);
         }

@@ -1,5 +1,5 @@
 using System.Text;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
 using DynamicSharding.Routing;
 
 namespace DynamicSharding.Tests.Routing;

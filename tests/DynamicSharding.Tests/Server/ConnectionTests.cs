@@ -2,7 +2,8 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
+using DynamicSharding.Server;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Tests.Server;

@@ -1,6 +1,5 @@
 using System.Text;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;

@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Server;
 

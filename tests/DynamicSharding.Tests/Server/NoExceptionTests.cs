@@ -4,7 +4,7 @@ using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Http;
 using DynamicSharding.Tests.Http;
 using Microsoft.Extensions.Logging;
 

@@ -1,6 +1,5 @@
 using System.Net;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
@@ -21,7 +20,7 @@ internal sealed class RunningServer : IAsyncDisposable
     {
         ServerOptions options = new() { HttpListenAddr = new ListenAddress(IPAddress.Loopback, 0), Limits = limits ?? new LimitOptions() };
         ActiveRing ring = new();
-        if (hasRing) ring.Publish(HashRing.Build([new Gateways(loops, "http", "").For(Gateway)], 100, "group"));
+        if (hasRing) ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(loops, "http", "").For(Gateway)], 100, "group"));
         Readiness readiness = new();
         readiness.SetReady();
         Counters = new DataPlaneCounters(loops);

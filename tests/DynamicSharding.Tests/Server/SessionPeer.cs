@@ -1,6 +1,5 @@
 using System.Text;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
 using DynamicSharding.Http;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -28,7 +27,7 @@ internal sealed class SessionPeer
     {
         limits ??= new LimitOptions();
         ActiveRing ring = new();
-        if (hasRing) ring.Publish(HashRing.Build([new Gateways(1, "http", "").For(Gateway)], 100, "group"));
+        if (hasRing) ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(1, "http", "").For(Gateway)], 100, "group"));
         if (readiness is null) (readiness = new Readiness()).SetReady();
         Router router = new(ring, new GroupingKey(ShardingKey.Group, limits.RequestLine), readiness);
         _context = new SessionContext(0, limits, router, Counters.Loops[0], new HttpDate(Time)) { Draining = draining };
@@ -94,7 +93,7 @@ internal sealed class SessionPeer
 
     public SessionPeer TimeOut()
     {
-        int written = _session.AnswerHeaderTimeout(_context, _output);
+        int written = _session.WriteHeaderTimeout(_context, _output);
         _answers.Append(Encoding.Latin1.GetString(_output, 0, written));
         return this;
     }

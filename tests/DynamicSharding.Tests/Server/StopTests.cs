@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using DynamicSharding.Config;
-using DynamicSharding.Diagnostics;
+using DynamicSharding.Server;
 
 namespace DynamicSharding.Tests.Server;
 

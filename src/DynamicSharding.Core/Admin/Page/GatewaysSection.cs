@@ -33,16 +33,16 @@ internal static class GatewaysSection
         GatewayStatus status = gateway.Status;
         string state = GatewayStates.Label(status.State);
         html.Add("<tr role=\"row\"><th role=\"rowheader\" scope=\"row\">");
-        if (gateway.InRing) html.Add($"<span class=\"swatch c{data.ColourOf(status.Address)}\"></span>");
+        if (gateway.InRing) html.Add($"<span class=\"swatch c{data.ColorOf(status.Address)}\"></span>");
         html.Add($"<code>{status.Address}</code></th>\n<td role=\"cell\" data-label=\"State\"><span class=\"state {state}\">{state}</span>");
         if (status.Overloaded) html.Add(" <span class=\"state held\">overloaded</span>");
-        html.Add($" <time datetime=\"{Words.Machine(status.Since)}\" title=\"{Words.Time(status.Since)}\">for {Words.Age(data.Now - status.Since)}</time>");
+        html.Add($" <time datetime=\"{DisplayText.Machine(status.Since)}\" title=\"{DisplayText.Time(status.Since)}\">for {DisplayText.Age(data.Now - status.Since)}</time>");
         html.Add($"</td>\n<td role=\"cell\" data-label=\"Why\"><span class=\"why\">{Short(status.Reason)}");
         if (status.CheckOutput is { } output && !status.Reason.Contains(output, StringComparison.Ordinal))
             html.Add($"<span class=\"output\">{Short(output)}</span>");
         html.Add("</span></td>\n<td role=\"cell\" data-label=\"Share\">");
         WriteShare(html, data, gateway);
-        string rate = Words.Rate(data.RedirectRates.GetValueOrDefault(status.Address));
+        string rate = DisplayText.Rate(data.RedirectRates.GetValueOrDefault(status.Address));
         html.Add($"</td>\n<td role=\"cell\" data-label=\"Redirects/s\" class=\"number\">{rate}</td></tr>\n");
     }
 
@@ -55,12 +55,12 @@ internal static class GatewaysSection
             return;
         }
 
-        double ideal = 1.0 / Math.Max(1, data.Fleet.Ring?.Gateways.Length ?? 1);
+        double ideal = 1.0 / Math.Max(1, data.Fleet.Ring?.Members.Length ?? 1);
         double width = Math.Min(100, gateway.Ownership / ideal * 50);
-        html.Add($"<span class=\"share\">{Words.Percent(gateway.Ownership)} <svg class=\"c{data.ColourOf(gateway.Status.Address)}\" ");
+        html.Add($"<span class=\"share\">{DisplayText.Percent(gateway.Ownership)} <svg class=\"c{data.ColorOf(gateway.Status.Address)}\" ");
         html.Add($"viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"bar\" y=\"2\" width=\"{width}\" height=\"6\"/>");
         html.Add("<rect class=\"ideal\" x=\"49.5\" width=\"1\" height=\"10\"/></svg> ");
-        html.Add($"<span class=\"quiet\">ideal {Words.Percent(ideal)}</span></span>");
+        html.Add($"<span class=\"quiet\">ideal {DisplayText.Percent(ideal)}</span></span>");
     }
 
     private static string Short(string text) => text.Length <= MaxOutput ? text : text[..MaxOutput] + "…";

@@ -29,12 +29,12 @@ internal static class HistorySection
 
     private static void WriteRow(Html html, PageData data, RingChange change)
     {
-        html.Add($"<tr role=\"row\"><th role=\"rowheader\" scope=\"row\"><time datetime=\"{Words.Machine(change.At)}\" title=\"{Words.Time(change.At)}\">");
-        html.Add($"{Words.Age(data.Now - change.At)} ago</time></th>\n<td role=\"cell\" data-label=\"Why\">{change.Reason}</td>\n");
+        html.Add($"<tr role=\"row\"><th role=\"rowheader\" scope=\"row\"><time datetime=\"{DisplayText.Machine(change.At)}\" title=\"{DisplayText.Time(change.At)}\">");
+        html.Add($"{DisplayText.Age(data.Now - change.At)} ago</time></th>\n<td role=\"cell\" data-label=\"Why\">{change.Reason}</td>\n");
         html.Add("<td role=\"cell\" data-label=\"Gateways\">");
         if (change.Before.IsEmpty) html.Add($"{change.After.Length} at the start");
         else html.Add($"{change.Before.Length} to {change.After.Length}");
-        string moved = change.Before.IsEmpty ? "none" : Words.Percent(change.MovedRatio);
+        string moved = change.Before.IsEmpty ? "none" : DisplayText.Percent(change.MovedRatio);
         html.Add($"</td>\n<td role=\"cell\" data-label=\"Moved\" class=\"number\">{moved}</td>\n");
         html.Add($"<td role=\"cell\" data-label=\"Fingerprint\"><code>{change.Fingerprint}</code></td></tr>\n");
     }

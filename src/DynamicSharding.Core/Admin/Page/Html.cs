@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
 
@@ -46,4 +47,28 @@ internal sealed class Html
     private static bool IsUnseen(char c) =>
         (char.IsControl(c) && c is not ('\n' or '\t'))
         || c is (>= '\u202a' and <= '\u202e') or (>= '\u2066' and <= '\u2069') or '\u200e' or '\u200f' or '\u2028' or '\u2029';
+}
+
+/// <summary>An interpolated string whose literal parts are markup and whose holes are text: <c>html.Add($"&lt;td&gt;{name}&lt;/td&gt;")</c>.</summary>
+[InterpolatedStringHandler]
+internal readonly struct Template
+{
+    /// <param name="literalLength">What the compiler hands every template; nobody needs it here.</param>
+    /// <param name="formattedCount">As above.</param>
+    /// <param name="html">Where it is written.</param>
+    public Template(int literalLength, int formattedCount, Html html)
+    {
+        _ = literalLength + formattedCount;
+        Page = html;
+    }
+
+    public Html Page { get; }
+
+    public void AppendLiteral(string markup) => Page.Literal(markup);
+
+    public void AppendFormatted(string? text) => Page.Text(text);
+
+    public void AppendFormatted(int number) => Page.Text(number.ToString(CultureInfo.InvariantCulture));
+
+    public void AppendFormatted(double number) => Page.Text(number.ToString("0.##", CultureInfo.InvariantCulture));
 }

@@ -1,5 +1,3 @@
-using DynamicSharding.Admin.Api;
-
 namespace DynamicSharding.Admin.Page;
 
 /// <summary>Who owns a group, for whoever has its path, its URL or its labels at hand.</summary>
@@ -14,11 +12,11 @@ internal static class LookupSection
         if (data.Add.Length > 0) html.Add($"<input type=\"hidden\" name=\"add\" value=\"{data.Add}\">\n");
         if (data.Remove.Length > 0) html.Add($"<input type=\"hidden\" name=\"remove\" value=\"{data.Remove}\">\n");
         html.Add("</form>\n<div id=\"found\" data-live role=\"status\">\n");
-        if (data.Found is { } answer) WriteAnswer(html, data, answer);
+        if (data.Found is { } answer) WriteResult(html, data, answer);
         html.Add("</div>\n</section>\n");
     }
 
-    private static void WriteAnswer(Html html, PageData data, Answer<LookupResponse> answer)
+    private static void WriteResult(Html html, PageData data, ApiResult<LookupResponse> answer)
     {
         if (answer.Found is not { } found)
         {
@@ -27,9 +25,9 @@ internal static class LookupSection
         }
 
         html.Add("<dl class=\"answer\">\n");
-        html.Add($"<div><dt>Owner</dt><dd><span class=\"swatch c{data.ColourOf(found.Owner)}\"></span><code>{found.Owner}</code></dd></div>\n");
+        html.Add($"<div><dt>Owner</dt><dd><span class=\"swatch c{data.ColorOf(found.Owner)}\"></span><code>{found.Owner}</code></dd></div>\n");
         html.Add("<div><dt>Runner-up</dt><dd>");
-        if (found.RunnerUp is { } next) html.Add($"<span class=\"swatch c{data.ColourOf(next)}\"></span><code>{next}</code> <span class=\"quiet\">if the owner leaves</span>");
+        if (found.RunnerUp is { } next) html.Add($"<span class=\"swatch c{data.ColorOf(next)}\"></span><code>{next}</code> <span class=\"quiet\">if the owner leaves</span>");
         else html.Add("none, the ring has one gateway");
         html.Add($"</dd></div>\n<div><dt>Key</dt><dd><code>{found.GroupKey}</code></dd></div>\n");
         html.Add($"<div><dt>Hash</dt><dd><code>{found.Hash.ToString("x8", null)}</code></dd></div>\n");

@@ -1,4 +1,3 @@
-using DynamicSharding.Admin.Api;
 using DynamicSharding.Config;
 
 namespace DynamicSharding.Admin.Page;
@@ -21,16 +20,16 @@ internal sealed record PageData(AdminContext Context, FleetView Fleet, DateTimeO
     /// <summary>As typed; empty when nothing was asked.</summary>
     public required string Question { get; init; }
 
-    public required Answer<LookupResponse>? Found { get; init; }
+    public required ApiResult<LookupResponse>? Found { get; init; }
 
     public required string Add { get; init; }
 
     public required string Remove { get; init; }
 
-    public required Answer<SimulateResponse>? Simulated { get; init; }
+    public required ApiResult<SimulateResponse>? Simulated { get; init; }
 
     /// <summary>The gateway's place among all that are known: its colour.</summary>
-    public int ColourOf(string address) => _places.GetValueOrDefault(address) % RingPicture.Colours;
+    public int ColorOf(string address) => _places.GetValueOrDefault(address) % RingPicture.Colors;
 
     /// <summary>How many of the warnings are of that severity.</summary>
     public int Count(string severity) => Warnings.Count(warning => warning.Severity == severity);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 
 namespace DynamicSharding.Admin.Page;
 
@@ -11,7 +12,7 @@ namespace DynamicSharding.Admin.Page;
 internal static class RingPicture
 {
     /// <summary>Colours that the style sheet has; a larger fleet begins anew.</summary>
-    public const int Colours = 12;
+    public const int Colors = 12;
 
     private const int Places = 360;
 
@@ -19,35 +20,35 @@ internal static class RingPicture
     {
         if (data.Fleet.Ring is not { } ring) return;
         html.Add("<figure>\n<svg class=\"ring\" viewBox=\"0 0 200 200\" role=\"img\" aria-labelledby=\"ring-title\">");
-        html.Add($"<title id=\"ring-title\">The hash ring: {Words.Number(ring.Gateways.Length, "gateway")}</title>");
+        html.Add($"<title id=\"ring-title\">The hash ring: {DisplayText.Number(ring.Members.Length, "gateway")}</title>");
         WriteShares(html, data, ring);
         WriteArcs(html, data, ring);
-        html.Add($"<text x=\"100\" y=\"102\" class=\"count\">{ring.Gateways.Length}</text>");
-        html.Add($"<text x=\"100\" y=\"118\" class=\"unit\">{(ring.Gateways.Length == 1 ? "gateway" : "gateways")}</text></svg>\n");
+        html.Add($"<text x=\"100\" y=\"102\" class=\"count\">{ring.Members.Length}</text>");
+        html.Add($"<text x=\"100\" y=\"118\" class=\"unit\">{(ring.Members.Length == 1 ? "gateway" : "gateways")}</text></svg>\n");
         html.Add($"<figcaption>Inside: shares. Outside: arcs, at {Places} places of the hash space.</figcaption>\n</figure>\n");
     }
 
-    private static void WriteShares(Html html, PageData data, HashRing ring)
+    private static void WriteShares(Html html, PageData data, HashRing<Gateway> ring)
     {
         double start = 0;
         foreach (FleetGateway gateway in data.Fleet.Gateways.Where(static g => g.InRing))
         {
             // A hair is left between two of them; the dash is at least that.
             double length = Math.Max(0.5, (gateway.Ownership * 1000) - 2);
-            html.Add($"<circle class=\"shares c{data.ColourOf(gateway.Status.Address)}\" cx=\"100\" cy=\"100\" r=\"66\" pathLength=\"1000\" ");
+            html.Add($"<circle class=\"shares c{data.ColorOf(gateway.Status.Address)}\" cx=\"100\" cy=\"100\" r=\"66\" pathLength=\"1000\" ");
             html.Add($"transform=\"rotate(-90 100 100)\" stroke-dasharray=\"{length} 1000\" stroke-dashoffset=\"{-start}\">");
-            html.Add($"<title>{gateway.Status.Address}: {Words.Percent(gateway.Ownership)}</title></circle>");
+            html.Add($"<title>{gateway.Status.Address}: {DisplayText.Percent(gateway.Ownership)}</title></circle>");
             start += gateway.Ownership * 1000;
         }
     }
 
-    private static void WriteArcs(Html html, PageData data, HashRing ring)
+    private static void WriteArcs(Html html, PageData data, HashRing<Gateway> ring)
     {
         var owners = new string[Places];
         for (int i = 0; i < Places; i++) owners[i] = ring.Find((uint)((i + 0.5) / Places * uint.MaxValue)).Address;
         foreach (string address in owners.Distinct())
         {
-            html.Add($"<circle class=\"arcs c{data.ColourOf(address)}\" cx=\"100\" cy=\"100\" r=\"91\" pathLength=\"{Places}\" ");
+            html.Add($"<circle class=\"arcs c{data.ColorOf(address)}\" cx=\"100\" cy=\"100\" r=\"91\" pathLength=\"{Places}\" ");
             html.Add($"transform=\"rotate(-90 100 100)\" stroke-dasharray=\"{Dashes(owners, address)}\"/>");
         }
     }

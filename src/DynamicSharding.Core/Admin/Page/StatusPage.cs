@@ -1,4 +1,3 @@
-using DynamicSharding.Admin.Api;
 using Microsoft.AspNetCore.Http;
 
 namespace DynamicSharding.Admin.Page;
@@ -7,7 +6,7 @@ namespace DynamicSharding.Admin.Page;
 /// The page at <c>/</c>: whole without scripts, its forms ask by GET. The script only fetches the same page again and puts its parts in
 /// place, so that there is one way of rendering.
 /// </summary>
-internal sealed class StatusPage(AdminContext context, Fleet fleet, TrafficRates rates, LastHour lastHour, WhatIf whatIf)
+internal sealed class StatusPage(AdminContext context, Fleet fleet, TrafficRates rates, LastHourCounts lastHour, RingSimulator whatIf)
 {
     private readonly Lookup _lookup = new(context);
 
@@ -18,9 +17,9 @@ internal sealed class StatusPage(AdminContext context, Fleet fleet, TrafficRates
 
     public byte[] Render(IQueryCollection query)
     {
-        FleetView view = fleet.Look();
+        FleetView view = fleet.Snapshot();
         DateTimeOffset now = context.Time.GetUtcNow();
-        (double requests, IReadOnlyDictionary<string, double> redirects) = rates.Look(view);
+        (double requests, IReadOnlyDictionary<string, double> redirects) = rates.Snapshot(view);
         string question = First(query, "q");
         string add = First(query, "add");
         string remove = First(query, "remove");
@@ -53,7 +52,7 @@ internal sealed class StatusPage(AdminContext context, Fleet fleet, TrafficRates
         WarningsSection.Write(html, data);
         GatewaysSection.Write(html, data);
         LookupSection.Write(html, data);
-        WhatIfSection.Write(html, data);
+        SimulateSection.Write(html, data);
         HistorySection.Write(html, data);
         SettingsSection.Write(html, data);
         html.Add("</main>\n");

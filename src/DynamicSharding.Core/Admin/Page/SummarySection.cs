@@ -1,4 +1,3 @@
-using DynamicSharding.Admin.Api;
 using DynamicSharding.Config;
 
 namespace DynamicSharding.Admin.Page;
@@ -14,19 +13,19 @@ internal static class SummarySection
         else html.Add($"<p class=\"state bad\">Not ready: {context.Readiness.Reason}</p>\n");
         WriteWarned(html, data);
         html.Add($"<p class=\"quiet\">{Environment.MachineName}, pushes on <code>{data.Options.HttpListenAddr.ToString()}</code></p></div>\n<dl class=\"facts\">\n");
-        int members = data.Fleet.Ring?.Gateways.Length ?? 0;
-        Fact(html, "Gateways in the ring", $"{members} of {data.Fleet.Gateways.Length}", warned: members < data.Fleet.Gateways.Length);
+        int members = data.Fleet.Ring?.Members.Length ?? 0;
+        WriteRow(html, "Gateways in the ring", $"{members} of {data.Fleet.Gateways.Length}", warned: members < data.Fleet.Gateways.Length);
         html.Add("<div><dt>Ring fingerprint</dt><dd>");
         if (data.Fleet.Ring is { } ring) html.Add($"<code class=\"whole\">{ring.Fingerprint}</code>");
         else html.Add("none");
         html.Add("</dd></div>\n");
-        Fact(html, "Requests per second", Words.Rate(data.RequestRate));
-        Fact(html, "Open connections", Words.Count(context.Counters.Open));
-        Fact(html, "Discovery", Discovery(data), warned: data.Fleet.Membership.Discovery.LastError is not null);
+        WriteRow(html, "Requests per second", DisplayText.Rate(data.RequestRate));
+        WriteRow(html, "Open connections", DisplayText.Count(context.Counters.Open));
+        WriteRow(html, "Discovery", Discovery(data), warned: data.Fleet.Membership.Discovery.LastError is not null);
         ReloadStatus reload = context.ReloadStatus();
-        string applied = $"applied {Words.Age(data.Now - reload.LastSuccess)} ago";
-        Fact(html, "Configuration", reload.LastSuccessful ? applied : "reload failed; last " + applied, warned: !reload.LastSuccessful);
-        Fact(html, "Running for", Words.Age(context.Time.GetElapsedTime(context.StartedTimestamp)));
+        string applied = $"applied {DisplayText.Age(data.Now - reload.LastSuccess)} ago";
+        WriteRow(html, "Configuration", reload.LastSuccessful ? applied : "reload failed; last " + applied, warned: !reload.LastSuccessful);
+        WriteRow(html, "Running for", DisplayText.Age(context.Time.GetElapsedTime(context.StartedTimestamp)));
         html.Add("</dl>\n</header>\n");
     }
 
@@ -36,10 +35,10 @@ internal static class SummarySection
         int critical = data.Count(WarningEntry.Critical);
         int warnings = data.Count(WarningEntry.Warning);
         if (critical > 0) html.Add($"<a class=\"state bad\" href=\"#warnings\">{critical} critical</a>\n");
-        if (warnings > 0) html.Add($"<a class=\"state warned\" href=\"#warnings\">{Words.Number(warnings, "warning")}</a>\n");
+        if (warnings > 0) html.Add($"<a class=\"state warned\" href=\"#warnings\">{DisplayText.Number(warnings, "warning")}</a>\n");
     }
 
-    private static void Fact(Html html, string name, string value, bool warned = false)
+    private static void WriteRow(Html html, string name, string value, bool warned = false)
     {
         html.Add($"<div><dt>{name}</dt>");
         if (warned) html.Add("<dd class=\"warned\">");
@@ -51,7 +50,7 @@ internal static class SummarySection
     {
         var discovery = data.Fleet.Membership.Discovery;
         if (discovery.Source != DiscoveryKind.Consul) return data.Options.Pushgateway.HealthCheck.Enabled ? "list, own checks" : "list, not checked";
-        string answered = discovery.LastGoodAnswer is { } last ? $"answered {Words.Age(data.Now - last)} ago" : "no answer yet";
+        string answered = discovery.LastGoodAnswer is { } last ? $"answered {DisplayText.Age(data.Now - last)} ago" : "no answer yet";
         return discovery.LastError is null ? $"Consul, {answered}" : $"Consul fails, {answered}";
     }
 }

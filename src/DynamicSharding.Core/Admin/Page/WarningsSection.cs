@@ -1,5 +1,3 @@
-using DynamicSharding.Admin.Api;
-
 namespace DynamicSharding.Admin.Page;
 
 /// <summary>What is wrong, in words, and what to do.</summary>

@@ -177,3 +177,39 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
         public YamlScalar? Key { get; set; }
     }
 }
+
+/// <summary>One value of the file and where it begins (both from 1).</summary>
+internal abstract record YamlNode(int Line, int Column)
+{
+    /// <summary>Nothing was written, or <c>null</c>: the key keeps its default.</summary>
+    public virtual bool IsNull => false;
+}
+
+/// <param name="Quoted">Quoted or a block: then it is text, whatever it looks like.</param>
+internal sealed record YamlScalar(int Line, int Column, string Text, bool Quoted) : YamlNode(Line, Column)
+{
+    /// <summary>The spellings of YAML 1.2's core schema (10.3.2).</summary>
+    public override bool IsNull => !Quoted && Text is ("" or "~" or "null" or "Null" or "NULL");
+}
+
+internal sealed record YamlSequence(int Line, int Column, List<YamlNode> Items) : YamlNode(Line, Column);
+
+/// <summary>In the file's order, and found by name in one step: a file may hold a hundred thousand keys by mistake.</summary>
+internal sealed record YamlMapping(int Line, int Column) : YamlNode(Line, Column)
+{
+    private readonly List<YamlEntry> _entries = [];
+    private readonly Dictionary<string, YamlEntry> _byName = new(StringComparer.Ordinal);
+
+    public IReadOnlyList<YamlEntry> Entries => _entries;
+
+    public YamlEntry? Find(string name) => _byName.GetValueOrDefault(name);
+
+    /// <param name="entry">With a key that <see cref="Find"/> does not know yet.</param>
+    public void Add(YamlEntry entry)
+    {
+        _byName.Add(entry.Key.Text, entry);
+        _entries.Add(entry);
+    }
+}
+
+internal sealed record YamlEntry(YamlScalar Key, YamlNode Value);

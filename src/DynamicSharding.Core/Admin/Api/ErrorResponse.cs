@@ -1,3 +1,0 @@
-namespace DynamicSharding.Admin.Api;
-
-internal sealed record ErrorResponse(string Error);

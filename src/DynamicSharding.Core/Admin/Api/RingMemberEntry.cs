@@ -1,3 +1,0 @@
-namespace DynamicSharding.Admin.Api;
-
-internal sealed record RingMemberEntry(string Address, double Ownership);

@@ -1,0 +1,135 @@
+using System.Text.Json.Serialization;
+using DynamicSharding.Config;
+using DynamicSharding.Discovery;
+using DynamicSharding.Membership;
+
+namespace DynamicSharding.Admin;
+
+/// <summary><c>GET /api/v1/status</c>. Names in JSON are these in snake_case, here and in every other answer.</summary>
+internal sealed record StatusResponse(
+    string Version,
+    string Revision,
+    DateTimeOffset Started,
+    double UptimeSeconds,
+    bool Ready,
+    string ReadyReason,
+    string? Fingerprint,
+    int Replicas,
+    string Key,
+    DiscoveryEntry Discovery,
+    IReadOnlyList<MemberEntry> Members,
+    IReadOnlyList<string> Configured,
+    long Changes,
+    ChangeEntry? LastChange,
+    double RequestsPerSecond,
+    IReadOnlyList<WarningEntry> Warnings);
+
+/// <summary>A known gateway, in the ring or not.</summary>
+internal sealed record MemberEntry(
+    string Address,
+    string State,
+    bool InRing,
+    DateTimeOffset Since,
+    string Reason,
+    string? CheckOutput,
+    bool Overloaded,
+    double Ownership,
+    long Redirects,
+    double RedirectsPerSecond)
+{
+    public static MemberEntry From(FleetGateway gateway, double redirectsPerSecond) => new(
+        gateway.Status.Address,
+        GatewayStates.Label(gateway.Status.State),
+        gateway.InRing,
+        gateway.Status.Since,
+        gateway.Status.Reason,
+        gateway.Status.CheckOutput,
+        gateway.Status.Overloaded,
+        gateway.Ownership,
+        gateway.Redirects,
+        redirectsPerSecond);
+}
+
+/// <param name="SecondsSinceGoodAnswer">
+/// By this process's clock; null until the first, and for a list that is not probed. A quiet Consul answers about once a minute.
+/// </param>
+/// <param name="ConsulIndex">Null without Consul.</param>
+internal sealed record DiscoveryEntry(
+    string Source,
+    DateTimeOffset? LastGoodAnswer,
+    double? SecondsSinceGoodAnswer,
+    long Failures,
+    string? LastError,
+    ulong? ConsulIndex,
+    double? ConsulLastContactSeconds)
+{
+    public static DiscoveryEntry From(DiscoveryStatus status, DateTimeOffset now) => new(
+        status.Source == DiscoveryKind.Consul ? "consul" : "static",
+        status.LastGoodAnswer,
+        status.LastGoodAnswer is { } last ? Math.Max(0, (now - last).TotalSeconds) : null,
+        status.Failures,
+        status.LastError,
+        status.Source == DiscoveryKind.Consul ? status.ConsulIndex : null,
+        status.ConsulLastContact?.TotalSeconds);
+}
+
+/// <param name="Severity"><c>critical</c>, <c>warning</c> or <c>note</c>.</param>
+/// <param name="Remedy">What to do about it.</param>
+internal sealed record WarningEntry(string Severity, string What, string Remedy)
+{
+    public const string Critical = "critical";
+    public const string Warning = "warning";
+    public const string Note = "note";
+}
+
+/// <summary><c>GET /api/v1/history</c>.</summary>
+/// <param name="Changes">Since the start, which does not count but stands in the list; the list may hold fewer.</param>
+/// <param name="History">Newest first.</param>
+internal sealed record HistoryResponse(long Changes, IReadOnlyList<ChangeEntry> History);
+
+internal sealed record ChangeEntry(
+    DateTimeOffset At,
+    string Reason,
+    IReadOnlyList<string> Before,
+    IReadOnlyList<string> After,
+    double MovedRatio,
+    double BuildSeconds,
+    string Fingerprint)
+{
+    public static ChangeEntry From(RingChange change) => new(
+        change.At, change.Reason, change.Before, change.After, change.MovedRatio, change.BuildTime.TotalSeconds, change.Fingerprint);
+}
+
+/// <summary><c>GET /api/v1/ring</c>.</summary>
+/// <param name="Fingerprint">Null, with no members, until the first ring was published.</param>
+internal sealed record RingResponse(string? Fingerprint, int Replicas, string Key, IReadOnlyList<RingMemberEntry> Members);
+
+internal sealed record RingMemberEntry(string Address, double Ownership);
+
+/// <summary><c>GET /api/v1/lookup?path=</c> or <c>?q=</c>.</summary>
+/// <param name="Path">What was looked up: the path without origin and query.</param>
+/// <param name="Key">The key mode.</param>
+/// <param name="RunnerUp">Who would own it if the owner left; null on a ring of one.</param>
+/// <param name="Location">What a push to the path is redirected to.</param>
+/// <param name="GroupKey">What was hashed: the group in its one spelling.</param>
+/// <param name="Curl">A shell command that pushes a file straight to the owner.</param>
+internal sealed record LookupResponse(
+    string Path, string Key, uint Hash, string Owner, string? RunnerUp, string Location, string GroupKey, string Curl);
+
+/// <summary><c>GET /api/v1/simulate?add=&amp;remove=</c>: the ring as it would be.</summary>
+/// <param name="MovedRatio">Share of the hash space, 0 to 1, that would have another owner.</param>
+internal sealed record SimulateResponse(string Fingerprint, double MovedRatio, IReadOnlyList<SimulatedGateway> Gateways);
+
+/// <summary>A gateway's share before and after; null where it is no member.</summary>
+internal sealed record SimulatedGateway(string Address, double? OwnershipBefore, double? OwnershipAfter);
+
+internal sealed record ErrorResponse(string Error);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(StatusResponse))]
+[JsonSerializable(typeof(RingResponse))]
+[JsonSerializable(typeof(HistoryResponse))]
+[JsonSerializable(typeof(LookupResponse))]
+[JsonSerializable(typeof(SimulateResponse))]
+[JsonSerializable(typeof(ErrorResponse))]
+internal sealed partial class AdminJson : JsonSerializerContext;

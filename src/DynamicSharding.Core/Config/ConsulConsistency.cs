@@ -1,8 +1,0 @@
-namespace DynamicSharding.Config;
-
-internal enum ConsulConsistency
-{
-    Stale,
-    Default,
-    Consistent,
-}

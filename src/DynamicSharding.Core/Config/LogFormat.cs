@@ -1,7 +1,0 @@
-namespace DynamicSharding.Config;
-
-internal enum LogFormat
-{
-    Logfmt,
-    Json,
-}

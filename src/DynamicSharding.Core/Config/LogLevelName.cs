@@ -1,9 +1,0 @@
-namespace DynamicSharding.Config;
-
-internal enum LogLevelName
-{
-    Debug,
-    Info,
-    Warn,
-    Error,
-}

@@ -1,3 +1,0 @@
-namespace DynamicSharding.Config.Yaml;
-
-internal sealed record YamlEntry(YamlScalar Key, YamlNode Value);

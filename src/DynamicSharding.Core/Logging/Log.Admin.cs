@@ -1,0 +1,30 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Primitives;
+
+namespace DynamicSharding.Logging;
+
+/// <summary>Events 5000 to 5999: the admin listener.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(EventId = 5000, Level = LogLevel.Information, Message = "admin listener started")]
+    public static partial void AdminStarted(this ILogger logger, IPEndPoint address);
+
+    [LoggerMessage(EventId = 5001, Level = LogLevel.Information, Message = "admin listener stopped")]
+    public static partial void AdminStopped(this ILogger logger);
+
+    [LoggerMessage(EventId = 5002, Level = LogLevel.Error, Message = "admin request failed")]
+    public static partial void AdminRequestFailed(this ILogger logger, Exception exception, string path);
+
+    [LoggerMessage(EventId = 5003, Level = LogLevel.Debug, Message = "reload rejected: request from another origin")]
+    public static partial void CrossOriginRejected(this ILogger logger, StringValues origin);
+
+    [LoggerMessage(EventId = 5004, Level = LogLevel.Debug, Message = "admin request rejected")]
+    public static partial void AdminRequestRejected(this ILogger logger, string reason, IPAddress? peer);
+
+    [LoggerMessage(EventId = 5005, Level = LogLevel.Information, Message = "certificate reloaded")]
+    public static partial void CertificateReloaded(this ILogger logger, string file);
+
+    [LoggerMessage(EventId = 5006, Level = LogLevel.Warning, Message = "certificate reload failed, keeping the current one")]
+    public static partial void CertificateReloadFailed(this ILogger logger, string file, string err);
+}

@@ -1,0 +1,51 @@
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Logging;
+
+/// <summary>3000-3499: Consul and discovery. 3500-3999: registration.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(3000, LogLevel.Warning, "no usable response from Consul, keeping the ring")]
+    public static partial void ConsulFailure(ILogger logger, string trouble, string err, string advice);
+
+    [LoggerMessage(3001, LogLevel.Information, "Consul responds")]
+    public static partial void ConsulRecovered(ILogger logger, string service);
+
+    [LoggerMessage(3002, LogLevel.Debug, "Consul query failed")]
+    public static partial void ConsulQueryFailed(ILogger logger, string err);
+
+    [LoggerMessage(3003, LogLevel.Information, "Consul index went backwards, restarting watch")]
+    public static partial void ConsulIndexWentBackwards(ILogger logger, ulong from, ulong to);
+
+    [LoggerMessage(3004, LogLevel.Warning, "skipping invalid gateway address from Consul")]
+    public static partial void InvalidAddressSkipped(ILogger logger, string address);
+
+    [LoggerMessage(3010, LogLevel.Warning, "configured gateway is missing in Consul's response but passes our probe, keeping it")]
+    public static partial void GatewayHidden(ILogger logger, string gateway, string advice);
+
+    [LoggerMessage(3011, LogLevel.Information, "configured gateway is no longer missing in Consul's response, or fails our probe")]
+    public static partial void GatewayNotHidden(ILogger logger, string gateway);
+    [LoggerMessage(3020, LogLevel.Warning, "gateway is registered in Consul under two spellings; deregister one")]
+    public static partial void GatewaySpelledTwice(ILogger logger, string gateway, string id, string other, string countsAs);
+
+    [LoggerMessage(3500, LogLevel.Information, "gateway registered")]
+    public static partial void GatewayRegistered(ILogger logger, string gateway, string id);
+
+    [LoggerMessage(3501, LogLevel.Information, "gateway deregistered")]
+    public static partial void GatewayDeregistered(ILogger logger, string gateway, string id);
+
+    [LoggerMessage(3502, LogLevel.Warning, "registration failed, retrying")]
+    public static partial void RegistrationFailed(ILogger logger, string err, string advice);
+
+    [LoggerMessage(3503, LogLevel.Information, "registration succeeded again")]
+    public static partial void RegistrationRecovered(ILogger logger, string service);
+
+    [LoggerMessage(3504, LogLevel.Warning, "Consul agent rejects success_before_passing and failures_before_critical, registering without them")]
+    public static partial void RegistrationWithoutThresholds(ILogger logger, string err);
+
+    [LoggerMessage(3505, LogLevel.Warning, "registered gateway is not in the configuration; deregister it if no other instance's file names it")]
+    public static partial void UnknownRegistration(ILogger logger, string id);
+
+    [LoggerMessage(3506, LogLevel.Warning, "deregister_critical_after is below Consul's minimum of 1m")]
+    public static partial void DeregisterAfterBelowMinimum(ILogger logger, string configured);
+}

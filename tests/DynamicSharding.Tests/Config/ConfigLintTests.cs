@@ -1,0 +1,153 @@
+using System.Globalization;
+using DynamicSharding.Config;
+
+namespace DynamicSharding.Tests.Config;
+
+/// <summary>Values that are valid and risky are named with their place and what to write instead.</summary>
+public sealed class ConfigLintTests
+{
+    /// <summary>Two gateways on other machines, and whatever is at its default.</summary>
+    private const string Sound = "pushgateway: {servers: [10.0.0.1, 10.0.0.2]}\n";
+
+    [Theory]
+    [InlineData("admin_listen_addr: :9293", "2:20: admin_listen_addr: whoever reaches this machine can reload and read the configuration")]
+    [InlineData("admin_listen_addr: 0.0.0.0:9293", "2:20: admin_listen_addr: whoever reaches this machine")]
+    [InlineData("admin_listen_addr: '[::]:9293'", "2:20: admin_listen_addr: whoever reaches this machine")]
+    [InlineData("sharding: {replicas: 499}", "2:22: sharding.replicas: every instance must have the same number")]
+    [InlineData("membership: {mass_loss_ratio: 1}", "2:31: membership.mass_loss_ratio: a fault of the view")]
+    [InlineData("membership: {mass_loss_hold: 0}", "2:30: membership.mass_loss_hold: a loss of most gateways is not held at all")]
+    [InlineData("membership: {settle: 0s, admit_after: 0s}", "2:39: membership.admit_after: with settle and admit_after 0")]
+    [InlineData("limits: {body_skip_bytes: 17MiB}", "2:27: limits.body_skip_bytes: contents of this size are read to their end")]
+    [InlineData("limits: {body_min_rate: 0}", "2:25: limits.body_min_rate: a client may send content as slowly as it likes")]
+    [InlineData("shutdown: {drain_delay: 0s}", "2:25: shutdown.drain_delay: a load balancer has no time to notice a stop")]
+    [InlineData("shutdown: {timeout: 0s}", "2:21: shutdown.timeout: requests in flight are cut off by a stop")]
+    [InlineData("log: {level: debug}", "2:14: log.level: clients can cause any number of debug lines")]
+    [InlineData(
+        "consul_server: {tls: {insecure_skip_verify: true}}",
+        "2:45: consul_server.tls.insecure_skip_verify: whoever answers at this address decides where pushes go")]
+    public void A_risky_value_is_warned_about(string yaml, string expected) => AssertWarning(Sound + yaml, expected);
+
+    [Theory]
+    [InlineData("{servers: [a]}", "1:24: pushgateway.servers: one server takes all pushes")]
+    [InlineData("{servers: [a, b], health_check: {enabled: false}}", "1:56: pushgateway.health_check.enabled: a gateway that is dead stays in the ring")]
+    [InlineData(
+        "{servers: [a, b], health_check: {failures_before_critical: 1}}",
+        "1:73: pushgateway.health_check.failures_before_critical: one late answer moves a gateway's groups")]
+    [InlineData("{servers: [a, b], health_check: {interval: 31s}}", "1:57: pushgateway.health_check.interval: a dead gateway is noticed after more than a minute")]
+    [InlineData("{servers: [a, b], health_check: {timeout: 6s}}", "1:56: pushgateway.health_check.timeout: is longer than pushgateway.health_check.interval")]
+    [InlineData("{servers: [a, 127.0.0.1]}", "1:28: pushgateway.servers: 127.0.0.1: clients on other machines are redirected to themselves")]
+    [InlineData("{servers: [a, 'localhost:9092']}", "1:28: pushgateway.servers: localhost:9092: clients on other machines")]
+    [InlineData("{servers: [a.example, A.example., b]}", "1:36: pushgateway.servers: A.example. is the same gateway as a.example,")]
+    [InlineData("{servers: [a.example, 'a.example.:9091', b]}", "1:36: pushgateway.servers: a.example.:9091 is the same gateway as a.example,")]
+    [InlineData("{servers: ['[2001:db8::1]', '[2001:DB8:0::1]:9091', b]}", "1:42: pushgateway.servers: [2001:DB8:0::1]:9091 is the same gateway as [2001:db8::1],")]
+    [InlineData("{servers: [10.0.0.1, '[::ffff:10.0.0.1]', b]}", "1:35: pushgateway.servers: [::ffff:10.0.0.1] is the same gateway as 10.0.0.1,")]
+    public void A_risky_list_or_check_is_warned_about(string yaml, string expected) => AssertWarning("pushgateway: " + yaml, expected);
+
+    [Fact]
+    public void Spellings_of_this_machine_are_one_gateway() => Assert.Equal(
+        ["test.yml:2:36: pushgateway.servers: 127.0.0.1 is the same gateway as localhost, and would have two shares of the ring; remove one"],
+        Warnings("http_listen_addr: 127.0.0.1:9292\npushgateway: {servers: [localhost, 127.0.0.1, 127.0.0.2]}"));
+
+    [Theory]
+    [InlineData("127.0.0.2:9091', '127.0.0.2:09091", "127.0.0.2:09091 is the same gateway as 127.0.0.2:9091, and counts once; remove one")]
+    [InlineData("pgw-0', 'PGW-0", "PGW-0 is the same gateway as pgw-0, and counts once; remove one")]
+    [InlineData("PGW-0', 'pgw-0", "pgw-0 is the same gateway as PGW-0, and counts once; remove one")]
+    [InlineData("[::1]', '[0:0:0:0:0:0:0:1]", "[0:0:0:0:0:0:0:1] is the same gateway as [::1], and counts once; remove one")]
+    public void A_second_spelling_counts_once_and_is_warned_about(string servers, string expected)
+    {
+        string yaml = $"http_listen_addr: 127.0.0.1:9292\npushgateway: {{servers: ['{servers}', c]}}";
+        Assert.Equal("pushgateway.servers: " + expected, Assert.Single(Warnings(yaml)).Split(": ", 2)[1]);
+        Assert.Equal(2, ConfigTestFile.Options(yaml).Pushgateway.Servers.Length);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.2:9091', '127.0.0.2:09091")]
+    [InlineData("pgw-0', 'PGW-0")]
+    [InlineData("[::1]', '[0:0:0:0:0:0:0:1]")]
+    public void Beside_the_original_every_spelling_is_a_gateway_and_is_warned_about(string servers)
+    {
+        string yaml = $"http_listen_addr: 127.0.0.1:9292\nsharding: {{key: path}}\npushgateway: {{servers: ['{servers}', c]}}";
+        Assert.EndsWith(", and would have two shares of the ring; remove one", Assert.Single(Warnings(yaml)), StringComparison.Ordinal);
+        Assert.Equal(3, ConfigTestFile.Options(yaml).Pushgateway.Servers.Length);
+    }
+
+    [Theory]
+    [InlineData("0.0.0.0", "0.0.0.0: is the address of no machine")]
+    [InlineData("'[::]:9092'", "[::]:9092: is the address of no machine")]
+    [InlineData("'[::ffff:0.0.0.0]'", "[::ffff:0.0.0.0]: is the address of no machine")]
+    [InlineData("255.255.255.255", "255.255.255.255: is the address of no machine")]
+    [InlineData("127.255.255.255", "127.255.255.255: is the address of no machine")]
+    [InlineData("224.0.0.1", "224.0.0.1: is the address of no machine")]
+    [InlineData("'[ff02::1]'", "[ff02::1]: is the address of no machine")]
+    [InlineData("127.0.0.1:9292", "127.0.0.1:9292: is http_listen_addr of this program itself")]
+    [InlineData("'[::ffff:127.0.0.1]:09292'", "[::ffff:127.0.0.1]:09292: is http_listen_addr of this program itself")]
+    [InlineData("LOCALHOST.:9292", "LOCALHOST.:9292: is http_listen_addr of this program itself")]
+    [InlineData("127.0.0.9:9294", "127.0.0.9:9294: is forward_listen_addr of this program itself")]
+    [InlineData("MACHINE:9294", "MACHINE:9294: is forward_listen_addr of this program itself")]
+    [InlineData("'[::1]:9294'", "[::1]:9294: is forward_listen_addr of this program itself")]
+    [InlineData("127.0.0.1:9293", "127.0.0.1:9293: is admin_listen_addr of this program itself")]
+    public void A_server_that_no_push_should_go_to_is_warned_about(string server, string expected)
+    {
+        string name = Environment.MachineName;
+        AssertWarning(
+            $"http_listen_addr: 127.0.0.1:9292\nadmin_listen_addr: localhost:9293\nforward_listen_addr: :9294\npushgateway: {{servers: [a, {server.Replace("MACHINE", name)}]}}",
+            "4:28: pushgateway.servers: " + expected.Replace("MACHINE", name));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.2:9292")]
+    [InlineData("127.0.0.1:9091")]
+    [InlineData("10.0.0.1:9294")]
+    [InlineData("other.example:9294")]
+    [InlineData("'[::1]:9293'")]
+    public void Other_addresses_with_a_listeners_port_are_not(string server) => Assert.Empty(Warnings(
+        $"http_listen_addr: 127.0.0.1:9292\nadmin_listen_addr: localhost:9293\nforward_listen_addr: 0.0.0.0:9294\npushgateway: {{servers: [a, {server}]}}"));
+
+    [Fact]
+    public void A_password_on_a_plain_connection_is_warned_about()
+    {
+        string file = Path.GetTempFileName();
+        string[] warnings = Warnings($"pushgateway: {{servers: [a, b], basic_auth: {{username: u, password_file: {file}}}}}");
+        File.Delete(file);
+        Assert.StartsWith("test.yml:1:55: pushgateway.basic_auth.username: the password travels unencrypted", Assert.Single(warnings), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void More_connections_than_descriptors_are_warned_about()
+    {
+        int descriptors = OpenFileLimit.Current ?? throw new InvalidOperationException("this machine has no limit on descriptors");
+        int left = descriptors - DescriptorBudget.Reserve(descriptors);
+        string more = (left + 1).ToString(CultureInfo.InvariantCulture);
+        AssertWarning(Sound + $"limits: {{max_connections: {more}}}", $"2:27: limits.max_connections: this process may open {descriptors} descriptors");
+        Assert.Empty(Warnings(Sound + $"limits: {{max_connections: {left}}}"));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("admin_listen_addr: 127.0.0.1:9293")]
+    [InlineData("admin_listen_addr: \"\"")]
+    [InlineData("membership: {settle: 0s}")]
+    [InlineData("membership: {admit_after: 0s}")]
+    [InlineData("limits: {body_skip_bytes: 16MiB}")]
+    [InlineData("sharding: {replicas: 500}")]
+    public void What_is_sound_is_not_warned_about(string yaml) => Assert.Empty(Warnings(Sound + yaml));
+
+    [Fact]
+    public void With_Consul_one_server_may_be_one_of_many() =>
+        Assert.Empty(Warnings("consul_server: {addr: 'localhost:8500'}\npushgateway: {servers: [10.0.0.1]}"));
+
+    private static void AssertWarning(string yaml, string expected)
+    {
+        string warning = Assert.Single(Warnings(yaml));
+        Assert.StartsWith("test.yml:" + expected, warning, StringComparison.Ordinal);
+        // What to do follows the semicolon.
+        Assert.Matches("; [a-z]", warning);
+    }
+
+    private static string[] Warnings(string yaml)
+    {
+        ConfigResult result = ConfigTestFile.Parse(yaml);
+        Assert.Empty(result.Errors);
+        return [.. result.Warnings.Select(warning => warning.ToString())];
+    }
+}

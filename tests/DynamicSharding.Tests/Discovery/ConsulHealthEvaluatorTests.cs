@@ -1,0 +1,117 @@
+using System.Collections.Immutable;
+using DynamicSharding.Consul;
+using DynamicSharding.Discovery;
+
+namespace DynamicSharding.Tests.Discovery;
+
+public class ConsulHealthEvaluatorTests
+{
+    private const string Full = "HTTP GET http://a:9091/-/healthy: 500 Internal Server Error Output: write queue is full";
+
+    [Theory]
+    [InlineData("passing", "200 OK", nameof(GatewayHealth.Passing), false)]
+    [InlineData("critical", "connection refused", nameof(GatewayHealth.Critical), false)]
+    [InlineData("critical", "", nameof(GatewayHealth.Unknown), false)]
+    [InlineData("critical", null, nameof(GatewayHealth.Unknown), false)]
+    [InlineData("warning", "429", nameof(GatewayHealth.Critical), false)]
+    [InlineData("critical", Full, nameof(GatewayHealth.Passing), true)]
+    public void Its_own_check_judges_a_gateway(string status, string? output, string health, bool overloaded)
+    {
+        GatewayVerdict verdict = Assert.Single(Evaluate(Row("a", Own(status, output), Serf("critical"))));
+        Assert.Equal("a:9091", verdict.Address);
+        Assert.Equal(health, verdict.Health.ToString());
+        Assert.Equal(overloaded, verdict.Overloaded);
+    }
+
+    [Fact]
+    public void A_full_queue_is_critical_where_the_operator_says_so() =>
+        Assert.Equal(GatewayHealth.Critical, ConsulHealthEvaluator.Evaluate([Row("a", Own("critical", Full))], false, []).Single().Health);
+
+    [Fact]
+    public void A_service_without_a_check_passes_unproven() =>
+        Assert.True(Evaluate(Row("a", Serf("passing"))).Single() is { Health: GatewayHealth.Passing, IsUnproven: true });
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData(" \n", true)]
+    [InlineData(null, true)]
+    [InlineData("200 OK", false)]
+    public void Passing_without_output_is_unproven(string? output, bool unproven) =>
+        Assert.Equal(unproven, Evaluate(Row("a", Own("passing", output))).Single().IsUnproven);
+
+    [Theory]
+    [InlineData("passing", "ok", nameof(GatewayHealth.Passing))]
+    [InlineData("critical", "refused", nameof(GatewayHealth.Critical))]
+    public void What_a_check_found_beats_passing_without_output(string status, string output, string health)
+    {
+        ServiceEntry unproven = Row("a", Own("passing", "")), found = Row("a", Own(status, output));
+        Assert.True(Evaluate(unproven, found).Single() is { IsUnproven: false } one && one.Health.ToString() == health);
+        Assert.True(Evaluate(found, unproven).Single() is { IsUnproven: false } two && two.Health.ToString() == health);
+    }
+
+    [Theory]
+    [InlineData("_node_maintenance", "")]
+    [InlineData("_service_maintenance:a_9091", "a_9091")]
+    public void Maintenance_of_the_node_or_the_service_drains(string check, string service) => Assert.Equal(
+        GatewayHealth.Maintenance,
+        Evaluate(Row("a", Own("passing", "ok"), new HealthCheck(check, "critical", "", service, "planned"))).Single().Health);
+
+    [Fact]
+    public void Another_check_of_the_node_says_nothing() => Assert.Equal(
+        GatewayHealth.Passing, Evaluate(Row("a", Own("passing", "ok"), new HealthCheck("disk", "critical", "full", ""))).Single().Health);
+
+    [Fact]
+    public void Any_passing_row_of_a_gateway_will_do()
+    {
+        ServiceEntry unknown = Row("a", Own("critical", "")), passing = Row("a", Own("passing", "ok"));
+        Assert.Equal(GatewayHealth.Passing, Evaluate(unknown, passing).Single().Health);
+        Assert.Equal(GatewayHealth.Passing, Evaluate(passing, unknown).Single().Health);
+    }
+
+    [Fact]
+    public void A_row_on_a_dead_node_counts_only_without_one_on_a_live_node()
+    {
+        ServiceEntry dead = Row("a", Own("passing", "ok"), Serf("critical")), live = Row("a", Own("critical", "refused"), Serf("passing"));
+        Assert.Equal(GatewayHealth.Critical, Evaluate(dead, live).Single().Health);
+        Assert.Equal(GatewayHealth.Critical, Evaluate(live, dead).Single().Health);
+        Assert.Equal(GatewayHealth.Passing, Evaluate(dead).Single().Health);
+    }
+
+    [Fact]
+    public void An_empty_address_is_the_nodes() => Assert.Equal(
+        "10.0.0.9:9091", Evaluate(new ServiceEntry(new Node("n", "10.0.0.9"), new AgentService("x", "s", "", 9091, null), null)).Single().Address);
+
+    [Theory]
+    [InlineData("a\r\nSet-Cookie: x", 9091)]
+    [InlineData("a b", 9091)]
+    [InlineData("a/b", 9091)]
+    [InlineData("a@b", 9091)]
+    [InlineData("fe80::1%eth0", 9091)]
+    [InlineData("ünïcode", 9091)]
+    [InlineData("a", 0)]
+    [InlineData("a", 65536)]
+    public void What_cannot_be_an_address_is_skipped(string host, int port)
+    {
+        var skipped = new List<string>();
+        var row = new ServiceEntry(null, new AgentService("x", "s", host, port, null), null);
+        Assert.Empty(ConsulHealthEvaluator.Evaluate([row], true, skipped));
+        Assert.Single(skipped);
+    }
+
+    [Fact]
+    public void An_ipv6_address_gets_its_brackets()
+    {
+        GatewayVerdict verdict = Evaluate(new ServiceEntry(null, new AgentService("x", "s", "2001:db8::1", 9091, null), null)).Single();
+        Assert.Equal("[2001:db8::1]:9091", verdict.Address);
+        Assert.Equal(("2001:db8::1", 9091), GatewayAddress.Split(verdict.Address));
+    }
+
+    private static ImmutableArray<GatewayVerdict> Evaluate(params ServiceEntry[] rows) => ConsulHealthEvaluator.Evaluate(rows, true, []);
+
+    private static ServiceEntry Row(string host, params HealthCheck[] checks) =>
+        new(new Node("n", "10.0.0.9"), new AgentService(host + "_9091", "pushgateway", host, 9091, null), checks);
+
+    private static HealthCheck Own(string status, string? output) => new("service:a_9091", status, output, "a_9091");
+
+    private static HealthCheck Serf(string status) => new("serfHealth", status, "", "");
+}

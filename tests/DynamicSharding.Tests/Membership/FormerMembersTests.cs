@@ -1,0 +1,27 @@
+using DynamicSharding.Membership;
+using DynamicSharding.Ring;
+using DynamicSharding.Routing;
+using DynamicSharding.Tests.Ring;
+
+namespace DynamicSharding.Tests.Membership;
+
+public sealed class FormerMembersTests
+{
+    [Fact]
+    public void The_oldest_are_forgotten_and_who_returned_is_not()
+    {
+        var gone = new FormerMembers();
+        HashRing<Gateway>? before = null;
+        var forgotten = new List<string>();
+        for (int i = 0; i < 6 * FormerMembers.Remembered; i++)
+        {
+            // One gateway leaves for good with each change; another comes and goes.
+            HashRing<Gateway> after = TestRing.Build([$"gw{i}", "stays", .. i % 2 == 0 ? (string[])["flaps"] : []], replicas: 1);
+            forgotten.AddRange(gone.Update(before, after));
+            before = after;
+        }
+
+        Assert.Equal(Enumerable.Range(0, forgotten.Count).Select(static i => $"gw{i}"), forgotten);
+        Assert.InRange(6 * FormerMembers.Remembered - forgotten.Count, FormerMembers.Remembered, 2 * FormerMembers.Remembered + 2);
+    }
+}

@@ -1,0 +1,152 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using DynamicSharding.Outbound;
+using Microsoft.Extensions.Time.Testing;
+
+namespace DynamicSharding.Tests.Outbound;
+
+/// <summary>Lookups that block for as long as the test likes, as the system's do while a name server is silent.</summary>
+public sealed class NameResolverTests : IDisposable
+{
+    private static readonly IPAddress First = IPAddress.Parse("127.0.0.2");
+    private static readonly IPAddress Second = IPAddress.Parse("127.0.0.3");
+
+    private readonly ManualResetEventSlim _silence = new();
+    private readonly ConcurrentDictionary<string, int> _lookups = new();
+    private volatile IPAddress[] _addresses = [First];
+    private volatile bool _fails, _hangs;
+    private int _under;
+
+    public void Dispose() => _silence.Set();
+
+    [Fact]
+    public async Task However_many_names_hang_one_that_does_not_is_resolved_again_and_again()
+    {
+        var time = new FakeTimeProvider();
+        NameResolver resolver = Resolver(time);
+        Assert.Equal([First], await resolver.ResolveAsync("gw", default));
+        Task[] hanging = [.. Enumerable.Range(0, 200).Select(i => resolver.ResolveAsync($"silent-{i}", default).AsTask())];
+        for (int i = 1; i <= 5; i++)
+        {
+            time.Advance(NameResolver.Fresh);
+            Assert.Equal([First], await resolver.ResolveAsync("gw", default));
+            Assert.Equal(1 + i, _lookups["gw"]);
+        }
+
+        Assert.InRange(Volatile.Read(ref _under), 1, 104);
+        time.Advance(TimeSpan.FromSeconds(5));
+        await Assert.ThrowsAsync<IOException>(() => hanging[0]);
+        await Task.WhenAny(Task.WhenAll(hanging), Task.Delay(TimeSpan.FromSeconds(30)));
+    }
+
+    [Fact]
+    public async Task Names_that_hung_before_do_not_hold_up_a_new_one()
+    {
+        NameResolver resolver = Resolver(TimeProvider.System);
+        _silence.Set();
+        for (int i = 0; i < 100; i++) await Assert.ThrowsAsync<SocketException>(() => resolver.ResolveAsync($"failing-{i}", default).AsTask());
+        _silence.Reset();
+
+        // After the pause between two attempts they all hang, in the lane of names that failed.
+        await Task.Delay(TimeSpan.FromSeconds(1.1));
+        Task[] hanging = [.. Enumerable.Range(0, 100).Select(i => resolver.ResolveAsync($"failing-{i}", default).AsTask())];
+        Assert.Equal([First], await resolver.ResolveAsync("gw", default).AsTask().WaitAsync(TimeSpan.FromSeconds(4)));
+        _silence.Set();
+        await Task.WhenAny(Task.WhenAll(hanging), Task.Delay(TimeSpan.FromSeconds(30)));
+    }
+
+    [Fact]
+    public async Task Who_asks_at_once_shares_one_lookup()
+    {
+        NameResolver resolver = Resolver(TimeProvider.System);
+        _hangs = true;
+        Task<IPAddress[]>[] asking = [.. Enumerable.Range(0, 100).Select(_ => resolver.ResolveAsync("gw", default).AsTask())];
+        _silence.Set();
+        foreach (Task<IPAddress[]> task in asking) Assert.Equal([First], await task);
+        Assert.Equal(1, _lookups["gw"]);
+    }
+
+    [Fact]
+    public async Task A_name_that_moved_is_followed()
+    {
+        var time = new FakeTimeProvider();
+        NameResolver resolver = Resolver(time);
+        Assert.Equal([First], await resolver.ResolveAsync("gw", default));
+        _addresses = [Second, First];
+        Assert.Equal([First], await resolver.ResolveAsync("gw", default));
+        time.Advance(NameResolver.Fresh);
+        Assert.Equal([Second, First], await resolver.ResolveAsync("gw", default));
+        Assert.True(NameResolver.Fresh + NameResolver.ConnectionLifetime < TimeSpan.FromSeconds(30));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task The_last_good_addresses_are_kept_while_lookups_fail_or_hang(bool fails)
+    {
+        NameResolver resolver = Resolver(TimeProvider.System, fresh: out Action expire);
+        Assert.Equal([First], await resolver.ResolveAsync("gw", default));
+        (_fails, _hangs) = (fails, !fails);
+        for (int i = 0; i < 3; i++)
+        {
+            expire();
+            Assert.Equal([First], await resolver.ResolveAsync("gw", default));
+        }
+    }
+
+    [Fact]
+    public async Task The_addresses_of_a_name_are_tried_in_their_order()
+    {
+        using var listener = new TcpListener(Second, 0);
+        listener.Start();
+        _addresses = [First, Second];
+        NameResolver resolver = Resolver(TimeProvider.System);
+        int port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        using Socket socket = await resolver.ConnectAsync("gw", port, default);
+        Assert.Equal(new IPEndPoint(Second, port), socket.RemoteEndPoint);
+        using Socket literal = await resolver.ConnectAsync("127.0.0.3", port, default);
+        Assert.False(_lookups.ContainsKey("127.0.0.3"));
+    }
+
+    [Fact]
+    public async Task A_name_that_does_not_exist_is_said_so_and_asked_for_again()
+    {
+        var time = new FakeTimeProvider();
+        NameResolver resolver = Resolver(time);
+        _fails = true;
+        await Assert.ThrowsAsync<SocketException>(() => resolver.ResolveAsync("gw", default).AsTask());
+        await Assert.ThrowsAsync<SocketException>(() => resolver.ResolveAsync("gw", default).AsTask());
+        Assert.Equal(1, _lookups["gw"]);
+        _fails = false;
+        time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal([First], await resolver.ResolveAsync("gw", default));
+    }
+
+    private NameResolver Resolver(TimeProvider time) => new(Lookup, time);
+
+    /// <summary>Waiting runs on the system's clock here, so that patience ends; only what is fresh can be made old.</summary>
+    private NameResolver Resolver(TimeProvider time, out Action fresh)
+    {
+        var shifted = new ShiftedTime(time);
+        fresh = () => shifted.Shift += NameResolver.Fresh;
+        return new NameResolver(Lookup, shifted);
+    }
+
+    private IPAddress[] Lookup(string host)
+    {
+        _lookups.AddOrUpdate(host, 1, static (_, n) => n + 1);
+        Interlocked.Increment(ref _under);
+        if (_hangs || host.StartsWith("silent", StringComparison.Ordinal) || host.StartsWith("failing", StringComparison.Ordinal)) _silence.Wait();
+        Interlocked.Decrement(ref _under);
+        if (_fails || host.StartsWith("failing", StringComparison.Ordinal)) throw new SocketException((int)SocketError.HostNotFound);
+        return _addresses;
+    }
+
+    private sealed class ShiftedTime(TimeProvider inner) : TimeProvider
+    {
+        public TimeSpan Shift { get; set; }
+
+        public override long GetTimestamp() => inner.GetTimestamp() + (long)(Shift.TotalSeconds * TimestampFrequency);
+    }
+}
