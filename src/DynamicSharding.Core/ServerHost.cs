@@ -42,7 +42,7 @@ internal sealed class ServerHost : IAsyncDisposable
     private readonly DataServer _data;
     private readonly AdminListener? _admin;
     private readonly ForwardCounters? _forwardCounters;
-    private readonly ForwardListener? _forward;
+    private readonly ForwardPlane? _forward;
     private volatile ServerOptions _options;
     private volatile ReloadStatus _reloadStatus;
     private Task _readinessWatch = Task.CompletedTask;
@@ -70,13 +70,13 @@ internal sealed class ServerHost : IAsyncDisposable
         var counters = new DataPlaneCounters(loops);
         var gateways = new GatewayRegistry(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
         _membership = new MembershipService(options, _ring, gateways.For, loggers, time);
-        _data = new DataServer(options, _ring, _readiness, counters, loggers, time);
         if (options.ForwardListenAddr is not null)
         {
-            _forwardCounters = new ForwardCounters();
-            _forward = new ForwardListener(
-                options, _ring, _readiness, _forwardCounters, MaxForwardConnections(options.Limits), loggers, time);
+            _forwardCounters = new ForwardCounters(loops);
+            _forward = new ForwardPlane(options, _forwardCounters, MaxForwardConnections(options.Limits), loggers, time);
         }
+
+        _data = new DataServer(options, _ring, _readiness, counters, _forward is null ? null : _forward.NewSession, loggers, time);
 
         if (options.AdminListenAddr is not null) _admin = new AdminListener(AdminContext(counters));
     }
@@ -116,7 +116,6 @@ internal sealed class ServerHost : IAsyncDisposable
         // The configured gateways are the ring before the first connection is accepted.
         _membership.Start();
         if (_admin is not null) await _admin.StartAsync();
-        if (_forward is not null) await _forward.StartAsync();
         _data.Start();
         // Said once, and not with every reload: the address takes a restart.
         if (_options.ForwardListenAddr is null) _logger.NoForwardListener(ClientsThatIgnoreRedirects);
@@ -171,11 +170,10 @@ internal sealed class ServerHost : IAsyncDisposable
 
         // In this order, so that whoever has seen the 503 gets no response that keeps its connection.
         _data.Drain();
-        _forward?.Drain();
         _readiness.SetObstacle("shutting down");
         _logger.Draining(shutdown.DrainDelay, _data.OpenConnections);
         await Task.Delay(shutdown.DrainDelay, _time);
-        await Task.WhenAll(_data.StopAsync(shutdown.Timeout), _forward?.StopAsync(shutdown.Timeout) ?? Task.CompletedTask);
+        await _data.StopAsync(shutdown.Timeout);
         await _membership.StopAsync();
         if (_admin is not null) await _admin.StopAsync(new CancellationToken(canceled: true));
         _logger.Stopped();
@@ -188,8 +186,8 @@ internal sealed class ServerHost : IAsyncDisposable
         await _readinessWatch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _membership.DisposeAsync();
         if (_admin is not null) await _admin.DisposeAsync();
-        if (_forward is not null) await _forward.DisposeAsync();
         _data.Dispose();
+        _forward?.Dispose();
         _stopping.Dispose();
     }
 
@@ -231,7 +229,7 @@ internal sealed class ServerHost : IAsyncDisposable
         _options = options;
         _setLogLevel(options.Log.Level);
         if (options.Limits != running.Limits) _data.Apply(options.Limits);
-        _forward?.Apply(options, MaxForwardConnections(options.Limits));
+        _forward?.Apply(options.Forward, MaxForwardConnections(options.Limits));
         _membership.Apply(options);
         _reloadStatus = new ReloadStatus(LastSuccessful: true, _time.GetUtcNow()) { NeedRestart = needRestart };
         _logger.Reloaded(changed);

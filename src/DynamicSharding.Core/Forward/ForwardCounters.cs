@@ -3,10 +3,11 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Numerics;
 using DynamicSharding.Http;
+using DynamicSharding.Server;
 
 namespace DynamicSharding.Forward;
 
-/// <summary>What the forward listener counts: written by pool threads, read by whoever scrapes.</summary>
+/// <summary>What the forward listener counts: each loop in cells of its own, read by whoever scrapes.</summary>
 internal sealed class ForwardCounters
 {
     /// <summary>Bounds of the duration histogram: 1 ms, doubling to 65 s, then everything above.</summary>
@@ -16,20 +17,18 @@ internal sealed class ForwardCounters
     private const int MaxGateways = 12_000;
 
     private readonly ConcurrentDictionary<string, ForwardGatewayCounters> _gateways = new(StringComparer.Ordinal);
-    private readonly long[] _rejected = new long[RejectReasons.Count];
-    private readonly long[] _refused = new long[ForwardRejectReasons.Count];
-    private readonly long[] _durationCounts = new long[BoundCount + 1];
-    private readonly long[] _durationTicks = new long[BoundCount + 1];
-    private long _sent;
-    private long _received;
+
+    public ForwardCounters(int loops) => Loops = [.. Enumerable.Range(0, loops).Select(static _ => new ForwardLoopCounters())];
+
+    public ForwardLoopCounters[] Loops { get; }
 
     public IEnumerable<ForwardGatewayCounters> Gateways => _gateways.Values;
 
     /// <summary>Bytes written to gateways, heads and replays included.</summary>
-    public long Sent => Interlocked.Read(ref _sent);
+    public long Sent => Loops.Sum(static loop => loop.Sent);
 
     /// <summary>Bytes read from gateways.</summary>
-    public long Received => Interlocked.Read(ref _received);
+    public long Received => Loops.Sum(static loop => loop.Received);
 
     /// <summary>Upper bound in seconds.</summary>
     public static double Bound(int bucket) => (1L << bucket) / 1e3;
@@ -37,32 +36,20 @@ internal sealed class ForwardCounters
     public ForwardGatewayCounters For(string gateway)
     {
         if (_gateways.TryGetValue(gateway, out ForwardGatewayCounters? known)) return known;
-        ForwardGatewayCounters counters = _gateways.GetOrAdd(gateway, static address => new ForwardGatewayCounters(address));
+        ForwardGatewayCounters counters = _gateways.GetOrAdd(gateway, address => new ForwardGatewayCounters(address, Loops.Length));
         if (_gateways.Count > MaxGateways) ForgetOldest();
         return counters;
     }
 
-    public void CountSent(int bytes) => Interlocked.Add(ref _sent, bytes);
+    public long Rejected(RejectReason reason) => Loops.Sum(loop => loop.Requests.Rejected(reason));
 
-    public void CountReceived(int bytes) => Interlocked.Add(ref _received, bytes);
+    public long Refused(ForwardRejectReason refusal) => Loops.Sum(loop => loop.Refused(refusal));
 
-    public void CountReject(RejectReason reason) => Interlocked.Increment(ref _rejected[(int)reason]);
-
-    public void CountReject(ForwardRejectReason refusal) => Interlocked.Increment(ref _refused[(int)refusal]);
-
-    public long Rejected(RejectReason reason) => Interlocked.Read(ref _rejected[(int)reason]);
-
-    public long Refused(ForwardRejectReason refusal) => Interlocked.Read(ref _refused[(int)refusal]);
-
-    /// <param name="duration">From a request's head to the end of its answer.</param>
-    public void Observe(TimeSpan duration)
+    /// <returns>How many fell into the bucket, and how long they took together.</returns>
+    public (long Count, long Ticks) Duration(int bucket)
     {
-        long bound = duration.Ticks <= TimeSpan.TicksPerMillisecond ? 0 : BitOperations.Log2((ulong)((duration.Ticks - 1) / TimeSpan.TicksPerMillisecond)) + 1;
-        long bucket = Math.Min(bound, BoundCount);
-
-        // The ticks first, and read last: a scrape in between sees time that has no count yet, never a count without its time.
-        Interlocked.Add(ref _durationTicks[bucket], duration.Ticks);
-        Interlocked.Increment(ref _durationCounts[bucket]);
+        long count = Loops.Sum(loop => loop.DurationCount(bucket));
+        return (count, Loops.Sum(loop => loop.DurationTicks(bucket)));
     }
 
     /// <summary>A sixth of them, so that it does not come with every new one. Those that were pushed to last stay.</summary>
@@ -71,25 +58,61 @@ internal sealed class ForwardCounters
         foreach (ForwardGatewayCounters oldest in _gateways.Values.Where(g => g.InFlight == 0).OrderBy(g => g.UsedAt).Take(MaxGateways / 6).ToArray())
             _gateways.TryRemove(oldest.Address, out _);
     }
+}
 
-    /// <returns>How many fell into the bucket, and how long they took together.</returns>
-    public (long Count, long Ticks) Duration(int bucket)
+/// <summary>What one loop counts of all gateways together. Written on its thread only.</summary>
+internal sealed class ForwardLoopCounters
+{
+    private readonly long[] _refused = new long[ForwardRejectReasons.Count];
+    private readonly long[] _durationCounts = new long[ForwardCounters.BoundCount + 1];
+    private readonly long[] _durationTicks = new long[ForwardCounters.BoundCount + 1];
+    private long _sent;
+    private long _received;
+
+    /// <summary>Requests that were answered without a gateway, and why heads were refused.</summary>
+    public LoopCounters Requests { get; } = new();
+
+    public long Sent => Volatile.Read(ref _sent);
+
+    public long Received => Volatile.Read(ref _received);
+
+    public void CountSent(int bytes) => _sent += bytes;
+
+    public void CountReceived(int bytes) => _received += bytes;
+
+    public void CountRefusal(ForwardRejectReason refusal) => _refused[(int)refusal]++;
+
+    public long Refused(ForwardRejectReason refusal) => Volatile.Read(ref _refused[(int)refusal]);
+
+    /// <param name="duration">From a request's head to the end of its response.</param>
+    public void Observe(TimeSpan duration)
     {
-        long count = Interlocked.Read(ref _durationCounts[bucket]);
-        return (count, Interlocked.Read(ref _durationTicks[bucket]));
+        long bound = duration.Ticks <= TimeSpan.TicksPerMillisecond ? 0 : BitOperations.Log2((ulong)((duration.Ticks - 1) / TimeSpan.TicksPerMillisecond)) + 1;
+        long bucket = Math.Min(bound, ForwardCounters.BoundCount);
+        _durationTicks[bucket] += duration.Ticks;
+
+        // After the ticks, and read before them: a scrape in between sees time that has no count yet, never a count without its time.
+        Volatile.Write(ref _durationCounts[bucket], _durationCounts[bucket] + 1);
     }
+
+    public long DurationCount(int bucket) => Volatile.Read(ref _durationCounts[bucket]);
+
+    public long DurationTicks(int bucket) => Volatile.Read(ref _durationTicks[bucket]);
 }
 
 /// <summary>What the forward listener counts for one gateway.</summary>
-internal sealed class ForwardGatewayCounters(string address)
+internal sealed class ForwardGatewayCounters(string address, int loops)
 {
-    /// <summary>In place of a status: the client was gone before its answer.</summary>
+    /// <summary>In place of a status: the client was gone before its response.</summary>
     public const int Aborted = 0;
 
-    /// <summary>In place of a status: the gateway broke its answer off when a part of it was on its way to the client.</summary>
-    public const int Broken = -1;
+    /// <summary>In place of a status: the gateway broke off its response when a part of it was on its way to the client.</summary>
+    public const int Broken = 1;
 
-    private readonly ConcurrentDictionary<int, long> _codes = new();
+    private const int MaxCode = 599;
+
+    /// <summary>By loop and code; a loop that has sent nothing to the gateway has none.</summary>
+    private readonly long[]?[] _codes = new long[]?[loops];
     private int _inFlight;
     private long _usedAt = Environment.TickCount64;
     private long _replays;
@@ -104,7 +127,18 @@ internal sealed class ForwardGatewayCounters(string address)
     public long Replays => Interlocked.Read(ref _replays);
 
     /// <summary>Status codes that clients were answered with, and the two that are none.</summary>
-    public IEnumerable<KeyValuePair<int, long>> Codes => _codes;
+    public IEnumerable<KeyValuePair<int, long>> Codes
+    {
+        get
+        {
+            for (int code = 0; code <= MaxCode; code++)
+            {
+                long count = 0;
+                foreach (long[]? codes in _codes) count += codes is null ? 0 : Volatile.Read(ref codes[code]);
+                if (count > 0) yield return new(code, count);
+            }
+        }
+    }
 
     /// <summary>The value of the <c>code</c> label.</summary>
     public static string Label(int code) => code switch
@@ -114,10 +148,9 @@ internal sealed class ForwardGatewayCounters(string address)
         _ => code.ToString(CultureInfo.InvariantCulture),
     };
 
-    /// <summary>Takes a place among those in flight; false when there is none.</summary>
+    /// <summary>Takes a place among those in flight; false when there is none. The limit is one for all loops.</summary>
     public bool TryEnter(int max)
     {
-        Interlocked.Exchange(ref _usedAt, Environment.TickCount64);
         if (Interlocked.Increment(ref _inFlight) <= max) return true;
         Interlocked.Decrement(ref _inFlight);
         return false;
@@ -127,7 +160,13 @@ internal sealed class ForwardGatewayCounters(string address)
 
     public void CountReplay() => Interlocked.Increment(ref _replays);
 
-    public void CountCode(int code) => _codes.AddOrUpdate(code, 1, static (_, count) => count + 1);
+    /// <summary>On the loop's thread.</summary>
+    public void CountCode(int loop, int code)
+    {
+        long[] codes = _codes[loop] ??= new long[MaxCode + 1];
+        codes[code]++;
+        _usedAt = Environment.TickCount64;
+    }
 }
 
 /// <summary>Why the forward listener did not forward a push that the router had found an owner for.</summary>

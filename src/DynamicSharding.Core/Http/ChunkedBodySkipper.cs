@@ -42,15 +42,34 @@ internal struct ChunkedBodySkipper
     public ParseStatus Skip(ReadOnlySpan<byte> input, out int consumed)
     {
         int i = 0;
+        ParseStatus status;
+        do
+        {
+            status = Next(input[i..], out int taken, out _);
+            i += taken;
+        }
+        while (status == ParseStatus.NeedMore && i < input.Length);
+
+        consumed = i;
+        return status;
+    }
+
+    /// <summary>The same up to the end of the next piece of data.</summary>
+    /// <param name="data">A part of the input; empty when none came before its end.</param>
+    public ParseStatus Next(ReadOnlySpan<byte> input, out int consumed, out ReadOnlySpan<byte> data)
+    {
+        data = default;
+        int i = 0;
         while (i < input.Length)
         {
             if (_state == State.Data)
             {
                 int take = (int)Math.Min(_remaining, (ulong)(input.Length - i));
+                data = input.Slice(i, take);
                 _remaining -= (ulong)take;
-                i += take;
+                consumed = i + take;
                 if (_remaining == 0) _state = State.DataCarriageReturn;
-                continue;
+                return ParseStatus.NeedMore;
             }
 
             byte b = input[i++];

@@ -17,6 +17,7 @@ internal struct RequestParser
     private int _lineStart;
     private int _fieldsStart;
     private int _fieldCount;
+    private int _optionCount;
     private bool _hasRequestLine;
     private bool _hasHost;
     private bool _hasContentLength;
@@ -40,6 +41,15 @@ internal struct RequestParser
 
     /// <summary>Bytes; with <see cref="BodyFraming.ContentLength"/> only.</summary>
     public long ContentLength { get; private set; }
+
+    /// <summary>Where the field lines begin.</summary>
+    public readonly int FieldsStart => _fieldsStart;
+
+    /// <summary>The Connection field names other fields, which are not passed on (RFC 9110 7.6.1).</summary>
+    public bool NamesFields { get; private set; }
+
+    /// <summary>There is a Content-Length field, 0 included.</summary>
+    public readonly bool HasContentLength => _hasContentLength;
 
     /// <summary>Length of the whole head with its empty line; set when done.</summary>
     public int HeadLength { get; private set; }
@@ -166,14 +176,14 @@ internal struct RequestParser
             if (input[lineEnd + 1] != '\n') return Reject(RejectReason.BadFieldValue);
             if (++_fieldCount > limits.FieldCount) return Reject(RejectReason.TooManyFields);
 
-            RejectReason reason = ReadField(input[_lineStart..lineEnd]);
+            RejectReason reason = ReadField(input[_lineStart..lineEnd], limits.FieldCount);
             if (reason != RejectReason.None) return Reject(reason);
             _position = _lineStart = lineEnd + 2;
         }
     }
 
     /// <summary>field-name ":" OWS field-value OWS, no whitespace before the colon and no folding (RFC 9112 5).</summary>
-    private RejectReason ReadField(ReadOnlySpan<byte> line)
+    private RejectReason ReadField(ReadOnlySpan<byte> line, int maxOptions)
     {
         int nameLength = Characters.IndexOfTokenEnd(line);
         if (nameLength <= 0)
@@ -187,13 +197,13 @@ internal struct RequestParser
         // Only these lengths belong to a field that decides anything here.
         return nameLength switch
         {
-            4 or 6 or 10 or 14 or 17 => ReadKnownField(line[..nameLength], TrimWhitespace(line[(nameLength + 1)..])),
+            4 or 6 or 10 or 14 or 17 => ReadKnownField(line[..nameLength], TrimWhitespace(line[(nameLength + 1)..]), maxOptions),
             _ => RejectReason.None,
         };
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private RejectReason ReadKnownField(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    private RejectReason ReadKnownField(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, int maxOptions)
     {
         switch (name.Length)
         {
@@ -208,8 +218,7 @@ internal struct RequestParser
                 return RejectReason.None;
 
             case 10 when Ascii.EqualsIgnoreCase(name, "connection"u8):
-                ReadConnection(value);
-                return RejectReason.None;
+                return ReadConnection(value, maxOptions);
 
             case 14 when Ascii.EqualsIgnoreCase(name, "content-length"u8):
                 return ReadContentLength(value);
@@ -243,8 +252,8 @@ internal struct RequestParser
         return RejectReason.None;
     }
 
-    /// <summary>Whole tokens of a list, on any number of lines (RFC 9110 7.6.1).</summary>
-    private void ReadConnection(ReadOnlySpan<byte> value)
+    /// <summary>Whole tokens of a list, on any number of lines (RFC 9110 7.6.1); no more than fields, because a forwarded head is searched for each.</summary>
+    private RejectReason ReadConnection(ReadOnlySpan<byte> value, int maxOptions)
     {
         while (!value.IsEmpty)
         {
@@ -252,8 +261,12 @@ internal struct RequestParser
             ReadOnlySpan<byte> token = TrimWhitespace(comma < 0 ? value : value[..comma]);
             if (Ascii.EqualsIgnoreCase(token, "close"u8)) _closeToken = true;
             else if (Ascii.EqualsIgnoreCase(token, "keep-alive"u8)) _keepAliveToken = true;
+            else NamesFields |= !token.IsEmpty;
+            if (++_optionCount > maxOptions) return RejectReason.TooManyFields;
             value = comma < 0 ? default : value[(comma + 1)..];
         }
+
+        return RejectReason.None;
     }
 
     private ParseStatus Complete(int headLength)
@@ -317,6 +330,9 @@ internal enum BodyFraming : byte
     None,
     ContentLength,
     Chunked,
+
+    /// <summary>Of a response alone: everything up to the end of the connection.</summary>
+    UntilClose,
 }
 
 /// <summary>The limits of one request head, applied before anything is buffered beyond them.</summary>

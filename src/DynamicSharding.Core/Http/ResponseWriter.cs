@@ -76,6 +76,19 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
         if (!isHead) Write(body);
     }
 
+    /// <summary>A whole response of a status that no other method has, with a line of text.</summary>
+    /// <param name="statusLine"><c>HTTP/1.1 502 Bad Gateway</c></param>
+    /// <param name="field">One more field line with its CRLF, or empty.</param>
+    public void WriteStatus(ReadOnlySpan<byte> statusLine, ReadOnlySpan<byte> field, scoped ReadOnlySpan<byte> body, ConnectionOption option)
+    {
+        Write(statusLine);
+        Write("\r\nDate: "u8);
+        WriteTextHead(body.Length);
+        Write(field);
+        WriteEnd(option);
+        Write(body);
+    }
+
     private void WriteTextHead(int contentLength)
     {
         Write(_date);
@@ -85,7 +98,7 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
         Write("\r\n"u8);
     }
 
-    private void WriteEnd(ConnectionOption option) => Write(option switch
+    public void WriteEnd(ConnectionOption option) => Write(option switch
     {
         ConnectionOption.Close => "Connection: close\r\n\r\n"u8,
         ConnectionOption.KeepAlive => "Connection: keep-alive\r\n\r\n"u8,
@@ -114,7 +127,16 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
         }
     }
 
-    private void Write(scoped ReadOnlySpan<byte> bytes)
+    /// <summary>What is not written yet, for a caller that writes by itself.</summary>
+    /// <summary>The Date field.s value.</summary>
+    public readonly ReadOnlySpan<byte> Date => _date;
+
+    public readonly Span<byte> Free => _output[Written..];
+
+    /// <param name="count">Bytes that were written into <see cref="Free"/>.</param>
+    public void Advance(int count) => Written += count;
+
+    public void Write(scoped ReadOnlySpan<byte> bytes)
     {
         bytes.CopyTo(_output[Written..]);
         Written += bytes.Length;

@@ -24,7 +24,7 @@ internal sealed class Connection : LoopMember
     private readonly LoopSocket _socket;
     private readonly EventLoop _loop;
     private readonly SocketPipeReader _reader;
-    private readonly HttpSession _session = new();
+    private readonly HttpSession _session;
     private readonly ConnectionLimit _limit;
     private readonly ILogger _logger;
     private DeadlineKind _deadlineKind;
@@ -35,7 +35,7 @@ internal sealed class Connection : LoopMember
     private int _unsentEnd;
     private bool _draining;
 
-    public Connection(LoopSocket socket, ConnectionLimit limit, ILogger logger)
+    public Connection(LoopSocket socket, ConnectionLimit limit, Func<Connection, HttpSession> newSession, ILogger logger)
     {
         _socket = socket;
         _loop = socket.Loop;
@@ -43,7 +43,19 @@ internal sealed class Connection : LoopMember
         _limit = limit;
         _logger = logger;
         socket.Owner = this;
+        _session = newSession(this);
     }
+
+    public EventLoop Loop => _loop;
+
+    /// <summary>The client's address.</summary>
+    public string Peer => PeerAddress.Of(_socket.Fd);
+
+    /// <summary>Whatever its session waited for is there.</summary>
+    public void Wake() => _socket.Wake();
+
+    /// <summary>The client has closed neither side, by what has arrived at this machine.</summary>
+    public bool IsFullyOpen() => !_socket.IsReset && _socket.IsFullyOpen();
 
     /// <summary>Serves the connection to its end. Never throws for anything that a client does.</summary>
     public async Task RunAsync()
@@ -94,27 +106,46 @@ internal sealed class Connection : LoopMember
     private async Task<CloseReason> ServeAsync()
     {
         SetDeadline(DeadlineKind.Idle, _loop.Context.Limits.IdleTimeout);
+        SessionStep step = SessionStep.Read;
         bool ends = false;
         while (true)
         {
-            // A stop ends the connection here; but what has arrived is a request like any other, and a close now would reset it.
-            ReadResult read;
-            if (!ends) read = await _reader.ReadAsync();
-            else if (!_reader.TryReceiveNow(out read)) return CloseReason.Drained;
-
-            if (read.IsCanceled)
+            int unsent;
+            if (_session.WaitsForGateway)
             {
-                _reader.AdvanceTo(read.Buffer.End);
+                // Nothing of the client is read until the response is sent.
+                if (step == SessionStep.Wait && !await _socket.WaitForWakeAsync())
+                {
+                    if (_expired != DeadlineKind.Gateway) return ExpiredReason();
+                    _expired = DeadlineKind.None;
+                    _session.OnGatewayTimeout();
+                }
 
-                // What arrived since the loop last looked is a request like any other: a close now would reset it.
-                if (_expired is not (DeadlineKind.Idle or DeadlineKind.Drain) || !_reader.TryRead(out read)) return await EndExpiredAsync();
-                _expired = DeadlineKind.None;
+                if (_socket.IsReset) return CloseReason.Reset;
+                step = Handle(default, out _, out unsent);
+                if (!_session.WaitsForGateway && _socket.TakeEvent()) _reader.MayBeReadable();
+            }
+            else
+            {
+                // A stop ends the connection here; but what has arrived is a request like any other, and a close now would reset it.
+                ReadResult read;
+                if (!ends) read = await _reader.ReadAsync();
+                else if (!_reader.TryReceiveNow(out read)) return CloseReason.Drained;
+
+                if (read.IsCanceled)
+                {
+                    _reader.AdvanceTo(read.Buffer.End);
+
+                    // What arrived since the loop last looked is a request like any other: a close now would reset it.
+                    if (_expired is not (DeadlineKind.Idle or DeadlineKind.Drain) || !_reader.TryRead(out read)) return await EndExpiredAsync();
+                    _expired = DeadlineKind.None;
+                }
+
+                // A client that closed its side still gets the answers to what it had sent (RFC 9112 9.6): they were sent when it came.
+                if (read.IsCompleted) return _session.InPush ? await EndPushAsync(PushEnd.ClientClosed) : Ended();
+                step = HandleBuffered(read.Buffer, out unsent);
             }
 
-            // A client that closed its side still gets the answers to what it had sent (RFC 9112 9.6): they were sent when it came.
-            if (read.IsCompleted) return Ended();
-
-            SessionStep step = HandleBuffered(read.Buffer, out int unsent);
             if (unsent != 0 && !await SendRestAsync(unsent)) return EndedWriting();
             switch (step)
             {
@@ -122,33 +153,55 @@ internal sealed class Connection : LoopMember
                     return _loop.Context.Draining ? CloseReason.Drained : CloseReason.ConnectionCloseRequested;
                 case SessionStep.Linger:
                     return await LingerAsync();
-                default:
-                    ends = _draining && step == SessionStep.Read && !_session.InHead && !_session.InBody;
-                    SetReadDeadline();
-                    break;
+                case SessionStep.Reset:
+                    _socket.ResetOnClose();
+                    return CloseReason.Aborted;
             }
+
+            if (_session.WaitsForGateway)
+            {
+                _deadlineKind = DeadlineKind.Gateway;
+                _deadline = _session.GatewayDeadline;
+                continue;
+            }
+
+            ends = _draining && step == SessionStep.Read && !_session.InHead && !_session.InBody;
+            SetReadDeadline();
         }
+    }
+
+    private async ValueTask<CloseReason> EndPushAsync(PushEnd end)
+    {
+        int written = _session.EndPush(end, _loop.Context, _loop.OutputBuffer);
+        if (written > 0) _ = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
+        return end == PushEnd.ClientClosed ? Ended() : await LingerAsync();
     }
 
     /// <summary>From "bytes are here" to "bytes are sent": nothing in here waits, throws or allocates.</summary>
     /// <param name="unsent">0, or how many bytes at the end of the output did not fit into the socket; negative when it is dead.</param>
     private SessionStep HandleBuffered(in ReadOnlySequence<byte> buffer, out int unsent)
     {
-        SessionContext context = _loop.Context;
-        long requests = _session.Requests;
-        SessionStep step = _session.Advance(buffer.FirstSpan, context, _loop.OutputBuffer, out int consumed, out int written);
+        SessionStep step = Handle(buffer.FirstSpan, out int consumed, out unsent);
         SequencePosition used = buffer.GetPosition(consumed);
         _reader.ContentAhead = step == SessionStep.Linger ? long.MaxValue : _session.ContentAhead;
         if (step == SessionStep.Read) _reader.AdvanceTo(used, buffer.End);
-        else if (step == SessionStep.Flush) _reader.AdvanceTo(used, used);
+        else if (step is SessionStep.Flush or SessionStep.Wait) _reader.AdvanceTo(used, used);
         else _reader.AdvanceTo(buffer.End); // the last answer is written: nothing more is held for this client
+        return step;
+    }
+
+    private SessionStep Handle(ReadOnlySpan<byte> input, out int consumed, out int unsent)
+    {
+        SessionContext context = _loop.Context;
+        long requests = _session.Requests;
+        SessionStep step = _session.Advance(input, context, _loop.OutputBuffer, out consumed, out int written);
         if (context.Rejects.Count > 0) LogRejects(context);
 
         unsent = 0;
         if (written == 0) return step;
         SocketResult sent = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
         long now = System.Diagnostics.Stopwatch.GetTimestamp();
-        context.Counters.ObserveBatch(now - _loop.Began, (int)(_session.Requests - requests));
+        _session.Counters.ObserveBatch(now - _loop.Began, (int)(_session.Requests - requests));
         _loop.Began = now;
         unsent = sent.Failed ? -1 : written - sent.Count;
         _unsentEnd = written;
@@ -184,6 +237,7 @@ internal sealed class Connection : LoopMember
 
     private async Task<CloseReason> EndExpiredAsync()
     {
+        if (_expired == DeadlineKind.Body && _session.InPush) return await EndPushAsync(PushEnd.BodyTimeout);
         if (_expired != DeadlineKind.Head) return ExpiredReason();
         int written = _session.WriteHeaderTimeout(_loop.Context, _loop.OutputBuffer);
         LogRejects(_loop.Context);
@@ -217,7 +271,7 @@ internal sealed class Connection : LoopMember
         {
             // An average alone would let a client that sent much at once keep silent for an hour.
             bool isNew = _deadlineKind != DeadlineKind.Body || _requestsAtHead != _session.Requests;
-            SetDeadline(DeadlineKind.Body, _loop.Context.Limits.IdleTimeout);
+            SetDeadline(DeadlineKind.Body, _session.ContentTimeout(_loop.Context.Limits));
             if (!isNew) return;
             _bodyStart = _loop.Now;
             _requestsAtHead = _session.Requests;
@@ -259,7 +313,7 @@ internal sealed class Connection : LoopMember
         DeadlineKind.Idle => CloseReason.Idle,
         DeadlineKind.Head => CloseReason.HeaderTimeout,
         DeadlineKind.Body => CloseReason.BodyTimeout,
-        DeadlineKind.Write => CloseReason.WriteTimeout,
+        DeadlineKind.Write or DeadlineKind.Gateway => CloseReason.WriteTimeout,
         DeadlineKind.Linger => CloseReason.LingerTimeout,
         DeadlineKind.Drain => CloseReason.Drained,
         _ => CloseReason.Aborted,
@@ -278,6 +332,7 @@ internal sealed class Connection : LoopMember
 
     private void End(CloseReason reason)
     {
+        _session.End();
         _reader.Complete();
         if (_logger.IsEnabled(LogLevel.Debug)) _logger.ConnectionClosed(CloseReasons.Label(reason), PeerAddress.Of(_socket.Fd));
         if (reason == CloseReason.WriteTimeout) _socket.ResetOnClose();
@@ -301,6 +356,9 @@ internal enum DeadlineKind : byte
 
     /// <summary>Content, at a minimum rate.</summary>
     Body,
+
+    /// <summary>Progress between this edge and the gateway of a push.</summary>
+    Gateway,
 
     /// <summary>Room in the client's window for an answer.</summary>
     Write,

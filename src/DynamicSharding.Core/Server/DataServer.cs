@@ -18,6 +18,8 @@ internal sealed class DataServer : IDisposable
     private readonly HttpDate[] _dates;
     private readonly SelfCheck _probe;
     private readonly Socket _socket;
+    private readonly Socket? _forwardSocket;
+    private readonly Listener[] _forwardListeners = [];
     private readonly ActiveRing _ring;
     private readonly Readiness _readiness;
     private readonly DataPlaneCounters _counters;
@@ -37,7 +39,8 @@ internal sealed class DataServer : IDisposable
     /// <summary>Binds the listener; <see cref="Start"/> begins to serve.</summary>
     /// <exception cref="IOException">The address cannot be bound.</exception>
     public DataServer(
-        ServerOptions options, ActiveRing ring, Readiness readiness, DataPlaneCounters counters, ILoggerFactory loggers, TimeProvider time)
+        ServerOptions options, ActiveRing ring, Readiness readiness, DataPlaneCounters counters, Func<Connection, HttpSession>? newForwardSession,
+        ILoggerFactory loggers, TimeProvider time)
     {
         _ring = ring;
         _readiness = readiness;
@@ -53,7 +56,13 @@ internal sealed class DataServer : IDisposable
         int loops = counters.Loops.Length;
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
         _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i), time, _logger))];
-        _listeners = [.. _loops.Select(loop => new Listener(new LoopSocket(loop, (int)_socket.Handle), _limit, loggers))];
+        _listeners = [.. _loops.Select(loop => new Listener(new LoopSocket(loop, (int)_socket.Handle), _limit, NewSession, loggers))];
+        if (options.ForwardListenAddr is { } forwardAddress && newForwardSession is not null)
+        {
+            _forwardSocket = ListenSocket.Bind(forwardAddress, "forward_listen_addr");
+            _forwardListeners = [.. _loops.Select(loop => new Listener(new LoopSocket(loop, (int)_forwardSocket.Handle), _limit, newForwardSession, loggers))];
+        }
+
         _probe = new SelfCheck(EndPoint, _loops, _limit, loggers.CreateLogger<Connection>());
     }
 
@@ -62,6 +71,8 @@ internal sealed class DataServer : IDisposable
 
     /// <summary>Done when the listening socket has died: somebody who shares it has shut it down. Time to stop.</summary>
     public Task ListenerDead => Task.WhenAny(_listeners.Select(listener => listener.Dead));
+
+    public System.Net.IPEndPoint? ForwardEndPoint => (System.Net.IPEndPoint?)_forwardSocket?.LocalEndPoint;
 
     public int OpenConnections => _limit.Open;
 
@@ -78,6 +89,8 @@ internal sealed class DataServer : IDisposable
     {
         foreach (EventLoop loop in _loops) loop.Start();
         foreach (Listener listener in _listeners) listener.Start();
+        foreach (Listener listener in _forwardListeners) listener.Start();
+        if (ForwardEndPoint is { } forward) _logger.ForwardStarted(forward, _limit.Max);
         _logger.DataListenerStarted(EndPoint.ToString(), _loops.Length, _limit.Max);
         if (_limits.MaxConnections is null && _limit.Max < FewConnections) _logger.FewConnections(_limit.Max, DescriptorLimit.Current);
     }
@@ -121,6 +134,13 @@ internal sealed class DataServer : IDisposable
     {
         if (_handover is not null) await _handover.SteerAwayAsync();
         await Task.WhenAll(_listeners.Skip(1).Select(listener => listener.StopAsync()));
+        if (_forwardSocket is not null)
+        {
+            await Task.WhenAll(_forwardListeners.Skip(1).Select(listener => listener.StopAsync()));
+            await _forwardListeners[0].StopAsync(_forwardSocket.Dispose);
+            _logger.ForwardStopped();
+        }
+
         if (_inherited)
         {
             // Its accept queue stays with whoever holds the socket.
@@ -151,6 +171,7 @@ internal sealed class DataServer : IDisposable
     {
         _handover?.Dispose();
         _socket.Dispose();
+        _forwardSocket?.Dispose();
         foreach (EventLoop loop in _loops) loop.Dispose();
     }
 
@@ -182,6 +203,8 @@ internal sealed class DataServer : IDisposable
         var router = new Router(_ring, new GroupingKey(_key, _limits.RequestLine), _readiness);
         return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining };
     }
+
+    private static HttpSession NewSession(Connection connection) => new(connection.Loop.Context.Counters);
 
     private int MaxConnections(LimitOptions limits) => DescriptorBudget.Of(DescriptorLimit.Current, limits, _forwards).Data;
 }

@@ -1,3 +1,4 @@
+using DynamicSharding.Config;
 using DynamicSharding.Http;
 using DynamicSharding.Routing;
 
@@ -7,14 +8,18 @@ namespace DynamicSharding.Server;
 /// The HTTP side of one connection without its socket: from bytes received to bytes to send. Answers every complete request in the input,
 /// in order, skips their content by its framing, and decides whether the connection may go on.
 /// </summary>
-internal sealed class HttpSession
+/// <param name="counters">Of the loop and the listener.</param>
+internal class HttpSession(LoopCounters counters)
 {
-    private RequestParser _parser;
+    private readonly LoopCounters _counters = counters;
+    private protected RequestParser _parser;
     private ChunkedBodySkipper _chunks;
     private BodyFraming _body;
     private long _bodyRemaining;
     private bool _lastAnswered;
     private bool _clientPersists;
+
+    public LoopCounters Counters => _counters;
 
     /// <summary>A request has begun and its head is not complete: the header timeout runs.</summary>
     public bool InHead => _body == BodyFraming.None && _parser.HasStarted;
@@ -36,6 +41,21 @@ internal sealed class HttpSession
         _ => _chunks.DataAhead,
     };
 
+    /// <summary>A push is under way that is not answered yet: what comes next is its content, or its gateway's response.</summary>
+    public bool InPush { get; private protected set; }
+
+    /// <summary>
+    /// The push waits for its gateway, and nothing of the client is read: <see cref="Advance"/> is called without input when the connection is
+    /// woken.
+    /// </summary>
+    public virtual bool WaitsForGateway => false;
+
+    /// <summary>When a wait for the gateway has been too long, on the loop's clock.</summary>
+    public virtual long GatewayDeadline => long.MaxValue;
+
+    /// <summary>How long content may keep silent.</summary>
+    public virtual TimeSpan ContentTimeout(LimitOptions limits) => limits.IdleTimeout;
+
     /// <summary>The framing cannot be trusted any more: the connection ends because of what the client sent.</summary>
     public bool IsBroken { get; private set; }
 
@@ -51,8 +71,8 @@ internal sealed class HttpSession
         do
         {
             before = consumed;
-            step = InBody
-                ? SkipBody(input, context, ref consumed)
+            step = InPush ? ContinuePush(input, context, ref writer, ref consumed)
+                : InBody ? SkipBody(input, context, ref consumed)
                 : HandleNext(input, context, output.Length, ref writer, ref consumed);
         }
         while (step == SessionStep.Read && consumed < input.Length && consumed > before);
@@ -89,23 +109,90 @@ internal sealed class HttpSession
         ReadOnlySpan<byte> target = rest.Slice(_parser.TargetStart, _parser.TargetLength);
         context.Router.Respond(_parser.Method, target, out Route route);
         bool persist = MayPersist(route, context);
-        ConnectionOption option = !persist ? ConnectionOption.Close
-            : _parser.IsHttp10 ? ConnectionOption.KeepAlive : ConnectionOption.None;
-        Write(route, option, context, ref writer);
-
+        if (route.Kind == RouteKind.Redirect && TakesPushes) return BeginPush(input, route, context, ref writer, ref consumed);
+        Write(route, Option(persist), context, ref writer);
         consumed += _parser.HeadLength;
+        return AfterResponse(persist, consumed == input.Length);
+    }
+
+    /// <summary>What a response says of the connection.</summary>
+    private protected ConnectionOption Option(bool persist) => !persist ? ConnectionOption.Close
+        : _parser.IsHttp10 ? ConnectionOption.KeepAlive : ConnectionOption.None;
+
+    /// <summary>The response to a head is written, and the head is consumed: its content is skipped.</summary>
+    private protected SessionStep AfterResponse(bool persist, bool nothingUnread)
+    {
         _lastAnswered = !persist;
+        BeginBody();
+        _parser = default;
+        if (!_lastAnswered) return SessionStep.Read;
+        if (_body == BodyFraming.None) return CloseOrLinger(nothingUnread);
+
+        // Content that is here is skipped first: where it ends, a close can do. It may be broken itself, which is another line in the log.
+        return nothingUnread ? SessionStep.Linger : SessionStep.Read;
+    }
+
+    private protected void BeginBody()
+    {
         _clientPersists = _parser.KeepAlive;
         _body = _parser.Framing;
         _bodyRemaining = _parser.ContentLength;
         BodySkipped = 0;
         _chunks = default;
-        _parser = default;
-        if (!_lastAnswered) return SessionStep.Read;
-        if (_body == BodyFraming.None) return CloseOrLinger(consumed == input.Length);
+    }
 
-        // Content that is here is skipped first: where it ends, a close can do. It may be broken itself, which is another line in the log.
-        return consumed == input.Length ? SessionStep.Linger : SessionStep.Read;
+    /// <summary>A session that forwards pushes handles them itself.</summary>
+    private protected virtual bool TakesPushes => false;
+
+    /// <param name="input">The head, which is parsed, begins behind what is consumed.</param>
+    private protected virtual SessionStep BeginPush(
+        ReadOnlySpan<byte> input, in Route route, SessionContext context, ref ResponseWriter writer, ref int consumed) => throw new NotSupportedException();
+
+    private protected virtual SessionStep ContinuePush(
+        ReadOnlySpan<byte> input, SessionContext context, ref ResponseWriter writer, ref int consumed) => throw new NotSupportedException();
+
+    /// <summary><see cref="GatewayDeadline"/> has passed; <see cref="Advance"/> is called next.</summary>
+    public virtual void OnGatewayTimeout()
+    {
+    }
+
+    /// <summary>A deadline has passed, or the client has closed its side, in the middle of a push.</summary>
+    /// <returns>Bytes of a last response in the output.</returns>
+    public virtual int EndPush(PushEnd end, SessionContext context, Span<byte> output) => 0;
+
+    /// <summary>The connection ends. Nothing of it is left at its gateway.</summary>
+    public virtual void End()
+    {
+    }
+
+    /// <summary>The next piece of the current request's content.</summary>
+    private protected ParseStatus TakeBody(ReadOnlySpan<byte> input, out int consumed, out ReadOnlySpan<byte> data)
+    {
+        ParseStatus status;
+        if (_body == BodyFraming.Chunked)
+        {
+            status = _chunks.Next(input, out consumed, out data);
+        }
+        else
+        {
+            consumed = (int)Math.Min(_bodyRemaining, input.Length);
+            data = input[..consumed];
+            _bodyRemaining -= consumed;
+            status = _bodyRemaining == 0 ? ParseStatus.Done : ParseStatus.NeedMore;
+        }
+
+        BodySkipped += consumed;
+        if (status == ParseStatus.Done) _body = BodyFraming.None;
+        return status;
+    }
+
+    /// <summary>The rest of a push's content is of no use any more: it is skipped, and the connection ends behind it.</summary>
+    private protected SessionStep SkipRest(bool persist, bool nothingUnread)
+    {
+        _lastAnswered = !persist;
+        if (persist) return SessionStep.Read;
+        if (_body == BodyFraming.None) return CloseOrLinger(nothingUnread);
+        return nothingUnread ? SessionStep.Linger : SessionStep.Read;
     }
 
     /// <summary>
@@ -115,7 +202,7 @@ internal sealed class HttpSession
     /// meant for the tunnel, and is no request. Content of a GET or HEAD has no meaning (RFC 9110 9.3.1): a proxy may take the response for the
     /// end of the exchange and give the connection to another client, whose request an error in that content would lose.
     /// </summary>
-    private bool MayPersist(in Route route, SessionContext context)
+    private protected virtual bool MayPersist(in Route route, SessionContext context)
     {
         if (!_parser.KeepAlive || _parser.ExpectContinue || context.Draining || _parser.Method == RequestMethod.Connect) return false;
         if (route.Kind == RouteKind.Reject && RejectReasons.Status(route.Reason) is not (404 or 405 or 503)) return false;
@@ -144,17 +231,22 @@ internal sealed class HttpSession
         if (status == ParseStatus.Rejected)
         {
             // The answer has gone out with the head; nothing that follows may be taken for a request.
-            context.Counters.CountReject(RejectReason.BadChunk);
+            _counters.CountReject(RejectReason.BadChunk);
             context.Rejects.Add(RejectReason.BadChunk);
-            IsBroken = true;
             consumed = input.Length;
-            return SessionStep.Linger;
+            return Break();
         }
 
         if (status == ParseStatus.Done) _body = BodyFraming.None;
         if (BodySkipped > context.Limits.BodySkipBytes) return SessionStep.Linger;
         if (!_lastAnswered) return SessionStep.Read;
         return status == ParseStatus.Done ? CloseOrLinger(consumed == input.Length) : SessionStep.Linger;
+    }
+
+    private protected SessionStep Break()
+    {
+        IsBroken = true;
+        return SessionStep.Linger;
     }
 
     /// <summary>
@@ -193,8 +285,18 @@ internal sealed class HttpSession
                 return;
         }
 
+        CountRequest(method, status);
+    }
+
+    /// <summary>Bytes of content that were announced and have not come.</summary>
+    private protected long ContentRemaining => _bodyRemaining;
+
+    private protected void CountAnswered() => Requests++;
+
+    private protected void CountRequest(RequestMethod method, int statusIndex)
+    {
         Requests++;
-        context.Counters.CountRequest(method, status);
+        _counters.CountRequest(method, statusIndex);
     }
 
     private void Reject(
@@ -205,8 +307,8 @@ internal sealed class HttpSession
         writer.WriteReject(reason, allow, method == RequestMethod.Head, option);
         Requests++;
         context.Rejects.Add(reason);
-        context.Counters.CountReject(reason);
-        context.Counters.CountRequest(method, StatusIndex.Of(RejectReasons.Status(reason)));
+        _counters.CountReject(reason);
+        _counters.CountRequest(method, StatusIndex.Of(RejectReasons.Status(reason)));
     }
 }
 
@@ -215,6 +317,12 @@ internal enum SessionStep : byte
 {
     /// <summary>Everything complete is answered; read on.</summary>
     Read,
+
+    /// <summary>The push waits for its gateway: send what is written, then wait to be woken.</summary>
+    Wait,
+
+    /// <summary>The gateway broke off its response when a part of it was on its way: reset the connection.</summary>
+    Reset,
 
     /// <summary>There is no room for another answer: send what is written, then go on with the same input.</summary>
     Flush,
@@ -227,4 +335,14 @@ internal enum SessionStep : byte
     /// unread bytes resets the connection and can take the answer with it (RFC 9112 9.6).
     /// </summary>
     Linger,
+}
+
+/// <summary>Why a push ends before its response.</summary>
+internal enum PushEnd : byte
+{
+    /// <summary>The client has closed its side in the middle of its content.</summary>
+    ClientClosed,
+
+    /// <summary>The client sends its content too slowly.</summary>
+    BodyTimeout,
 }

@@ -6,6 +6,7 @@ namespace DynamicSharding.Server;
 internal static unsafe partial class LibC
 {
     public const int ESRCH = 3;
+    public const int EINTR = 4;
     public const int EBADF = 9;
     public const int EAGAIN = 11;
     public const int ENOMEM = 12;
@@ -14,6 +15,7 @@ internal static unsafe partial class LibC
     public const int EMFILE = 24;
     public const int ENOTSOCK = 88;
     public const int ENOBUFS = 105;
+    public const int EINPROGRESS = 115;
 
     public const uint EPOLLIN = 0x1;
     public const uint EPOLLOUT = 0x4;
@@ -34,17 +36,21 @@ internal static unsafe partial class LibC
     public const int SOCK_STREAM = 1;
     public const int SOCK_NONBLOCK = 0x800;
     public const int SOCK_CLOEXEC = 0x80000;
+    public const int MSG_PEEK = 0x2;
     public const int MSG_DONTWAIT = 0x40;
     public const int MSG_NOSIGNAL = 0x4000;
     public const int SHUT_RD = 0;
     public const int SHUT_WR = 1;
     public const int SOL_SOCKET = 1;
+    public const int SO_ERROR = 4;
     public const int SO_LINGER = 13;
     public const int SO_REUSEPORT = 15;
     public const int SO_ATTACH_FILTER = 26;
     public const int SO_ATTACH_REUSEPORT_CBPF = 51;
     public const int SO_DETACH_REUSEPORT_BPF = 68;
     public const int IPPROTO_TCP = 6;
+    public const int TCP_NODELAY = 1;
+    public const int TCP_INFO = 11;
     public const int TCP_MAXSEG = 2;
     public const int TCP_NOTSENT_LOWAT = 25;
     public const int FIONBIO = 0x5421;
@@ -95,6 +101,15 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "getpeername", SetLastError = true)]
     public static partial int GetPeerName(int fd, byte* address, uint* addressLength);
+
+    [LibraryImport(Library, EntryPoint = "socket", SetLastError = true)]
+    public static partial int Socket(int family, int type, int protocol);
+
+    [LibraryImport(Library, EntryPoint = "connect", SetLastError = true)]
+    public static partial int Connect(int fd, byte* address, uint addressLength);
+
+    [LibraryImport(Library, EntryPoint = "getsockopt", SetLastError = true)]
+    public static partial int GetSocketOption(int fd, int level, int option, void* value, uint* length);
 
     [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
     public static partial int SetSocketOption(int fd, int level, int option, void* value, uint length);

@@ -22,16 +22,30 @@ internal static unsafe class ListenSocket
     /// <exception cref="IOException">The address cannot be bound; the message names it.</exception>
     public static Socket Open(ListenAddress address, bool reusePort, out bool inherited)
     {
+        Socket? handedOver;
         try
         {
-            Socket? handedOver = SocketActivation.TakeDataListener();
+            handedOver = SocketActivation.TakeDataListener();
             inherited = handedOver is not null;
             if (handedOver is not null)
             {
                 SetOptions(handedOver);
                 return handedOver;
             }
+        }
+        catch (SocketException error)
+        {
+            throw new IOException($"cannot listen on {address} (http_listen_addr): {error.Message}", error);
+        }
 
+        return Bind(address, "http_listen_addr", reusePort);
+    }
+
+    /// <exception cref="IOException">The address cannot be bound; the message names it.</exception>
+    public static Socket Bind(ListenAddress address, string key, bool reusePort = false)
+    {
+        try
+        {
             if (address.Host is { } host) return Listen(new IPEndPoint(host, address.Port), reusePort, dualMode: false);
             return Socket.OSSupportsIPv6
                 ? Listen(new IPEndPoint(IPAddress.IPv6Any, address.Port), reusePort, dualMode: true)
@@ -39,7 +53,7 @@ internal static unsafe class ListenSocket
         }
         catch (SocketException error)
         {
-            throw new IOException($"cannot listen on {address} (http_listen_addr): {error.Message}", error);
+            throw new IOException($"cannot listen on {address} ({key}): {error.Message}", error);
         }
     }
 

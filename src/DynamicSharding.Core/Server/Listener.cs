@@ -17,6 +17,7 @@ internal sealed class Listener : LoopMember
     private readonly LoopSocket _socket;
     private readonly EventLoop _loop;
     private readonly ConnectionLimit _limit;
+    private readonly Func<Connection, HttpSession> _newSession;
     private readonly ILogger _logger;
     private readonly ILogger _connectionLogger;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -24,11 +25,12 @@ internal sealed class Listener : LoopMember
     private bool _stopping;
     private bool _backingOff;
 
-    public Listener(LoopSocket socket, ConnectionLimit limit, ILoggerFactory loggers)
+    public Listener(LoopSocket socket, ConnectionLimit limit, Func<Connection, HttpSession> newSession, ILoggerFactory loggers)
     {
         _socket = socket;
         _loop = socket.Loop;
         _limit = limit;
+        _newSession = newSession;
         _logger = loggers.CreateLogger<Listener>();
         _connectionLogger = loggers.CreateLogger<Connection>();
         socket.Owner = this;
@@ -149,7 +151,7 @@ internal sealed class Listener : LoopMember
         var socket = new LoopSocket(_loop, fd);
         _loop.Add(socket);
         _loop.Connections++;
-        _ = new Connection(socket, _limit, _connectionLogger).RunAsync();
+        _ = new Connection(socket, _limit, _newSession, _connectionLogger).RunAsync();
     }
 
     private void Refuse(int fd)

@@ -18,9 +18,13 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     /// <inheritdoc cref="Input"/>
     public const uint Output = LibC.EPOLLOUT | LibC.EPOLLET;
 
+    /// <inheritdoc cref="Input"/>
+    public const uint InputAndOutput = Input | Output;
+
     private ManualResetValueTaskSourceCore<bool> _readiness;
     private uint _interest;
     private bool _waiting;
+    private bool _hadEvent;
 
     // More than was received may be there, and the kernel has told so already: the next wait asks it to look again.
     private bool _rearm;
@@ -95,6 +99,18 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
         return _readiness.Version;
     }
 
+    /// <summary>
+    /// Waits for <see cref="Wake"/>. Events of this socket end the wait too, but each only once: what has arrived and is not read yet is no
+    /// reason to look again.
+    /// </summary>
+    public ValueTask<bool> WaitForWakeAsync()
+    {
+        _readiness.Reset();
+        _waiting = true;
+        if (_interest == 0 && Loop.SetInterest(this, LibC.EPOLL_CTL_ADD, Input)) _interest = Input;
+        return new ValueTask<bool>(this, _readiness.Version);
+    }
+
     /// <summary>Stops the kernel's reports until the next wait, for a listener that must back off.</summary>
     public void Unregister()
     {
@@ -103,11 +119,85 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
         _interest = 0;
     }
 
+    /// <summary>The peer reset the connection, as far as the kernel has told.</summary>
+    public bool IsReset { get; private set; }
+
     /// <param name="events">What the kernel reported.</param>
     public void OnReady(uint events)
     {
         _rearm |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
-        EndWait(ready: true);
+        IsReset |= (events & LibC.EPOLLERR) != 0;
+        _hadEvent = true;
+        if (_waiting) EndWait(ready: true);
+        else Owner?.OnReady(events);
+    }
+
+    /// <summary>The kernel has told of something since the last call.</summary>
+    public bool TakeEvent()
+    {
+        bool had = _hadEvent;
+        _hadEvent = false;
+        return had;
+    }
+
+    /// <summary>Ends a wait as if the socket were ready; nothing when nobody waits.</summary>
+    public void Wake() => EndWait(ready: true);
+
+    /// <summary>Registers once for events that its owner is told of.</summary>
+    /// <returns>False when the kernel refused.</returns>
+    public bool Watch(uint interest)
+    {
+        if (Loop.SetInterest(this, LibC.EPOLL_CTL_ADD, interest)) _interest = interest;
+        return _interest != 0;
+    }
+
+    /// <summary>Begins to connect a new socket.</summary>
+    /// <param name="address">A <c>struct sockaddr</c>.</param>
+    /// <param name="pending">The connection does not stand yet.</param>
+    /// <returns>0, or the errno.</returns>
+    public static int Connect(ReadOnlySpan<byte> address, out int fd, out bool pending)
+    {
+        pending = false;
+        int family = System.Runtime.CompilerServices.Unsafe.ReadUnaligned<ushort>(ref MemoryMarshal.GetReference(address));
+        fd = LibC.Socket(family, LibC.SOCK_STREAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0);
+        if (fd < 0) return Marshal.GetLastPInvokeError();
+        int on = 1;
+        _ = LibC.SetSocketOption(fd, LibC.IPPROTO_TCP, LibC.TCP_NODELAY, &on, sizeof(int));
+        fixed (byte* pointer = address)
+        {
+            if (LibC.Connect(fd, pointer, (uint)address.Length) == 0) return 0;
+        }
+
+        int error = Marshal.GetLastPInvokeError();
+        pending = error is LibC.EINPROGRESS or LibC.EINTR;
+        if (pending) return 0;
+        _ = LibC.Close(fd);
+        return error;
+    }
+
+    /// <returns>The errno of a connect that was pending; 0 when the connection stands.</returns>
+    public int PendingError()
+    {
+        int error = 0;
+        uint length = sizeof(int);
+        return LibC.GetSocketOption(Fd, LibC.SOL_SOCKET, LibC.SO_ERROR, &error, &length) < 0 ? Marshal.GetLastPInvokeError() : error;
+    }
+
+    /// <summary>Neither bytes nor an end have arrived.</summary>
+    public bool HasNothingToRead()
+    {
+        byte one;
+        return Result(LibC.Receive(Fd, &one, 1, LibC.MSG_DONTWAIT | LibC.MSG_PEEK)).WouldBlock;
+    }
+
+    /// <summary>Neither side has closed, by what has arrived at this machine.</summary>
+    public bool IsFullyOpen()
+    {
+        // The first byte of struct tcp_info is the state.
+        const byte Established = 1;
+        byte state = 0;
+        uint length = 1;
+        return LibC.GetSocketOption(Fd, LibC.IPPROTO_TCP, LibC.TCP_INFO, &state, &length) >= 0 && state == Established;
     }
 
     /// <summary>Ends a wait without readiness; nothing when nobody waits.</summary>
@@ -145,6 +235,11 @@ internal abstract class LoopMember
     /// <summary>The heartbeat, once a second on the loop's thread. One field per member is compared; there is no timer per connection.</summary>
     /// <param name="now"><see cref="EventLoop.Now"/>.</param>
     public abstract void OnTick(long now);
+
+    /// <summary>What the kernel reports of a socket on which nobody waits.</summary>
+    public virtual void OnReady(uint events)
+    {
+    }
 }
 
 /// <summary>What a socket operation gave: a count, "not now", or an errno. Errors on the hot path are values.</summary>

@@ -111,7 +111,7 @@ internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, Connecti
         var socket = new LoopSocket(loop, fd);
         loop.Add(socket);
         loop.Connections++;
-        _ = new Connection(socket, limit, connectionLogger).RunAsync();
+        _ = new Connection(socket, limit, static connection => new HttpSession(connection.Loop.Context.Counters), connectionLogger).RunAsync();
     }
 
     /// <summary>503 is an answer, too: a restart would mend neither too many connections nor a lack of gateways.</summary>

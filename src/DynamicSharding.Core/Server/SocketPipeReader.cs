@@ -64,6 +64,9 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
         return TryReceive(out result);
     }
 
+    /// <summary>Events were taken by somebody else: the next read asks the socket.</summary>
+    public void MayBeReadable() => _maybeReadable = true;
+
     /// <summary>What is there or has arrived, without a wait.</summary>
     public bool TryReceiveNow(out ReadResult result)
     {

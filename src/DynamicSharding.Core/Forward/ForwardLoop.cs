@@ -1,0 +1,144 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Unicode;
+using DynamicSharding.Config;
+using DynamicSharding.Outbound;
+using DynamicSharding.Routing;
+using DynamicSharding.Server;
+using Microsoft.Extensions.Logging;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>What the forward sessions of all loops share; <see cref="NewSession"/> is what the data server calls for each connection.</summary>
+internal sealed class ForwardPlane : IDisposable
+{
+    /// <summary>How soon a new password in <c>pushgateway.basic_auth.password_file</c> is used.</summary>
+    private static readonly TimeSpan CredentialsInterval = TimeSpan.FromSeconds(1);
+
+    private readonly ConcurrentDictionary<Gateway, ForwardTarget> _targets = new();
+    private readonly ForwardLoop?[] _loops;
+    private readonly byte[] _via;
+    private readonly GatewayCredentials? _credentials;
+    private readonly PushgatewayOptions _gateways;
+    private readonly TimeProvider _time;
+    private readonly ITimer? _credentialsTimer;
+    private volatile byte[]? _authorization;
+    private volatile ForwardSettings _settings;
+
+    public ForwardPlane(ServerOptions options, ForwardCounters counters, int maxConnections, ILoggerFactory loggers, TimeProvider time)
+    {
+        _via = Encoding.ASCII.GetBytes($"Via: 1.1 {Encoding.ASCII.GetString(Pseudonym)}\r\n");
+        Counters = counters;
+        Logger = loggers.CreateLogger<ForwardSession>();
+        _gateways = options.Pushgateway;
+        _time = time;
+        _loops = new ForwardLoop?[counters.Loops.Length];
+        _settings = new ForwardSettings(options.Forward, maxConnections);
+        _credentials = GatewayCredentials.From(options.Pushgateway);
+        if (_credentials is null) return;
+        RefreshCredentials();
+        _credentialsTimer = time.CreateTimer(_ => RefreshCredentials(), null, CredentialsInterval, CredentialsInterval);
+    }
+
+    /// <summary>Ours alone, so that a chain of edges is no loop (RFC 9110 7.6.3); another process has another, and so has this one after a restart.</summary>
+    public byte[] Pseudonym { get; } = Encoding.ASCII.GetBytes("ds-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
+
+    public ForwardCounters Counters { get; }
+
+    public ILogger Logger { get; }
+
+    public TimeProvider Time => _time;
+
+    /// <summary>A reload replaces them.</summary>
+    public ForwardSettings Settings => _settings;
+
+    /// <summary>An Authorization field line for the gateways with its CRLF; null when none is configured.</summary>
+    public byte[]? Authorization => _authorization;
+
+    /// <summary>RFC 9110 7.6.3: whoever forwards a request says so.</summary>
+    /// <param name="output">At least 256 bytes.</param>
+    /// <param name="client">The client's address, when the gateway is to be told.</param>
+    /// <returns>Bytes written.</returns>
+    public int WriteOwnFields(Span<byte> output, string? client)
+    {
+        _via.CopyTo(output);
+        if (client is null) return _via.Length;
+        Utf8.TryWrite(output[_via.Length..], $"X-Forwarded-For: {client}\r\n", out int length);
+        return _via.Length + length;
+    }
+
+    public void Apply(ForwardOptions options, int maxConnections) => _settings = new ForwardSettings(options, maxConnections);
+
+    /// <summary>On the connection's loop.</summary>
+    public HttpSession NewSession(Connection connection)
+    {
+        int index = connection.Loop.Context.LoopIndex;
+        return new ForwardSession(connection, _loops[index] ??= new ForwardLoop(this, connection.Loop, index));
+    }
+
+    public ForwardTarget TargetOf(Gateway gateway) => _targets.GetOrAdd(
+        gateway,
+        static (gateway, plane) => new ForwardTarget(gateway, plane.Counters.For(gateway.Address), plane._gateways.PathPrefix, plane._time),
+        this);
+
+    public void Dispose()
+    {
+        _credentialsTimer?.Dispose();
+        foreach (ForwardTarget target in _targets.Values) target.Endpoints.Dispose();
+    }
+
+    private void RefreshCredentials() => _authorization = Encoding.Latin1.GetBytes($"Authorization: {_credentials!.Authorization()}\r\n");
+}
+
+/// <param name="Options">Of the configuration in force.</param>
+/// <param name="MaxUpstreams">Connections to gateways that are kept open, all loops together.</param>
+internal sealed record ForwardSettings(ForwardOptions Options, int MaxUpstreams);
+
+/// <summary>A gateway as the forward sessions see it: the same object on all loops.</summary>
+internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters counters, string pathPrefix, TimeProvider time)
+{
+    public Gateway Gateway { get; } = gateway;
+
+    public ForwardGatewayCounters Counters { get; } = counters;
+
+    public GatewayEndpoints Endpoints { get; } = new(gateway.Address, NameResolver.Shared, time);
+
+    /// <summary><c>/prefix</c>, or empty: what stands before the path of a push.</summary>
+    public byte[] PathPrefix { get; } = Encoding.ASCII.GetBytes(pathPrefix);
+
+    /// <summary>The end of a request line, and the Host field that belongs to the gateway.</summary>
+    public byte[] LineEndAndHost { get; } = Encoding.ASCII.GetBytes($" HTTP/1.1\r\nHost: {gateway.Address}\r\n");
+}
+
+/// <summary>What the forward sessions of one loop share. Touched on the loop's thread only.</summary>
+internal sealed class ForwardLoop(ForwardPlane plane, EventLoop loop, int index)
+{
+    /// <summary>Less than the loop's output buffer by more than what a relayed head and the frame of a chunk add.</summary>
+    private const int ResponseLength = 48 * 1024;
+
+    private readonly Dictionary<Gateway, UpstreamPool> _pools = new(ReferenceEqualityComparer.Instance);
+
+    public ForwardPlane Plane { get; } = plane;
+
+    public EventLoop Loop { get; } = loop;
+
+    public int Index { get; } = index;
+
+    public ForwardLoopCounters Counters { get; } = plane.Counters.Loops[index];
+
+    /// <summary>Where responses are received. Not the loop's own buffer: that may hold the rest of a client's input.</summary>
+    public byte[] ResponseBuffer { get; } = GC.AllocateUninitializedArray<byte>(ResponseLength, pinned: true);
+
+    /// <summary>Connections of this loop to gateways, in use or kept.</summary>
+    public int OpenUpstreams { get; set; }
+
+    /// <summary>This loop's share.</summary>
+    public int MaxUpstreams => Math.Max(1, Plane.Settings.MaxUpstreams / Plane.Counters.Loops.Length);
+
+    public UpstreamPool PoolOf(Gateway gateway)
+    {
+        if (!_pools.TryGetValue(gateway, out UpstreamPool? pool)) _pools.Add(gateway, pool = new UpstreamPool(Loop, Plane.TargetOf(gateway), this));
+        return pool;
+    }
+}

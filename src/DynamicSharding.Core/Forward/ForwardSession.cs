@@ -1,0 +1,501 @@
+using System.Runtime.InteropServices;
+using System.Text.Unicode;
+using DynamicSharding.Config;
+using DynamicSharding.Config.Values;
+using DynamicSharding.Http;
+using DynamicSharding.Logging;
+using DynamicSharding.Routing;
+using DynamicSharding.Server;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>
+/// The forward listener's side of a connection: a push goes to its owner, and the owner's response to the client. Everything else is
+/// answered as on the redirect listener. One push at a time; a state machine that the connection drives with the client's bytes, and
+/// that wakes the connection when the gateway's is ready.
+/// </summary>
+/// <remarks>
+/// Content of up to 64 KiB is here before anything is sent, so that it can be sent again; what is longer is streamed, on a fresh connection.
+/// No other gateway is tried than the owner: a copy there would turn stale.
+/// </remarks>
+internal sealed class ForwardSession(Connection connection, ForwardLoop forward) : HttpSession(forward.Counters.Requests)
+{
+    /// <summary>Content up to here is collected, and may be sent again.</summary>
+    private const int MaxReplay = 64 * 1024;
+
+    /// <summary>A kept connection that the gateway was closing ends at once. What ends later was with the gateway, which may have taken it.</summary>
+    private const long ReplayMilliseconds = 1000;
+
+    /// <summary>Two lost SYNs (after one and three seconds) still connect.</summary>
+    private const long ConnectMilliseconds = 5000;
+
+    private readonly RequestStage _request = new(connection.Loop);
+    private readonly ResponseRelay _response = new(connection.Loop);
+    private Phase _phase;
+    private ForwardOptions _options = null!;
+    private UpstreamPool _pool = null!;
+    private Upstream? _upstream;
+    private EndpointList? _endpoints;
+    private int _endpointIndex;
+    private int _connectError;
+    private int _pushNumber;
+    private long _began;
+    private long _progressAt;
+    private long _sentAt;
+    private long _content;
+    private bool _isChunked;
+    private bool _isStreamed;
+    private bool _isReplayed;
+    private bool _holdsPlace;
+    private bool _persist;
+    private bool _isHttp10;
+    private bool _timedOut;
+    private bool _wantsContent;
+
+    private enum Phase : byte
+    {
+        None,
+
+        /// <summary>Content of up to 64 KiB comes in.</summary>
+        Collecting,
+        Resolving,
+        Connecting,
+
+        /// <summary>The request goes out; of content that is streamed, more may still come in.</summary>
+        Sending,
+        Responding,
+    }
+
+    public override bool WaitsForGateway => _phase > Phase.Collecting && !_wantsContent;
+
+    public override long GatewayDeadline =>
+        _progressAt + (_phase is Phase.Resolving or Phase.Connecting ? ConnectMilliseconds : (long)_options.Timeout.TotalMilliseconds);
+
+    private protected override bool TakesPushes => true;
+
+    private EventLoop Loop => connection.Loop;
+
+    private ForwardGatewayCounters Gateway => _pool.Target.Counters;
+
+    private ConnectionOption KeptOption => !_persist ? ConnectionOption.Close : _isHttp10 ? ConnectionOption.KeepAlive : ConnectionOption.None;
+
+    public override TimeSpan ContentTimeout(LimitOptions limits) =>
+        InPush && _options.Timeout < limits.IdleTimeout ? _options.Timeout : limits.IdleTimeout;
+
+    /// <summary>The gateway's connection has something to tell.</summary>
+    public void OnUpstreamReady() => connection.Wake();
+
+    public override void OnGatewayTimeout() => _timedOut = true;
+
+    private protected override SessionStep BeginPush(
+        ReadOnlySpan<byte> input, in Route route, SessionContext context, ref ResponseWriter writer, ref int consumed)
+    {
+        ReadOnlySpan<byte> head = input[consumed..];
+        ReadOnlySpan<byte> fields = head[_parser.FieldsStart.._parser.HeadLength];
+        _options = forward.Plane.Settings.Options;
+        _pool = forward.PoolOf(route.Owner!);
+        _persist = _parser.KeepAlive && !context.Draining;
+        _isHttp10 = _parser.IsHttp10;
+        _began = Loop.Began;
+        bool nothingUnread = head.Length == _parser.HeadLength;
+        if (RefusalOf(fields) is { } refusal)
+        {
+            _persist &= refusal == ForwardRejectReason.TooManyInFlight && MayPersist(route, context);
+            WriteRefusal(refusal, ref writer);
+            consumed += _parser.HeadLength;
+            return AfterResponse(_persist, nothingUnread);
+        }
+
+        StageHead(route, fields);
+        bool continues = _parser.ExpectContinue && nothingUnread;
+        consumed += _parser.HeadLength;
+        _isStreamed = _parser.ContentLength > MaxReplay;
+        BeginBody();
+        _parser = default;
+        InPush = true;
+        _phase = Phase.Collecting;
+        _pushNumber++;
+        if (_isStreamed && !_isChunked && !TryTakePlace(ref writer)) return SkipRest(persist: false, nothingUnread);
+        if (continues) writer.Write("HTTP/1.1 100 Continue\r\n\r\n"u8);
+        return _isStreamed ? BeginSend(input, ref writer, ref consumed) : Collect(input, ref writer, ref consumed);
+    }
+
+    private protected override SessionStep ContinuePush(
+        ReadOnlySpan<byte> input, SessionContext context, ref ResponseWriter writer, ref int consumed)
+    {
+        if (_timedOut)
+        {
+            _timedOut = false;
+            return EndTimedOut(ref writer);
+        }
+
+        switch (_phase)
+        {
+            case Phase.Collecting:
+                return Collect(input, ref writer, ref consumed);
+            case Phase.Resolving:
+                return Connect(input, ref writer, ref consumed);
+            case Phase.Connecting:
+                if (!_upstream!.TakeEvent()) return SessionStep.Wait;
+                _connectError = _upstream.EndConnect();
+                if (_connectError == 0) return BeginSending(input, ref writer, ref consumed);
+                _upstream.Close();
+                _endpointIndex++;
+                return Connect(input, ref writer, ref consumed);
+            case Phase.Sending:
+                return Send(input, ref writer, ref consumed);
+            default:
+                return Receive(ref writer);
+        }
+    }
+
+    public override int EndPush(PushEnd end, SessionContext context, Span<byte> output)
+    {
+        var writer = new ResponseWriter(output, context.Date.Bytes);
+        _ = RefuseContent(end == PushEnd.BodyTimeout ? ForwardRejectReason.BodyTimeout : ForwardRejectReason.BrokenBody, ref writer);
+        return writer.Written;
+    }
+
+    public override void End()
+    {
+        if (!InPush) return;
+
+        // The client is gone, or a stop is out of time.
+        LeaveUpstream();
+        _ = Finish(_response.HasHead ? ForwardGatewayCounters.Broken : ForwardGatewayCounters.Aborted);
+    }
+
+    private void StageHead(in Route route, ReadOnlySpan<byte> fields)
+    {
+        ReadOnlySpan<byte> method = _parser.Method switch
+        {
+            RequestMethod.Put => "PUT"u8,
+            RequestMethod.Post => "POST"u8,
+            _ => "DELETE"u8,
+        };
+        _isChunked = _parser.Framing == BodyFraming.Chunked;
+        Span<byte> more = stackalloc byte[256];
+        int length = forward.Plane.WriteOwnFields(more, _options.XForwardedFor ? connection.Peer : null);
+        int room = (int)Math.Min(_parser.ContentLength, MaxReplay);
+        _request.StageHead(method, _pool.Target, route, fields, _parser.NamesFields, forward.Plane.Authorization, more[..length], room);
+        if (_isChunked) _request.ReserveFraming();
+        else if (_parser.HasContentLength) _request.EndHead(_parser.ContentLength);
+        else _request.EndHead();
+    }
+
+    private ForwardRejectReason? RefusalOf(ReadOnlySpan<byte> fields)
+    {
+        if (RelayedHead.Contains(fields, "via"u8, forward.Plane.Pseudonym)) return ForwardRejectReason.Loop;
+        if (_parser.ContentLength > _options.MaxBodyBytes) return ForwardRejectReason.BodyTooLarge;
+
+        // Asked before any content is taken, and again when it is here: content of up to 64 KiB that a slow client sends takes no place.
+        return Gateway.InFlight >= _options.MaxInFlight ? ForwardRejectReason.TooManyInFlight : null;
+    }
+
+    /// <returns>False when the gateway has too many pushes in flight: the push is over.</returns>
+    private bool TryTakePlace(ref ResponseWriter writer)
+    {
+        _holdsPlace = Gateway.TryEnter(_options.MaxInFlight);
+        if (_holdsPlace) return true;
+        _persist &= !InBody;
+        WriteRefusal(ForwardRejectReason.TooManyInFlight, ref writer);
+        _ = Finish(503);
+        return false;
+    }
+
+    private SessionStep Collect(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
+    {
+        while (InBody)
+        {
+            if (consumed == input.Length) return SessionStep.Read;
+            ParseStatus status = TakeContent(input, ref consumed, out ReadOnlySpan<byte> data);
+            if (status == ParseStatus.Rejected) return RefuseContent(ForwardRejectReason.BrokenBody, ref writer);
+            if (_content > _options.MaxBodyBytes) return RefuseContent(ForwardRejectReason.BodyTooLarge, ref writer);
+            if (_content <= MaxReplay)
+            {
+                _request.Add(data);
+                continue;
+            }
+
+            // Only chunks tell so late that they are many.
+            if (!TryTakePlace(ref writer)) return SkipRest(persist: false, nothingUnread: consumed == input.Length);
+            _isStreamed = true;
+            _request.BeginChunks();
+            AddChunk(data);
+            return BeginSend(input, ref writer, ref consumed);
+        }
+
+        // All of it is here.
+        if (!TryTakePlace(ref writer)) return SkipRest(_persist, nothingUnread: consumed == input.Length);
+        if (_isChunked) _request.SetLength(_request.ContentLength);
+        return BeginSend(input, ref writer, ref consumed);
+    }
+
+    private ParseStatus TakeContent(ReadOnlySpan<byte> input, ref int consumed, out ReadOnlySpan<byte> data)
+    {
+        ParseStatus status = TakeBody(input[consumed..], out int taken, out data);
+        consumed += taken;
+        _content += data.Length;
+        return status;
+    }
+
+    private void AddChunk(ReadOnlySpan<byte> data)
+    {
+        _request.AddChunk(data);
+        if (!InBody) _request.Add("0\r\n\r\n"u8);
+    }
+
+    private SessionStep BeginSend(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
+    {
+        _progressAt = Loop.Now;
+        if (!_isStreamed)
+        {
+            _upstream = _pool.TryTake(this);
+            if (_upstream is not null) return BeginSending(input, ref writer, ref consumed);
+        }
+
+        return Connect(input, ref writer, ref consumed);
+    }
+
+    private SessionStep Connect(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
+    {
+        GatewayEndpoints endpoints = _pool.Target.Endpoints;
+        _endpoints ??= endpoints.Current;
+        if (_endpoints is null)
+        {
+            if (_phase == Phase.Resolving && endpoints.Error is { } error) return Fail(502, "cannot be reached: ", error, ref writer);
+            if (_phase != Phase.Resolving) WaitForAddresses(endpoints);
+            return SessionStep.Wait;
+        }
+
+        for (; _endpointIndex < _endpoints.Count; _endpointIndex++)
+        {
+            _upstream = _pool.Connect(_endpoints, _endpointIndex, this, out _connectError);
+            if (_upstream is null) continue;
+            if (!_upstream.IsConnecting) return BeginSending(input, ref writer, ref consumed);
+            _phase = Phase.Connecting;
+            return SessionStep.Wait;
+        }
+
+        return Fail(502, "cannot be reached: ", Marshal.GetPInvokeErrorMessage(_connectError), ref writer);
+    }
+
+    private void WaitForAddresses(GatewayEndpoints endpoints)
+    {
+        _phase = Phase.Resolving;
+        int push = _pushNumber;
+        endpoints.WhenResolved(() => Loop.Post(() =>
+        {
+            if (_phase == Phase.Resolving && push == _pushNumber) connection.Wake();
+        }));
+    }
+
+    private SessionStep BeginSending(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
+    {
+        _phase = Phase.Sending;
+        _sentAt = _progressAt = Loop.Now;
+        return Send(input, ref writer, ref consumed);
+    }
+
+    private SessionStep Send(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
+    {
+        _wantsContent = false;
+        if (_isStreamed && _upstream!.TakeEvent())
+        {
+            // A gateway may respond before it has all of the content, whose rest has no reader then.
+            SessionStep early = Receive(ref writer);
+            if (!InPush) return early;
+            if (_response.HasHead)
+            {
+                _phase = Phase.Responding;
+                return early;
+            }
+        }
+
+        while (true)
+        {
+            while (!_request.IsSent)
+            {
+                SocketResult sent = _upstream!.Socket.TrySend(_request.Unsent);
+                if (sent.WouldBlock) return SessionStep.Wait;
+                if (sent.Failed) return OnSendFailed(sent.Error, ref writer);
+                _request.OnSent(sent.Count);
+                forward.Counters.CountSent(sent.Count);
+                _progressAt = Loop.Now;
+            }
+
+            if (!InBody)
+            {
+                _phase = Phase.Responding;
+                return SessionStep.Wait;
+            }
+
+            _request.Clear();
+            if (consumed == input.Length)
+            {
+                _wantsContent = true;
+                return SessionStep.Read;
+            }
+
+            ParseStatus status = TakeContent(input, ref consumed, out ReadOnlySpan<byte> data);
+            if (status == ParseStatus.Rejected) return RefuseContent(ForwardRejectReason.BrokenBody, ref writer);
+            if (_content > _options.MaxBodyBytes) return RefuseContent(ForwardRejectReason.BodyTooLarge, ref writer);
+            if (_isChunked) AddChunk(data);
+            else _request.Add(data);
+        }
+    }
+
+    private SessionStep Receive(ref ResponseWriter writer)
+    {
+        Span<byte> buffer = forward.ResponseBuffer;
+        int kept = _response.Restore(buffer);
+        SocketResult received = _upstream!.Socket.TryReceive(buffer[kept..]);
+        if (received.WouldBlock) return SessionStep.Wait;
+        if (received.Count == 0) return OnUpstreamEnd(received.Error, ref writer);
+        _progressAt = Loop.Now;
+        forward.Counters.CountReceived(received.Count);
+        int left = _response.Take(buffer[..(kept + received.Count)], _persist && !InBody && !Loop.Context.Draining, ref writer);
+        if (_response.Fault is { } fault)
+            return _response.HasHead ? Broken(fault) : Fail(502, "gave no whole answer: ", fault, ref writer);
+
+        // Fewer bytes than there was room for are all that there were.
+        bool mayHaveMore = received.Count == buffer.Length - kept;
+        if (!_response.IsComplete) return mayHaveMore ? SessionStep.Flush : SessionStep.Wait;
+        return Complete(canKeep: left == 0 && !mayHaveMore);
+    }
+
+    private SessionStep Complete(bool canKeep)
+    {
+        if (canKeep && _response.KeepsUpstream && !InBody && _request.IsSent)
+        {
+            _pool.Return(_upstream!);
+            _upstream = null;
+        }
+
+        _persist = _response.KeepsClient;
+        return Finish(_response.Status);
+    }
+
+    /// <summary>A gateway that closes without reading everything may have responded before.</summary>
+    private SessionStep OnSendFailed(int error, ref ResponseWriter writer)
+    {
+        SessionStep step = Receive(ref writer);
+        if (!InPush || _response.HasHead)
+        {
+            _phase = InPush ? Phase.Responding : Phase.None;
+            return step;
+        }
+
+        return _phase == Phase.Sending && step == SessionStep.Wait ? OnUpstreamEnd(error, ref writer) : step;
+    }
+
+    /// <summary>The gateway has closed its connection, or it has failed.</summary>
+    /// <param name="error">The errno; 0 for a regular end.</param>
+    private SessionStep OnUpstreamEnd(int error, ref ResponseWriter writer)
+    {
+        string why = error == 0 ? "the connection was closed before an answer" : Marshal.GetPInvokeErrorMessage(error);
+        if (error == 0 && _response.TryEnd(ref writer)) return Complete(canKeep: false);
+        if (_response.HasHead) return Broken(why);
+        if (!MayReplay()) return Fail(502, "gave no whole answer: ", why, ref writer);
+        Gateway.CountReplay();
+        _isReplayed = true;
+        _upstream!.Close();
+        _request.Rewind();
+        int none = 0;
+        return Connect(default, ref writer, ref none);
+    }
+
+    /// <summary>
+    /// Once, and only what met a kept connection that the gateway was closing, while the client is there to hear of it: one that has gone may
+    /// have sent a newer push by now, and the older one must not come after it.
+    /// </summary>
+    private bool MayReplay() =>
+        !_isStreamed && !_isReplayed && !_response.HasBegun && _upstream!.IsReused && Loop.Now - _sentAt <= ReplayMilliseconds && connection.IsFullyOpen();
+
+    private SessionStep EndTimedOut(ref ResponseWriter writer)
+    {
+        string timeout = DurationText.Format(_options.Timeout);
+        if (_response.HasHead) return Broken($"nothing moved for {timeout} (forward.timeout)");
+        if (_phase is Phase.Resolving or Phase.Connecting) return Fail(502, "cannot be reached: ", "no connection in time", ref writer);
+        return Fail(504, "gave no answer ", $"within {timeout} (forward.timeout)", ref writer);
+    }
+
+    /// <param name="what">With what stands between it and the reason.</param>
+    private SessionStep Fail(int status, string what, string why, ref ResponseWriter writer)
+    {
+        string address = _pool.Gateway.Address;
+        Span<byte> text = stackalloc byte[768];
+        if (!Utf8.TryWrite(text, $"pushgateway {address} {what}{why}\n", out int length)) "\n"u8.CopyTo(text[^1..]);
+        if (forward.Plane.Logger.IsEnabled(Microsoft.Extensions.Logging.LogLevel.Debug)) forward.Plane.Logger.PushNotForwarded(address, status, $"pushgateway {address} {what}{why}");
+        _persist &= !InBody && !Loop.Context.Draining;
+        ReadOnlySpan<byte> statusLine = status == 504 ? "HTTP/1.1 504 Gateway Timeout"u8 : "HTTP/1.1 502 Bad Gateway"u8;
+        writer.WriteStatus(statusLine, default, text[..length], KeptOption);
+        LeaveUpstream();
+        return Finish(status);
+    }
+
+    private SessionStep Broken(string why)
+    {
+        forward.Plane.Logger.ResponseTruncated(_pool.Gateway.Address, why);
+        LeaveUpstream();
+        _ = Finish(ForwardGatewayCounters.Broken);
+        return SessionStep.Reset;
+    }
+
+    /// <summary>The content is at fault, which the gateway may have a part of.</summary>
+    private SessionStep RefuseContent(ForwardRejectReason refusal, ref ResponseWriter writer)
+    {
+        bool hasHead = _response.HasHead;
+        _persist = false;
+        if (!hasHead) WriteRefusal(refusal, ref writer);
+        LeaveUpstream();
+        SessionStep step = Finish(ForwardRejectReasons.Status(refusal));
+        if (hasHead) return SessionStep.Reset;
+        return refusal == ForwardRejectReason.BrokenBody ? Break() : step;
+    }
+
+    private void WriteRefusal(ForwardRejectReason refusal, ref ResponseWriter writer)
+    {
+        forward.Counters.CountRefusal(refusal);
+        ForwardRefusal.Write(refusal, _pool.Gateway.Address, _options, KeptOption, ref writer);
+        if (forward.Plane.Logger.IsEnabled(Microsoft.Extensions.Logging.LogLevel.Debug))
+            forward.Plane.Logger.PushNotForwarded(_pool.Gateway.Address, ForwardRejectReasons.Status(refusal), ForwardRejectReasons.Label(refusal));
+    }
+
+    /// <summary>The push ends before its gateway has all of it. A Pushgateway may take the part that it has; so it gets what it cannot take.</summary>
+    private void LeaveUpstream()
+    {
+        if (_upstream is null) return;
+        bool isPart = _isStreamed && (InBody || !_request.IsSent) && _phase == Phase.Sending;
+        if (isPart) _upstream.Spoil(_isChunked ? long.MaxValue : ContentRemaining + _request.Unsent.Length, _holdsPlace ? Gateway : null);
+        else _upstream.Close();
+        _holdsPlaceTaken = isPart && _holdsPlace;
+        _upstream = null;
+    }
+
+    private bool _holdsPlaceTaken;
+
+    /// <summary>The push is over: nothing of it stays behind.</summary>
+    private SessionStep Finish(int code)
+    {
+        if (_holdsPlace)
+        {
+            if (!_holdsPlaceTaken) Gateway.Leave();
+            Gateway.CountCode(forward.Index, code);
+            forward.Counters.Observe(forward.Plane.Time.GetElapsedTime(_began));
+        }
+
+        _upstream?.Close();
+        _upstream = null;
+        _endpoints = null;
+        _request.Return();
+        _response.Reset();
+        _endpointIndex = 0;
+        _content = 0;
+        _holdsPlace = _holdsPlaceTaken = _isChunked = _isStreamed = _isReplayed = _wantsContent = false;
+        _phase = Phase.None;
+        InPush = false;
+        CountAnswered();
+        return SkipRest(_persist, nothingUnread: true);
+    }
+}

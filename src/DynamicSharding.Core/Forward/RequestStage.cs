@@ -1,0 +1,163 @@
+using System.Buffers;
+using System.Buffers.Text;
+using DynamicSharding.Http;
+using DynamicSharding.Routing;
+using DynamicSharding.Server;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>What goes to the gateway: the head, and the content that is here and not sent yet, in one pooled array.</summary>
+internal sealed class RequestStage(EventLoop loop)
+{
+    /// <summary><c>ffffffff CRLF</c> before the data of a chunk.</summary>
+    private const int ChunkHead = 10;
+
+    /// <summary>Room for the field that frames the content, which may be known late: <c>Transfer-Encoding: chunked CRLF</c> is the longer one.</summary>
+    private const int FramingLength = 28;
+
+    private byte[]? _bytes;
+    private int _length;
+    private int _sent;
+    private int _headLength;
+
+    /// <summary>Bytes of content behind the head.</summary>
+    public int ContentLength => _length - _headLength;
+
+    public bool IsSent => _sent == _length;
+
+    public ReadOnlySpan<byte> Unsent => _bytes.AsSpan(_sent, _length - _sent);
+
+    public void OnSent(int count) => _sent += count;
+
+    /// <summary>It is sent once more from its beginning.</summary>
+    public void Rewind() => _sent = 0;
+
+    /// <summary>The head: the client's fields but for those of its connection, and what this edge says.</summary>
+    /// <param name="contentRoom">Bytes of content that will follow as far as that is known.</param>
+    public void StageHead(
+        ReadOnlySpan<byte> method, ForwardTarget target, in Route route, ReadOnlySpan<byte> fields, bool namesFields,
+        ReadOnlySpan<byte> authorization, ReadOnlySpan<byte> more, int contentRoom)
+    {
+        // Every byte of a query may become three.
+        int length = method.Length + 1 + target.PathPrefix.Length + route.Path.Length + (3 * route.Query.Length) + target.LineEndAndHost.Length
+            + fields.Length + authorization.Length + more.Length + FramingLength + 2;
+        _bytes = loop.RentBuffer(length + contentRoom);
+        _length = _sent = 0;
+        Add(method);
+        Add(" "u8);
+        Add(target.PathPrefix);
+        Add(route.Path);
+        _length += PercentEncoded(route.Query, _bytes.AsSpan(_length));
+        Add(target.LineEndAndHost);
+        RelayDirection direction = authorization.IsEmpty ? RelayDirection.Request : RelayDirection.RequestWithCredentials;
+        _length += RelayedHead.Copy(fields, namesFields, direction, _bytes.AsSpan(_length));
+        Add(authorization);
+        Add(more);
+    }
+
+    /// <summary>Ends the head of a request without content.</summary>
+    public void EndHead()
+    {
+        Add("\r\n"u8);
+        _headLength = _length;
+    }
+
+    /// <summary>Ends the head with the length of the content.</summary>
+    public void EndHead(long contentLength)
+    {
+        ReserveFraming();
+        SetLength(contentLength);
+    }
+
+    /// <summary>Ends the head of content in chunks, whose length will be set if all of it is here in time.</summary>
+    public void ReserveFraming()
+    {
+        _length += FramingLength;
+        EndHead();
+    }
+
+    /// <summary>Whitespace around a field's value is not part of it (RFC 9110 5.5).</summary>
+    public void SetLength(long contentLength)
+    {
+        Span<byte> slot = _bytes.AsSpan(_headLength - 2 - FramingLength, FramingLength);
+        "Content-Length: "u8.CopyTo(slot);
+        Utf8Formatter.TryFormat(contentLength, slot[16..], out int digits);
+        slot[(16 + digits)..^2].Fill((byte)' ');
+        "\r\n"u8.CopyTo(slot[^2..]);
+    }
+
+    public void Add(ReadOnlySpan<byte> bytes)
+    {
+        Reserve(bytes.Length);
+        bytes.CopyTo(_bytes.AsSpan(_length));
+        _length += bytes.Length;
+    }
+
+    /// <summary>What was collected of content in chunks is too long for it: it becomes the first chunk of a stream.</summary>
+    public void BeginChunks()
+    {
+        "Transfer-Encoding: chunked\r\n"u8.CopyTo(_bytes.AsSpan(_headLength - 2 - FramingLength));
+        int content = ContentLength;
+        if (content == 0) return;
+        Reserve(ChunkHead + 2);
+        _bytes.AsSpan(_headLength, content).CopyTo(_bytes.AsSpan(_headLength + ChunkHead));
+        WriteChunkHead(_bytes.AsSpan(_headLength), content);
+        _length += ChunkHead;
+        Add("\r\n"u8);
+    }
+
+    public void AddChunk(ReadOnlySpan<byte> data)
+    {
+        if (data.IsEmpty) return;
+        Reserve(ChunkHead + data.Length + 2);
+        WriteChunkHead(_bytes.AsSpan(_length), data.Length);
+        _length += ChunkHead;
+        Add(data);
+        Add("\r\n"u8);
+    }
+
+    /// <summary>All of it is sent: what comes next begins anew.</summary>
+    public void Clear() => _length = _sent = _headLength = 0;
+
+    public void Return()
+    {
+        if (_bytes is not null) loop.ReturnBuffer(_bytes);
+        _bytes = null;
+        Clear();
+    }
+
+    private static void WriteChunkHead(Span<byte> target, int length)
+    {
+        Utf8Formatter.TryFormat(length, target, out _, new StandardFormat('x', 8));
+        "\r\n"u8.CopyTo(target[8..]);
+    }
+
+    /// <summary>As in the Location of a redirect: bytes from 0x80 on.</summary>
+    private static int PercentEncoded(ReadOnlySpan<byte> text, Span<byte> output)
+    {
+        int written = 0;
+        foreach (byte b in text)
+        {
+            if (b < 0x80)
+            {
+                output[written++] = b;
+                continue;
+            }
+
+            output[written++] = (byte)'%';
+            output[written++] = (byte)"0123456789ABCDEF"[b >> 4];
+            output[written++] = (byte)"0123456789ABCDEF"[b & 15];
+        }
+
+        return written;
+    }
+
+    private void Reserve(int count)
+    {
+        if (_length + count <= _bytes!.Length) return;
+        byte[] larger = loop.RentBuffer(Math.Max(2 * _bytes.Length, _length + count));
+        _bytes.AsSpan(0, _length).CopyTo(larger);
+        loop.ReturnBuffer(_bytes);
+        _bytes = larger;
+    }
+}

@@ -1,0 +1,147 @@
+using DynamicSharding.Server;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>One connection to a gateway, on the loop of the client that uses it. Between two pushes it waits in its <see cref="UpstreamPool"/>.</summary>
+internal sealed class Upstream(UpstreamPool pool) : LoopMember
+{
+    /// <summary>Pushgateway keeps idle connections without limit; what stands in front of it often for a minute.</summary>
+    private const long KeepMilliseconds = 30_000;
+
+    /// <summary>More than a gateway reads ahead of what it has parsed.</summary>
+    private const int MaxSpoil = 64 * 1024;
+
+    /// <summary>A gateway that does not take it by then has not taken the push.</summary>
+    private const long SpoilMilliseconds = 1000;
+
+    private ForwardGatewayCounters? _place;
+    private long _spoilLeft;
+    private long _spoilUntil;
+    private long _idleSince;
+    private long _idleTurn;
+
+    public LoopSocket Socket { get; private set; } = null!;
+
+    /// <summary>The list and the place in it of the address that this connection goes to.</summary>
+    public EndpointList Endpoints { get; private set; } = null!;
+
+    /// <summary>The push that it carries; null while it is idle.</summary>
+    public ForwardSession? User { get; private set; }
+
+    /// <summary>It has carried a push before.</summary>
+    public bool IsReused { get; private set; }
+
+    public bool IsOpen { get; private set; }
+
+    public bool IsConnecting { get; private set; }
+
+    public UpstreamPool Pool { get; } = pool;
+
+    /// <summary>Begins to connect.</summary>
+    /// <returns>0, or the errno.</returns>
+    public int Connect(EndpointList endpoints, int index, ForwardSession user)
+    {
+        EventLoop loop = Pool.Loop;
+        int error = LoopSocket.Connect(endpoints.SocketAddress(index), out int fd, out bool pending);
+        if (error != 0) return error;
+        Socket = new LoopSocket(loop, fd) { Owner = this };
+        loop.Add(Socket);
+        Endpoints = endpoints;
+        User = user;
+        IsOpen = true;
+        IsConnecting = pending;
+        if (Socket.Watch(LoopSocket.InputAndOutput)) return 0;
+        Close();
+        return LibC.ENOMEM;
+    }
+
+    /// <returns>0 once the connection stands, or the errno.</returns>
+    public int EndConnect()
+    {
+        int error = Socket.PendingError();
+        IsConnecting = error != 0;
+        return error;
+    }
+
+    /// <summary>Gives a kept connection its next push.</summary>
+    /// <returns>False when it has ended, or sent what nobody asked for.</returns>
+    public bool TryReuse(ForwardSession user)
+    {
+        // An event tells of whatever came before the last wait. What came since, or in the turn of its last response, only the socket knows.
+        if (Pool.Loop.Turn - _idleTurn < 2 && !Socket.HasNothingToRead()) return false;
+        User = user;
+        IsReused = true;
+        return true;
+    }
+
+    public void Idle()
+    {
+        User = null;
+        _idleSince = Pool.Loop.Now;
+        _idleTurn = Pool.Loop.Turn;
+    }
+
+    /// <summary>The kernel has told of something since the last call.</summary>
+    public bool TakeEvent() => Socket.TakeEvent();
+
+    /// <summary>
+    /// The gateway has a part of a push that it might take as it is. It gets bytes that no metric begins with, wherever in a text they come,
+    /// and then the end of the connection.
+    /// </summary>
+    /// <param name="length">Bytes that it still expects.</param>
+    /// <param name="place">The push's place, which is free when this is over.</param>
+    public void Spoil(long length, ForwardGatewayCounters? place)
+    {
+        User = null;
+        _spoilLeft = Math.Min(MaxSpoil, length);
+        _spoilUntil = Pool.Loop.Now + SpoilMilliseconds;
+        _place = place;
+        ContinueSpoiling();
+    }
+
+    public override void OnReady(uint events)
+    {
+        if (User is not null) User.OnUpstreamReady();
+        else if (_spoilLeft > 0) ContinueSpoiling();
+        else if ((events & ~LibC.EPOLLOUT) != 0) Pool.Drop(this);
+    }
+
+    public override void OnTick(long now)
+    {
+        if (User is not null) return;
+        if (_spoilLeft > 0)
+        {
+            if (now > _spoilUntil) Close();
+        }
+        else if (now - _idleSince > KeepMilliseconds)
+        {
+            Pool.Drop(this);
+        }
+    }
+
+    private void ContinueSpoiling()
+    {
+        Span<byte> spoil = stackalloc byte[3 * 1024];
+        for (int i = 0; i < spoil.Length; i++) spoil[i] = "\n\0{"u8[i % 3];
+        while (_spoilLeft > 0)
+        {
+            SocketResult sent = Socket.TrySend(spoil[..(int)Math.Min(spoil.Length, _spoilLeft)]);
+            if (sent.WouldBlock) return;
+            if (sent.Failed) break;
+            _spoilLeft -= sent.Count;
+        }
+
+        Close();
+    }
+
+    public void Close()
+    {
+        if (!IsOpen) return;
+        IsOpen = false;
+        _place?.Leave();
+        _place = null;
+        User = null;
+        Socket.Close();
+        Pool.OnClosed();
+    }
+}

@@ -1,0 +1,80 @@
+using DynamicSharding.Routing;
+using DynamicSharding.Server;
+
+namespace DynamicSharding.Forward;
+
+/// <summary>One loop's connections to one gateway: those that are kept for the next push, the latest first.</summary>
+internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, ForwardLoop owner)
+{
+    /// <summary>As many as a gateway may have pushes in flight by default, shared by all loops; what is more is closed.</summary>
+    private const int MaxIdle = 128;
+
+    private readonly List<Upstream> _idle = [];
+
+    public EventLoop Loop { get; } = loop;
+
+    public ForwardTarget Target { get; } = target;
+
+    /// <summary>The gateway and its bytes.</summary>
+    public Gateway Gateway => Target.Gateway;
+
+    /// <summary>When a push last came this way, on the loop's clock.</summary>
+    public long UsedAt { get; set; }
+
+    public bool HasIdle => _idle.Count > 0;
+
+    /// <returns>Null when there is none that is fit for use.</returns>
+    public Upstream? TryTake(ForwardSession user)
+    {
+        while (_idle.Count > 0)
+        {
+            Upstream upstream = _idle[^1];
+            _idle.RemoveAt(_idle.Count - 1);
+
+            // The name has moved: this connection leads to where it was.
+            if (ReferenceEquals(upstream.Endpoints, Target.Endpoints.Current) && upstream.TryReuse(user)) return upstream;
+            upstream.Close();
+        }
+
+        return null;
+    }
+
+    /// <param name="index">Of the address to try.</param>
+    /// <param name="error">The errno, when the result is null.</param>
+    public Upstream? Connect(EndpointList endpoints, int index, ForwardSession user, out int error)
+    {
+        var upstream = new Upstream(this);
+        error = upstream.Connect(endpoints, index, user);
+        if (error != 0) return null;
+        owner.OpenUpstreams++;
+        return upstream;
+    }
+
+    /// <summary>Its response is complete and the gateway lets the connection persist.</summary>
+    public void Return(Upstream upstream)
+    {
+        if (_idle.Count >= MaxIdle || owner.OpenUpstreams > owner.MaxUpstreams)
+        {
+            upstream.Close();
+            return;
+        }
+
+        upstream.Idle();
+        _idle.Add(upstream);
+    }
+
+    /// <summary>An idle connection has ended, has sent what nobody asked for, or was idle for too long.</summary>
+    public void Drop(Upstream upstream)
+    {
+        _idle.Remove(upstream);
+        upstream.Close();
+    }
+
+    public void OnClosed() => owner.OpenUpstreams--;
+
+    public void CloseIdle()
+    {
+        foreach (Upstream upstream in _idle) upstream.Close();
+        _idle.Clear();
+    }
+}

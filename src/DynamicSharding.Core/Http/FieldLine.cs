@@ -1,0 +1,57 @@
+using System.Text;
+
+namespace DynamicSharding.Http;
+
+/// <summary>One field line, and the values that decide about framing and persistence. Requests and responses share them.</summary>
+internal static class FieldLine
+{
+    /// <summary>field-name ":" OWS field-value OWS, no whitespace before the colon and no folding (RFC 9112 5).</summary>
+    /// <param name="line">Without its CRLF and without controls but HTAB.</param>
+    /// <param name="nameLength">0 unless the result is <see cref="RejectReason.None"/>.</param>
+    public static RejectReason Read(ReadOnlySpan<byte> line, out int nameLength)
+    {
+        nameLength = 0;
+        int end = Characters.IndexOfTokenEnd(line);
+        if (end < 0) return RejectReason.BadFieldLine;
+        if (end == 0) return line[0] is (byte)' ' or (byte)'\t' ? RejectReason.FoldedField : RejectReason.BadFieldName;
+        if (line[end] != ':') return RejectReason.BadFieldName;
+        nameLength = end;
+        return RejectReason.None;
+    }
+
+    /// <summary>The value without the whitespace around it. OWS is SP and HTAB, nothing else (RFC 9110 5.6.3).</summary>
+    public static ReadOnlySpan<byte> Trim(ReadOnlySpan<byte> value)
+    {
+        int start = 0;
+        int end = value.Length;
+        while (start < end && value[start] is (byte)' ' or (byte)'\t') start++;
+        while (end > start && value[end - 1] is (byte)' ' or (byte)'\t') end--;
+        return value[start..end];
+    }
+
+    /// <summary>1*DIGIT that fits in 63 bits (RFC 9110 8.6).</summary>
+    public static bool TryReadLength(ReadOnlySpan<byte> value, out long length)
+    {
+        length = 0;
+        foreach (byte b in value)
+        {
+            uint digit = (uint)(b - '0');
+            if (digit > 9 || length > (long.MaxValue - digit) / 10) return false;
+            length = (length * 10) + digit;
+        }
+
+        return !value.IsEmpty;
+    }
+
+    /// <summary>The next element of a comma-separated list, trimmed; what follows it stays in <paramref name="list"/>.</summary>
+    public static ReadOnlySpan<byte> TakeListElement(ref ReadOnlySpan<byte> list)
+    {
+        int comma = list.IndexOf((byte)',');
+        ReadOnlySpan<byte> element = Trim(comma < 0 ? list : list[..comma]);
+        list = comma < 0 ? default : list[(comma + 1)..];
+        return element;
+    }
+
+    public static bool Is(ReadOnlySpan<byte> text, ReadOnlySpan<byte> lowerCase) =>
+        text.Length == lowerCase.Length && Ascii.EqualsIgnoreCase(text, lowerCase);
+}
