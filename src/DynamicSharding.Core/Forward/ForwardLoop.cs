@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Security;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Unicode;
@@ -60,7 +61,7 @@ internal sealed class ForwardPlane : IDisposable
     /// <param name="output">At least 256 bytes.</param>
     /// <param name="client">The client's address, when the gateway is to be told.</param>
     /// <returns>Bytes written.</returns>
-    public int WriteOwnFields(Span<byte> output, string? client)
+    public int WriteOwnFields(Span<byte> output, System.Net.IPAddress? client)
     {
         _via.CopyTo(output);
         if (client is null) return _via.Length;
@@ -79,7 +80,7 @@ internal sealed class ForwardPlane : IDisposable
 
     public ForwardTarget TargetOf(Gateway gateway) => _targets.GetOrAdd(
         gateway,
-        static (gateway, plane) => new ForwardTarget(gateway, plane.Counters.For(gateway.Address), plane._gateways.PathPrefix, plane._time),
+        static (gateway, plane) => new ForwardTarget(gateway, plane.Counters.For(gateway.Address), plane._gateways, plane._time),
         this);
 
     public void Dispose()
@@ -96,7 +97,7 @@ internal sealed class ForwardPlane : IDisposable
 internal sealed record ForwardSettings(ForwardOptions Options, int MaxUpstreams);
 
 /// <summary>A gateway as the forward sessions see it: the same object on all loops.</summary>
-internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters counters, string pathPrefix, TimeProvider time)
+internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters counters, PushgatewayOptions options, TimeProvider time)
 {
     public Gateway Gateway { get; } = gateway;
 
@@ -104,11 +105,21 @@ internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters coun
 
     public GatewayEndpoints Endpoints { get; } = new(gateway.Address, NameResolver.Shared, time);
 
+    /// <summary>How its connections are encrypted; null for plain HTTP.</summary>
+    public SslClientAuthenticationOptions? Tls { get; } = options.Scheme == "https" ? TlsOptions(gateway.Address, options.Tls) : null;
+
     /// <summary><c>/prefix</c>, or empty: what stands before the path of a push.</summary>
-    public byte[] PathPrefix { get; } = Encoding.ASCII.GetBytes(pathPrefix);
+    public byte[] PathPrefix { get; } = Encoding.ASCII.GetBytes(options.PathPrefix);
 
     /// <summary>The end of a request line, and the Host field that belongs to the gateway.</summary>
     public byte[] LineEndAndHost { get; } = Encoding.ASCII.GetBytes($" HTTP/1.1\r\nHost: {gateway.Address}\r\n");
+
+    private static SslClientAuthenticationOptions TlsOptions(string address, GatewayTlsOptions tls)
+    {
+        var options = new SslClientAuthenticationOptions { TargetHost = tls.ServerName ?? address[..address.LastIndexOf(':')].Trim('[', ']') };
+        ClientTls.Configure(options, tls.CaFile, null, tls.CertFile, tls.KeyFile, insecureSkipVerify: false);
+        return options;
+    }
 }
 
 /// <summary>What the forward sessions of one loop share. Touched on the loop's thread only.</summary>

@@ -37,7 +37,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private Upstream? _upstream;
     private EndpointList? _endpoints;
     private int _endpointIndex;
-    private int _connectError;
+    private string? _connectError;
     private int _pushNumber;
     private long _began;
     private long _progressAt;
@@ -137,8 +137,8 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
                 return Connect(input, ref writer, ref consumed);
             case Phase.Connecting:
                 if (!_upstream!.TakeEvent()) return SessionStep.Wait;
-                _connectError = _upstream.EndConnect();
-                if (_connectError == 0) return BeginSending(input, ref writer, ref consumed);
+                _connectError = _upstream.Advance();
+                if (_connectError is null) return _upstream.IsConnecting ? SessionStep.Wait : BeginSending(input, ref writer, ref consumed);
                 _upstream.Close();
                 _endpointIndex++;
                 return Connect(input, ref writer, ref consumed);
@@ -263,21 +263,26 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _endpoints ??= endpoints.Current;
         if (_endpoints is null)
         {
-            if (_phase == Phase.Resolving && endpoints.Error is { } error) return Fail(502, "cannot be reached: ", error, ref writer);
+            if (_phase == Phase.Resolving && endpoints.Error is { } why) return Fail(502, "cannot be reached: ", why, ref writer);
             if (_phase != Phase.Resolving) WaitForAddresses(endpoints);
             return SessionStep.Wait;
         }
 
         for (; _endpointIndex < _endpoints.Count; _endpointIndex++)
         {
-            _upstream = _pool.Connect(_endpoints, _endpointIndex, this, out _connectError);
-            if (_upstream is null) continue;
+            _upstream = _pool.Connect(_endpoints, _endpointIndex, this, out int error);
+            if (_upstream is null)
+            {
+                _connectError = Marshal.GetPInvokeErrorMessage(error);
+                continue;
+            }
+
             if (!_upstream.IsConnecting) return BeginSending(input, ref writer, ref consumed);
             _phase = Phase.Connecting;
             return SessionStep.Wait;
         }
 
-        return Fail(502, "cannot be reached: ", Marshal.GetPInvokeErrorMessage(_connectError), ref writer);
+        return Fail(502, "cannot be reached: ", _connectError ?? "no address", ref writer);
     }
 
     private void WaitForAddresses(GatewayEndpoints endpoints)
@@ -491,6 +496,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _request.Return();
         _response.Reset();
         _endpointIndex = 0;
+        _connectError = null;
         _content = 0;
         _holdsPlace = _holdsPlaceTaken = _isChunked = _isStreamed = _isReplayed = _wantsContent = false;
         _phase = Phase.None;

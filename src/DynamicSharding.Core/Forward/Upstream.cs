@@ -35,6 +35,9 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
 
     public bool IsConnecting { get; private set; }
 
+    /// <summary>It has had a socket, so that its close is counted.</summary>
+    public bool WasOpened => Socket is not null;
+
     public UpstreamPool Pool { get; } = pool;
 
     /// <summary>Begins to connect.</summary>
@@ -49,18 +52,35 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
         Endpoints = endpoints;
         User = user;
         IsOpen = true;
-        IsConnecting = pending;
-        if (Socket.Watch(LoopSocket.InputAndOutput)) return 0;
+        IsConnecting = true;
+        bool ok = Socket.Watch(LoopSocket.InputAndOutput);
+        if (ok && !pending) ok = Advance() is null;
+        if (ok) return 0;
         Close();
         return LibC.ENOMEM;
     }
 
-    /// <returns>0 once the connection stands, or the errno.</returns>
-    public int EndConnect()
+    /// <summary>The kernel or TLS has told of something while it connects.</summary>
+    /// <returns>Why it cannot be had; null while it can.</returns>
+    public string? Advance()
     {
-        int error = Socket.PendingError();
-        IsConnecting = error != 0;
-        return error;
+        if (Socket.Tls is { } tls)
+        {
+            IsConnecting = !tls.IsAuthenticated;
+            return tls.Failure;
+        }
+
+        if (Socket.PendingError() is var error and not 0) return System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(error);
+        if (Pool.Target.Tls is not { } options)
+        {
+            IsConnecting = false;
+            return null;
+        }
+
+        if (Socket.AddTls() is not { } added) return System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(LibC.ENOMEM);
+        added.Connect(options);
+        IsConnecting = !added.IsAuthenticated;
+        return added.Failure;
     }
 
     /// <summary>Gives a kept connection its next push.</summary>

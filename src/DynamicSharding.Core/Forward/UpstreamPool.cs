@@ -44,10 +44,11 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
     public Upstream? Connect(EndpointList endpoints, int index, ForwardSession user, out int error)
     {
         var upstream = new Upstream(this);
-        error = upstream.Connect(endpoints, index, user);
-        if (error != 0) return null;
         owner.OpenUpstreams++;
-        return upstream;
+        error = upstream.Connect(endpoints, index, user);
+        if (error == 0) return upstream;
+        if (!upstream.WasOpened) owner.OpenUpstreams--;
+        return null;
     }
 
     /// <summary>Its response is complete and the gateway lets the connection persist.</summary>

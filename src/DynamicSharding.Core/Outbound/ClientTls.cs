@@ -20,6 +20,18 @@ internal static class ClientTls
         SocketsHttpHandler handler, string? caFile, string? caPath, string? certFile, string? keyFile, string? serverName, bool insecureSkipVerify)
     {
         SslClientAuthenticationOptions ssl = handler.SslOptions;
+        Configure(ssl, caFile, caPath, certFile, keyFile, insecureSkipVerify);
+
+        // The handler overwrites TargetHost with the dialled host; only a stream that is encrypted already keeps another name.
+        handler.ConnectCallback = serverName is null
+            ? static async (context, ct) => new NetworkStream(await DialAsync(context, ct).ConfigureAwait(false), ownsSocket: true)
+            : (context, ct) => ConnectAsync(context, ssl, serverName, ct);
+    }
+
+    /// <summary>What a connection trusts and shows.</summary>
+    public static void Configure(
+        SslClientAuthenticationOptions ssl, string? caFile, string? caPath, string? certFile, string? keyFile, bool insecureSkipVerify)
+    {
         X509Certificate2Collection authorities = Authorities(caFile, caPath);
         if (authorities.Count > 0)
         {
@@ -45,11 +57,6 @@ internal static class ClientTls
             ssl.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
 #pragma warning restore CA5359
         }
-
-        // The handler overwrites TargetHost with the dialled host; only a stream that is encrypted already keeps another name.
-        handler.ConnectCallback = serverName is null
-            ? static async (context, ct) => new NetworkStream(await DialAsync(context, ct).ConfigureAwait(false), ownsSocket: true)
-            : (context, ct) => ConnectAsync(context, ssl, serverName, ct);
     }
 
     private static async ValueTask<Stream> ConnectAsync(

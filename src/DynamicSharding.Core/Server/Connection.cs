@@ -48,8 +48,8 @@ internal sealed class Connection : LoopMember
 
     public EventLoop Loop => _loop;
 
-    /// <summary>The client's address.</summary>
-    public string Peer => PeerAddress.Of(_socket.Fd);
+    /// <summary>The client's address; null when the kernel does not know any more.</summary>
+    public System.Net.IPAddress? Peer => PeerAddress.EndPointOf(_socket.Fd)?.Address;
 
     /// <summary>Whatever its session waited for is there.</summary>
     public void Wake() => _socket.Wake();

@@ -38,6 +38,7 @@ internal sealed unsafe class EventLoop : IDisposable
     private long _nextTick;
     private long _awake;
     private long _suspended;
+    private byte[]? _tlsBuffer;
     private bool _stopped;
     private bool _disposed;
 
@@ -61,6 +62,9 @@ internal sealed unsafe class EventLoop : IDisposable
 
     /// <summary>Where the receives of this loop go, but for those behind a long head that is not complete.</summary>
     public byte[] ReceiveBuffer { get; } = GC.AllocateUninitializedArray<byte>(ReceiveLength, pinned: true);
+
+    /// <summary>Plaintext on its way into and out of TLS; made when it is first needed.</summary>
+    public byte[] TlsBuffer => _tlsBuffer ??= GC.AllocateUninitializedArray<byte>(ReceiveLength);
 
     /// <summary>Where the answers of one batch are written.</summary>
     public byte[] OutputBuffer { get; private set; }

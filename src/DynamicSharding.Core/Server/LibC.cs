@@ -13,6 +13,7 @@ internal static unsafe partial class LibC
     public const int EINVAL = 22;
     public const int ENFILE = 23;
     public const int EMFILE = 24;
+    public const int EPROTO = 71;
     public const int ENOTSOCK = 88;
     public const int ENOBUFS = 105;
     public const int EINPROGRESS = 115;

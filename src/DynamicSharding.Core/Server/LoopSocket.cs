@@ -25,6 +25,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     private uint _interest;
     private bool _waiting;
     private bool _hadEvent;
+    private TlsLayer? _tls;
 
     // More than was received may be there, and the kernel has told so already: the next wait asks it to look again.
     private bool _rearm;
@@ -48,15 +49,24 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     /// </summary>
     public SocketResult TryReceive(Span<byte> buffer)
     {
+        SocketResult received = _tls is null ? TryReceiveRaw(buffer) : _tls.TryReceive(buffer);
+        _rearm |= received.Count == buffer.Length;
+        return received;
+    }
+
+    public SocketResult TrySend(ReadOnlySpan<byte> buffer) => _tls is null ? TrySendRaw(buffer) : _tls.TrySend(buffer);
+
+    /// <summary>Below TLS.</summary>
+    public SocketResult TryReceiveRaw(Span<byte> buffer)
+    {
         fixed (byte* pointer = buffer)
         {
-            SocketResult received = Result(LibC.Receive(Fd, pointer, (nuint)buffer.Length, LibC.MSG_DONTWAIT));
-            _rearm |= received.Count == buffer.Length;
-            return received;
+            return Result(LibC.Receive(Fd, pointer, (nuint)buffer.Length, LibC.MSG_DONTWAIT));
         }
     }
 
-    public SocketResult TrySend(ReadOnlySpan<byte> buffer)
+    /// <summary>Below TLS.</summary>
+    public SocketResult TrySendRaw(ReadOnlySpan<byte> buffer)
     {
         fixed (byte* pointer = buffer)
         {
@@ -76,7 +86,22 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
         _ = LibC.SetSocketOption(Fd, LibC.SOL_SOCKET, LibC.SO_LINGER, &linger, sizeof(ulong));
     }
 
-    public void ShutdownSend() => _ = LibC.Shutdown(Fd, LibC.SHUT_WR);
+    public void ShutdownSend()
+    {
+        _tls?.ShutdownSend();
+        _ = LibC.Shutdown(Fd, LibC.SHUT_WR);
+    }
+
+    /// <summary>TLS on this socket; null without.</summary>
+    public TlsLayer? Tls => _tls;
+
+    /// <summary>From here on the bytes are TLS. The socket is watched for both directions from now on.</summary>
+    /// <returns>Null when the kernel refused to watch it.</returns>
+    public TlsLayer? AddTls()
+    {
+        if (_interest == 0 && !Watch(InputAndOutput)) return null;
+        return _tls = new TlsLayer(this);
+    }
 
     /// <summary>True when the socket may be ready, false when the wait was cancelled.</summary>
     /// <param name="interest"><see cref="Input"/> or <see cref="Output"/>; a listener's is its own.</param>
@@ -87,7 +112,13 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     {
         _readiness.Reset();
         _waiting = true;
-        if (_interest != interest || _rearm)
+        if (_tls is not null)
+        {
+            // A full buffer is no reason for the layer to tell again.
+            if (_rearm) EndWait(ready: true);
+            _rearm = false;
+        }
+        else if (_interest != interest || _rearm)
         {
             // The kernel looks at the descriptor when it is told, so bytes that are there already are reported too, in the turn of the
             // others. A descriptor is registered only once it has to wait: a connection whose request came with it and that closes after
@@ -127,9 +158,25 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     {
         _rearm |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
         IsReset |= (events & LibC.EPOLLERR) != 0;
+        if (_tls is null) OnLayerReady(events);
+        else OnReadyWithTls(events);
+    }
+
+    /// <summary>The topmost layer has bytes, or room for them.</summary>
+    public void OnLayerReady(uint events)
+    {
         _hadEvent = true;
         if (_waiting) EndWait(ready: true);
         else Owner?.OnReady(events);
+    }
+
+    private void OnReadyWithTls(uint events)
+    {
+        _rearm = false;
+        _tls!.OnReady(events);
+
+        // The layer tells of bytes and of room; a reset is the connection's to know, whether anybody reads or not.
+        if (IsReset && Fd >= 0) OnLayerReady(events);
     }
 
     /// <summary>The kernel has told of something since the last call.</summary>
@@ -206,6 +253,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     public void Close()
     {
         if (Fd < 0) return;
+        _tls?.Close();
         Loop.Release(this);
         _ = LibC.Close(Fd);
         Fd = -1;

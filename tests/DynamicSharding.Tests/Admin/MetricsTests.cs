@@ -344,10 +344,10 @@ public sealed class MetricsTests
     [Fact]
     public async Task Every_counter_of_both_listeners_is_shown()
     {
-        await using var admin = new AdminFixture { Forward = new ForwardCounters() };
+        await using var admin = new AdminFixture { Forward = new ForwardCounters(loops: 2) };
         admin.Publish("gw1:9091");
         await admin.StartAsync();
-        object[] counters = [admin.Counters.Loops[0], admin.Forward, admin.Forward.For("gw1:9091"), admin.Gateway("gw1:9091").Redirects];
+        object[] counters = [admin.Counters.Loops[0], admin.Forward.Loops[0], admin.Forward.For("gw1:9091"), admin.Gateway("gw1:9091").Redirects];
         int counted = 0;
         foreach (object counter in counters)
         {

@@ -23,7 +23,7 @@ public sealed class PromtoolTests
         await using var admin = new AdminFixture
         {
             Discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start, 1, "timed out", 7, TimeSpan.FromSeconds(1)),
-            Forward = new ForwardCounters(),
+            Forward = new ForwardCounters(loops: 2),
         };
         admin.Publish("gw1:9091", "[fd00::1]:9091", "x\"} 1\nfake{a=\"\\\u4e2d:9091");
         admin.View = admin.View with { Changes = 1, History = [AdminFixture.Change("joined")] };
@@ -31,9 +31,9 @@ public sealed class PromtoolTests
             for (int code = 0; code < StatusIndex.Count; code++) admin.Counters.Loops[0].CountRequest(method, code);
         for (int ticks = 1; ticks < 1 << 30; ticks *= 2) admin.Counters.Loops[1].ObserveBatch(ticks, 3);
         ForwardGatewayCounters forwarded = admin.Forward.For("gw1:9091");
-        foreach (int code in (int[])[0, 200, 502]) forwarded.CountCode(code);
-        for (int ms = 1; ms < 200_000; ms *= 2) admin.Forward.Observe(TimeSpan.FromMilliseconds(ms));
-        admin.Forward.CountReject(RejectReason.NotFound);
+        foreach (int code in (int[])[0, 200, 502]) forwarded.CountCode(loop: 0, code);
+        for (int ms = 1; ms < 200_000; ms *= 2) admin.Forward.Loops[1].Observe(TimeSpan.FromMilliseconds(ms));
+        admin.Forward.Loops[0].Requests.CountReject(RejectReason.NotFound);
         await admin.StartAsync();
         string page = await admin.Client.GetStringAsync("/metrics");
         await AssertCleanAsync(page);

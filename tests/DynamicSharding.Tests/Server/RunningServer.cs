@@ -24,7 +24,7 @@ internal sealed class RunningServer : IAsyncDisposable
         Readiness readiness = new();
         readiness.SetReady();
         Counters = new DataPlaneCounters(loops);
-        _server = new DataServer(options, ring, readiness, Counters, loggers ?? NullLoggerFactory.Instance, TimeProvider.System);
+        _server = new DataServer(options, ring, readiness, Counters, newForwardSession: null, loggers ?? NullLoggerFactory.Instance, TimeProvider.System);
         _server.Start();
     }
 

@@ -16,7 +16,7 @@ internal sealed class SessionPeer
     public const string Gateway = "127.0.0.1:9091";
     private static readonly DateTimeOffset Time = new(1994, 11, 6, 8, 49, 37, TimeSpan.Zero);
 
-    private readonly HttpSession _session = new();
+    private readonly HttpSession _session;
     private readonly SessionContext _context;
     private readonly byte[] _output;
     private readonly StringBuilder _answers = new();
@@ -30,6 +30,7 @@ internal sealed class SessionPeer
         if (hasRing) ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(1, "http", "").For(Gateway)], 100, "group"));
         if (readiness is null) (readiness = new Readiness()).SetReady();
         Router router = new(ring, new GroupingKey(ShardingKey.Group, limits.RequestLine), readiness);
+        _session = new HttpSession(Counters.Loops[0]);
         _context = new SessionContext(0, limits, router, Counters.Loops[0], new HttpDate(Time)) { Draining = draining };
         _output = new byte[Math.Max(room, _context.MaxResponse)];
     }
