@@ -25,7 +25,7 @@ internal static class ServerProcess
             host.RaiseLoopPriority();
             await using ServiceNotifier? service = ServiceNotifier.Start(manager, host, logger, TimeProvider.System);
             Task failed = host.Failed;
-            await launch.Signals.WaitForStopAsync(host.ReloadAsync, failed);
+            await launch.Signals.WaitForStopAsync(host.Reloader.ReloadAsync, failed);
             int exitCode = failed.IsCompleted ? ExitCode.Failed : ExitCode.Stopped;
             if (service is not null) await service.StopAsync();
             await host.StopAsync();

@@ -36,7 +36,7 @@ public sealed class ServerHostTests
             },
             setLogLevel: () => applied++);
         await host.StartAsync();
-        Task<ReloadResult> reload = Task.Run(() => host.ReloadAsync());
+        Task<ReloadResult> reload = Task.Run(() => host.Reloader.ReloadAsync());
         Assert.True(held.Wait(VerdictTimeout));
 
         await host.StopAsync().WaitAsync(VerdictTimeout);
@@ -62,7 +62,7 @@ public sealed class ServerHostTests
                 go.Wait();
             });
         await host.StartAsync();
-        Task<ReloadResult> reload = Task.Run(() => host.ReloadAsync());
+        Task<ReloadResult> reload = Task.Run(() => host.Reloader.ReloadAsync());
         Assert.True(held.Wait(VerdictTimeout));
         Task stop = Task.Run(host.StopAsync);
         Assert.DoesNotContain("Connection: close", await PushAsync(host.DataEndPoint), StringComparison.Ordinal);
@@ -81,8 +81,8 @@ public sealed class ServerHostTests
         int times = 0;
         ServerHost host = New(load: () => ++times == 1 ? throw new InvalidOperationException("defect") : Loaded(Options), setLogLevel: () => { });
         await host.StartAsync();
-        Assert.False((await host.ReloadAsync()).Applied);
-        Assert.True((await host.ReloadAsync()).Applied);
+        Assert.False((await host.Reloader.ReloadAsync()).Applied);
+        Assert.True((await host.Reloader.ReloadAsync()).Applied);
         await host.StopAsync().WaitAsync(VerdictTimeout);
         await host.DisposeAsync();
     }

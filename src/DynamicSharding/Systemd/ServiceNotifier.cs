@@ -27,7 +27,7 @@ internal sealed class ServiceNotifier : IAsyncDisposable
         _manager = manager;
         _host = host;
         _time = time;
-        host.Reloading += OnReloading;
+        host.Reloader.Reloading += OnReloading;
         NotifyReady();
         TimeSpan? period = Watchdog.TakePeriod();
         var watchdog = period is { } patience ? new Watchdog(patience, host.ProbeAsync, () => manager.Send("WATCHDOG=1"), logger, time) : null;
@@ -46,7 +46,7 @@ internal sealed class ServiceNotifier : IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _host.Reloading -= OnReloading;
+        _host.Reloader.Reloading -= OnReloading;
         long patience = (long)(_host.StopTime + StopMargin).TotalMicroseconds;
 
         // A reload that ends at this moment must not say READY=1 behind it.
@@ -58,7 +58,7 @@ internal sealed class ServiceNotifier : IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _host.Reloading -= OnReloading;
+        _host.Reloader.Reloading -= OnReloading;
         lock (_order) _stopping = true;
         _stop.Dispose();
     }
