@@ -73,9 +73,8 @@ internal static class CommandLine
         return message;
     }
 
-    /// <summary>The console's stream answers a bad descriptor with the second (.NET 10).</summary>
-    private static bool IsOutputFailure(Exception problem) =>
-        problem is (IOException or UnauthorizedAccessException) && !DescriptorShortage.Explains(problem);
+    /// <summary>The console's stream throws the second for a bad descriptor (.NET 10).</summary>
+    private static bool IsOutputFailure(Exception problem) => problem is IOException or UnauthorizedAccessException;
 
     private static RootCommand CreateRoot(Stream logStream)
     {

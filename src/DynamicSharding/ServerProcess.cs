@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Logging;
@@ -14,7 +15,6 @@ internal static class ServerProcess
         using var loggers = new LoggerFactory([launch.Logs], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
         ILogger logger = loggers.CreateLogger("DynamicSharding");
         logger.Starting(BuildInfo.Current.Version, BuildInfo.Current.Revision, launch.ConfigFile);
-        launch.Signals.Logger = logger;
         using IDisposable forgotten = BackgroundTask.LogForgotten(logger);
         using NotifySocket? manager = NotifySocket.Take(logger);
         try
@@ -25,13 +25,13 @@ internal static class ServerProcess
             host.RaiseLoopPriority();
             await using ServiceNotifier? service = ServiceNotifier.Start(manager, host, logger, TimeProvider.System);
             Task failed = host.Failed;
-            await launch.Signals.WaitForStopAsync(host.Reloader.ReloadAsync, failed);
+            await Signals.WaitForStopAsync(host.Reloader.ReloadAsync, failed, logger);
             int exitCode = failed.IsCompleted ? ExitCode.Failed : ExitCode.Stopped;
             if (service is not null) await service.StopAsync();
             await host.StopAsync();
             return exitCode;
         }
-        catch (IOException error)
+        catch (Exception error) when (error is IOException or Win32Exception)
         {
             logger.StartFailed(error.Message);
             manager?.Send("STATUS=could not start: " + error.Message);
@@ -52,8 +52,7 @@ internal static class ServerProcess
 /// <param name="Level">From the flag, which wins over the file at every reload; null when not given.</param>
 /// <param name="Options">The configuration with the flags applied.</param>
 /// <param name="Logs">Already writing, at the level of <paramref name="Options"/>; its creator disposes it.</param>
-/// <param name="Signals">Caught since before the configuration was read.</param>
-internal sealed record LaunchOptions(string ConfigFile, LogLevelName? Level, ServerOptions Options, LogOutput Logs, Signals Signals)
+internal sealed record LaunchOptions(string ConfigFile, LogLevelName? Level, ServerOptions Options, LogOutput Logs)
 {
     /// <summary>Reads the file again, with the flags applied as at the start.</summary>
     public ConfigResult Load()

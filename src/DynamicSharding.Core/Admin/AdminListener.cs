@@ -4,7 +4,6 @@ using DynamicSharding.Logging;
 using DynamicSharding.Web;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Admin;
@@ -18,7 +17,6 @@ internal sealed class AdminListener : IAsyncDisposable
     private readonly TrafficRates _rates;
     private readonly LastHourCounts _lastHour;
     private readonly BasicAuth? _auth;
-    private readonly ServerCertificate? _certificate;
 
     public AdminListener(AdminContext context)
     {
@@ -26,11 +24,12 @@ internal sealed class AdminListener : IAsyncDisposable
         ListenAddress address = context.Options().AdminListenAddr ?? throw new ArgumentException("The admin listener is off.", nameof(context));
         AdminOptions access = context.Options().Admin;
         if (!access.BasicAuthUsers.IsEmpty) _auth = new BasicAuth(access.BasicAuthUsers);
-        if (access is { TlsCertFile: { } certFile, TlsKeyFile: { } keyFile })
-            _certificate = new ServerCertificate(certFile, keyFile, _logger, context.Time);
+        ServerCertificate? certificate = access is { TlsCertFile: { } certFile, TlsKeyFile: { } keyFile }
+            ? new ServerCertificate(certFile, keyFile, _logger, context.Time)
+            : null;
         // Enough for operators and several Prometheus servers, and kept for them whatever the clients of the data plane take.
         int maxConnections = DescriptorBudget.Of(OpenFileLimit.Current ?? int.MaxValue, new LimitOptions(), forwards: false).Admin;
-        _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, Bind, () => maxConnections, _logger);
+        _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, () => maxConnections, _logger, certificate: certificate);
 
         var fleet = new Fleet(context.Ring, context.Membership, context.Time);
         _rates = new TrafficRates(fleet, context.Counters, context.Time);
@@ -81,15 +80,5 @@ internal sealed class AdminListener : IAsyncDisposable
 
         // As on the data listener. Kestrel's keep-alive of 130 s stays: it outlives the usual scrape interval.
         limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
-    }
-
-    private void Bind(ListenOptions listen)
-    {
-        if (_certificate is not { } certificate) return;
-        listen.UseHttps(new TlsHandshakeCallbackOptions
-        {
-            HandshakeTimeout = TimeSpan.FromSeconds(10),
-            OnConnection = _ => ValueTask.FromResult(certificate.Current()),
-        });
     }
 }

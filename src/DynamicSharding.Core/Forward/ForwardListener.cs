@@ -55,7 +55,7 @@ internal sealed class ForwardListener : IAsyncDisposable
         _limits = options.Limits;
         _clock = new AwakeClock(time);
 
-        _web = new WebListener("forward listener", "forward_listen_addr", address, Configure, Bind, () => _maxConnections, _logger, static services =>
+        _web = new WebListener("forward listener", "forward_listen_addr", address, Configure, () => _maxConnections, _logger, Bind, register: static services =>
         {
             services.AddHttpForwarder();
 

@@ -43,28 +43,25 @@ internal sealed class ServeCommand
 
     private async Task<int> RunAsync(ParseResult parsed)
     {
-        var signals = new Signals();
         string file = parsed.GetRequiredValue(_configFile);
         LogLevelName? level = Choice(parsed.GetValue(_level), LogNames.Levels);
         LogFormat? format = Choice(parsed.GetValue(_format), LogNames.Formats);
 
-        ConfigResult config = ConfigFile.Load(file, Environment.GetEnvironmentVariable);
-        if (config.Options is null && DescriptorShortage.IsThere)
-        {
-            // The file could not be opened, so nothing is known to be wrong with it.
-            DescriptorShortage.Tell();
-            return ExitCode.Failed;
-        }
-
-        LogOptions log = config.Options?.Log ?? new LogOptions();
+        // A file on a mount whose server is gone must not hold up a stop.
+        Task<ConfigResult> loading = Task.Run(() => ConfigFile.Load(file, Environment.GetEnvironmentVariable));
+        await Task.WhenAny(loading, Signals.StopRequested).ConfigureAwait(false);
+        ConfigResult? config = loading.IsCompleted ? await loading.ConfigureAwait(false) : null;
+        LogOptions log = config?.Options?.Log ?? new LogOptions();
         log = new LogOptions { Level = level ?? log.Level, Format = format ?? log.Format };
         using var logs = new LogOutput(_logStream, log.Format, log.Level, TimeProvider.System);
         ILogger logger = logs.CreateLogger("DynamicSharding");
+        Signals.LogTo(logger);
+        if (config is null || Signals.StopRequested.IsCompleted) return ExitCode.Stopped;
         foreach (ConfigProblem warning in config.Warnings) logger.ConfigurationWarning(warning.ToString());
         foreach (ConfigProblem error in config.Errors) logger.ConfigurationError(error.ToString());
         if (config.Options is null) return ExitCode.BadConfiguration;
 
-        return await ServerProcess.RunAsync(new LaunchOptions(file, level, config.Options with { Log = log }, logs, signals)).ConfigureAwait(false);
+        return await ServerProcess.RunAsync(new LaunchOptions(file, level, config.Options with { Log = log }, logs)).ConfigureAwait(false);
     }
 
     /// <summary>The library's own check spreads its message over several lines.</summary>
