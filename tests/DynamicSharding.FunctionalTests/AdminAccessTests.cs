@@ -151,7 +151,7 @@ public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output
 
         (exitCode, said) = await DynamicShardingProcess.RunAsync("lookup", "--url", $"http://{server.Address}", "/metrics/job/a");
         Assert.Equal(1, exitCode);
-        Assert.Contains("404, this is no admin listener of dynamic-sharding; its port is that of admin_listen_addr", said, StringComparison.Ordinal);
+        Assert.Contains("404, this is not an admin listener of dynamic-sharding; its port is that of admin_listen_addr", said, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -86,23 +86,25 @@ public sealed class RingCommandTests
     [Theory]
     [InlineData("simulate --gateways a,b", "--add or --remove")]
     [InlineData("simulate --gateways a --remove a", "no gateway would be left")]
-    [InlineData("simulate --gateways a --remove b", "b:9091 is no member")]
-    [InlineData("simulate --gateways a --add a", "a:9091 is a member already")]
-    [InlineData("simulate --gateways a --add b --keys 0", "--keys is a number from 1 to 10000000")]
-    [InlineData("simulate --gateways a --add b --keys abc", "--keys is a number from 1 to 10000000")]
+    [InlineData("simulate --gateways a --remove b", "b:9091 is not a member")]
+    [InlineData("simulate --gateways a --add a", "a:9091 is already a member")]
+    [InlineData("simulate --gateways a --add b --keys 0", "--keys: must be a number from 1 to 10000000")]
+    [InlineData("simulate --gateways a --add b --keys abc", "--keys: must be a number from 1 to 10000000")]
     [InlineData("simulate --gateways a --add b --keys 10 --keys.file f", "not both")]
     [InlineData("simulate --gateways a --add ,", "name no gateway")]
     [InlineData("simulate --gateways a --add b --keys.file /", "/: it is a directory")]
     [InlineData("simulate --gateways a --add b --keys.file /etc/passwd", "/etc/passwd:1: not a push path")]
-    [InlineData("lookup /metrics/job/a --gateways a --replicas abc", "--replicas is a number from 1 to 100000")]
-    [InlineData("lookup /metrics/job/a --gateways a:b", "has a bad port")]
+    [InlineData("lookup /metrics/job/a --gateways a --replicas abc", "--replicas: must be a number from 1 to 100000")]
+    [InlineData("lookup /metrics/job/a --gateways a:b", "--gateways: one of them has a bad port")]
+    [InlineData("simulate --gateways a --add b:c", "--add: one of them has a bad port")]
+    [InlineData("simulate --gateways a,b --remove b:c", "--remove: one of them has a bad port")]
     [InlineData("simulate --gateways a --add b --keys.file /no/such/file", "cannot read /no/such/file")]
     [InlineData("lookup /metrics/job/a", "exactly one of")]
     [InlineData("lookup /metrics/job/a --gateways a --url http://b", "exactly one of")]
     [InlineData("lookup /metrics/job/a --gateways ,", "names no gateway")]
-    [InlineData("lookup /metrics/job/a --gateways a --key other", "--key is group or path")]
-    [InlineData("lookup /metrics/job/a --url nonsense", "no http or https address")]
-    [InlineData("lookup /metrics/job/\ufffd --gateways a", "no UTF-8; write them as %XX")]
+    [InlineData("lookup /metrics/job/a --gateways a --key other", "--key: must be one of group, path")]
+    [InlineData("lookup /metrics/job/a --url nonsense", "not an http or https address")]
+    [InlineData("lookup /metrics/job/\ufffd --gateways a", "not UTF-8; write them as %XX")]
     public async Task A_wrong_call_is_explained(string arguments, string explanation)
     {
         (int exitCode, _, string error) = await RunAsync(arguments.Split(' '));
@@ -138,7 +140,7 @@ public sealed class RingCommandTests
     [Fact]
     public void Who_is_in_the_ring_is_what_the_server_says()
     {
-        RingDefinition ring = ServerStatusReader.Read("""
+        RingDefinition ring = RingDefinition.FromStatus("""
             {"members":[{"address":"a:1","state":"draining","in_ring":true},{"address":"b:1","state":"member","in_ring":false}]}
             """u8.ToArray());
         Assert.Equal(["a:1"], ring.Members);
@@ -157,12 +159,12 @@ public sealed class RingCommandTests
     [InlineData("""{"members":["a\u001b[31m:1"]}""")]
     [InlineData("""{"members":["a"]}""")]
     public void A_status_that_no_ring_can_be_made_of_is_refused(string status) =>
-        Assert.ThrowsAny<JsonException>(() => ServerStatusReader.Read(Encoding.UTF8.GetBytes(status)));
+        Assert.ThrowsAny<JsonException>(() => RingDefinition.FromStatus(Encoding.UTF8.GetBytes(status)));
 
     [Theory]
     [InlineData("a,b:1, [::1] ,[::1]:2,a", "a:9091 b:1 [::1]:9091 [::1]:2")]
     public void Gateways_get_the_default_port(string list, string expected) =>
-        Assert.Equal(expected, string.Join(' ', MemberSource.ParseGateways(list)));
+        Assert.Equal(expected, string.Join(' ', MemberSource.ParseGateways("--gateways", list)));
 
     private static async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments)
     {
