@@ -31,6 +31,16 @@ public sealed class StartupTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal(0, await process.WaitForExitAsync(Limit));
     }
 
+    [Fact]
+    public async Task A_reload_takes_the_flags_for_no_change_of_the_file()
+    {
+        await using ChildProcess process = await StartAsync(Binary.Path, "--config.file", WriteConfig(), "--log.format", "json", "--log.level", "debug");
+        await WaitForLogAsync(process, "\"msg\":\"ready\"");
+        process.Hangup();
+        await WaitForLogAsync(process, "\"msg\":\"configuration reloaded\",\"changed\":\"\"");
+        Assert.DoesNotContain("restart", process.Output, StringComparison.Ordinal);
+    }
+
     /// <summary>The configuration file is a pipe that nobody writes to.</summary>
     [Fact]
     public async Task SIGTERM_while_the_configuration_is_read_is_exit_code_0_and_a_log_line()
