@@ -15,10 +15,11 @@ namespace DynamicSharding;
 /// <param name="apply">Given the old and the new configuration, passes the new one to the rest of the server.</param>
 /// <param name="logger">Where reloads are logged.</param>
 /// <param name="time">The one clock.</param>
+#pragma warning disable CA1001 // A reload whose file hangs may end after everything else, and then releases the semaphore.
 internal sealed class Reloader(
     ServerOptions initial, Func<ConfigResult> load, Action<ServerOptions, ServerOptions> apply, ILogger logger, TimeProvider time)
+#pragma warning restore CA1001
 {
-    /// <summary>Never disposed: a reload that hangs may end after everything else.</summary>
     private readonly SemaphoreSlim _reloading = new(1, 1);
 
     /// <summary>Orders applying a configuration and closing: nothing is applied after <see cref="Close"/> has returned.</summary>

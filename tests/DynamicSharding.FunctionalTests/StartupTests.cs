@@ -7,13 +7,15 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>The first moments of the process: signals before the server exists, and few file descriptors.</summary>
-public sealed class StartupTests(ITestOutputHelper output) : PeerTest(output)
+public sealed class StartupTests(ITestOutputHelper output) : PeerTest(output), IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     private static readonly Dictionary<string, string> Environment = new() { ["DOTNET_ROOT"] = Binary.DotnetRoot };
 
     private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
 
     /// <summary>A build for the runtime takes tenths of a second to load its assemblies. The parser of the command line is one of the first.</summary>
     [Fact]

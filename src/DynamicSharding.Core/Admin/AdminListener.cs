@@ -2,7 +2,6 @@ using DynamicSharding.Admin.Page;
 using DynamicSharding.Config;
 using DynamicSharding.Logging;
 using DynamicSharding.Web;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging;
 

@@ -128,7 +128,7 @@ internal sealed class WebListener : IAsyncDisposable
             using var handler = new SocketsHttpHandler
             {
                 UseProxy = false,
-                SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, _, _, _) => true },
+                SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = static (_, certificate, _, _) => certificate is not null },
             };
             using var client = new HttpClient(handler) { Timeout = WarmUpTimeout };
             string scheme = _certificate is null ? "http" : "https";

@@ -127,7 +127,7 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
-    public async Task Check_config_says_ok_or_everything_that_is_wrong()
+    public async Task Check_config_prints_valid_or_every_error()
     {
         string good = Write("good.yml", "pushgateway:\n  servers: [a, a, b]\n");
         Assert.Equal(

@@ -29,7 +29,7 @@ public sealed class RingCommandTests
     }
 
     [Fact]
-    public async Task What_a_terminal_would_obey_is_shown_as_text()
+    public async Task Control_characters_are_printed_encoded()
     {
         (int exitCode, string output, _) = await RunAsync("lookup", "--gateways", "a", "/metrics/job/%1b%5b31m%0aowner");
         Assert.Equal(0, exitCode);
@@ -44,7 +44,7 @@ public sealed class RingCommandTests
     [InlineData("/metrics/job/a/..", "dot_segment")]
     [InlineData("/metrics/job/a/b//c/d", "a@base64/=")]
     [InlineData("/metrics/job@base64/*", "bad_job_base64")]
-    public async Task Lookup_of_what_is_no_push_path_says_so_and_fails(string path, string note)
+    public async Task Lookup_of_another_path_says_why_and_fails(string path, string note)
     {
         (int exitCode, string output, _) = await RunAsync("lookup", "--gateways", "a", path);
         Assert.Equal(1, exitCode);
@@ -105,7 +105,7 @@ public sealed class RingCommandTests
     [InlineData("lookup /metrics/job/a --gateways a --key other", "--key: must be one of group, path")]
     [InlineData("lookup /metrics/job/a --url nonsense", "not an http or https address")]
     [InlineData("lookup /metrics/job/\ufffd --gateways a", "not UTF-8; write them as %XX")]
-    public async Task A_wrong_call_is_explained(string arguments, string explanation)
+    public async Task Wrong_arguments_are_explained(string arguments, string explanation)
     {
         (int exitCode, _, string error) = await RunAsync(arguments.Split(' '));
         Assert.Equal(2, exitCode);
@@ -123,7 +123,7 @@ public sealed class RingCommandTests
         int port = FreePort();
         server.Prefixes.Add($"http://127.0.0.1:{port}/");
         server.Start();
-        Task answer = Task.Run(async () =>
+        Task response = Task.Run(async () =>
         {
             HttpListenerContext context = await server.GetContextAsync();
             Assert.Equal("/api/v1/status", context.Request.RawUrl);
@@ -132,13 +132,13 @@ public sealed class RingCommandTests
         });
         (int exitCode, string output, string error) = await RunAsync("lookup", "--json", "--url", $"http://127.0.0.1:{port}/", "/metrics/job/a/y/2/x/1");
         Assert.True(exitCode == 0, error);
-        await answer;
+        await response;
         HashRing<Gateway> ring = TestRing.Build(["a:9091", "c:9091"], 7);
         Assert.Equal(ring.Find(MurmurHash3.Hash32("/metrics/job/a/y/2/x/1"u8)).Address, JsonDocument.Parse(output).RootElement[0].GetProperty("owner").GetString());
     }
 
     [Fact]
-    public void Who_is_in_the_ring_is_what_the_server_says()
+    public void The_server_says_which_members_are_in_the_ring()
     {
         RingDefinition ring = RingDefinition.FromStatus("""
             {"members":[{"address":"a:1","state":"draining","in_ring":true},{"address":"b:1","state":"member","in_ring":false}]}
@@ -158,7 +158,7 @@ public sealed class RingCommandTests
     [InlineData("""{"members":["a:1"],"key":"zzz"}""")]
     [InlineData("""{"members":["a\u001b[31m:1"]}""")]
     [InlineData("""{"members":["a"]}""")]
-    public void A_status_that_no_ring_can_be_made_of_is_refused(string status) =>
+    public void A_status_without_a_ring_is_rejected(string status) =>
         Assert.ThrowsAny<JsonException>(() => RingDefinition.FromStatus(Encoding.UTF8.GetBytes(status)));
 
     [Theory]
