@@ -70,7 +70,7 @@ internal sealed class AdminHandler(
         if (auth is null || http.Request.Path.Value is "/-/healthy" or "/-/ready") return true;
         if (await auth.CheckAsync(http.Request.Headers.Authorization, http.RequestAborted) is not { } refusal) return true;
         refusals.Count(refusal);
-        string reason = AdminRejectCounter.Label(refusal);
+        string reason = AdminRejectCounter.Labels[(int)refusal].Label;
         logger.AdminRequestRejected(reason, http.Connection.RemoteIpAddress);
         if (refusal == AdminRejectReason.Busy)
         {

@@ -1,78 +1,43 @@
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
-using Prometheus;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>How fresh the knowledge of the gateways is, and whether the configuration file was good the last time.</summary>
-internal sealed class DiscoveryMetrics
+/// <summary>How current the list of gateways is.</summary>
+internal static class DiscoveryMetrics
 {
-    private readonly Counter _failures;
-    private readonly Gauge _lastSuccess;
-    private readonly Gauge _sinceSuccess;
-    private readonly Gauge _consulIndex;
-    private readonly Gauge _consulLastContact;
-    private readonly Gauge _consulKnownLeader;
-    private readonly Counter _skippedAddresses;
-    private readonly Counter _registrationWrites;
-    private readonly Counter _registrationFailures;
-    private readonly Gauge _hidden;
-    private readonly Gauge _reloadSuccessful;
-    private readonly Gauge _reloadSuccessTime;
-    private readonly Gauge _ready;
-
-    public DiscoveryMetrics(MetricFactory factory, BuildInfo build)
+    public static void Write(Exposition page, DiscoveryStatus discovery, DateTimeOffset now)
     {
-        var unknownAtFirst = new GaugeConfiguration { SuppressInitialValue = true };
-        _failures = factory.CreateCounter(MetricNames.DiscoveryFailures, "Refreshes of the list of gateways that failed.");
-        _lastSuccess = factory.CreateGauge(
-            MetricNames.DiscoveryLastSuccess, "When Consul last gave a good answer, or a listed gateway was last probed, in Unix time.", unknownAtFirst);
-        _sinceSuccess = factory.CreateGauge(
-            MetricNames.DiscoverySinceSuccess, "Time since then, by this process's clock.", unknownAtFirst);
-        _consulIndex = factory.CreateGauge(MetricNames.ConsulIndex, "X-Consul-Index of the last good answer.", unknownAtFirst);
-        _consulLastContact = factory.CreateGauge(
-            MetricNames.ConsulLastContact, "How long the answering Consul server had not heard from its leader.", unknownAtFirst);
-        _consulKnownLeader = factory.CreateGauge(
-            MetricNames.ConsulKnownLeader, "1 if the Consul server of the last good answer knew a leader.", unknownAtFirst);
-        _skippedAddresses = factory.CreateCounter(
-            MetricNames.ConsulSkippedAddresses, "Rows of Consul's answers that named no usable address.");
-        _registrationWrites = factory.CreateCounter(
-            MetricNames.RegistrationWrites, "Registrations and deregistrations that Consul accepted.");
-        _registrationFailures = factory.CreateCounter(MetricNames.RegistrationFailures, "Rounds of registration that failed.");
-        _hidden = factory.CreateGauge(
-            MetricNames.GatewaysHidden, "Configured gateways that are absent from Consul's response and pass our own probe.");
-        _reloadSuccessful = factory.CreateGauge(MetricNames.ConfigReloadSuccessful, "1 if the last load of the configuration was applied.");
-        _reloadSuccessTime = factory.CreateGauge(
-            MetricNames.ConfigReloadSuccessTime, "When a configuration was last applied, in Unix time.");
-        _ready = factory.CreateGauge(MetricNames.Ready, "1 while /-/ready answers 200.");
-        factory.CreateGauge(MetricNames.BuildInfo, "What is running; always 1.", ["version", "revision", "runtime", "arch"])
-            .WithLabels(build.Version, build.Revision, build.Runtime, build.Architecture)
-            .Set(1);
+        DateTimeOffset? last = discovery.LastGoodAnswer;
+        page.Counter(MetricNames.DiscoveryFailures, "Failed refreshes of the gateway list.", discovery.Failures);
+        page.Gauge(
+            MetricNames.DiscoveryLastSuccess,
+            "Unix time of the last usable response from Consul, or of the last probe of a static gateway.",
+            last is { } at ? Exposition.UnixSeconds(at) : null);
+        page.Gauge(
+            MetricNames.DiscoverySinceSuccess,
+            "Seconds since the last successful refresh, by the clock of this process.",
+            last is { } then ? Math.Max(0, (now - then).TotalSeconds) : null);
+        page.Gauge(
+            MetricNames.ConsulIndex,
+            "X-Consul-Index of the last usable response.",
+            discovery.Source == DiscoveryKind.Consul ? discovery.ConsulIndex : null);
+        page.Gauge(
+            MetricNames.ConsulLastContact,
+            "Time since the responding Consul server last heard from its leader.",
+            discovery.ConsulLastContact?.TotalSeconds);
+        page.Gauge(
+            MetricNames.ConsulKnownLeader,
+            "1 if the Consul server of the last usable response knew a leader.",
+            discovery.ConsulKnownLeader is { } known ? (known ? 1 : 0) : null);
+        page.Counter(
+            MetricNames.ConsulSkippedAddresses, "Service entries from Consul without a usable address.", discovery.SkippedAddresses);
+        page.Gauge(
+            MetricNames.GatewaysHidden,
+            "Configured gateways that are missing from Consul's response but pass our own probe.",
+            discovery.HiddenGateways.Length);
+        page.Counter(
+            MetricNames.RegistrationWrites, "Registrations and deregistrations accepted by Consul.", discovery.RegistrationWrites);
+        page.Counter(MetricNames.RegistrationFailures, "Failed registration rounds.", discovery.RegistrationFailures);
     }
-
-    public void Update(DiscoveryStatus discovery, ReloadStatus reload, bool ready, DateTimeOffset now)
-    {
-        _failures.IncTo(discovery.Failures);
-        Show(_lastSuccess, discovery.LastGoodAnswer is { } at ? UnixSeconds(at) : null);
-        Show(_sinceSuccess, discovery.LastGoodAnswer is { } last ? Math.Max(0, (now - last).TotalSeconds) : null);
-        if (discovery.Source == DiscoveryKind.Consul) _consulIndex.Set(discovery.ConsulIndex);
-        Show(_consulLastContact, discovery.ConsulLastContact?.TotalSeconds);
-        Show(_consulKnownLeader, discovery.ConsulKnownLeader is { } known ? (known ? 1 : 0) : null);
-        _skippedAddresses.IncTo(discovery.SkippedAddresses);
-        _registrationWrites.IncTo(discovery.RegistrationWrites);
-        _registrationFailures.IncTo(discovery.RegistrationFailures);
-        _hidden.Set(discovery.HiddenGateways.Length);
-        _reloadSuccessful.Set(reload.LastSuccessful ? 1 : 0);
-        _reloadSuccessTime.Set(UnixSeconds(reload.LastSuccess));
-        _ready.Set(ready ? 1 : 0);
-    }
-
-    /// <summary>What is not known now has no value: the last one would pass for it.</summary>
-    private static void Show(Gauge gauge, double? value)
-    {
-        if (value is { } known) gauge.Set(known);
-        else gauge.Unpublish();
-    }
-
-    private static double UnixSeconds(DateTimeOffset time) => time.ToUnixTimeMilliseconds() / 1000.0;
 }
