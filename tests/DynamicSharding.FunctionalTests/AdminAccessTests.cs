@@ -128,7 +128,7 @@ public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output
         Assert.Equal("OK\nneeds a restart: admin.basic_auth_users\n", await reload.Content.ReadAsStringAsync());
         using JsonDocument status = JsonDocument.Parse(await client.GetStringAsync("api/v1/status"));
         Assert.Contains(
-            "Changed in the file, not in force: admin.basic_auth_users.",
+            "Changed in the file but not active: admin.basic_auth_users.",
             status.RootElement.GetProperty("warnings").EnumerateArray().Select(warning => warning.GetProperty("what").GetString()));
     }
 

@@ -1,6 +1,6 @@
 namespace DynamicSharding.Admin;
 
-/// <summary>Every metric that <c>/metrics</c> shows, declared once.</summary>
+/// <summary>The name of every metric.</summary>
 internal static class MetricNames
 {
     public const string Requests = "dynamic_sharding_requests_total";
@@ -40,7 +40,7 @@ internal static class MetricNames
     public const string Ready = "dynamic_sharding_ready";
     public const string BuildInfo = "dynamic_sharding_build_info";
 
-    // Shown while the forward listener is on.
+    // With a forward listener only.
     public const string ForwardRequests = "dynamic_sharding_forward_requests_total";
     public const string ForwardRefused = "dynamic_sharding_forward_refused_total";
     public const string ForwardReplays = "dynamic_sharding_forward_replays_total";
@@ -48,7 +48,7 @@ internal static class MetricNames
     public const string ForwardDuration = "dynamic_sharding_forward_duration_seconds";
     public const string ForwardBytes = "dynamic_sharding_forward_bytes_total";
 
-    // As every Prometheus client library names them, so that common dashboards and alerts work.
+    // The names that Prometheus client libraries use, so that common dashboards and alerts work.
     public const string ProcessCpu = "process_cpu_seconds_total";
     public const string ProcessResidentMemory = "process_resident_memory_bytes";
     public const string ProcessVirtualMemory = "process_virtual_memory_bytes";

@@ -77,15 +77,15 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         Assert.Equal("job=demo instance=b", await box.InputValueAsync());
 
         server.WriteConfig(Fleet.Replace(", 127.0.0.3:9091", "", StringComparison.Ordinal));
-        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Read the file again" }).ClickAsync();
-        await Assertions.Expect(visit.Page.Locator("#reloaded")).ToHaveTextAsync("Read and applied.");
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Reload configuration" }).ClickAsync();
+        await Assertions.Expect(visit.Page.Locator("#reloaded")).ToHaveTextAsync("Configuration reloaded.");
         await Assertions.Expect(visit.Page.Locator("#gateways tbody tr")).ToHaveCountAsync(2);
         await Assertions.Expect(visit.Page.Locator("#history")).ToContainTextAsync("removed from the configuration: 127.0.0.3:9091");
         await visit.Page.EvaluateAsync("document.activeElement.blur()");
         visit.AssertClean(server.AdminAddress);
 
         server.Process.Kill();
-        await Assertions.Expect(visit.Page.Locator(".live")).ToContainTextAsync("No answer since", new() { Timeout = 30_000 });
+        await Assertions.Expect(visit.Page.Locator(".live")).ToContainTextAsync("No response since", new() { Timeout = 30_000 });
         Assert.Equal(2, await visit.Page.Locator("#gateways tbody tr").CountAsync());
     }
 
@@ -95,7 +95,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         DynamicShardingProcess server = await StartAsync(Fleet);
         await using Visit visit = await chromium.VisitAsync(new() { JavaScriptEnabled = false });
         await visit.Page.GotoAsync(Url(server));
-        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Read the file again" }).ClickAsync();
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Reload configuration" }).ClickAsync();
         await visit.Page.WaitForURLAsync("**/-/reload");
         Assert.Equal("OK", (await visit.Page.InnerTextAsync("body")).Trim());
         visit.AssertClean(server.AdminAddress);
@@ -232,7 +232,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
             Assert.NotEqual("none", await visit.Page.EvaluateAsync<string>("getComputedStyle(document.activeElement).outlineStyle"));
         }
 
-        Assert.Equal(["Pause", "q", "Look up", "add", "remove", "Compare", "Every key", "Read the file again"], reached.Take(8));
+        Assert.Equal(["Pause", "q", "Look up", "add", "remove", "Compare", "All settings", "Reload configuration"], reached.Take(8));
     }
 
     private static string Url(DynamicShardingProcess server) => string.Create(CultureInfo.InvariantCulture, $"http://{server.AdminAddress}/");
