@@ -18,16 +18,20 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
         if (context.Forward is { } forward) ForwardMetrics.Write(page, view, forward);
 
         ReloadStatus reload = context.ReloadStatus();
-        page.Gauge(MetricNames.ConfigReloadSuccessful, "1 if the last configuration reload succeeded.", reload.LastSuccessful ? 1 : 0);
         page.Gauge(
-            MetricNames.ConfigReloadSuccessTime,
+            "dynamic_sharding_config_last_reload_successful",
+            "1 if the last configuration reload succeeded.",
+            reload.LastSuccessful ? 1 : 0);
+        page.Gauge(
+            "dynamic_sharding_config_last_reload_success_timestamp_seconds",
             "Unix time of the last successful configuration reload.",
             Exposition.UnixSeconds(reload.LastSuccess));
-        page.Gauge(MetricNames.Ready, "1 while /-/ready returns 200.", context.Readiness.IsReady ? 1 : 0);
-        page.Gauges(MetricNames.BuildInfo, "Build information; always 1.", "version", "revision", "runtime", "arch")
+        page.Gauge("dynamic_sharding_ready", "1 while /-/ready returns 200.", context.Readiness.IsReady ? 1 : 0);
+        page.Gauges("dynamic_sharding_build_info", "Build information; always 1.", "version", "revision", "runtime", "arch")
             .WithLabels(context.Build.Version, context.Build.Revision, context.Build.Runtime, context.Build.Architecture)
             .Set(1);
-        Counter rejected = page.Counters(MetricNames.AdminRejected, "Requests rejected by the admin listener, by reason.", "reason");
+        Counter rejected = page.Counters(
+            "dynamic_sharding_admin_rejected_requests_total", "Requests rejected by the admin listener, by reason.", "reason");
         foreach ((AdminRejectReason reason, string label) in AdminRejectCounter.Labels) rejected.WithLabels(label).IncTo(rejections[reason]);
         ProcessMetrics.Write(page);
         return page.ToText();
@@ -47,9 +51,7 @@ internal sealed class Exposition
 
     public static double UnixSeconds(DateTimeOffset time) => time.ToUnixTimeMilliseconds() / 1000.0;
 
-    /// <param name="name">One of <see cref="MetricNames"/>.</param>
-    /// <param name="help">One sentence.</param>
-    /// <param name="value">Null while unknown: the last known value would pass for the current one.</param>
+    /// <summary>Null while the value is unknown: the last known one would pass for the current one.</summary>
     public void Gauge(string name, string help, double? value)
     {
         Gauge gauge = _factory.CreateGauge(name, help, NoValue);
@@ -63,15 +65,10 @@ internal sealed class Exposition
     public Counter Counters(string name, string help, params string[] labels) => _factory.CreateCounter(name, help, labels);
 
     /// <summary>
-    /// The library's histogram takes observations only. Observing all durations of a bucket at their mean puts them into that bucket, because
+    /// <paramref name="bucket"/> returns how many durations fell into a bucket since startup, and their sum. The library's histogram takes observations only. Observing all durations of a bucket at their mean puts them into that bucket, because
     /// the mean lies between its bounds, and keeps the sum exact. A mean outside the bounds comes from a duration that was read without its
     /// count, or a count without its duration. Clamping it keeps the sum from ever decreasing; the next scrape is exact again.
     /// </summary>
-    /// <param name="name">One of <see cref="MetricNames"/>.</param>
-    /// <param name="help">One sentence.</param>
-    /// <param name="bounds">Upper bounds in seconds; one more bucket is above the last.</param>
-    /// <param name="bucket">How many durations fell into a bucket since the start, and their sum.</param>
-    /// <param name="ticksPerSecond">The unit of that sum.</param>
     public void Histogram(string name, string help, double[] bounds, Func<int, (long Count, long Ticks)> bucket, long ticksPerSecond)
     {
         Histogram histogram = _factory.CreateHistogram(name, help, new HistogramConfiguration { Buckets = bounds });

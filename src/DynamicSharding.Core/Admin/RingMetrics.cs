@@ -11,23 +11,26 @@ internal static class RingMetrics
     public static void Write(Exposition page, FleetView fleet, ServerOptions options)
     {
         MembershipView membership = fleet.Membership;
-        page.Gauge(MetricNames.RingMembers, "Gateways in the ring.", fleet.Ring?.Members.Length ?? 0);
-        page.Gauge(MetricNames.GatewaysConfigured, "Gateways listed in the configuration file.", options.Pushgateway.Servers.Length);
+        page.Gauge("dynamic_sharding_ring_members", "Gateways in the ring.", fleet.Ring?.Members.Length ?? 0);
         page.Gauge(
-            MetricNames.GatewaysRefused,
+            "dynamic_sharding_gateways_configured", "Gateways listed in the configuration file.", options.Pushgateway.Servers.Length);
+        page.Gauge(
+            "dynamic_sharding_gateways_refused",
             "Discovered gateways that membership.allow excludes.",
             fleet.Gateways.Count(static g => g.Status.State == GatewayState.Refused));
-        Gauge info = page.Gauges(MetricNames.RingInfo, "The current ring; equal on instances that agree.", "fingerprint", "key", "replicas");
+        Gauge info = page.Gauges(
+            "dynamic_sharding_ring_info", "The current ring; equal on instances that agree.", "fingerprint", "key", "replicas");
         if (fleet.Ring is { } ring)
         {
             ShardingOptions sharding = options.Sharding;
             info.WithLabels(ring.Fingerprint, sharding.Key.Name(), sharding.Replicas.ToString(CultureInfo.InvariantCulture)).Set(1);
         }
 
-        Gauge ownership = page.Gauges(MetricNames.RingOwnership, "Share of the hash space that a gateway owns.", "gateway");
-        Gauge states = page.Gauges(MetricNames.GatewayState, "1 for the current state of a gateway, 0 for the others.", "gateway", "state");
-        Gauge overloaded = page.Gauges(MetricNames.GatewayOverloaded, "1 while a gateway reports a full write queue.", "gateway");
-        Counter redirects = page.Counters(MetricNames.Redirects, "Redirects to a gateway.", "gateway");
+        Gauge ownership = page.Gauges("dynamic_sharding_ring_ownership_ratio", "Share of the hash space that a gateway owns.", "gateway");
+        Gauge states = page.Gauges(
+            "dynamic_sharding_gateway_state", "1 for the current state of a gateway, 0 for the others.", "gateway", "state");
+        Gauge overloaded = page.Gauges("dynamic_sharding_gateway_overloaded", "1 while a gateway reports a full write queue.", "gateway");
+        Counter redirects = page.Counters("dynamic_sharding_redirects_total", "Redirects to a gateway.", "gateway");
         foreach (FleetGateway gateway in fleet.Gateways)
         {
             string address = gateway.Status.Address;
@@ -38,12 +41,16 @@ internal static class RingMetrics
             redirects.WithLabels(address).IncTo(gateway.Redirects);
         }
 
-        Counter changes = page.Counters(MetricNames.RingChanges, "Ring changes, by reason.", "reason");
+        Counter changes = page.Counters("dynamic_sharding_ring_changes_total", "Ring changes, by reason.", "reason");
         foreach (RingChangeCause cause in RingChangeCauses.Replacements)
             changes.WithLabels(RingChangeCauses.Label(cause)).IncTo(membership.ChangesByCause.GetValueOrDefault(cause));
         RingChange? last = membership.History is [var newest, ..] ? newest : null;
-        page.Gauge(MetricNames.RingMoved, "Share of the hash space that changed owner in the last ring change.", last?.MovedRatio);
-        page.Gauge(MetricNames.RingBuild, "Time taken to build the current ring.", last?.BuildTime.TotalSeconds);
-        page.Counter(MetricNames.RingBuildFailures, "Rings that failed to build; the previous ring stayed in use.", membership.BuildFailures);
+        page.Gauge(
+            "dynamic_sharding_ring_moved_ratio", "Share of the hash space that changed owner in the last ring change.", last?.MovedRatio);
+        page.Gauge("dynamic_sharding_ring_build_seconds", "Time taken to build the current ring.", last?.BuildTime.TotalSeconds);
+        page.Counter(
+            "dynamic_sharding_ring_build_failures_total",
+            "Rings that failed to build; the previous ring stayed in use.",
+            membership.BuildFailures);
     }
 }

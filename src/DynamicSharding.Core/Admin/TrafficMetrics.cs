@@ -15,7 +15,7 @@ internal static class TrafficMetrics
 
     public static void Write(Exposition page, DataPlaneCounters counters)
     {
-        Counter requests = page.Counters(MetricNames.Requests, "Requests answered by the data listener.", "method", "code");
+        Counter requests = page.Counters("dynamic_sharding_requests_total", "Requests answered by the data listener.", "method", "code");
         foreach ((RequestMethod method, string label) in Methods)
         {
             for (int code = 0; code < StatusIndex.Count; code++)
@@ -26,16 +26,17 @@ internal static class TrafficMetrics
             }
         }
 
-        Counter rejected = page.Counters(MetricNames.RejectedRequests, "Requests that were rejected, by reason.", "reason");
+        Counter rejected = page.Counters("dynamic_sharding_rejected_requests_total", "Requests that were rejected, by reason.", "reason");
         for (int i = (int)RejectReason.None + 1; i < RejectReasons.Count; i++)
             rejected.WithLabels(RejectReasons.Label((RejectReason)i)).IncTo(counters.Rejected((RejectReason)i));
-        page.Counter(MetricNames.ConnectionsAccepted, "Connections accepted by the data listener.", counters.Accepted);
-        Counter closed = page.Counters(MetricNames.ConnectionsClosed, "Connections closed by the data listener, by reason.", "reason");
+        page.Counter("dynamic_sharding_connections_accepted_total", "Connections accepted by the data listener.", counters.Accepted);
+        Counter closed = page.Counters(
+            "dynamic_sharding_connections_closed_total", "Connections closed by the data listener, by reason.", "reason");
         for (int i = 0; i < CloseReasons.Count; i++)
             closed.WithLabels(CloseReasons.Label((CloseReason)i)).IncTo(counters.Closed((CloseReason)i));
-        page.Gauge(MetricNames.ConnectionsOpen, "Open connections of the data listener.", counters.Open);
+        page.Gauge("dynamic_sharding_connections_open", "Open connections of the data listener.", counters.Open);
         page.Histogram(
-            MetricNames.RequestDuration,
+            "dynamic_sharding_request_duration_seconds",
             "Time from the last byte of a request to the last byte of its response; pipelined requests that are answered by one send share its time.",
             [.. Enumerable.Range(0, DurationBuckets.BoundCount).Select(DurationBuckets.Bound)],
             counters.Duration,

@@ -118,6 +118,14 @@ internal sealed class AdminFixture : IAsyncDisposable
         return JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
     }
 
+    /// <summary>The text of /metrics, without a listener.</summary>
+    public string Metrics() => Encoding.UTF8.GetString(
+        new MetricsPage(Context(), new Fleet(Ring, () => View, Time), new AdminRejectCounter()).Render().Span);
+
+    /// <summary>Every metric that the page declares, with samples or without.</summary>
+    public static IEnumerable<string> MetricNames(string page) =>
+        page.Split('\n').Where(line => line.StartsWith("# TYPE ", StringComparison.Ordinal)).Select(line => line.Split(' ')[2]);
+
     /// <summary>The page as series to value.</summary>
     public async Task<Dictionary<string, double>> ScrapeAsync() => Parse(await Client.GetStringAsync("/metrics"));
 
