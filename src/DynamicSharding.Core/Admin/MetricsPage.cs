@@ -13,9 +13,9 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
         var page = new Exposition();
         FleetView view = fleet.Snapshot();
         TrafficMetrics.Write(page, context.Counters);
-        RingMetrics.Write(page, view, context.Options());
-        DiscoveryMetrics.Write(page, view.Membership.Discovery, context.Time.GetUtcNow());
-        if (context.Forward is { } forward) ForwardMetrics.Write(page, view, forward);
+        GatewayMetrics.Write(page, view, context.Options());
+        GatewayMetrics.WriteDiscovery(page, view.Membership.Discovery, context.Time.GetUtcNow());
+        if (context.Forward is { } forward) TrafficMetrics.WriteForward(page, view, forward);
 
         ReloadStatus reload = context.ReloadStatus();
         page.Gauge(

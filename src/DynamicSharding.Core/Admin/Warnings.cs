@@ -18,16 +18,16 @@ internal static class Warnings
     public static IReadOnlyList<WarningEntry> Of(AdminContext context, FleetView fleet, RecentActivity recent, DateTimeOffset now)
     {
         ServerOptions options = context.Options();
-        IEnumerable<WarningEntry> all =
+        return
         [
-            .. OfInstance(context, fleet),
-            .. OfLastHour(fleet, recent),
-            .. OfGateways(fleet, options),
-            .. OfDiscovery(fleet, now),
-            .. OfConfiguration(context.ReloadStatus(), options),
-            .. OfChanges(fleet.Membership, now),
+            .. OfInstance(context, fleet)
+                .Concat(OfLastHour(fleet, recent))
+                .Concat(OfGateways(fleet, options))
+                .Concat(OfDiscovery(fleet, now))
+                .Concat(OfConfiguration(context.ReloadStatus(), options))
+                .Concat(OfChanges(fleet.Membership, now))
+                .OrderBy(static w => w.Severity switch { Critical => 0, Warning => 1, _ => 2 }),
         ];
-        return [.. all.OrderBy(static w => w.Severity switch { Critical => 0, Warning => 1, _ => 2 })];
     }
 
     private static IEnumerable<WarningEntry> OfInstance(AdminContext context, FleetView fleet)
@@ -80,9 +80,8 @@ internal static class Warnings
 
     private static IEnumerable<WarningEntry> OfGateways(FleetView fleet, ServerOptions options)
     {
-        List<string> In(GatewayState state) => [.. fleet.Gateways.Where(g => g.Status.State == state).Select(static g => g.Status.Address)];
-        List<string> held = In(GatewayState.Held);
-        if (held.Count > 0)
+        List<string> Where(Func<GatewayStatus, bool> isAffected) => [.. fleet.Gateways.Where(g => isAffected(g.Status)).Select(static g => g.Status.Address)];
+        if (Where(static g => g.State == GatewayState.Held) is [_, ..] held)
         {
             yield return new(
                 Critical,
@@ -91,12 +90,9 @@ internal static class Warnings
                 + $"check. They leave the ring after {DurationText.Format(options.Membership.MassLossHold)}, except for the last gateway.");
         }
 
-        List<string> leaving = In(GatewayState.Leaving);
-        if (leaving.Count > 0)
+        if (Where(static g => g.State == GatewayState.Leaving) is [_, ..] leaving)
             yield return new(Warning, $"Failing, about to leave the ring: {DisplayText.List(leaving)}.", "See the check output in the table.");
-
-        List<string> gone = In(GatewayState.Out);
-        if (gone.Count > 0)
+        if (Where(static g => g.State == GatewayState.Out) is [_, ..] gone)
         {
             yield return new(
                 Warning,
@@ -107,8 +103,7 @@ internal static class Warnings
                 + $" after being healthy for {DurationText.Format(options.Membership.AdmitAfter)}.");
         }
 
-        List<string> refused = In(GatewayState.Refused);
-        if (refused.Count > 0)
+        if (Where(static g => g.State == GatewayState.Refused) is [_, ..] refused)
         {
             yield return new(
                 Warning,
@@ -116,8 +111,7 @@ internal static class Warnings
                 "Find out what registered it and deregister it, or add it to membership.allow or pushgateway.servers and reload.");
         }
 
-        List<string> overloaded = [.. fleet.Gateways.Where(static g => g.Status.Overloaded).Select(static g => g.Status.Address)];
-        if (overloaded.Count > 0)
+        if (Where(static g => g.Overloaded) is [_, ..] overloaded)
             yield return new(Warning, $"The write queue is full on {DisplayText.List(overloaded)}.", "Add gateways, or push less often.");
         if (!options.Pushgateway.HealthCheck.Enabled)
         {
