@@ -12,7 +12,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>Who may use the admin listener of a process: a real Prometheus, a browser, the program's own commands, nobody else.</summary>
+/// <summary>Who may use the admin listener: a real Prometheus, a browser and the program's own commands, if they have the password.</summary>
 public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output) : PeerTest(output), IClassFixture<Chromium>
 {
     private const string Password = "s3cret, with a colon: and \u00fcmlauts";

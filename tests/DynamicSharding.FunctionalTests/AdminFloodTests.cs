@@ -10,16 +10,16 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>Nothing that anyone asks of the admin listener delays a verdict on a gateway, a forward, or the watchdog.</summary>
+/// <summary>No flood of the admin listener delays health checks, forwards, or the watchdog.</summary>
 public sealed class AdminFloodTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const int Gateways = 1000;
     private const string Password = "right";
 
-    /// <summary>Fewer than the listener takes: Prometheus and the orchestrator still get a connection.</summary>
+    /// <summary>Fewer than the listener accepts: Prometheus and the orchestrator still get a connection.</summary>
     private const int Clients = 250;
 
-    /// <summary>Longer than two probes take to give a gateway up.</summary>
+    /// <summary>Longer than it takes two probes to fail a gateway.</summary>
     private static readonly TimeSpan Flood = TimeSpan.FromSeconds(12);
 
     private static readonly TimeSpan WatchdogPeriod = TimeSpan.FromSeconds(10);
@@ -42,14 +42,14 @@ public sealed class AdminFloodTests(ITestOutputHelper output) : PeerTest(output)
     [InlineData("/nothing")]
     public Task A_flood_of(string path) => FloodAsync(path, "", (admin, number, ask) => AskAsync(admin, path, number, null, ask));
 
-    /// <summary>Each costs a check of bcrypt, with the cost that the documents recommend.</summary>
+    /// <summary>Each one is a bcrypt check at the cost that the documentation recommends.</summary>
     [Fact, Trait("Category", "Slow")]
     public Task A_flood_of_wrong_passwords() => FloodAsync(
         "wrong passwords",
         $"admin: {{ basic_auth_users: {{ ops: '{BCrypt.Net.BCrypt.HashPassword(Password, 10)}' }} }}\n",
         (admin, number, ask) => AskAsync(admin, "/api/v1/status", number, $"ops:wrong {number}", ask));
 
-    /// <summary>They take a byte now and then of what they asked for, until they are cut, and come back.</summary>
+    /// <summary>They read ten bytes a second until the server closes the connection, then reconnect.</summary>
     [Fact, Trait("Category", "Slow")]
     public Task A_flood_of_slow_readers() => FloodAsync("slow readers", "", async (admin, number, ask) =>
     {
@@ -63,7 +63,7 @@ public sealed class AdminFloodTests(ITestOutputHelper output) : PeerTest(output)
                 using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
                 await socket.ConnectAsync(IPEndPoint.Parse(admin), ask.Over);
 
-                // Several at once, so that their responses wait behind each other, too.
+                // Pipelined, so that responses also queue behind each other.
                 for (int i = 0; i < 4; i++) await socket.SendAsync(Encoding.ASCII.GetBytes(request), ask.Over);
                 for (bool counted = false; await socket.ReceiveAsync(one, ask.Over) > 0; counted = true)
                 {
@@ -122,12 +122,12 @@ public sealed class AdminFloodTests(ITestOutputHelper output) : PeerTest(output)
         _output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"{name}: {flooding.Replies} replies, {flooding.Refusals} refused; {forwards} forwards, slowest {slowestForward.TotalSeconds:0.00} s; pings at most {slowestPing:0.0} s apart; {before:0} to {peak:0} MiB"));
-        Assert.True(flooding.Replies > 0, "nobody got a reply");
+        Assert.True(flooding.Replies > 0, "no response at all");
         Assert.Equal(0, (await StatusAsync()).GetProperty("changes").GetInt64());
         Assert.Equal(gateways.Order(StringComparer.Ordinal), await MembersAsync());
-        Assert.False(server.HasLogged("gateway state changed", "state=Leaving"), "a gateway was about to leave");
+        Assert.False(server.HasLogged("gateway state changed", "state=Leaving"), "a gateway left");
         Assert.True(slowestForward < TimeSpan.FromSeconds(3), $"a forward took {slowestForward}");
-        Assert.True(slowestPing < WatchdogPeriod.TotalSeconds * 0.8, $"the watchdog heard nothing for {slowestPing} s");
+        Assert.True(slowestPing < WatchdogPeriod.TotalSeconds * 0.8, $"no watchdog ping for {slowestPing} s");
         Assert.True(peak < before + 250, $"{before} MiB became {peak}");
 
         async Task<JsonElement> StatusAsync()
@@ -175,7 +175,7 @@ public sealed class AdminFloodTests(ITestOutputHelper output) : PeerTest(output)
         return client;
     }
 
-    /// <summary>One server that all gateways are: on one port of every address of the loopback device, and of no other.</summary>
+    /// <summary>One server for all gateways: it listens on one port of every loopback address.</summary>
     private static LoopbackServer OnEveryLoopbackAddress() => new(
         async (socket, stop) =>
         {

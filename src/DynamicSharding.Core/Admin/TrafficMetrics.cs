@@ -16,7 +16,7 @@ internal static class TrafficMetrics
 
     public static void Write(Exposition page, DataPlaneCounters counters)
     {
-        Counter requests = page.Counters("dynamic_sharding_requests_total", "Requests answered by the data listener.", "method", "code");
+        Counter requests = page.Counters("dynamic_sharding_requests_total", "Requests to the data listener, by method and status code.", "method", "code");
         foreach ((RequestMethod method, string label) in Methods)
         {
             for (int code = 0; code < StatusIndex.Count; code++)
@@ -38,7 +38,7 @@ internal static class TrafficMetrics
         page.Gauge("dynamic_sharding_connections_open", "Open connections of the data listener.", counters.Open);
         page.Histogram(
             "dynamic_sharding_request_duration_seconds",
-            "Time from the last byte of a request to the last byte of its response; pipelined requests that are answered by one send share its time.",
+            "Time from the last byte of a request to the last byte of its response; responses sent together share one time.",
             [.. Enumerable.Range(0, DurationBuckets.BoundCount).Select(DurationBuckets.Bound)],
             counters.Duration,
             Stopwatch.Frequency);

@@ -38,7 +38,7 @@ public sealed class ProxyTests(Chromium chromium, ITestOutputHelper output) : Pe
         await server.WaitForRingAsync(["127.0.0.1:9091"], TimeSpan.FromSeconds(20));
         visit.AssertClean(proxy.Address);
 
-        // A page of somebody else, on another port of the same host, with a form that leads there.
+        // A foreign page on another port of the same host, with a form that posts to the server.
         await using LoopbackServer other = new(async (socket, ct) =>
         {
             byte[] head = new byte[16 * 1024];

@@ -14,7 +14,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace DynamicSharding.Tests.Admin;
 
-/// <summary>A real listener on a free port, over real rings and counters; the rest of the server is the fields of this class.</summary>
+/// <summary>A real listener on a free port with real rings and counters; the properties of this class replace the rest of the server.</summary>
 internal sealed class AdminFixture : IAsyncDisposable
 {
     public static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
@@ -33,7 +33,7 @@ internal sealed class AdminFixture : IAsyncDisposable
 
     public DataPlaneCounters Counters { get; } = new(loops: 2);
 
-    /// <summary>Null as while the forward listener is off.</summary>
+    /// <summary>Null without a forward listener.</summary>
     public ForwardCounters? Forward { get; set; }
 
     public FakeTimeProvider Time { get; } = new(Start);

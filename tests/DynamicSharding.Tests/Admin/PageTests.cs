@@ -109,7 +109,7 @@ public sealed class PageTests
     }
 
     [Fact]
-    public async Task Nothing_that_comes_from_outside_becomes_markup()
+    public async Task External_text_never_becomes_markup()
     {
         await using var admin = new AdminFixture
         {
@@ -247,7 +247,7 @@ public sealed class PageTests
         Assert.Equal(7, status.GetProperty("requests_per_second").GetDouble(), 6);
         Assert.Equal(7, status.GetProperty("members")[0].GetProperty("redirects_per_second").GetDouble(), 6);
 
-        // One that is new has a rate as soon as there are two looks at it, not only after ten seconds.
+        // A new gateway has a rate after two samples, not only after ten seconds.
         admin.Publish("gw1:9091", "gw2:9091");
         admin.Time.Advance(TimeSpan.FromSeconds(1));
         for (int i = 0; i < 30; i++) admin.Gateway("gw2:9091").Redirects.Increment(0);

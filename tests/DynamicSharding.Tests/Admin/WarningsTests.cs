@@ -8,7 +8,7 @@ using DynamicSharding.Membership;
 
 namespace DynamicSharding.Tests.Admin;
 
-/// <summary>Each situation that an operator should hear of has its sentence and its remedy; a healthy server has none.</summary>
+/// <summary>Each situation that an operator should know about has a warning and a remedy; a healthy server has none.</summary>
 public sealed class WarningsTests
 {
     [Fact]
@@ -77,7 +77,7 @@ public sealed class WarningsTests
     }
 
     [Fact]
-    public void What_is_over_for_an_hour_is_not_warned_of_any_more()
+    public void What_ended_an_hour_ago_is_no_longer_a_warning()
     {
         var admin = new AdminFixture();
         admin.Publish("gw1:9091", "gw2:9091");
@@ -96,7 +96,7 @@ public sealed class WarningsTests
         admin.Time.Advance(TimeSpan.FromMinutes(3));
         Assert.Empty(Snapshot());
 
-        // Unless the ring is still not what it should be.
+        // Unless the ring still differs from the membership.
         admin.View = admin.View with { Gateways = [.. admin.View.Gateways, AdminFixture.Status("gw3:9091", GatewayState.Member)] };
         Assert.Equal(["A ring could not be built; the previous one stays in use."], Snapshot());
 
@@ -109,7 +109,7 @@ public sealed class WarningsTests
     [Theory]
     [InlineData(1, "Its groups go to the others. Start it, or fix what its check reports; it rejoins after being healthy for 5s.")]
     [InlineData(2, "Their groups go to the others. Start them, or fix what their checks report; they rejoin after being healthy for 5s.")]
-    public void One_gateway_is_not_spoken_of_as_many(int gone, string remedy)
+    public void The_remedy_is_singular_for_one_gateway(int gone, string remedy)
     {
         IReadOnlyList<WarningEntry> warnings = Of(admin => admin.View = admin.View with
         {

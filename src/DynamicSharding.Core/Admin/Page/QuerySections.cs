@@ -20,7 +20,7 @@ internal static class LookupSection
 
     private static void WriteResult(Html html, PageData data, LookupResponse found)
     {
-        html.Add("<dl class=\"answer\">\n");
+        html.Add("<dl class=\"result\">\n");
         html.Add($"<div><dt>Owner</dt><dd><span class=\"swatch c{data.ColorOf(found.Owner)}\"></span><code>{found.Owner}</code></dd></div>\n");
         html.Add("<div><dt>Runner-up</dt><dd>");
         if (found.RunnerUp is { } next) html.Add($"<span class=\"swatch c{data.ColorOf(next)}\"></span><code>{next}</code> <span class=\"quiet\">if the owner leaves</span>");
