@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using System.Diagnostics;
-using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Forward;
