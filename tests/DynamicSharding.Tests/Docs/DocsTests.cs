@@ -1,11 +1,12 @@
 using System.Globalization;
 using System.Reflection;
 using System.Text.RegularExpressions;
-using DynamicSharding.Admin;
 using DynamicSharding.Config;
+using DynamicSharding.Forward;
 using DynamicSharding.Http;
 using DynamicSharding.Logging;
 using DynamicSharding.Server;
+using DynamicSharding.Tests.Admin;
 using DynamicSharding.Tests.Config;
 using Microsoft.Extensions.Logging;
 
@@ -19,7 +20,7 @@ public sealed partial class DocsTests
     private static readonly string[][] Rows = [.. Pages.SelectMany(Repository.TableRows)];
 
     private static readonly string[] Metrics =
-        [.. typeof(MetricNames).GetFields(BindingFlags.Static | BindingFlags.Public).Select(field => (string)field.GetRawConstantValue()!)];
+        [.. AdminFixture.MetricNames(new AdminFixture { Forward = new ForwardCounters() }.Metrics())];
 
     [Fact]
     public void Every_configuration_key_has_its_row_and_every_row_its_key()

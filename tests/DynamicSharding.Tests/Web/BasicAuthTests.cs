@@ -39,7 +39,7 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
         {
             Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
             Assert.Equal("Basic realm=\"dynamic-sharding\", charset=\"UTF-8\"", response.Headers.WwwAuthenticate.ToString());
-            Assert.Equal("a user name and password are needed\n", await response.Content.ReadAsStringAsync());
+            Assert.Equal("user name and password required\n", await response.Content.ReadAsStringAsync());
         }
     }
 
