@@ -262,7 +262,7 @@ internal sealed class ServerHost : IAsyncDisposable
         while (await timer.WaitForNextTickAsync(_stopping.Token));
     }
 
-    private static int MaxForwardConnections(LimitOptions limits) => DescriptorBudget.Of(DescriptorLimit.Current, limits, forwards: true).Forward;
+    private static int MaxForwardConnections(LimitOptions limits) => DescriptorBudget.Of(OpenFileLimit.Current, limits, forwards: true).Forward;
 
     private AdminContext AdminContext(DataPlaneCounters counters) => new()
     {

@@ -29,7 +29,7 @@ internal sealed class AdminListener : IAsyncDisposable
         if (access is { TlsCertFile: { } certFile, TlsKeyFile: { } keyFile })
             _certificate = new ServerCertificate(certFile, keyFile, _logger, context.Time);
         // Enough for operators and several Prometheus servers, and kept for them whatever the clients of the data plane take.
-        int maxConnections = DescriptorBudget.Of(OpenFileLimit.Current ?? int.MaxValue, new LimitOptions(), forwards: false).Admin;
+        int maxConnections = DescriptorBudget.Of(OpenFileLimit.Current, new LimitOptions(), forwards: false).Admin;
         _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, Bind, () => maxConnections, _logger);
 
         var fleet = new Fleet(context.Ring, context.Membership, context.Time);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using DynamicSharding.Config;
 using Prometheus;
 
 namespace DynamicSharding.Admin;
@@ -35,8 +36,8 @@ internal sealed class ProcessMetrics
         _virtual = factory.CreateGauge(MetricNames.ProcessVirtualMemory, "Virtual memory size in bytes.");
         _openFds = factory.CreateGauge(MetricNames.ProcessOpenFds, "Number of open file descriptors.", linuxOnly);
         _threads = factory.CreateGauge(MetricNames.ProcessThreads, "Number of threads of the process.", linuxOnly);
-        Gauge maxFds = factory.CreateGauge(MetricNames.ProcessMaxFds, "Maximum number of open file descriptors.", linuxOnly);
-        if (ReadMaxFds() is { } limit) maxFds.Set(limit);
+        factory.CreateGauge(MetricNames.ProcessMaxFds, "Maximum number of open file descriptors.")
+            .Set(OpenFileLimit.Current is < int.MaxValue and var limit ? limit : double.PositiveInfinity);
         factory.CreateGauge(MetricNames.ProcessStartTime, "Start time of the process since unix epoch in seconds.")
             .Set(new DateTimeOffset(_process.StartTime).ToUnixTimeMilliseconds() / 1000.0);
 
@@ -74,15 +75,5 @@ internal sealed class ProcessMetrics
         _poolQueue.Set(ThreadPool.PendingWorkItemCount);
         _poolCompleted.IncTo(ThreadPool.CompletedWorkItemCount);
         _contentions.IncTo(Monitor.LockContentionCount);
-    }
-
-    private static double? ReadMaxFds()
-    {
-        const string Row = "Max open files";
-        if (!OperatingSystem.IsLinux()) return null;
-        string? line = File.ReadLines("/proc/self/limits").FirstOrDefault(l => l.StartsWith(Row, StringComparison.Ordinal));
-        string? soft = line?[Row.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault();
-        return soft == "unlimited" ? double.PositiveInfinity
-            : double.TryParse(soft, CultureInfo.InvariantCulture, out double limit) ? limit : null;
     }
 }

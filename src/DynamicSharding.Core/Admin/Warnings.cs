@@ -1,6 +1,7 @@
 using System.Net;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
+using DynamicSharding.Logging;
 using DynamicSharding.Membership;
 using static DynamicSharding.Admin.WarningEntry;
 
@@ -85,21 +86,21 @@ internal static class Warnings
         {
             yield return new(
                 Critical,
-                $"{DisplayText.Number(held.Count, "gateway")} failing and still in the ring: {DisplayText.List(held)}.",
+                $"{DisplayText.Number(held.Count, "gateway")} failing and still in the ring: {LogValue.List(held)}.",
                 "So much was lost at once that the cause may be this side. Look at what they share: this instance's network, Consul's agent, "
                 + $"the check. Losses are applied after {DurationText.Format(options.Membership.MassLossHold)}, but never the last gateway's.");
         }
 
         List<string> leaving = In(GatewayState.Leaving);
         if (leaving.Count > 0)
-            yield return new(Warning, $"Failing, about to leave the ring: {DisplayText.List(leaving)}.", "Look at the check's output in the table.");
+            yield return new(Warning, $"Failing, about to leave the ring: {LogValue.List(leaving)}.", "Look at the check's output in the table.");
 
         List<string> gone = In(GatewayState.Out);
         if (gone.Count > 0)
         {
             yield return new(
                 Warning,
-                $"Not in the ring: {DisplayText.List(gone)}.",
+                $"Not in the ring: {LogValue.List(gone)}.",
                 (gone.Count == 1
                     ? "Its groups go to the others. Start it, or correct what the check's output says; it returns by itself after "
                     : "Their groups go to the others. Start them, or correct what the check's output says; they return by themselves after ")
@@ -111,13 +112,13 @@ internal static class Warnings
         {
             yield return new(
                 Warning,
-                $"Discovered and refused, since membership.allow does not allow {(refused.Count == 1 ? "it" : "them")}: {DisplayText.List(refused)}.",
+                $"Discovered and refused, since membership.allow does not allow {(refused.Count == 1 ? "it" : "them")}: {LogValue.List(refused)}.",
                 "Find out who registered that, and deregister it; or add it to membership.allow or pushgateway.servers and reload.");
         }
 
         List<string> overloaded = [.. fleet.Gateways.Where(static g => g.Status.Overloaded).Select(static g => g.Status.Address)];
         if (overloaded.Count > 0)
-            yield return new(Warning, $"The write queue is full on {DisplayText.List(overloaded)}.", "Add gateways, or push less to them.");
+            yield return new(Warning, $"The write queue is full on {LogValue.List(overloaded)}.", "Add gateways, or push less to them.");
         if (!options.Pushgateway.HealthCheck.Enabled)
         {
             yield return new(
@@ -135,7 +136,7 @@ internal static class Warnings
         {
             yield return new(
                 Warning,
-                $"Absent from Consul's response, and kept since our own probe passes: {DisplayText.List(hidden)}.",
+                $"Absent from Consul's response, and kept since our own probe passes: {LogValue.List(hidden)}.",
                 "The token of consul_server probably lacks node:read for the node that they are registered on: its policy needs "
                 + "node_prefix \"\" { policy = \"read\" }. Else look for who deregisters them.");
         }
@@ -168,7 +169,7 @@ internal static class Warnings
         }
 
         if (reload.NeedRestart.Count > 0)
-            yield return new(Note, $"Changed in the file, not in force: {DisplayText.List(reload.NeedRestart)}.", "Restart when it suits.");
+            yield return new(Note, $"Changed in the file, not in force: {LogValue.List(reload.NeedRestart)}.", "Restart when it suits.");
         bool local = options.AdminListenAddr?.Host is { } host && IPAddress.IsLoopback(host);
         if (!options.Admin.BasicAuthUsers.IsEmpty && options.Admin.TlsCertFile is null && !local)
             yield return new(Warning, "Passwords for this page travel unencrypted.", "Set admin.tls, or bind admin_listen_addr to 127.0.0.1.");

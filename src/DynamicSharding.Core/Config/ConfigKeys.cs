@@ -51,12 +51,7 @@ internal static partial class ConfigKeys
     private static IEnumerable<ConfigKey> RingKeys()
     {
         ConfigSection<ShardingOptions> sharding = Root.Section("sharding", o => o.Sharding, (o, v) => o with { Sharding = v });
-        yield return sharding.Key(
-            "key",
-            OnRestart,
-            OneOf(("group", ShardingKey.Group), ("path", ShardingKey.Path)),
-            s => s.Key,
-            (s, v) => s with { Key = v });
+        yield return sharding.Key("key", OnRestart, OneOf(ShardingKeyNames.All), s => s.Key, (s, v) => s with { Key = v });
         yield return sharding.Key("replicas", OnRestart, Int(1, 100_000), s => s.Replicas, (s, v) => s with { Replicas = v });
 
         ConfigSection<MembershipOptions> membership = Root.Section("membership", o => o.Membership, (o, v) => o with { Membership = v });

@@ -162,13 +162,14 @@ internal sealed class ConfigLint(ConfigDocument document, ConfigProblems problem
             "limits.body_skip_bytes",
             "contents of this size are read to their end although they are not kept; a megabyte or so saves a connection for less");
         WarnIf(limits.BodyMinRate == 0, "limits.body_min_rate", "a client may send content as slowly as it likes and keep its connection for ever; write 240");
-        if (limits.MaxConnections is not { } wanted || OpenFileLimit.Current is not { } descriptors || wanted <= descriptors - DescriptorBudget.Reserve(descriptors)) return;
+        int descriptors = OpenFileLimit.Current;
+        int available = descriptors - DescriptorBudget.Reserve(descriptors);
         WarnIf(
-            true,
+            limits.MaxConnections > available,
             "limits.max_connections",
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"this process may open {descriptors} descriptors, {DescriptorBudget.Reserve(descriptors)} of them for the admin listener and itself; raise LimitNOFILE (ulimit -n), or leave it out"));
+                $"{limits.MaxConnections} is more than the {available} connections that a limit of {descriptors} file descriptors allows; raise LimitNOFILE (ulimit -n), or leave it out"));
     }
 
     private void CheckShutdown(ShutdownOptions shutdown)
@@ -197,28 +198,4 @@ internal sealed class ConfigLint(ConfigDocument document, ConfigProblems problem
         address is { Host: null } || (address is { Host: { } host } && (host.Equals(IPAddress.Any) || host.Equals(IPAddress.IPv6Any)));
 
     private static bool IsLocal(ListenAddress address) => address.Host is { } host && IPAddress.IsLoopback(host);
-}
-
-/// <summary>How many descriptors this process may open, as the kernel says it in words; the runtime has raised it to the hard limit.</summary>
-internal static class OpenFileLimit
-{
-    private const string Line = "Max open files";
-
-    /// <summary>Null when it is unlimited, or the machine does not tell.</summary>
-    public static int? Current
-    {
-        get
-        {
-            try
-            {
-                string? line = File.ReadLines("/proc/self/limits").FirstOrDefault(line => line.StartsWith(Line, StringComparison.Ordinal));
-                string? soft = line?[Line.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault();
-                return int.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) ? limit : null;
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                return null;
-            }
-        }
-    }
 }

@@ -69,10 +69,15 @@ internal enum ShardingKey
     Path,
 }
 
+/// <summary>How the file, the API and the commands spell <c>sharding.key</c>; the ring's fingerprint depends on it.</summary>
 internal static class ShardingKeyNames
 {
-    /// <summary>The key mode as the configuration file spells it.</summary>
-    public static string Name(this ShardingKey key) => key == ShardingKey.Path ? "path" : "group";
+    public static readonly (string Name, ShardingKey Value)[] All = [("group", ShardingKey.Group), ("path", ShardingKey.Path)];
+
+    public static string Name(this ShardingKey key) => All[(int)key].Name;
+
+    /// <returns>Null for a name that is neither.</returns>
+    public static ShardingKey? Find(string? name) => Array.Find(All, row => row.Name == name) is { Name: not null } row ? row.Value : null;
 }
 
 internal sealed record MembershipOptions

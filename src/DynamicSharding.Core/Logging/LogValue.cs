@@ -36,6 +36,14 @@ internal static class LogValue
         return text.Length <= MaxLength ? text : string.Concat(text.AsSpan(0, MaxLength), "...");
     }
 
+    /// <summary>The first five names, and how many more there are.</summary>
+    public static string List(IEnumerable<string> names)
+    {
+        const int Shown = 5;
+        string[] all = [.. names];
+        return string.Join(", ", all.Take(Shown)) + (all.Length > Shown ? $" and {all.Length - Shown} more" : "");
+    }
+
     /// <summary><c>MovedRatio</c> and <c>movedRatio</c> as <c>moved_ratio</c>.</summary>
     public static string Name(string name)
     {

@@ -32,14 +32,14 @@ internal sealed class MemberSource
         {
             int sources = new Option<string?>[] { _configFile, _gateways, _url }.Count(option => result.GetValue(option) is not null);
             if (sources != 1) result.AddError("Give exactly one of --config.file, --gateways and --url.");
-            if (result.GetValue(_key) is not (null or "group" or "path")) result.AddError("--key is group or path.");
+            if (result.GetValue(_key) is { } key && ShardingKeyNames.Find(key) is null) result.AddError("--key is group or path.");
         });
         _replicas.Validators.Add(result => NumberRange.Check(result, 1, MaxReplicas));
     }
 
     public async Task<RingDefinition> ReadAsync(ParseResult arguments, CancellationToken cancellationToken)
     {
-        ShardingKey? key = arguments.GetValue(_key) is { } name ? ParseKey(name) : null;
+        ShardingKey? key = ShardingKeyNames.Find(arguments.GetValue(_key));
         RingDefinition definition = await ReadSourceAsync(arguments, key, cancellationToken).ConfigureAwait(false);
         if (definition.Members.Length == 0) throw new CommandException("the source names no gateway");
         return definition with { Replicas = arguments.GetValue(_replicas) ?? definition.Replicas, Key = key ?? definition.Key };
@@ -53,8 +53,6 @@ internal sealed class MemberSource
     /// <summary>What the ring calls these, each once.</summary>
     public static string[] Identify(IEnumerable<string> gateways, ShardingKey key) =>
         [.. gateways.Select(gateway => HostText.Identity(gateway, DefaultPort, key)).Distinct(StringComparer.Ordinal)];
-
-    public static ShardingKey ParseKey(string? key) => key == "path" ? ShardingKey.Path : ShardingKey.Group;
 
     private async Task<RingDefinition> ReadSourceAsync(ParseResult arguments, ShardingKey? key, CancellationToken cancellationToken)
     {
@@ -104,7 +102,5 @@ internal sealed class MemberSource
 /// <summary>All that decides who owns what.</summary>
 internal sealed record RingDefinition(string[] Members, int Replicas = 500, ShardingKey Key = ShardingKey.Group)
 {
-    public string KeyName => Key == ShardingKey.Path ? "path" : "group";
-
-    public HashRing<Gateway> Build() => HashRing<Gateway>.Build(Members.Select(static member => new Gateway(member, [], [], new PerLoopCounter(1))), Replicas, KeyName);
+    public HashRing<Gateway> Build() => HashRing<Gateway>.Build(Members.Select(static member => new Gateway(member, [], [], new PerLoopCounter(1))), Replicas, Key.Name());
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
 
 namespace DynamicSharding.Commands;
@@ -31,8 +32,8 @@ internal static class ServerStatusReader
         }
 
         if (!root.TryGetProperty("key", out JsonElement key)) return definition;
-        bool known = key.ValueKind == JsonValueKind.String && key.GetString() is "group" or "path";
-        return definition with { Key = known ? MemberSource.ParseKey(key.GetString()) : throw new JsonException("its key is neither group nor path") };
+        string? name = key.ValueKind == JsonValueKind.String ? key.GetString() : null;
+        return definition with { Key = ShardingKeyNames.Find(name) ?? throw new JsonException("its key is neither group nor path") };
     }
 
     /// <summary>The server says it. One that does not is asked for the state: joining and out are not in the ring, a draining one may be.</summary>
