@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
+using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Config;
 
@@ -163,19 +164,23 @@ internal enum LogFormat
     Json,
 }
 
+/// <summary>With the values of the framework's <see cref="LogLevel"/>.</summary>
 internal enum LogLevelName
 {
-    Debug,
-    Info,
-    Warn,
-    Error,
+    Debug = LogLevel.Debug,
+    Info = LogLevel.Information,
+    Warn = LogLevel.Warning,
+    Error = LogLevel.Error,
 }
 
-/// <summary>What the file and the flags call log levels and formats.</summary>
+/// <summary>How the file, the flags and the log lines spell levels and formats.</summary>
 internal static class LogNames
 {
     public static readonly (string Name, LogLevelName Value)[] Levels =
         [("debug", LogLevelName.Debug), ("info", LogLevelName.Info), ("warn", LogLevelName.Warn), ("error", LogLevelName.Error)];
 
     public static readonly (string Name, LogFormat Value)[] Formats = [("logfmt", LogFormat.Logfmt), ("json", LogFormat.Json)];
+
+    /// <summary>Trace is shown as debug, critical as error.</summary>
+    public static string Of(LogLevel level) => Levels[Math.Clamp(level - LogLevel.Debug, 0, Levels.Length - 1)].Name;
 }
