@@ -4,10 +4,10 @@ using DynamicSharding.Config.Yaml;
 
 namespace DynamicSharding.Config;
 
-/// <summary>The keys whose values have parts: each part is judged at its own place in the file.</summary>
+/// <summary>Keys with several parts: an error points at the part.</summary>
 internal static class ConfigLists
 {
-    /// <summary>The servers as written: the default port is another key's, and duplicates show only with it.</summary>
+    /// <summary>As written: defaults and duplicates depend on <c>pushgateway.port</c>, see <see cref="ConfigValidator.Derive"/>.</summary>
     public static bool TryReadServers(ConfigLocation site, out ImmutableArray<string> servers)
     {
         servers = [];
@@ -35,19 +35,18 @@ internal static class ConfigLists
         return true;
     }
 
-    /// <summary>A word, or a list of those who are allowed.</summary>
     public static bool TryReadAllow(ConfigLocation site, out AllowedGateways allow)
     {
-        const string Kinds = "must be any, configured, or a list of CIDRs and host patterns: [10.0.0.0/8, \"*.pgw.internal\"]";
+        const string Choices = "must be any, configured, or a list of CIDRs and host patterns: [10.0.0.0/8, \"*.pgw.internal\"]";
         allow = AllowedGateways.Any;
         if (site.Node is YamlScalar word)
         {
             if (word.Text == "configured") allow = AllowedGateways.Configured;
-            return word.Text is "any" or "configured" || site.Fail(Kinds);
+            return word.Text is "any" or "configured" || site.Fail(Choices);
         }
 
-        if (site.Node is not YamlSequence sequence) return site.Fail(Kinds);
-        if (sequence.Items.Count == 0) return site.Fail("is an empty list; write configured to allow nobody but what the configuration names, or add CIDRs and host patterns");
+        if (site.Node is not YamlSequence sequence) return site.Fail(Choices);
+        if (sequence.Items.Count == 0) return site.Fail("is an empty list; write configured to allow only the configured gateways, or add CIDRs and host patterns");
 
         var rules = new List<AllowedGateways.Rule>();
         bool good = true;
@@ -58,7 +57,7 @@ internal static class ConfigLists
 
     private static bool CheckAllowed(ConfigLocation site, List<AllowedGateways.Rule> rules)
     {
-        if (site.Node is not YamlScalar { IsNull: false } scalar) return site.Fail("each entry must be one text, a CIDR or a host pattern: 10.0.0.0/8 or \"*.pgw.internal\"");
+        if (site.Node is not YamlScalar { IsNull: false } scalar) return site.Fail("each entry must be a string, a CIDR or a host pattern: 10.0.0.0/8 or \"*.pgw.internal\"");
         if (AllowedGateways.TryParse(scalar.Text, out AllowedGateways.Rule rule) is { } problem) return site.Fail(problem);
         rules.Add(rule);
         return true;
@@ -68,7 +67,7 @@ internal static class ConfigLists
     {
         if (site.Node is not YamlScalar scalar)
         {
-            return site.Fail("each server must be one text, host or host:port; an IPv6 address needs quotes: \"[::1]:9091\"");
+            return site.Fail("each server must be a string, host or host:port; an IPv6 address needs quotes: \"[::1]:9091\"");
         }
 
         if (scalar.IsNull) return site.Fail("a server is empty; write host or host:port, or remove the line");
@@ -81,10 +80,10 @@ internal static class ConfigLists
         // RFC 7617 2: the first colon ends the user name.
         if (name.Length == 0 || name.Contains(':') || name.Any(char.IsControl))
         {
-            return site.At(entry.Key).Fail("a user name must not be empty or have a ':' or a control character");
+            return site.At(entry.Key).Fail("a user name must not be empty or contain ':' or a control character");
         }
 
-        // Neither is shown: the value may be the password itself, and so may the name, in a file that is indented wrongly.
+        // Neither is shown: the value may be a password in plain text, and so may the name if the indentation is wrong.
         return (entry.Value is YamlScalar hash && BcryptText.IsHash(hash.Text))
             || site.At(entry.Value).Fail("the value of this user is not a bcrypt hash; make one with: htpasswd -nBC 10 ''");
     }

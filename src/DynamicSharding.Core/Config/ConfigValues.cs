@@ -53,7 +53,7 @@ internal static class ConfigValues
     {
         value = text;
         // RFC 7617 2: the first colon ends the user name.
-        return text.Contains(':') || text.Any(char.IsControl) ? "must not have a ':' or a control character" : null;
+        return text.Contains(':') || text.Any(char.IsControl) ? "must not contain ':' or a control character" : null;
     }));
 
     public static ConfigValue<string?> ExistingFile { get; } = new(ConfigFiles.TryRead);
@@ -176,7 +176,7 @@ internal static class ConfigValues
     private static ConfigValue<string?> Hidden(Func<string, string?> check) => new((ConfigLocation site, out string? value) =>
     {
         value = null;
-        if (site.Node is not YamlScalar scalar) return site.Fail("must be one text, not a list or a mapping");
+        if (site.Node is not YamlScalar scalar) return site.Fail("must be a string, not a list or a mapping");
         value = scalar.Text.Length == 0 ? null : scalar.Text;
         return check(scalar.Text) is not { } why || site.Fail(why);
     },

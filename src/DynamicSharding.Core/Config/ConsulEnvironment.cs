@@ -27,8 +27,8 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
         if (tls.CaFile is null)
         {
             result = result with { CaFile = GetFile("CONSUL_CACERT"), CaPath = GetDirectory("CONSUL_CAPATH") };
-            Report("CONSUL_CACERT", result.CaFile, ConfigCertificates.BadAuthority);
-            Report("CONSUL_CAPATH", result.CaPath, ConfigCertificates.BadAuthorities);
+            Report("CONSUL_CACERT", result.CaFile, PemFiles.BadAuthority);
+            Report("CONSUL_CAPATH", result.CaPath, PemFiles.BadAuthorities);
         }
 
         if (tls is { CertFile: null, KeyFile: null })
@@ -40,7 +40,7 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
             }
 
             string? key = result.KeyFile;
-            if (key is not null) Report("CONSUL_CLIENT_CERT", result.CertFile, cert => ConfigCertificates.BadPair(cert, key));
+            if (key is not null) Report("CONSUL_CLIENT_CERT", result.CertFile, cert => PemFiles.BadPair(cert, key));
         }
 
         if (tls.ServerName is null) result = result with { ServerName = Get("CONSUL_TLS_SERVER_NAME") };

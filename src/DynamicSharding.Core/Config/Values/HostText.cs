@@ -59,12 +59,12 @@ internal static class HostText
         if (host[0] == '[') return host[^1] == ']' && host.Length > 2 && IsIPv6(host.AsSpan(1, host.Length - 2)) ? null : "has no valid IPv6 address between '[' and ']'";
         if (host.AsSpan().ContainsAnyExcept(NameCharacters))
         {
-            return "has a character that no host name has; letters, digits, '-', '_' and '.' are allowed";
+            return "contains a character that is not allowed in a host name; use letters, digits, '-', '_' and '.'";
         }
 
         ReadOnlySpan<char> name = host.EndsWith('.') ? host.AsSpan(0, host.Length - 1) : host;
         if (IsNumber(name[(name.LastIndexOf('.') + 1)..])) return IsIPv4(host) ? null : "is not a valid IPv4 address";
-        if (name.Length > MaxName) return "is longer than a host name may be (253 characters)";
+        if (name.Length > MaxName) return "is longer than 253 characters, the limit of a host name";
         foreach (Range label in name.Split('.'))
         {
             ReadOnlySpan<char> text = name[label];

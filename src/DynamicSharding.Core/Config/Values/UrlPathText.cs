@@ -27,14 +27,14 @@ internal static class UrlPathText
         ReadOnlySpan<char> after = query < 0 ? [] : text.AsSpan(query + 1);
         if (path.ContainsAnyExcept(PathCharacters) || after.IndexOf('?') >= 0 || after.ContainsAnyExcept(PathCharacters))
         {
-            return "has a character that must be percent-encoded in a URL";
+            return "contains a character that must be percent-encoded in a URL";
         }
 
         for (int i = text.IndexOf('%'); i >= 0; i = text.IndexOf('%', i + 1))
         {
             if (i + 2 >= text.Length || !char.IsAsciiHexDigit(text[i + 1]) || !char.IsAsciiHexDigit(text[i + 2]))
             {
-                return "has a '%' that two hex digits do not follow";
+                return "contains a '%' that is not followed by two hex digits";
             }
         }
 
