@@ -16,17 +16,17 @@ internal static class ConfigFiles
     private const int MaxBytes = 4 << 20;
 
     /// <summary>Reads the path of a file, relative to the configuration file. The file must be readable now, not only at the first handshake.</summary>
-    public static bool TryRead(ConfigLocation site, out string? path)
+    public static bool TryRead(ConfigLocation location, out string? path)
     {
         path = null;
-        if (site.Node is not YamlScalar scalar) return site.Fail("must be one path, not a list or a mapping");
+        if (location.Node is not YamlScalar scalar) return location.Fail("must be one path, not a list or a mapping");
         if (scalar.Text.Length == 0) return true;
-        path = Path.Combine(site.Directory, scalar.Text);
-        return Unreadable(path) is not { } why || site.Fail(why);
+        path = Path.Combine(location.Directory, scalar.Text);
+        return Unreadable(path) is not { } why || location.Fail(why);
     }
 
-    public static bool TryReadToken(ConfigLocation site, out string? path) =>
-        TryRead(site, out path) && (path is null || BadToken(path) is not { } why || site.Fail(why));
+    public static bool TryReadToken(ConfigLocation location, out string? path) =>
+        TryRead(location, out path) && (path is null || BadToken(path) is not { } why || location.Fail(why));
 
     /// <returns>Why the file holds no token that can be sent, or null.</returns>
     public static string? BadToken(string path)

@@ -4,10 +4,10 @@ using DynamicSharding.Config.Values;
 
 namespace DynamicSharding.Logging;
 
-/// <summary>How values and their names are spelled in a log line, whatever its format.</summary>
+/// <summary>How values and their names are written in a log line of any format.</summary>
 internal static class LogValue
 {
-    /// <summary>A longer text is somebody's payload, not an explanation.</summary>
+    /// <summary>A longer text is data, not an explanation.</summary>
     private const int MaxLength = 4096;
 
     public static string Text(object? value)
@@ -29,7 +29,7 @@ internal static class LogValue
         }
         catch (Exception e)
         {
-            // A value of foreign code that cannot be printed must not cost the event.
+            // A value that cannot be formatted must not cost the event.
             text = "!" + e.GetType().Name;
         }
 
@@ -58,7 +58,7 @@ internal static class LogValue
             result.Append(char.IsAsciiLetterOrDigit(c) ? char.ToLowerInvariant(c) : '_');
         }
 
-        // A value must not pass for one of the line's own keys.
+        // A value must not be mistaken for one of the line's own keys.
         string key = result.ToString();
         return key is "ts" or "level" or "msg" or "component" or "stack" or "" ? "logged_" + key : key;
     }

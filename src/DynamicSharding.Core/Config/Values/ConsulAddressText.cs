@@ -1,6 +1,6 @@
 namespace DynamicSharding.Config.Values;
 
-/// <summary><c>host:port</c>, <c>http(s)://host[:port][/prefix]</c> or <c>unix:///path</c>: what Consul's own tools take.</summary>
+/// <summary><c>host:port</c>, <c>http(s)://host[:port][/prefix]</c> or <c>unix:///path</c>, as in Consul's own tools.</summary>
 internal static class ConsulAddressText
 {
     private const string UnixScheme = "unix://";

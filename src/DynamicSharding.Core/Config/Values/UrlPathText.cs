@@ -2,16 +2,16 @@ using System.Buffers;
 
 namespace DynamicSharding.Config.Values;
 
-/// <summary>Paths that are put into a Location or a request line: RFC 3986 3.3, no empty and no dot segments.</summary>
+/// <summary>Paths for a Location or a request line: RFC 3986 3.3, without empty or dot segments.</summary>
 internal static class UrlPathText
 {
-    /// <summary>In every Location and every response's buffer, see <see cref="LocationText"/>; nobody's path is a tenth of it.</summary>
+    /// <summary>Every response buffer has room for it, see <see cref="LocationText"/>. Real paths are a tenth as long.</summary>
     public const int MaxLength = 1024;
 
     private static readonly SearchValues<char> PathCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/%");
 
-    /// <summary><c>/prefix</c> without a trailing slash; <c>/</c> and nothing are no prefix.</summary>
+    /// <summary>Without a trailing slash; empty for <c>/</c>.</summary>
     public static string? ParsePrefix(string text, out string value)
     {
         value = text.TrimEnd('/');
