@@ -46,7 +46,10 @@ internal static class ConfigLists
         }
 
         if (location.Node is not YamlSequence sequence) return location.Fail(Choices);
-        if (sequence.Items.Count == 0) return location.Fail("is an empty list; write configured to allow only the configured gateways, or add CIDRs and host patterns");
+        if (sequence.Items.Count == 0)
+        {
+            return location.Fail("is an empty list; write configured to allow only the configured gateways, or add CIDRs and host patterns");
+        }
 
         var rules = new List<AllowedGateways.Rule>();
         bool good = true;
@@ -57,7 +60,11 @@ internal static class ConfigLists
 
     private static bool CheckAllowed(ConfigLocation location, List<AllowedGateways.Rule> rules)
     {
-        if (location.Node is not YamlScalar { IsNull: false } scalar) return location.Fail("each entry must be a string, a CIDR or a host pattern: 10.0.0.0/8 or \"*.pgw.internal\"");
+        if (location.Node is not YamlScalar { IsNull: false } scalar)
+        {
+            return location.Fail("each entry must be a string, a CIDR or a host pattern: 10.0.0.0/8 or \"*.pgw.internal\"");
+        }
+
         if (AllowedGateways.TryParse(scalar.Text, out AllowedGateways.Rule rule) is { } problem) return location.Fail(problem);
         rules.Add(rule);
         return true;

@@ -121,19 +121,16 @@ internal static class ConfigValues
     /// <summary>Not in quotes, which make it a string in YAML.</summary>
     private static ConfigValue<T> Typed<T>(TextParser<T> parse) => Scalar(parse, unquotedOnly: true);
 
-    private static ConfigValue<T> Scalar<T>(TextParser<T> parse, bool unquotedOnly, Func<T, string>? show = null) => new((ConfigLocation location, out T value) =>
-    {
-        if (location.Node is not YamlScalar scalar)
+    private static ConfigValue<T> Scalar<T>(TextParser<T> parse, bool unquotedOnly, Func<T, string>? show = null) => new(
+        (ConfigLocation location, out T value) =>
         {
-            parse("", out value);
-            return location.Fail(location.Node is YamlSequence ? "must be one value, not a list" : "must be one value, not a mapping");
-        }
-
-        string? problem = parse(scalar.Text, out value);
-        if (problem is null && unquotedOnly && scalar.Quoted) problem = "must not be in quotes";
-        return problem is null || location.Fail(problem);
-    },
-    show: show);
+            var scalar = location.Node as YamlScalar;
+            string? problem = parse(scalar?.Text ?? "", out value);
+            if (scalar is null) problem = location.Node is YamlSequence ? "must be one value, not a list" : "must be one value, not a mapping";
+            else if (problem is null && unquotedOnly && scalar.Quoted) problem = "must not be in quotes";
+            return problem is null || location.Fail(problem);
+        },
+        show: show);
 
     private static ConfigValue<TOut> Convert<TIn, TOut>(ConfigValue<TIn> inner, Func<TIn, TOut> convert, Func<TOut, string>? show = null) => new(
         (ConfigLocation location, out TOut value) =>
@@ -146,22 +143,14 @@ internal static class ConfigValues
 
     /// <summary>An empty text means unset.</summary>
     private static ConfigValue<T?> Optional<T>(ConfigValue<T> inner, string none = "")
-        where T : class => new((ConfigLocation location, out T? value) =>
-    {
-        value = null;
-        if (location.Node is YamlScalar { Text: "" }) return true;
-        bool read = inner.TryRead(location, out T result);
-        value = result;
-        return read;
-    },
-    show: value => value is null ? none : inner.Show(value));
+        where T : class => new(
+        (ConfigLocation location, out T? value) =>
+        {
+            value = null;
+            return location.Node is YamlScalar { Text: "" } || inner.TryRead(location, out value!);
+        },
+        show: value => value is null ? none : inner.Show(value));
 
-    private static ConfigValue<string?> Hidden(Func<string, string?> check) => new((ConfigLocation location, out string? value) =>
-    {
-        value = null;
-        if (location.Node is not YamlScalar scalar) return location.Fail("must be a string, not a list or a mapping");
-        value = scalar.Text.Length == 0 ? null : scalar.Text;
-        return check(scalar.Text) is not { } why || location.Fail(why);
-    },
-    show: DisplayValue.Secret);
+    private static ConfigValue<string?> Hidden(Func<string, string?> check) =>
+        new(Optional(Text((string text, out string value) => check(value = text))).TryRead, show: DisplayValue.Secret);
 }
