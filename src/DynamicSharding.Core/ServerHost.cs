@@ -150,7 +150,7 @@ internal sealed class ServerHost : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private static int MaxForwardConnections(LimitOptions limits) => DescriptorBudget.Of(DescriptorLimit.Current, limits, forwards: true).Forward;
+    private static int MaxForwardConnections(LimitOptions limits) => DescriptorBudget.Of(OpenFileLimit.Current, limits, forwards: true).Forward;
 
     private void Apply(ServerOptions running, ServerOptions options)
     {

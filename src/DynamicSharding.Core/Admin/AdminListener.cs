@@ -24,7 +24,7 @@ internal sealed class AdminListener : IAsyncDisposable
             ? new ServerCertificate(certFile, keyFile, _logger, context.Time)
             : null;
         // Enough for operators and several Prometheus servers, and reserved for them whatever the data plane uses.
-        int maxConnections = DescriptorBudget.Of(OpenFileLimit.Current ?? int.MaxValue, new LimitOptions(), forwards: false).Admin;
+        int maxConnections = DescriptorBudget.Of(OpenFileLimit.Current, new LimitOptions(), forwards: false).Admin;
         _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, () => maxConnections, _logger, certificate: certificate);
 
         _handler = new AdminHandler(context, _auth, _logger, _web.Stopping);

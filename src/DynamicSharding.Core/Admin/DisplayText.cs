@@ -31,12 +31,4 @@ internal static class DisplayText
 
     /// <summary>"1 gateway", "2 gateways".</summary>
     public static string Number(long count, string noun) => Count(count) + " " + noun + (count == 1 ? "" : "s");
-
-    /// <summary>"a, b, c, d, e and 2 more".</summary>
-    public static string List(IReadOnlyCollection<string> names)
-    {
-        const int Shown = 5;
-        string shown = string.Join(", ", names.Take(Shown));
-        return names.Count <= Shown ? shown : $"{shown} and {names.Count - Shown} more";
-    }
 }

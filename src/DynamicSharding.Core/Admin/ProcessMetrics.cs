@@ -25,7 +25,10 @@ internal static class ProcessMetrics
             "process_open_fds",
             "Number of open file descriptors.",
             isLinux ? Directory.EnumerateFileSystemEntries("/proc/self/fd").Count() : null);
-        page.Gauge("process_max_fds", "Maximum number of open file descriptors.", OpenFileLimit.Current);
+        page.Gauge(
+            "process_max_fds",
+            "Maximum number of open file descriptors.",
+            OpenFileLimit.Current is < int.MaxValue and var limit ? limit : double.PositiveInfinity);
         page.Gauge(
             "process_threads",
             "Number of OS threads in the process.",

@@ -1,6 +1,7 @@
 using System.Net;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
+using DynamicSharding.Logging;
 using DynamicSharding.Membership;
 using static DynamicSharding.Admin.WarningEntry;
 
@@ -85,18 +86,18 @@ internal static class Warnings
         {
             yield return new(
                 Critical,
-                $"{DisplayText.Number(held.Count, "gateway")} failing but still in the ring: {DisplayText.List(held)}.",
+                $"{DisplayText.Number(held.Count, "gateway")} failing but still in the ring: {LogValue.List(held)}.",
                 "So many failed at once that the cause may be on this side. Check what they share: this instance's network, the Consul agent, the health "
                 + $"check. They leave the ring after {DurationText.Format(options.Membership.MassLossHold)}, except for the last gateway.");
         }
 
         if (Where(static g => g.State == GatewayState.Leaving) is [_, ..] leaving)
-            yield return new(Warning, $"Failing, about to leave the ring: {DisplayText.List(leaving)}.", "See the check output in the table.");
+            yield return new(Warning, $"Failing, about to leave the ring: {LogValue.List(leaving)}.", "See the check output in the table.");
         if (Where(static g => g.State == GatewayState.Out) is [_, ..] gone)
         {
             yield return new(
                 Warning,
-                $"Not in the ring: {DisplayText.List(gone)}.",
+                $"Not in the ring: {LogValue.List(gone)}.",
                 (gone.Count == 1
                     ? "Its groups go to the others. Start it, or fix what its check reports; it rejoins"
                     : "Their groups go to the others. Start them, or fix what their checks report; they rejoin")
@@ -107,12 +108,12 @@ internal static class Warnings
         {
             yield return new(
                 Warning,
-                $"Discovered but excluded by membership.allow: {DisplayText.List(refused)}.",
+                $"Discovered but excluded by membership.allow: {LogValue.List(refused)}.",
                 "Find out what registered it and deregister it, or add it to membership.allow or pushgateway.servers and reload.");
         }
 
         if (Where(static g => g.Overloaded) is [_, ..] overloaded)
-            yield return new(Warning, $"The write queue is full on {DisplayText.List(overloaded)}.", "Add gateways, or push less often.");
+            yield return new(Warning, $"The write queue is full on {LogValue.List(overloaded)}.", "Add gateways, or push less often.");
         if (!options.Pushgateway.HealthCheck.Enabled)
         {
             yield return new(
@@ -130,7 +131,7 @@ internal static class Warnings
         {
             yield return new(
                 Warning,
-                $"Missing from Consul's response but kept because our own probe passes: {DisplayText.List(hidden)}.",
+                $"Missing from Consul's response but kept because our own probe passes: {LogValue.List(hidden)}.",
                 "The consul_server token probably lacks node:read on the node they are registered on: its policy needs "
                 + "node_prefix \"\" { policy = \"read\" }. Otherwise, find out what deregisters them.");
         }
@@ -163,7 +164,7 @@ internal static class Warnings
         }
 
         if (reload.NeedRestart.Count > 0)
-            yield return new(Note, $"Changed in the file but not active: {DisplayText.List(reload.NeedRestart)}.", "Restart when convenient.");
+            yield return new(Note, $"Changed in the file but not active: {LogValue.List(reload.NeedRestart)}.", "Restart when convenient.");
         bool isLocal = options.AdminListenAddr?.Host is { } host && IPAddress.IsLoopback(host);
         if (!options.Admin.BasicAuthUsers.IsEmpty && options.Admin.TlsCertFile is null && !isLocal)
             yield return new(Warning, "Passwords for this page are sent unencrypted.", "Set admin.tls, or bind admin_listen_addr to 127.0.0.1.");

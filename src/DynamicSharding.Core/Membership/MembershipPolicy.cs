@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
+using DynamicSharding.Logging;
 
 namespace DynamicSharding.Membership;
 
@@ -249,24 +250,17 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
             : left.Exists(static c => c.Health == GatewayHealth.Maintenance) ? RingChangeCause.Drain
             : left.Count > 0 ? RingChangeCause.Reload
             : RingChangeCause.Join;
-        string reason = left.Count > 0 ? "left: " + Join(left.Select(static c => $"{c.Address} ({c.Reason})")) : "";
-        if (joined.Count > 0) reason += (reason.Length > 0 ? "; " : "") + "joined: " + Join(joined);
+        string reason = left.Count > 0 ? "left: " + LogValue.List(left.Select(static c => $"{c.Address} ({c.Reason})")) : "";
+        if (joined.Count > 0) reason += (reason.Length > 0 ? "; " : "") + "joined: " + LogValue.List(joined);
         return (cause, reason);
     }
 
     private string TakenOut(ImmutableArray<string> gone)
     {
         ILookup<bool, string> removed = gone.ToLookup(m => _candidates[m].Removed);
-        string reason = removed[true].Any() ? "removed from the configuration: " + Join(removed[true]) : "";
-        if (removed[false].Any()) reason += (reason.Length > 0 ? "; " : "") + "not allowed by membership.allow: " + Join(removed[false]);
+        string reason = removed[true].Any() ? "removed from the configuration: " + LogValue.List(removed[true]) : "";
+        if (removed[false].Any()) reason += (reason.Length > 0 ? "; " : "") + "not allowed by membership.allow: " + LogValue.List(removed[false]);
         return reason;
-    }
-
-    private static string Join(IEnumerable<string> parts)
-    {
-        const int Shown = 5;
-        List<string> all = [.. parts];
-        return string.Join(", ", all.Take(Shown)) + (all.Count > Shown ? $" and {all.Count - Shown} more" : "");
     }
 
     /// <summary>States, deadline, and what may be forgotten.</summary>

@@ -13,7 +13,7 @@ internal sealed class RingPublisher(
 {
     private const int HistoryLength = 50;
 
-    private readonly string _keyMode = sharding.Key == ShardingKey.Path ? "path" : "group";
+    private readonly string _keyMode = sharding.Key.Name();
 
     /// <summary>One object per address: its counters go on when it returns.</summary>
     private readonly Dictionary<string, Gateway> _gateways = new(StringComparer.Ordinal);

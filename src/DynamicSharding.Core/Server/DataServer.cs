@@ -79,7 +79,7 @@ internal sealed class DataServer : IDisposable
         foreach (EventLoop loop in _loops) loop.Start();
         foreach (Listener listener in _listeners) listener.Start();
         _logger.DataListenerStarted(EndPoint.ToString(), _loops.Length, _limit.Max);
-        if (_limits.MaxConnections is null && _limit.Max < FewConnections) _logger.FewConnections(_limit.Max, DescriptorLimit.Current);
+        if (_limits.MaxConnections is null && _limit.Max < FewConnections) _logger.FewConnections(_limit.Max, OpenFileLimit.Current);
     }
 
     /// <summary>After <see cref="Start"/>: this process's other threads stand back for the loops.</summary>
@@ -183,5 +183,5 @@ internal sealed class DataServer : IDisposable
         return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining };
     }
 
-    private int MaxConnections(LimitOptions limits) => DescriptorBudget.Of(DescriptorLimit.Current, limits, _forwards).Data;
+    private int MaxConnections(LimitOptions limits) => DescriptorBudget.Of(OpenFileLimit.Current, limits, _forwards).Data;
 }

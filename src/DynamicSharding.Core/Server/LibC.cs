@@ -49,7 +49,6 @@ internal static unsafe partial class LibC
     public const int TCP_NOTSENT_LOWAT = 25;
     public const int FIONBIO = 0x5421;
 
-    public const int RLIMIT_NOFILE = 7;
     public const int PRIO_PROCESS = 0;
 
     private const string Library = "libc";
@@ -104,7 +103,4 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "setpriority", SetLastError = true)]
     public static partial int SetPriority(int which, int who, int niceness);
-
-    [LibraryImport(Library, EntryPoint = "getrlimit", SetLastError = true)]
-    public static partial int GetResourceLimit(int resource, ulong* limits);
 }

@@ -25,7 +25,7 @@ internal sealed class MemberSource
     private readonly Option<string?> _url = new("--url") { Description = "Ask the admin listener of a running server: http://host:9293" };
     private readonly Option<int?> _replicas = Flags.Number("--replicas", "Points per gateway (default 500, or the source's).", 1, MaxReplicas);
     private readonly Option<ShardingKey?> _key = Flags.Choice(
-        "--key", "What is hashed (default group, or the source's).", [("group", ShardingKey.Group), ("path", ShardingKey.Path)]);
+        "--key", "What is hashed (default group, or the source's).", ShardingKeyNames.All);
 
     public void AddTo(Command command)
     {

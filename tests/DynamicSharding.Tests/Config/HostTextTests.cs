@@ -126,7 +126,7 @@ public sealed class HostTextTests
     private static string[] FromFile(string server, string key) => [.. ConfigTestFile.Options(File(server, key)).Pushgateway.Servers];
 
     private static string[] FromCommand(string gateway, string key) =>
-        MemberSource.Identify(MemberSource.ParseGateways("--gateways", gateway), key == "path" ? ShardingKey.Path : ShardingKey.Group);
+        MemberSource.Identify(MemberSource.ParseGateways("--gateways", gateway), ShardingKeyNames.Find(key)!.Value);
 
     private static string[] FromConsul(string host, ShardingKey key)
     {

@@ -26,7 +26,7 @@ public sealed class SecretFileTests : IDisposable
     public void A_token_that_cannot_be_sent_is_an_error_of_the_configuration()
     {
         Write("sec\nond");
-        const string Why = "has a control character (a line break perhaps), which cannot be sent";
+        const string Why = "contains a control character, perhaps a line break, which HTTP cannot carry; remove it";
         ConfigResult result = ConfigFile.Parse("test.yml", Encoding.UTF8.GetBytes($"consul_server: {{token_file: {_path}}}"), static _ => null);
         Assert.Equal($"test.yml:1:29: consul_server.token_file: {Why}", Assert.Single(result.Errors).ToString());
 
