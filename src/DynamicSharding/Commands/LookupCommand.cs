@@ -52,7 +52,7 @@ internal static class LookupCommand
     }
 
     private static Lookup Rejected(string target, RejectReason reason) =>
-        new(target, null, 0, null, null, $"rejected with 400: {RejectReasons.Label(reason)}: {RejectResponse.Sentence(reason)}");
+        new(target, null, 0, null, null, $"rejected with 400: {RejectReasons.Label(reason)}: {RejectReasons.Sentence(reason)}");
 
     private static void WriteText(TextWriter output, Lookup[] lookups)
     {
