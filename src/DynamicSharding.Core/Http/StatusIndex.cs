@@ -19,7 +19,7 @@ internal static class StatusIndex
     public const int Count = VersionNotSupported + 1;
 
     /// <summary>The status code of each index.</summary>
-    public static ReadOnlySpan<short> Codes => [200, 307, 400, 404, 405, 408, 414, 431, 501, 503, 505];
+    public static readonly int[] Codes = [200, 307, 400, 404, 405, 408, 414, 431, 501, 503, 505];
 
     /// <summary>The reason phrase of each index.</summary>
     public static readonly string[] Phrases =
@@ -30,7 +30,7 @@ internal static class StatusIndex
 
     public static int Of(int status)
     {
-        int index = Codes.IndexOf((short)status);
+        int index = Array.IndexOf(Codes, status);
         return index >= 0 ? index : throw new UnreachableException($"the data plane never responds with {status}");
     }
 }

@@ -106,5 +106,8 @@ internal sealed record RingDefinition(string[] Members, int Replicas = 500, Shar
 {
     public string KeyName => Key == ShardingKey.Path ? "path" : "group";
 
-    public HashRing<Gateway> Build() => HashRing<Gateway>.Build(Members.Select(static member => new Gateway(member, [], [], new PerLoopCounter(1))), Replicas, KeyName);
+    /// <exception cref="CommandException">More points than a ring can have.</exception>
+    public HashRing<Gateway> Build() => RingPoints.CheckCount(Members.Length, Replicas) is { } problem
+        ? throw new CommandException(problem + "; lower --replicas")
+        : HashRing<Gateway>.Build(Members.Select(static member => new Gateway(member, [], [], new PerLoopCounter(1))), Replicas, KeyName);
 }

@@ -1,4 +1,5 @@
 using CsCheck;
+using DynamicSharding.Config;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
@@ -125,6 +126,19 @@ public sealed class HashRingTests
         Assert.Throws<ArgumentException>(() => TestRing.Build([]));
         Assert.Throws<ArgumentOutOfRangeException>(() => TestRing.Build(["a:9091"], 0));
     }
+
+    [Fact]
+    public void Too_many_points_are_refused_before_any_is_made()
+    {
+        string[] addresses = TestRing.Addresses(101);
+        Assert.Throws<InvalidOperationException>(() => TestRing.Build(addresses, 100_000));
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.Throws<InvalidOperationException>(() => TestRing.Build(addresses, 100_000));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
+    }
+
+    [Fact]
+    public void A_ring_has_as_many_points_as_the_configuration_allows() => Assert.Equal(ShardingOptions.MaxPoints, RingPoints.MaxPoints);
 
     /// <summary>CsCheck's own integers prefer small ones, and hashes do not.</summary>
     private static Gen<uint[]> Uniform(int count) => Gen.Int.Select(seed =>

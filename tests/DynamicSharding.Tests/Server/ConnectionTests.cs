@@ -46,7 +46,7 @@ public sealed class ConnectionTests
         {
             if (answer.IsCompleted) break;
             await client.SendAsync(c.ToString());
-            await Task.Delay(100);
+            await server.AdvanceAsync(AdjustableClock.Step);
         }
 
         ResponseText response = (await answer)!;
@@ -65,6 +65,7 @@ public sealed class ConnectionTests
         using TestClient idle = await server.ConnectAsync();
         await idle.SendAsync(Put);
         Assert.Equal(307, (await idle.ReadAsync())!.Status);
+        await server.AdvanceAsync(TimeSpan.FromSeconds(2));
         Assert.Equal("", await silent.ReadToEndAsync());
         Assert.Equal("", await idle.ReadToEndAsync());
         Assert.True(await server.ClosedAsync(CloseReason.Idle, 2));
@@ -89,7 +90,7 @@ public sealed class ConnectionTests
             await fast.SendAsync(new string('x', 500));
             sent += 500;
             await slow.SendAsync("x");
-            await Task.Delay(500);
+            await server.AdvanceAsync(AdjustableClock.Step);
         }
 
         Assert.Equal("", await end);
@@ -106,6 +107,7 @@ public sealed class ConnectionTests
         using TestClient client = await server.ConnectAsync();
         await client.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n" + new string('x', 8000));
         Assert.Equal(307, (await client.ReadAsync())!.Status);
+        await server.AdvanceAsync(TimeSpan.FromSeconds(2));
         Assert.Equal("", await client.ReadToEndAsync());
         Assert.True(await server.ClosedAsync(CloseReason.BodyTimeout));
     }
