@@ -1,4 +1,4 @@
 namespace DynamicSharding.LoadTests;
 
-/// <summary>The run could not be made, in a sentence for whoever started it.</summary>
+/// <summary>Why a run is not possible, for the user.</summary>
 internal sealed class LoadTestException(string message) : Exception(message);

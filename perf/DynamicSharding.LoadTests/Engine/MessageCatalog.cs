@@ -4,10 +4,10 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Engine;
 
-/// <summary>The writes of a scenario in the order in which they are sent, over and over. Made before the run.</summary>
+/// <summary>The writes of a scenario in their order, repeated. Built before the run.</summary>
 internal static class MessageCatalog
 {
-    /// <summary>Above it, a body is sent from one shared array.</summary>
+    /// <summary>A longer body is sent from one shared array.</summary>
     private const int CopiedBody = 4096;
 
     private const string SampleLine = "load_test_last_success_timestamp_seconds 1.7e+09\n";
@@ -16,7 +16,7 @@ internal static class MessageCatalog
     {
         int[] wheel = Wheel(scenario);
         byte[][] bodies = [.. scenario.Requests.Select(Body)];
-        // Enough for every kind to come in its share and every group to be named.
+        // Enough for the share of every kind and for every group.
         int count = Math.Max(scenario.Groups, wheel.Length) / scenario.Pipeline;
         var messages = new Message[Math.Max(1, count)];
         int number = 0;
@@ -40,7 +40,7 @@ internal static class MessageCatalog
         return messages;
     }
 
-    /// <summary>Each kind as often as its weight says, mixed the same way in every run.</summary>
+    /// <summary>Each kind by its weight, in the same random order in every run.</summary>
     private static int[] Wheel(Scenario scenario)
     {
         int[] wheel = [.. scenario.Requests.SelectMany(static (kind, index) => Enumerable.Repeat(index, kind.Weight))];

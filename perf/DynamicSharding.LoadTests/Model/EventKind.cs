@@ -2,9 +2,9 @@ namespace DynamicSharding.LoadTests.Model;
 
 internal enum EventKind
 {
-    /// <summary>The configuration is read again with another limit; the ring stays.</summary>
+    /// <summary>A reload with another limit; the ring stays.</summary>
     Reload,
 
-    /// <summary>A gateway leaves the configuration, or comes back: a new ring.</summary>
+    /// <summary>A reload that removes or adds a gateway: a new ring.</summary>
     Reshard,
 }

@@ -1,6 +1,6 @@
 namespace DynamicSharding.LoadTests.Model;
 
-/// <summary>Why a request did not get the answer that is right.</summary>
+/// <summary>Why a request failed.</summary>
 internal enum FailureKind
 {
     ConnectFailed,

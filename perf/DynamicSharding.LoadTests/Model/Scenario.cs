@@ -2,8 +2,8 @@ using System.Collections.Immutable;
 
 namespace DynamicSharding.LoadTests.Model;
 
-/// <summary>One population of clients: who they are, what they send, how often, and what they may expect.</summary>
-/// <param name="Connections">At most so many at once. Requests that are due while all are busy wait, and their clock runs.</param>
+/// <summary>One population of clients: what they send, how often, and the expected responses.</summary>
+/// <param name="Connections">Concurrent connections. Requests that are due while all are busy wait, and their latency includes the wait.</param>
 /// <param name="Pipeline">Requests per write; they are due together.</param>
 /// <param name="FreshConnections">One connection per write, closed after its replies.</param>
 /// <param name="Trickle">How slowly a request is written, or null.</param>

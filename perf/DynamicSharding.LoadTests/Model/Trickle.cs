@@ -1,4 +1,4 @@
 namespace DynamicSharding.LoadTests.Model;
 
-/// <summary>A client on a bad line: so many bytes, then a pause.</summary>
+/// <summary>A client on a slow line: sends some bytes, then pauses.</summary>
 internal sealed record Trickle(int Bytes, TimeSpan Every);

@@ -2,7 +2,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Reports;
 
-/// <summary>The distributions of one scenario that are worth a row: all, each kind of several, near events and apart from them.</summary>
+/// <summary>The latency rows of one scenario: all requests, each kind if there are several, near events and apart from them.</summary>
 internal static class LatencyRows
 {
     public static IEnumerable<(string Name, LatencyHistogram Latency)> Of(ScenarioStats stats)

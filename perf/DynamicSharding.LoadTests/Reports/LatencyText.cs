@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace DynamicSharding.LoadTests.Reports;
 
-/// <summary>Nanoseconds for people: three digits and the unit that fits.</summary>
+/// <summary>Formats nanoseconds with three digits and a fitting unit.</summary>
 internal static class LatencyText
 {
     public static string Format(double nanoseconds) => nanoseconds switch

@@ -1,6 +1,6 @@
 namespace DynamicSharding.Tests.Ring;
 
-/// <summary>A file of the original's answers; see Golden/RECIPE.md.</summary>
+/// <summary>Lookups of the original; see Golden/RECIPE.md.</summary>
 internal sealed record GoldenVectors(string[] Nodes, (string Path, string Owner)[] Keys)
 {
     public static GoldenVectors Read(string name)

@@ -4,7 +4,7 @@ using DynamicSharding.Ring;
 
 namespace DynamicSharding.Tests.Ring;
 
-/// <summary>The ring's definition in its plainest form, to hold the fast one against.</summary>
+/// <summary>The ring's definition in its simplest form, to compare with the fast one.</summary>
 internal static class RingModel
 {
     public static SortedDictionary<uint, string> Points(IEnumerable<string> addresses, int replicas)

@@ -3,12 +3,12 @@ using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>Where our parser and Kestrel's part, and why we stand where we stand. What fits none of these is a defect of one of them.</summary>
+/// <summary>Where our parser and Kestrel's differ, and why. Any other difference is a defect.</summary>
 internal static partial class KestrelDifference
 {
     private static readonly Known[] List =
     [
-        // We refuse, Kestrel takes.
+        // We reject, Kestrel accepts.
         new("LF alone", "RFC 9112 2.2 permits it; two parties that differ on where a line ends let a request through unseen",
             Answer.Refuses, Answer.Takes, LoneLineFeed(), RejectReason.BadRequestLine, RejectReason.BadFieldValue, RejectReason.BadFieldLine),
         new("control in the head", "RFC 9110 5.5 calls it invalid, and a target with one cannot be put into a Location",
@@ -26,7 +26,7 @@ internal static partial class KestrelDifference
 
         new("more than one SP before the version", "RFC 9112 3.2: a space is never repaired", Answer.Refuses, Answer.Takes, TwoSpaces(), RejectReason.BadVersion),
 
-        // We take, Kestrel refuses.
+        // We accept, Kestrel rejects.
         new("HTTP/1.0 without a length", "RFC 9112 6.3: no length is no content; Kestrel wants one for PUT and POST",
             Answer.Takes, Answer.Refuses, Http10Write()),
         new("8-bit bytes", "RFC 9110 5.5: obs-text is opaque in a value, and Pushgateway takes it in a path; the Location carries it encoded",
@@ -45,7 +45,7 @@ internal static partial class KestrelDifference
             Answer.Takes, Answer.Ends, BlankBehindSize()) { Where = Place.BodyBefore },
         new("8-bit bytes in a trailer", "they are skipped unread; Kestrel ends the connection", Answer.Takes, Answer.Ends, EightBit()) { Where = Place.BodyBefore },
 
-        // We end the connection, Kestrel goes on.
+        // We close the connection, Kestrel keeps it.
         new("Expect", "RFC 9110 10.1.1: after our early answer the client may send its content or not; no byte tells which",
             Answer.Ends, Answer.Takes, Expectation()) { Where = Place.RequestBefore },
         new("content of a GET", "RFC 9110 9.3.1: it has no meaning; an error in it must not meet a request of another client",
@@ -64,11 +64,11 @@ internal static partial class KestrelDifference
         Takes,
         Refuses,
 
-        /// <summary>No further answer.</summary>
+        /// <summary>No further response.</summary>
         Ends,
     }
 
-    /// <summary>Where the cause of a difference about an answer must stand.</summary>
+    /// <summary>Where the cause of a difference must be.</summary>
     private enum Place
     {
         Request,
@@ -76,10 +76,10 @@ internal static partial class KestrelDifference
         RequestBefore,
     }
 
-    /// <summary>Every class: one that no stream shows any more has no place here.</summary>
+    /// <summary>Every class; one that no stream shows anymore must go.</summary>
     public static IEnumerable<string> Classes => List.Select(known => known.Title);
 
-    /// <returns>Null when both say the same; else the class, or a text with a question mark when there is none.</returns>
+    /// <returns>Null if both agree; otherwise the class, or a text with a question mark if there is none.</returns>
     public static string? Of(string stream, IReadOnlyList<ResponseText> ourAnswers, RejectReason reason, IReadOnlyList<ResponseText> theirAnswers)
     {
         int[] ours = [.. ourAnswers.Select(answer => answer.Status)];
@@ -87,8 +87,8 @@ internal static partial class KestrelDifference
         SessionTrace? trace = null;
         for (int i = 0; i < Math.Max(ours.Length, theirs.Length); i++)
         {
-            // What the router refuses is not the parser's: an unknown method or a broken path ends our connection, not Kestrel's. A bad
-            // chunk is no reason of an answer; where it is the last reason, the refusal before it was the router's.
+            // The router's rejects are not the parser's: an unknown method or a malformed path closes our connection, not Kestrel's. A bad
+            // chunk has no response; if it is the last reason, the reject before it was the router's.
             bool last = i == ours.Length - 1;
             bool byRouter = last && ours[i] == 400 && reason is RejectReason.BadPercentEncoding or RejectReason.DotSegment or RejectReason.BlankLabelValue or RejectReason.BadJobBase64 or RejectReason.BadChunk;
             if (byRouter || (i < ours.Length && ours[i] == 501)) return null;
@@ -122,7 +122,7 @@ internal static partial class KestrelDifference
         return null;
     }
 
-    /// <returns>Null where the answer names none.</returns>
+    /// <returns>Null if the response names none.</returns>
     private static string? OurTarget(ResponseText answer)
     {
         const string Start = $"http://{SessionPeer.Gateway}";
@@ -131,7 +131,7 @@ internal static partial class KestrelDifference
         return answer.Body.StartsWith(Text, StringComparison.Ordinal) ? answer.Body[Text.Length..] : null;
     }
 
-    /// <summary>In origin form, and with the one change that our router makes to a path, as Pushgateway's does: "//" is "/".</summary>
+    /// <summary>In origin-form, with the only change that our router makes to a path, like Pushgateway's: "//" becomes "/".</summary>
     private static string TheirTarget(ResponseText answer, bool withQuery)
     {
         string target = Authority().Replace(Uri.UnescapeDataString(answer.Fields["Location"]), "");
@@ -146,7 +146,7 @@ internal static partial class KestrelDifference
     [GeneratedRegex(@"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")]
     private static partial Regex Authority();
 
-    /// <summary>Also at the very begin of a request: behind a body whose last byte is a CR.</summary>
+    /// <summary>Also at the very beginning of a request: behind a body whose last byte is a CR.</summary>
     [GeneratedRegex(@"(?<!\r)\n")]
     private static partial Regex LoneLineFeed();
 
@@ -201,8 +201,8 @@ internal static partial class KestrelDifference
     [GeneratedRegex(@"(?i)\nexpect:[ \t]*100-continue")]
     private static partial Regex Expectation();
 
-    /// <param name="Cause">What must be in the request, or in the body before it, for the class to apply.</param>
-    /// <param name="Reasons">Ours, one of which must be the cause; empty when we do not refuse.</param>
+    /// <param name="Cause">Must be in the request, or in the body before it, for the class to apply.</param>
+    /// <param name="Reasons">Our reasons, one of which must be the cause; empty if we do not reject.</param>
     private sealed record Known(string Name, string Why, Answer Ours, Answer Theirs, Regex Cause, params RejectReason[] Reasons)
     {
         public Place Where { get; init; }

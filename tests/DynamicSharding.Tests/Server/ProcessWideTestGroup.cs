@@ -1,6 +1,6 @@
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>Tests that read what the whole process did (allocations): nothing else runs beside them.</summary>
+/// <summary>Tests that measure the whole process (allocations): no other test runs at the same time.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class ProcessWideTestGroup
 {

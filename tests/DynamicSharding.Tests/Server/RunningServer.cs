@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>A data listener on a free port of the loopback, with the limits that a test wants.</summary>
+/// <summary>A data listener on a free loopback port with the limits of a test.</summary>
 internal sealed class RunningServer : IAsyncDisposable
 {
     public const string Gateway = "127.0.0.1:9091";
@@ -73,7 +73,7 @@ internal sealed class RunningServer : IAsyncDisposable
         await _server.StopAsync(timeout);
     }
 
-    /// <summary>At the end of every test: nobody is forgotten, nothing stays rented, and the counters agree.</summary>
+    /// <summary>Checks that no connection and no rented buffer is left, and that the counters agree.</summary>
     public async ValueTask DisposeAsync()
     {
         if (!_stopped) await StopAsync(TimeSpan.Zero);

@@ -4,8 +4,8 @@ using DynamicSharding.Tests.Http;
 namespace DynamicSharding.Tests.Server;
 
 /// <summary>
-/// Which bytes of a stream our session takes for which request, found by feeding it byte by byte: what a difference about one answer is
-/// blamed on must stand in those.
+/// Maps the bytes of a stream to requests by feeding them to our session one by one. The cause of a difference about a response must be in the
+/// bytes of its request.
 /// </summary>
 internal sealed class SessionTrace
 {
@@ -30,8 +30,8 @@ internal sealed class SessionTrace
     }
 
     /// <summary>
-    /// From the end of the body before it; to the end of its head where it was served, else to the end of the stream: what is wrong with it
-    /// may come behind the byte at which it was refused.
+    /// From the end of the previous body to the end of its head if it was served; otherwise to the end of the stream, because its defect may be
+    /// behind the byte at which it was rejected.
     /// </summary>
     public string Request(int index, bool served)
     {
@@ -39,7 +39,7 @@ internal sealed class SessionTrace
         return _stream[start..(served && index < _headEnds.Count ? _headEnds[index] : _stream.Length)];
     }
 
-    /// <summary>The body before it, framing and trailers with it; to the end of the stream where its end was not found.</summary>
+    /// <summary>The body before it with framing and trailers; to the end of the stream if the body has no end.</summary>
     public string BodyBefore(int index)
     {
         int start = BodyStart(index);
