@@ -90,3 +90,18 @@ internal static class MessageCatalog
         return bytes.ToArray();
     }
 }
+
+/// <summary>The bytes of one write: one request, or several pipelined ones.</summary>
+/// <param name="Head">The request with its body; a large body is in <paramref name="Tail"/>, which messages share.</param>
+internal sealed record Message(byte[] Head, byte[] Tail, Expectation[] Expected)
+{
+    public int Length => Head.Length + Tail.Length;
+
+    /// <summary>The bytes from an offset on, without a copy.</summary>
+    public ReadOnlySpan<byte> From(int offset) => offset < Head.Length ? Head.AsSpan(offset) : Tail.AsSpan(offset - Head.Length);
+}
+
+/// <summary>The expected response to one request.</summary>
+/// <param name="Kind">Its index among the scenario's request kinds.</param>
+/// <param name="Target">The end of a 307's Location; empty for any other status.</param>
+internal sealed record Expectation(int Kind, int Status, byte[] Target);

@@ -25,3 +25,12 @@ internal sealed record EventPlan(EventKind Kind, TimeSpan First, TimeSpan Every,
 
     private static long Nanoseconds(TimeSpan span) => (long)span.TotalNanoseconds;
 }
+
+internal enum EventKind
+{
+    /// <summary>A reload with another limit; the ring stays.</summary>
+    Reload,
+
+    /// <summary>A reload that removes or adds a gateway: a new ring.</summary>
+    Reshard,
+}

@@ -15,3 +15,6 @@ internal sealed record RunStats(
 {
     public bool Passed => EventsMissed.IsEmpty && Scenarios.All(static stats => stats.Passed);
 }
+
+/// <summary>What the server used during the recorded part of a run: user and system time, and resident memory at the end.</summary>
+internal sealed record ServerUsage(TimeSpan Cpu, long ResidentBytes);

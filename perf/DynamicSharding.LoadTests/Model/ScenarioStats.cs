@@ -32,3 +32,18 @@ internal sealed record ScenarioStats(
 
     public double ErrorRatio => Requests == 0 ? 0 : (double)Errors / Requests;
 }
+
+/// <summary>Why a request failed.</summary>
+internal enum FailureKind
+{
+    ConnectFailed,
+    Reset,
+    ClosedEarly,
+    WrongStatus,
+    WrongLocation,
+    BadReply,
+    Timeout,
+
+    /// <summary>Due, but no connection was free for it before the run ended.</summary>
+    Unsent,
+}

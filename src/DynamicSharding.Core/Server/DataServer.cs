@@ -127,7 +127,11 @@ internal sealed class DataServer : IDisposable
         }
         else
         {
-            await _listeners[0].StopAsync(CloseSocket);
+            await _listeners[0].StopAsync(() =>
+            {
+                _handover?.Leave();
+                _socket.Dispose();
+            });
             _handover?.Dispose();
         }
 
@@ -150,12 +154,6 @@ internal sealed class DataServer : IDisposable
         _handover?.Dispose();
         _socket.Dispose();
         foreach (EventLoop loop in _loops) loop.Dispose();
-    }
-
-    private void CloseSocket()
-    {
-        _handover?.Leave();
-        _socket.Dispose();
     }
 
     private void ForEachConnection(Action<Connection> action)

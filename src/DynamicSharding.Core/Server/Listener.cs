@@ -44,13 +44,11 @@ internal sealed class Listener : LoopMember
         _ = AcceptLoopAsync();
     });
 
-    public Task StopAsync() => StopAsync(static () => { });
-
     /// <summary>
     /// Stops accepting. Empties the accept queue right before the socket closes, because closing resets the connections in it.
     /// </summary>
     /// <param name="close">Closes the listening socket, unless others hold it too; runs on the loop's thread.</param>
-    public Task StopAsync(Action close)
+    public Task StopAsync(Action? close = null)
     {
         _loop.Post(() =>
         {
@@ -59,7 +57,7 @@ internal sealed class Listener : LoopMember
             }
 
             _socket.Unregister();
-            close();
+            close?.Invoke();
             _stopping = true;
             _socket.Cancel();
         });

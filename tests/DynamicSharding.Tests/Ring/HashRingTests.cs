@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using CsCheck;
 using DynamicSharding.Config;
 using DynamicSharding.Ring;
@@ -157,5 +159,23 @@ public sealed class HashRingTests
             i = i >= 0 ? i + 1 : ~i;
             if (owners[i % owners.Length] != ring.Find(hash).Address) Assert.Fail($"hash {hash}: {ring.Find(hash).Address}");
         }
+    }
+}
+
+/// <summary>The ring's definition in its simplest form, to compare with the fast one.</summary>
+internal static class RingModel
+{
+    public static SortedDictionary<uint, string> Points(IEnumerable<string> addresses, int replicas)
+    {
+        var points = new SortedDictionary<uint, string>();
+        foreach (string address in addresses.Order(StringComparer.Ordinal))
+        {
+            for (int i = 0; i < replicas; i++)
+            {
+                points[MurmurHash3.Hash32(Encoding.UTF8.GetBytes(i.ToString(CultureInfo.InvariantCulture) + address))] = address;
+            }
+        }
+
+        return points;
     }
 }
