@@ -3,7 +3,7 @@ using System.Net;
 
 namespace DynamicSharding.LoadTests.Target;
 
-/// <summary>What the server under test says about itself.</summary>
+/// <summary>Metrics and status of the server under test.</summary>
 internal sealed class ServerPages(IPEndPoint data, IPEndPoint admin) : IDisposable
 {
     private readonly HttpClient _client = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(5) };

@@ -29,7 +29,7 @@ internal static class ForwardResponse
             default:
                 int status = RejectReasons.Status(route.Reason);
                 if (status == 405) http.Response.Headers.Allow = route.Text;
-                return WriteAsync(http, status, RejectResponse.Sentence(route.Reason) + "\n", closes || status is not (404 or 405 or 503) || http.Request.Method == "CONNECT");
+                return WriteAsync(http, status, RejectReasons.Sentence(route.Reason) + "\n", closes || status is not (404 or 405 or 503) || http.Request.Method == "CONNECT");
         }
     }
 

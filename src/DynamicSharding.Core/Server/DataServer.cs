@@ -7,16 +7,16 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Server;
 
-/// <summary>The redirect listener: one event loop per core on one listening socket, and the stop in order.</summary>
+/// <summary>The redirect listener: one event loop per core, one listening socket, graceful stop.</summary>
 internal sealed class DataServer : IDisposable
 {
-    /// <summary>A soft limit of 1,024 is what a shell gives; an edge tier wants more than what is left of it.</summary>
+    /// <summary>A shell's soft limit of 1,024 descriptors leaves fewer, which is too few for an edge tier.</summary>
     private const int FewConnections = 1024;
 
     private readonly EventLoop[] _loops;
     private readonly Listener[] _listeners;
     private readonly HttpDate[] _dates;
-    private readonly SelfCheck _probe;
+    private readonly SelfCheck _selfCheck;
     private readonly Socket _socket;
     private readonly ActiveRing _ring;
     private readonly Readiness _readiness;
@@ -29,12 +29,12 @@ internal sealed class DataServer : IDisposable
     private readonly bool _inherited;
     private readonly bool _forwards;
 
-    /// <summary>One order for what a reload and a stop tell the loops.</summary>
-    private readonly Lock _order = new();
+    /// <summary>Serializes what a reload and a stop post to the loops.</summary>
+    private readonly Lock _contextLock = new();
     private LimitOptions _limits;
     private bool _draining;
 
-    /// <summary>Binds the listener; <see cref="Start"/> begins to serve.</summary>
+    /// <summary>Binds the listener; <see cref="Start"/> starts serving.</summary>
     /// <exception cref="IOException">The address cannot be bound.</exception>
     public DataServer(
         ServerOptions options, ActiveRing ring, Readiness readiness, DataPlaneCounters counters, ILoggerFactory loggers, TimeProvider time)
@@ -54,24 +54,24 @@ internal sealed class DataServer : IDisposable
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
         _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i), time, _logger))];
         _listeners = [.. _loops.Select(loop => new Listener(new LoopSocket(loop, (int)_socket.Handle), _limit, loggers))];
-        _probe = new SelfCheck(EndPoint, _loops, _limit, loggers.CreateLogger<Connection>());
+        _selfCheck = new SelfCheck(EndPoint, _loops, _limit, loggers.CreateLogger<Connection>());
     }
 
-    /// <summary>The bound address, with the port that the system chose if 0 was asked for.</summary>
+    /// <summary>The bound address, with the port that the system chose for port 0.</summary>
     public System.Net.IPEndPoint EndPoint => (System.Net.IPEndPoint)_socket.LocalEndPoint!;
 
-    /// <summary>Done when the listening socket has died: somebody who shares it has shut it down. Time to stop.</summary>
+    /// <summary>Done when the listening socket is dead, because a process that shares it has shut it down. Time to stop.</summary>
     public Task ListenerDead => Task.WhenAny(_listeners.Select(listener => listener.Dead));
 
     public int OpenConnections => _limit.Open;
 
-    /// <summary>Pooled arrays that connections hold: 0 when nobody has sent half a request or refuses to read.</summary>
+    /// <summary>Pooled arrays that connections keep, for incomplete requests and unread responses.</summary>
     public int KeptBuffers => _loops.Sum(loop => loop.KeptBuffers);
 
-    /// <summary>The length of these arrays in all.</summary>
+    /// <summary>The total length of these arrays.</summary>
     public long KeptBytes => _loops.Sum(loop => loop.KeptBytes);
 
-    /// <summary>The kernel's ids of the loops' threads.</summary>
+    /// <summary>The kernel's thread ids of the loops.</summary>
     public IEnumerable<int> LoopThreads => _loops.Select(loop => loop.ThreadId);
 
     public void Start()
@@ -82,19 +82,19 @@ internal sealed class DataServer : IDisposable
         if (_limits.MaxConnections is null && _limit.Max < FewConnections) _logger.FewConnections(_limit.Max, OpenFileLimit.Current);
     }
 
-    /// <summary>After <see cref="Start"/>: this process's other threads stand back for the loops.</summary>
+    /// <summary>Lowers the priority of all other threads of this process. Call after <see cref="Start"/>.</summary>
     public void RaiseLoopPriority()
     {
         if (LoopPriority.LowerOthers(LoopThreads.ToHashSet()) is { } refusal) _logger.LoopPriorityFailed(refusal);
     }
 
-    /// <returns>Null when the listener and every loop answer a lookup before the cancellation; else what does not.</returns>
-    public Task<string?> ProbeAsync(CancellationToken cancellation) => _probe.RunAsync(cancellation);
+    /// <returns>Null if the listener and every loop respond before the cancellation; otherwise what does not.</returns>
+    public Task<string?> ProbeAsync(CancellationToken cancellation) => _selfCheck.RunAsync(cancellation);
 
-    /// <summary>A reload's limits: requests in flight go on under the new ones.</summary>
+    /// <summary>Applies a reload's limits, also to requests in flight.</summary>
     public void Apply(LimitOptions limits)
     {
-        lock (_order)
+        lock (_contextLock)
         {
             _limits = limits;
             _limit.Max = MaxConnections(limits);
@@ -102,10 +102,10 @@ internal sealed class DataServer : IDisposable
         }
     }
 
-    /// <summary>First step of a stop: everything is still answered, and every answer closes its connection.</summary>
+    /// <summary>The first step of a stop: still serves everything, but every response closes its connection.</summary>
     public void Drain()
     {
-        lock (_order)
+        lock (_contextLock)
         {
             _draining = true;
             ReplaceContexts();
@@ -114,33 +114,35 @@ internal sealed class DataServer : IDisposable
         _handover?.Announce();
     }
 
-    /// <summary>
-    /// The rest of a stop: accept no more, end what is idle, wait for what is in flight, and cut off what is left after the timeout.
-    /// </summary>
+    /// <summary>Stops accepting, closes idle connections, waits for requests in flight, and resets what is left after the timeout.</summary>
     public async Task StopAsync(TimeSpan timeout)
     {
         if (_handover is not null) await _handover.SteerAwayAsync();
         await Task.WhenAll(_listeners.Skip(1).Select(listener => listener.StopAsync()));
         if (_inherited)
         {
-            // Its accept queue stays with whoever holds the socket.
+            // The accept queue stays with the process that holds the socket.
             await _listeners[0].StopAsync();
             _socket.Dispose();
         }
         else
         {
-            await _listeners[0].StopAsync(CloseSocket);
+            await _listeners[0].StopAsync(() =>
+            {
+                _handover?.Leave();
+                _socket.Dispose();
+            });
             _handover?.Dispose();
         }
 
         _logger.StoppedAccepting(OpenConnections, timeout);
 
-        foreach (EventLoop loop in _loops) loop.Post(() => loop.ForEachConnection(connection => connection.Drain()));
+        ForEachConnection(static connection => connection.Drain());
         await WaitUntilEmptyAsync(timeout);
         if (OpenConnections > 0)
         {
             _logger.ConnectionsAborted(OpenConnections);
-            foreach (EventLoop loop in _loops) loop.Post(() => loop.ForEachConnection(connection => connection.Abort()));
+            ForEachConnection(static connection => connection.Abort());
             await WaitUntilEmptyAsync(TimeSpan.FromSeconds(1));
         }
 
@@ -154,10 +156,9 @@ internal sealed class DataServer : IDisposable
         foreach (EventLoop loop in _loops) loop.Dispose();
     }
 
-    private void CloseSocket()
+    private void ForEachConnection(Action<Connection> action)
     {
-        _handover?.Leave();
-        _socket.Dispose();
+        foreach (EventLoop loop in _loops) loop.Post(() => loop.ForEachConnection(action));
     }
 
     private async Task WaitUntilEmptyAsync(TimeSpan timeout)
@@ -166,7 +167,7 @@ internal sealed class DataServer : IDisposable
         while (OpenConnections > 0 && _time.GetElapsedTime(start) < timeout) await Task.Delay(TimeSpan.FromMilliseconds(20), _time);
     }
 
-    /// <summary>In the order: a context that was made before a stop must not reach a loop after the one of the stop.</summary>
+    /// <summary>Under the lock: a context made before a stop must not reach a loop after the stop's context.</summary>
     private void ReplaceContexts()
     {
         for (int i = 0; i < _loops.Length; i++)

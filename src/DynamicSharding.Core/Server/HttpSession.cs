@@ -4,8 +4,8 @@ using DynamicSharding.Routing;
 namespace DynamicSharding.Server;
 
 /// <summary>
-/// The HTTP side of one connection without its socket: from bytes received to bytes to send. Answers every complete request in the input,
-/// in order, skips their content by its framing, and decides whether the connection may go on.
+/// The HTTP side of one connection, without its socket: responds to every complete request in the input, in order, skips the content, and
+/// decides whether the connection persists.
 /// </summary>
 internal sealed class HttpSession
 {
@@ -13,22 +13,22 @@ internal sealed class HttpSession
     private ChunkedBodySkipper _chunks;
     private BodyFraming _body;
     private long _bodyRemaining;
-    private bool _lastAnswered;
+    private bool _lastResponseWritten;
     private bool _clientPersists;
 
-    /// <summary>A request has begun and its head is not complete: the header timeout runs.</summary>
+    /// <summary>A head has begun and is incomplete: the header timeout runs.</summary>
     public bool InHead => _body == BodyFraming.None && _parser.HasStarted;
 
-    /// <summary>A request's content is on its way: the minimum rate applies.</summary>
+    /// <summary>Content is being received: the minimum rate applies.</summary>
     public bool InBody => _body != BodyFraming.None;
 
-    /// <summary>Bytes of the current request's content that were skipped so far.</summary>
+    /// <summary>Bytes of the current request's content skipped so far.</summary>
     public long BodySkipped { get; private set; }
 
-    /// <summary>Requests answered since the connection began.</summary>
+    /// <summary>Responses written since the connection began.</summary>
     public long Requests { get; private set; }
 
-    /// <summary>Bytes of content that are known to come next; what follows them may be a request.</summary>
+    /// <summary>How many of the next bytes are known to be content; a request may follow them.</summary>
     public long ContentAhead => _body switch
     {
         BodyFraming.None => 0,
@@ -36,11 +36,11 @@ internal sealed class HttpSession
         _ => _chunks.DataAhead,
     };
 
-    /// <summary>The framing cannot be trusted any more: the connection ends because of what the client sent.</summary>
+    /// <summary>The client broke the framing, so the connection ends.</summary>
     public bool IsBroken { get; private set; }
 
-    /// <param name="consumed">How many bytes of the input will not be needed again.</param>
-    /// <param name="written">How many bytes of the output are to be sent.</param>
+    /// <param name="consumed">How many bytes of the input are no longer needed.</param>
+    /// <param name="written">How many bytes of the output to send.</param>
     public SessionStep Advance(ReadOnlySpan<byte> input, SessionContext context, Span<byte> output, out int consumed, out int written)
     {
         consumed = 0;
@@ -61,7 +61,7 @@ internal sealed class HttpSession
         return step;
     }
 
-    /// <summary>A request whose head did not arrive in time. The connection closes after it.</summary>
+    /// <summary>Writes 408, after which the connection closes.</summary>
     public int WriteHeaderTimeout(SessionContext context, Span<byte> output)
     {
         context.Rejects.Clear();
@@ -94,26 +94,25 @@ internal sealed class HttpSession
         Write(route, option, context, ref writer);
 
         consumed += _parser.HeadLength;
-        _lastAnswered = !persist;
+        _lastResponseWritten = !persist;
         _clientPersists = _parser.KeepAlive;
         _body = _parser.Framing;
         _bodyRemaining = _parser.ContentLength;
         BodySkipped = 0;
         _chunks = default;
         _parser = default;
-        if (!_lastAnswered) return SessionStep.Read;
+        if (!_lastResponseWritten) return SessionStep.Read;
         if (_body == BodyFraming.None) return CloseOrLinger(consumed == input.Length);
 
-        // Content that is here is skipped first: where it ends, a close can do. It may be broken itself, which is another line in the log.
+        // Skip the content received so far: if it is complete, the connection may close without lingering. If it is malformed, that is logged.
         return consumed == input.Length ? SessionStep.Linger : SessionStep.Read;
     }
 
     /// <summary>
-    /// RFC 9112 9.3: a connection persists only if all of the content is read. After an early final answer to "Expect: 100-continue" the
-    /// client may send the content or not (RFC 9110 10.1.1), and nothing in the bytes tells which: whatever part of it is here, such a
-    /// connection ends, so that the answer does not depend on how the bytes were cut into segments. What follows a refused CONNECT may be
-    /// meant for the tunnel, and is no request. Content of a GET or HEAD has no meaning (RFC 9110 9.3.1): a proxy may take the response for the
-    /// end of the exchange and give the connection to another client, whose request an error in that content would lose.
+    /// A connection persists only if all content is read (RFC 9112 9.3). After an early final response to "Expect: 100-continue" the client may or
+    /// may not send the content (RFC 9110 10.1.1), and the bytes do not tell which: such a connection always ends, so that the response does not
+    /// depend on TCP segments. Bytes behind a refused CONNECT may belong to the tunnel. Content of a GET or HEAD has no meaning (RFC 9110 9.3.1):
+    /// a proxy may reuse the connection for another client after the response, and an error in that content would lose that client's request.
     /// </summary>
     private bool MayPersist(in Route route, SessionContext context)
     {
@@ -143,7 +142,7 @@ internal sealed class HttpSession
         BodySkipped += skipped;
         if (status == ParseStatus.Rejected)
         {
-            // The answer has gone out with the head; nothing that follows may be taken for a request.
+            // The response was written after the head; nothing behind it may be read as a request.
             context.Counters.CountReject(RejectReason.BadChunk);
             context.Rejects.Add(RejectReason.BadChunk);
             IsBroken = true;
@@ -153,13 +152,13 @@ internal sealed class HttpSession
 
         if (status == ParseStatus.Done) _body = BodyFraming.None;
         if (BodySkipped > context.Limits.BodySkipBytes) return SessionStep.Linger;
-        if (!_lastAnswered) return SessionStep.Read;
+        if (!_lastResponseWritten) return SessionStep.Read;
         return status == ParseStatus.Done ? CloseOrLinger(consumed == input.Length) : SessionStep.Linger;
     }
 
     /// <summary>
-    /// A client that asked for the close sends nothing more; one that wanted to go on may have its next request under way, and a close
-    /// would answer that with a reset, which can take the last answer with it (RFC 9112 9.6).
+    /// A client that asked to close sends nothing more. Any other may already have sent its next request, and closing would reset the connection,
+    /// which can destroy the last response (RFC 9112 9.6).
     /// </summary>
     private SessionStep CloseOrLinger(bool nothingUnread) => nothingUnread && !_clientPersists ? SessionStep.Close : SessionStep.Linger;
 
@@ -200,7 +199,7 @@ internal sealed class HttpSession
     private void Reject(
         RejectReason reason, ReadOnlySpan<byte> allow, ConnectionOption option, SessionContext context, ref ResponseWriter writer)
     {
-        // Before its request line is complete, a request has no method.
+        // The method is unknown until the request line is complete.
         RequestMethod method = _parser.InRequestLine ? RequestMethod.Unknown : _parser.Method;
         writer.WriteReject(reason, allow, method == RequestMethod.Head, option);
         Requests++;
@@ -210,21 +209,21 @@ internal sealed class HttpSession
     }
 }
 
-/// <summary>What a connection does after its session has gone through the bytes at hand.</summary>
+/// <summary>What a connection does after its session has handled the input.</summary>
 internal enum SessionStep : byte
 {
-    /// <summary>Everything complete is answered; read on.</summary>
+    /// <summary>All complete requests have their responses; read more.</summary>
     Read,
 
-    /// <summary>There is no room for another answer: send what is written, then go on with the same input.</summary>
+    /// <summary>The output is full: send it, then continue with the same input.</summary>
     Flush,
 
-    /// <summary>The last answer is written and every byte that was announced has come: close.</summary>
+    /// <summary>The last response is written and nothing more is expected: close.</summary>
     Close,
 
     /// <summary>
-    /// The last answer is written, but the client may still be sending: close our side only and read on for a while, because a close with
-    /// unread bytes resets the connection and can take the answer with it (RFC 9112 9.6).
+    /// The last response is written, but the client may still be sending: half-close and keep reading for a while, because closing with unread
+    /// bytes resets the connection and can destroy the response (RFC 9112 9.6).
     /// </summary>
     Linger,
 }

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace DynamicSharding.Server;
 
-/// <summary>The system calls of the event loop. Errors come back as values: -1, and errno from <see cref="Marshal.GetLastPInvokeError"/>.</summary>
+/// <summary>System calls. On error they return -1, and <see cref="Marshal.GetLastPInvokeError"/> is errno.</summary>
 internal static unsafe partial class LibC
 {
     public const int ESRCH = 3;

@@ -10,15 +10,15 @@ namespace DynamicSharding.Server;
 internal static unsafe class ListenSocket
 {
     /// <summary>
-    /// Bytes that the kernel takes for a client beyond what the client's window has room for. Without it a client that asks and never
-    /// reads gets answers buffered up to net.ipv4.tcp_wmem's maximum, four megabytes for each connection.
+    /// Unsent bytes that the kernel buffers per connection. Without this limit, responses to a client that never reads fill the send buffer up to
+    /// the maximum of net.ipv4.tcp_wmem: 4 MB per connection.
     /// </summary>
     private const int MaxUnsent = 64 * 1024;
 
-    /// <summary>A socket that was handed over wins over the address: it is bound and listening already.</summary>
+    /// <summary>Prefers a socket from socket activation, which is already bound and listening, to the address.</summary>
     /// <param name="address">Where to listen.</param>
     /// <param name="reusePort">SO_REUSEPORT.</param>
-    /// <param name="inherited">True when it was handed over, so that others may be listening on it too.</param>
+    /// <param name="inherited">True for socket activation: other processes may listen on the same socket.</param>
     /// <exception cref="IOException">The address cannot be bound; the message names it.</exception>
     public static Socket Open(ListenAddress address, bool reusePort, out bool inherited)
     {
@@ -69,7 +69,7 @@ internal static unsafe class ListenSocket
 
     private static void SetOptions(Socket socket)
     {
-        // Accepted sockets inherit both: every batch of answers is one send and must not wait for an acknowledgement.
+        // Accepted sockets inherit both. Every batch of responses is one send and must not wait for an ACK.
         socket.NoDelay = true;
         int maxUnsent = MaxUnsent;
         socket.SetRawSocketOption(LibC.IPPROTO_TCP, LibC.TCP_NOTSENT_LOWAT, new ReadOnlySpan<byte>(&maxUnsent, sizeof(int)));
@@ -80,8 +80,8 @@ internal static unsafe class ListenSocket
 }
 
 /// <summary>
-/// A listening socket that somebody else holds: systemd, or a launcher that speaks its protocol (sd_listen_fds(3)). It outlives this process,
-/// so a restart refuses and resets nobody.
+/// Socket activation by systemd or another launcher with its protocol (sd_listen_fds(3)). The launcher keeps the socket open, so a restart
+/// refuses and resets no connection.
 /// </summary>
 internal static class SocketActivation
 {
@@ -90,28 +90,28 @@ internal static class SocketActivation
     private const string Pid = "LISTEN_PID";
     private const string Names = "LISTEN_FDNAMES";
 
-    /// <summary>FileDescriptorName= of the listeners; only the first takes a socket.</summary>
+    /// <summary>FileDescriptorName= of the listeners; only the first supports socket activation.</summary>
     private static readonly string[] ListenerNames = ["data", "admin", "forward"];
 
-    /// <returns>The data listener's socket when the environment hands one over to this very process; else null.</returns>
-    /// <exception cref="IOException">The environment names sockets that are not there, or that nobody here would serve.</exception>
+    /// <returns>The data listener's socket if the environment passes one to this process; otherwise null.</returns>
+    /// <exception cref="IOException">A socket is missing, unsuitable, or not the data listener's.</exception>
     public static Socket? TakeDataListener()
     {
-        // Another process's variables, inherited by accident, are no error (sd_listen_fds(3)).
+        // Variables for another process, inherited by accident, are no error (sd_listen_fds(3)).
         string own = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
         string? count = Environment.GetEnvironmentVariable(Count);
         if (count is null || Environment.GetEnvironmentVariable(Pid) != own) return null;
         string[] names = Environment.GetEnvironmentVariable(Names) is { Length: > 0 } text ? text.Split(':') : [];
         foreach (string name in (string[])[Count, Pid, Names]) Environment.SetEnvironmentVariable(name, null);
 
-        // Clients of a socket that nobody serves would hang, so a surplus is refused.
+        // Clients of a socket that nobody serves would hang.
         if (count != "1")
         {
             string given = names.Length > 0 ? $" ({string.Join(", ", names)})" : "";
             throw new IOException($"{Count} is '{count}'{given}: hand over exactly one socket, the data listener's");
         }
 
-        // A launcher may give no name, and systemd gives the unit's where FileDescriptorName= is missing.
+        // A launcher may pass no name, and systemd passes the name of the unit without FileDescriptorName=.
         if (names is [var only] && Array.IndexOf(ListenerNames, only) > 0)
         {
             throw new IOException($"{Names} is '{only}': only the data listener takes a socket; remove the unit, or write FileDescriptorName=data");

@@ -4,14 +4,14 @@ using System.Threading.Tasks.Sources;
 namespace DynamicSharding.Server;
 
 /// <summary>
-/// A non-blocking socket that belongs to one event loop: reads and writes that never wait, and one awaitable readiness at a time.
-/// Everything happens on the loop's thread; continuations run inline on it.
+/// A non-blocking socket of one event loop, with one awaitable wait for readiness at a time. Used on the loop's thread only; continuations run
+/// inline on it.
 /// </summary>
 internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSource<bool>
 {
     /// <summary>
-    /// Edge-triggered: a level-triggered descriptor stays on the kernel's ready list and is polled once more for every event. RDHUP tells
-    /// an end of input that came together with data and is no edge of its own.
+    /// Edge-triggered, because the kernel polls a level-triggered descriptor once more for every event. RDHUP reports an end of input that arrived
+    /// together with data and is not an edge of its own.
     /// </summary>
     public const uint Input = LibC.EPOLLIN | LibC.EPOLLRDHUP | LibC.EPOLLET;
 
@@ -22,25 +22,25 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     private uint _interest;
     private bool _waiting;
 
-    // More than was received may be there, and the kernel has told so already: the next wait asks it to look again.
+    // More input may be there that the kernel has already reported: the next wait re-registers to get it reported again.
     private bool _rearm;
 
     public int Fd { get; private set; } = fd;
 
-    /// <summary>The loop's index for this socket: what the kernel hands back with an event.</summary>
+    /// <summary>The loop's index of this socket, which epoll returns with each event.</summary>
     public int Slot { get; set; }
 
-    /// <summary>Told once a second.</summary>
+    /// <summary>Its <see cref="LoopMember.OnTick"/> is called once a second.</summary>
     public LoopMember? Owner { get; set; }
 
     public EventLoop Loop { get; } = loop;
 
-    /// <summary>The kernel reports what happens to it.</summary>
+    /// <summary>Registered with epoll.</summary>
     public bool IsWatched => _interest != 0;
 
     /// <summary>
-    /// Fewer bytes than asked for are all that there were (epoll(7)); but for TCP's urgent data, at which a receive stops, and whose sender
-    /// waits for its own next byte.
+    /// A short count means that the socket is drained (epoll(7)). The exception is TCP urgent data, where a receive stops: its sender then waits
+    /// until it sends more.
     /// </summary>
     public SocketResult TryReceive(Span<byte> buffer)
     {
@@ -60,10 +60,10 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
         }
     }
 
-    /// <summary>Accepts one connection: its descriptor as the count.</summary>
+    /// <summary>Accepts one connection; the count is its descriptor.</summary>
     public SocketResult TryAccept() => Result(LibC.Accept(Fd, null, null, LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC));
 
-    /// <summary>Makes the close a reset, so that the kernel does not keep unsent answers for a client that does not read them.</summary>
+    /// <summary>Makes the close a reset, so that the kernel does not keep unsent responses for a client that does not read them.</summary>
     public void ResetOnClose()
     {
         // struct linger: on, for 0 seconds.
@@ -74,20 +74,19 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
 
     public void ShutdownSend() => _ = LibC.Shutdown(Fd, LibC.SHUT_WR);
 
-    /// <summary>True when the socket may be ready, false when the wait was cancelled.</summary>
-    /// <param name="interest"><see cref="Input"/> or <see cref="Output"/>; a listener's is its own.</param>
+    /// <summary>True if the socket may be ready, false if the wait was canceled.</summary>
+    /// <param name="interest"><see cref="Input"/> or <see cref="Output"/>; a listener has its own.</param>
     public ValueTask<bool> WaitAsync(uint interest) => new(this, BeginWait(interest));
 
-    /// <summary>The same for a caller that is a source of results itself.</summary>
+    /// <summary>The same for a caller that implements <see cref="IValueTaskSource{T}"/> itself.</summary>
     public short BeginWait(uint interest)
     {
         _readiness.Reset();
         _waiting = true;
         if (_interest != interest || _rearm)
         {
-            // The kernel looks at the descriptor when it is told, so bytes that are there already are reported too, in the turn of the
-            // others. A descriptor is registered only once it has to wait: a connection whose request came with it and that closes after
-            // its answer never is.
+            // epoll_ctl checks the descriptor, so input that is already there is reported in the loop's next turn. A descriptor is registered
+            // only when it has to wait: never for a connection that arrives with its request and closes after the response.
             if (Loop.SetInterest(this, _interest == 0 ? LibC.EPOLL_CTL_ADD : LibC.EPOLL_CTL_MOD, interest)) _interest = interest;
             _rearm = false;
         }
@@ -95,7 +94,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
         return _readiness.Version;
     }
 
-    /// <summary>Stops the kernel's reports until the next wait, for a listener that must back off.</summary>
+    /// <summary>Removes the socket from epoll until the next wait, for a listener that must back off.</summary>
     public void Unregister()
     {
         if (_interest == 0) return;
@@ -103,14 +102,14 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
         _interest = 0;
     }
 
-    /// <param name="events">What the kernel reported.</param>
+    /// <param name="events">From epoll.</param>
     public void OnReady(uint events)
     {
         _rearm |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
         EndWait(ready: true);
     }
 
-    /// <summary>Ends a wait without readiness; nothing when nobody waits.</summary>
+    /// <summary>Cancels the current wait, if any.</summary>
     public void Cancel() => EndWait(ready: false);
 
     public void Close()
@@ -142,12 +141,12 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
 /// <summary>What an event loop runs: a connection or a listener.</summary>
 internal abstract class LoopMember
 {
-    /// <summary>The heartbeat, once a second on the loop's thread. One field per member is compared; there is no timer per connection.</summary>
+    /// <summary>Called once a second on the loop's thread, so that no connection needs a timer.</summary>
     /// <param name="now"><see cref="EventLoop.Now"/>.</param>
     public abstract void OnTick(long now);
 }
 
-/// <summary>What a socket operation gave: a count, "not now", or an errno. Errors on the hot path are values.</summary>
+/// <summary>The result of a socket operation: a count or an errno.</summary>
 internal readonly record struct SocketResult(int Count, int Error)
 {
     public bool WouldBlock => Error == LibC.EAGAIN;

@@ -53,7 +53,7 @@ internal static class LookupCommand
     }
 
     private static LookupResult Rejected(string path, RejectReason reason) =>
-        LookupResult.None(path, $"rejected with 400: {RejectReasons.Label(reason)}: {RejectResponse.Sentence(reason)}");
+        LookupResult.None(path, $"rejected with 400: {RejectReasons.Label(reason)}: {RejectReasons.Sentence(reason)}");
 
     /// <summary>A URL without its user and password. The password may hold a slash, and a push path an @.</summary>
     private static string WithoutCredentials(string target)

@@ -96,8 +96,10 @@ internal sealed class MemberSource
 /// <summary>Everything that decides which gateway owns a group.</summary>
 internal sealed record RingDefinition(string[] Members, int Replicas = 500, ShardingKey Key = ShardingKey.Group)
 {
-    public HashRing<Gateway> Build() =>
-        HashRing<Gateway>.Build(Members.Select(static member => new Gateway(member, [], [], new PerLoopCounter(1))), Replicas, Key.Name());
+    /// <exception cref="CommandException">More points than a ring can have.</exception>
+    public HashRing<Gateway> Build() => RingPoints.CheckCount(Members.Length, Replicas) is { } problem
+        ? throw new CommandException(problem + "; lower --replicas")
+        : HashRing<Gateway>.Build(Members.Select(static member => new Gateway(member, [], [], new PerLoopCounter(1))), Replicas, Key.Name());
 
     /// <summary>Reads a running server's status. Ignores what is not about the ring, so that older and newer servers can be asked, too.</summary>
     /// <exception cref="JsonException">No ring can be built from it.</exception>
@@ -119,8 +121,7 @@ internal sealed record RingDefinition(string[] Members, int Replicas = 500, Shar
         }
 
         if (Property(status, "key") is not { } key) return ring;
-        ShardingKey? known = Enum.GetValues<ShardingKey>().Cast<ShardingKey?>().FirstOrDefault(value => value!.Value.Name() == Text(key));
-        return ring with { Key = known ?? throw new JsonException("key is neither group nor path") };
+        return ring with { Key = ShardingKeyNames.Find(Text(key)) ?? throw new JsonException("key is neither group nor path") };
     }
 
     /// <summary>Older servers do not say it: there, a joining member and one that is out are not in the ring.</summary>

@@ -63,6 +63,17 @@ public sealed class SimulateTests
     }
 
     [Fact]
+    public async Task A_ring_of_too_many_points_is_400()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091");
+        admin.Options = admin.Options with { Sharding = new ShardingOptions { Replicas = ShardingOptions.MaxPoints } };
+        await admin.StartAsync();
+        JsonElement response = await admin.JsonAsync("/api/v1/simulate?add=gw2", HttpStatusCode.BadRequest);
+        Assert.Contains("at most 10000000 points", response.GetProperty("error").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Without_a_ring_it_is_503()
     {
         await using AdminFixture admin = await new AdminFixture().StartAsync();
