@@ -103,7 +103,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         }
 
         bool afresh = _interruptedSince is not null || report.Adopt;
-        TimeSpan heard = report.HeardAt is { } at ? time.GetElapsedTime(_origin, at) : Real;
+        TimeSpan heard = report.ReceivedAt is { } at ? time.GetElapsedTime(_origin, at) : Real;
         if (heard < _heard) heard = _heard;
         if (_interruptedSince is { } since) _unheard += heard - since;
         else if (_mustBeFresh && report.MustBeFresh && NextDeadline is not null && heard - _heard > LongestSilence) _unheard += heard - _heard;

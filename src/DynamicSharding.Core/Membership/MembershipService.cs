@@ -39,17 +39,17 @@ internal sealed class MembershipService : IAsyncDisposable
 
     /// <param name="options">Validated.</param>
     /// <param name="ring">Written by nobody else.</param>
-    /// <param name="gatewayFor">Makes the data plane's object for an address; called once per address.</param>
+    /// <param name="gateways">Used by nothing else.</param>
     /// <param name="loggers">For the rooms of discovery and membership.</param>
     /// <param name="time">The clock.</param>
     public MembershipService(
-        ServerOptions options, ActiveRing ring, Func<string, Gateway> gatewayFor, ILoggerFactory loggers, TimeProvider time)
+        ServerOptions options, ActiveRing ring, GatewayRegistry gateways, ILoggerFactory loggers, TimeProvider time)
     {
         _options = options;
         _time = time;
         _logger = loggers.CreateLogger("membership");
         _policy = new MembershipPolicy(options.Membership, time);
-        _publisher = new RingPublisher(ring, gatewayFor, options.Sharding, _logger, time);
+        _publisher = new RingPublisher(ring, gateways, options.Sharding, _logger, time);
         _source = options.Discovery == DiscoveryKind.Consul
             ? new ConsulGatewaySource(options, loggers.CreateLogger("discovery"), time)
             : new StaticGatewaySource(options, time);

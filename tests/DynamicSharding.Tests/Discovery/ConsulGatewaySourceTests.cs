@@ -92,7 +92,7 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         await checkedOne.DisposeAsync();
         Start(Options([]), (alive, "passing", ""), (dead, "passing", ""), (checkedOne, "passing", "OK"));
         await Eventually.True(() => Of(alive) is { Health: GatewayHealth.Passing }, "proven");
-        await Eventually.True(() => Of(dead)?.Output?.Contains("a probe of our own failed", StringComparison.Ordinal) == true, "asked");
+        await Eventually.True(() => Of(dead)?.Output?.Contains("our own probe failed", StringComparison.Ordinal) == true, "asked");
         Assert.Equal(GatewayHealth.Unknown, Of(dead)!.Health);
         Assert.Equal(GatewayHealth.Passing, Of(checkedOne)!.Health);
 

@@ -86,11 +86,15 @@ public class ConsulHealthEvaluatorTests
     [InlineData("a b", 9091)]
     [InlineData("a/b", 9091)]
     [InlineData("a@b", 9091)]
+    [InlineData("a:80", 9091)]
+    [InlineData("[::1]", 9091)]
+    [InlineData(null, 9091)]
+    [InlineData("a", -1)]
     [InlineData("fe80::1%eth0", 9091)]
     [InlineData("ünïcode", 9091)]
     [InlineData("a", 0)]
     [InlineData("a", 65536)]
-    public void What_cannot_be_an_address_is_skipped(string host, int port)
+    public void What_cannot_be_an_address_is_skipped(string? host, int port)
     {
         var skipped = new List<string>();
         var row = new ServiceEntry(null, new AgentService("x", "s", host, port, null), null);
@@ -103,7 +107,7 @@ public class ConsulHealthEvaluatorTests
     {
         GatewayVerdict verdict = Evaluate(new ServiceEntry(null, new AgentService("x", "s", "2001:db8::1", 9091, null), null)).Single();
         Assert.Equal("[2001:db8::1]:9091", verdict.Address);
-        Assert.Equal(("2001:db8::1", 9091), GatewayAddress.Split(verdict.Address));
+        Assert.Equal("2001:db8::1_9091", GatewayRegistration.Id(verdict.Address));
     }
 
     private static ImmutableArray<GatewayVerdict> Evaluate(params ServiceEntry[] rows) => ConsulHealthEvaluator.Evaluate(rows, true, []);

@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Threading.Channels;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 
@@ -9,7 +9,7 @@ public sealed class ConsulWatchTests : IDisposable
     private const string Row = """{"Service":{"ID":"a_1","Service":"pushgateway","Address":"a","Port":1}}""";
 
     private readonly LogCapture _log = new();
-    private readonly ConcurrentQueue<string> _heard = [];
+    private readonly List<string> _heard = [];
 
     public void Dispose() => _log.Dispose();
 
@@ -42,8 +42,8 @@ public sealed class ConsulWatchTests : IDisposable
 
     [Theory]
     [InlineData(403, "ACL not found", "forbidden", "node_prefix")]
-    [InlineData(400, "Invalid wait time", "badrequest", "see its answer")]
-    [InlineData(500, "No cluster leader", "refused", "asking again")]
+    [InlineData(400, "Invalid wait time", "badrequest", "see err")]
+    [InlineData(500, "No cluster leader", "refused", "retrying")]
     public async Task A_refusal_is_said_once_with_what_to_do(int status, string text, string trouble, string advice)
     {
         await using var server = FakeServer.Always(_ => (status, text));
@@ -141,15 +141,21 @@ public sealed class ConsulWatchTests : IDisposable
     {
         using var stop = new CancellationTokenSource();
         var options = new ConsulOptions { Addr = server.Address };
-        using var watch = new ConsulWatch(options, static () => null, _log, TimeProvider.System);
-        Task running = watch.RunAsync(
-            rows => _heard.Enqueue($"{rows.Count}"),
-            () => _heard.Enqueue("lost"),
-            () => _heard.Enqueue("reconcile"),
-            stop.Token);
+        var events = Channel.CreateUnbounded<DiscoveryEvent>();
+        using var watch = new ConsulWatch(options, static () => null, 1, events.Writer, _log, TimeProvider.System);
+        Task running = watch.RunAsync(stop.Token);
         await Eventually.True(until, "the exchange took place", 60);
         await Task.Delay(100);
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        while (events.Reader.TryRead(out DiscoveryEvent? item))
+        {
+            _heard.Add(item switch
+            {
+                DiscoveryEvent.Response response => $"{response.Rows.Count}",
+                DiscoveryEvent.NoResponse => "lost",
+                _ => "reconcile",
+            });
+        }
     }
 }

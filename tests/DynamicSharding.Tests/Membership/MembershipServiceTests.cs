@@ -86,7 +86,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         FakeServer silent = Add(new FakeServer((_, _, _) => Task.CompletedTask));
         Start(Options(good.Address, endless.Address, silent.Address));
         await Eventually.True(() => !Ring.Contains(silent.Address), "the silent one is out");
-        Assert.Contains("no answer within", View.Gateways.Single(g => g.Address == silent.Address).CheckOutput);
+        Assert.Contains("no response within", View.Gateways.Single(g => g.Address == silent.Address).CheckOutput);
         Assert.Contains(endless.Address, Ring);
     }
 
@@ -246,7 +246,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
 
     private void Start(ServerOptions options, Func<string, Gateway>? gatewayFor = null)
     {
-        _service = new MembershipService(options, _ring, gatewayFor ?? Gateway, _log, TimeProvider.System);
+        _service = new MembershipService(options, _ring, new GatewayRegistry(gatewayFor ?? Gateway), _log, TimeProvider.System);
         _service.Start();
     }
 }
