@@ -151,9 +151,9 @@ internal sealed class ProbeFallback : IAsyncDisposable
         TimeSpan due = waiting[true].Any() ? waiting[true].Min(static a => a.Left) + TimeSpan.FromMilliseconds(1) : Timeout.InfiniteTimeSpan;
         _timer.Change(due, Timeout.InfiniteTimeSpan);
 
-        IReadOnlyList<string> before = _hidden;
-        _hidden = [.. waiting[false].Select(static a => a.Address).Order(StringComparer.Ordinal)];
-        foreach (string address in _hidden.Except(before, StringComparer.Ordinal)) Log.GatewayHidden(_logger, address, ConsulFailure.HiddenAdvice);
-        foreach (string address in before.Except(_hidden, StringComparer.Ordinal)) Log.GatewayNotHidden(_logger, address);
+        string[] hidden = [.. waiting[false].Select(static a => a.Address).Order(StringComparer.Ordinal)];
+        foreach (string address in hidden.Except(_hidden, StringComparer.Ordinal)) Log.GatewayHidden(_logger, address, ConsulFailure.HiddenAdvice);
+        foreach (string address in _hidden.Except(hidden, StringComparer.Ordinal)) Log.GatewayNotHidden(_logger, address);
+        _hidden = hidden;
     }
 }

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace DynamicSharding.Tests.Outbound;
 
-/// <summary>Lookups that block for as long as the test likes, as the system's do while a name server is silent.</summary>
+/// <summary>Lookups that block until the test releases them, as the system's do while a name server is silent.</summary>
 public sealed class NameResolverTests : IDisposable
 {
     private static readonly IPAddress First = IPAddress.Parse("127.0.0.2");
@@ -16,7 +16,7 @@ public sealed class NameResolverTests : IDisposable
     private readonly ConcurrentDictionary<string, int> _lookups = new();
     private volatile IPAddress[] _addresses = [First];
     private volatile bool _fails, _hangs;
-    private int _under;
+    private int _running;
 
     public void Dispose() => _silence.Set();
 
@@ -29,12 +29,12 @@ public sealed class NameResolverTests : IDisposable
         Task[] hanging = [.. Enumerable.Range(0, 200).Select(i => resolver.ResolveAsync($"silent-{i}", default).AsTask())];
         for (int i = 1; i <= 5; i++)
         {
-            time.Advance(NameResolver.Fresh);
+            time.Advance(NameResolver.MaxAge);
             Assert.Equal([First], await resolver.ResolveAsync("gw", default));
             Assert.Equal(1 + i, _lookups["gw"]);
         }
 
-        Assert.InRange(Volatile.Read(ref _under), 1, 104);
+        Assert.InRange(Volatile.Read(ref _running), 1, 104);
         time.Advance(TimeSpan.FromSeconds(5));
         await Assert.ThrowsAsync<IOException>(() => hanging[0]);
         await Task.WhenAny(Task.WhenAll(hanging), Task.Delay(TimeSpan.FromSeconds(30)));
@@ -75,9 +75,9 @@ public sealed class NameResolverTests : IDisposable
         Assert.Equal([First], await resolver.ResolveAsync("gw", default));
         _addresses = [Second, First];
         Assert.Equal([First], await resolver.ResolveAsync("gw", default));
-        time.Advance(NameResolver.Fresh);
+        time.Advance(NameResolver.MaxAge);
         Assert.Equal([Second, First], await resolver.ResolveAsync("gw", default));
-        Assert.True(NameResolver.Fresh + NameResolver.ConnectionLifetime < TimeSpan.FromSeconds(30));
+        Assert.True(NameResolver.MaxAge + NameResolver.ConnectionLifetime < TimeSpan.FromSeconds(30));
     }
 
     [Theory]
@@ -85,7 +85,7 @@ public sealed class NameResolverTests : IDisposable
     [InlineData(false)]
     public async Task The_last_good_addresses_are_kept_while_lookups_fail_or_hang(bool fails)
     {
-        NameResolver resolver = Resolver(TimeProvider.System, fresh: out Action expire);
+        NameResolver resolver = Resolver(TimeProvider.System, out Action expire);
         Assert.Equal([First], await resolver.ResolveAsync("gw", default));
         (_fails, _hangs) = (fails, !fails);
         for (int i = 0; i < 3; i++)
@@ -125,20 +125,20 @@ public sealed class NameResolverTests : IDisposable
 
     private NameResolver Resolver(TimeProvider time) => new(Lookup, time);
 
-    /// <summary>Waiting runs on the system's clock here, so that patience ends; only what is fresh can be made old.</summary>
-    private NameResolver Resolver(TimeProvider time, out Action fresh)
+    /// <summary>Timeouts use the system's clock here; only the age of addresses can be changed.</summary>
+    private NameResolver Resolver(TimeProvider time, out Action expire)
     {
         var shifted = new ShiftedTime(time);
-        fresh = () => shifted.Shift += NameResolver.Fresh;
+        expire = () => shifted.Shift += NameResolver.MaxAge;
         return new NameResolver(Lookup, shifted);
     }
 
     private IPAddress[] Lookup(string host)
     {
         _lookups.AddOrUpdate(host, 1, static (_, n) => n + 1);
-        Interlocked.Increment(ref _under);
+        Interlocked.Increment(ref _running);
         if (_hangs || host.StartsWith("silent", StringComparison.Ordinal) || host.StartsWith("failing", StringComparison.Ordinal)) _silence.Wait();
-        Interlocked.Decrement(ref _under);
+        Interlocked.Decrement(ref _running);
         if (_fails || host.StartsWith("failing", StringComparison.Ordinal)) throw new SocketException((int)SocketError.HostNotFound);
         return _addresses;
     }
