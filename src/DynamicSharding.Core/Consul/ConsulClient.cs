@@ -8,9 +8,7 @@ internal sealed class ConsulClient : IDisposable
 {
     private readonly HttpClient _http;
 
-    /// <param name="configuration">Applies to every request.</param>
     /// <param name="handler">Disposed with the client.</param>
-    /// <param name="time">The clock of the timeouts.</param>
     public ConsulClient(ConsulClientConfiguration configuration, HttpMessageHandler handler, TimeProvider time)
     {
         // Each request has its own timeout, which covers the body too; the default of 100 s would end long polls.

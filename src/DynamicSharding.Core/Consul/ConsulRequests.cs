@@ -14,11 +14,8 @@ internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration 
     public ConsulClientConfiguration Configuration { get; } = configuration;
 
     /// <param name="pathAndQuery">Below <c>v1/</c>.</param>
-    /// <param name="type">Of a row.</param>
-    /// <param name="rows">Receives the rows.</param>
-    /// <param name="add">Adds a row; in an object each has a name.</param>
+    /// <param name="rows">Passed to <paramref name="add"/> with each row and, in an object, its name.</param>
     /// <param name="timeout">Of the whole exchange.</param>
-    /// <param name="ct">Cancels the exchange.</param>
     public async Task<QueryResult<TRows>> GetAsync<TRows, T>(
         string pathAndQuery, JsonTypeInfo<T> type, TRows rows, Action<TRows, string?, T> add, TimeSpan timeout, CancellationToken ct)
         where TRows : class
@@ -33,10 +30,6 @@ internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration 
         }, ct).ConfigureAwait(false);
     }
 
-    /// <param name="pathAndQuery">Below <c>v1/</c>.</param>
-    /// <param name="json">Null for a request without a body.</param>
-    /// <param name="timeout">Of the whole exchange.</param>
-    /// <param name="ct">Cancels the exchange.</param>
     public async Task PutAsync(string pathAndQuery, byte[]? json, TimeSpan timeout, CancellationToken ct)
     {
         using var request = new HttpRequestMessage(HttpMethod.Put, Path(pathAndQuery));

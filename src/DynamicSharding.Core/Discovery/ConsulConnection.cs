@@ -9,19 +9,13 @@ namespace DynamicSharding.Discovery;
 /// <summary>Creates Consul clients from the configuration.</summary>
 internal static class ConsulConnection
 {
-    /// <param name="options">How to reach Consul.</param>
     /// <param name="token">Called before each request.</param>
-    /// <param name="time">The clock of the timeouts.</param>
     /// <param name="gate">While it is closed, a request that would need a new connection fails.</param>
     public static ConsulClient Open(ConsulOptions options, Func<string?> token, TimeProvider time, ConnectGate? gate = null)
     {
         ConsulAddress address = ConsulAddress.Parse(options.Addr, options.Tls.Enabled);
         var handler = new SocketsHttpHandler
         {
-            UseProxy = false,
-            UseCookies = false,
-            AllowAutoRedirect = false,
-            ActivityHeadersPropagator = null,
             AutomaticDecompression = DecompressionMethods.GZip,
             ConnectTimeout = TimeSpan.FromSeconds(5),
             PooledConnectionLifetime = TimeSpan.FromMinutes(15),

@@ -7,10 +7,7 @@ namespace DynamicSharding.Discovery;
 /// <summary>Turns the rows of Consul's response into one verdict per address. A pure function.</summary>
 internal static class ConsulHealthEvaluator
 {
-    /// <param name="rows">As Consul sent them.</param>
-    /// <param name="overloadIsHealthy">Whether a gateway with a full write queue stays.</param>
     /// <param name="skipped">Receives what cannot be an address.</param>
-    /// <param name="key">Determines the spelling of addresses.</param>
     /// <returns>Sorted by address. Passing without output where no check has run: the caller has to prove those.</returns>
     public static ImmutableArray<GatewayVerdict> Evaluate(
         IEnumerable<ServiceEntry> rows, bool overloadIsHealthy, List<string> skipped, ShardingKey key = ShardingKey.Group)

@@ -50,7 +50,6 @@ internal sealed class ConsulWatch : IDisposable
 
     private bool _hadInstances;
 
-    /// <param name="options">How to reach Consul, and the service to follow.</param>
     /// <param name="token">Called before each request.</param>
     /// <param name="replicas">Points on the ring per gateway.</param>
     /// <param name="events">Unbounded.</param>
@@ -124,7 +123,6 @@ internal sealed class ConsulWatch : IDisposable
     /// the watch gets a usable response.
     /// </summary>
     /// <param name="client">Not the watch's own: the blocking query occupies its one connection.</param>
-    /// <param name="ct">Stops it.</param>
     public async Task ConfirmAsync(ConsulClient client, CancellationToken ct)
     {
         while (true)
@@ -248,8 +246,6 @@ internal sealed class ConsulWatch : IDisposable
 internal abstract record DiscoveryEvent
 {
     /// <summary>A complete response that lists at least one instance.</summary>
-    /// <param name="Rows">As Consul sent them.</param>
-    /// <param name="ReceivedAt">A timestamp of the clock.</param>
     /// <param name="IsConfirmation">Requested by membership, which wants a report even when nothing changed.</param>
     public sealed record Response(List<ServiceEntry> Rows, long ReceivedAt, bool IsConfirmation) : DiscoveryEvent;
 

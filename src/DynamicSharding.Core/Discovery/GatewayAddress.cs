@@ -10,9 +10,7 @@ namespace DynamicSharding.Discovery;
 internal static class GatewayAddress
 {
     /// <param name="host">A name or an address, IPv6 without brackets.</param>
-    /// <param name="port">Unchecked.</param>
     /// <param name="key">See <see cref="HostText.Identity"/>.</param>
-    /// <param name="address">The gateway's identity.</param>
     public static bool TryFormat(string? host, int port, ShardingKey key, out string address)
     {
         string authority = host?.Contains(':') == true ? $"[{host}]:{port}" : $"{host}:{port}";

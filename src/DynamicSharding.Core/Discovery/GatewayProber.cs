@@ -38,10 +38,6 @@ internal sealed class GatewayProber : IDisposable
 
         var handler = new SocketsHttpHandler
         {
-            UseProxy = false,
-            UseCookies = false,
-            AllowAutoRedirect = false,
-            ActivityHeadersPropagator = null,
             PooledConnectionLifetime = NameResolver.ConnectionLifetime,
             MaxConnectionsPerServer = 2,
             MaxResponseHeadersLength = 32,

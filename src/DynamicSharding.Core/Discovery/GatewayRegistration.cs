@@ -29,10 +29,6 @@ internal static class GatewayRegistration
 
     public static string? Digest(IReadOnlyDictionary<string, string>? meta) => meta?.GetValueOrDefault(DigestKey);
 
-    /// <param name="address">The gateway.</param>
-    /// <param name="service">The name to register it as.</param>
-    /// <param name="options">Contains the check.</param>
-    /// <param name="password">For an HTTP check with credentials.</param>
     /// <param name="token">
     /// The agent stores it with the registration and reports the check's results with it from then on, so a new token requires a new registration.
     /// </param>

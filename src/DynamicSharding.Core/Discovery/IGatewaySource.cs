@@ -45,8 +45,6 @@ internal sealed record GatewayReport(ImmutableArray<GatewayVerdict> Verdicts, Ti
 }
 
 /// <summary>What a source knows about one gateway at one moment.</summary>
-/// <param name="Address"><c>host:port</c>.</param>
-/// <param name="Health">The result of its checks.</param>
 /// <param name="Overloaded">Its write queue is full, which counts as passing.</param>
 /// <param name="Output">Of the last check, shortened; null without any.</param>
 internal sealed record GatewayVerdict(string Address, GatewayHealth Health, bool Overloaded, string? Output)
@@ -83,7 +81,6 @@ internal enum GatewayHealth
 }
 
 /// <summary>The state of discovery, for metrics and the status API.</summary>
-/// <param name="Source">Where the gateways come from.</param>
 /// <param name="LastGoodAnswer">Consul's last usable response, or the end of the last probe. Null before the first, and for a list without probes.</param>
 /// <param name="Failures">Failed queries since the start.</param>
 /// <param name="LastError">The last failure; null after a success.</param>

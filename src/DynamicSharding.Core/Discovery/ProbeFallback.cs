@@ -28,7 +28,6 @@ internal sealed class ProbeFallback : IAsyncDisposable
 
     private volatile IReadOnlyList<string> _hidden = [];
 
-    /// <param name="options">Those of the start.</param>
     /// <param name="changed">Called when the verdicts should be completed again.</param>
     public ProbeFallback(PushgatewayOptions options, Action changed, ILogger logger, TimeProvider time)
     {

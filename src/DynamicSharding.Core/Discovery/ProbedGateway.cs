@@ -14,10 +14,8 @@ internal sealed class ProbedGateway(string address) : IDisposable
 
     public GatewayVerdict Verdict => _verdict;
 
-    /// <param name="prober">Shared by all gateways.</param>
     /// <param name="settings">Called before every probe, because a reload may change them.</param>
     /// <param name="changed">Called after the verdict changed.</param>
-    /// <param name="time">The clock.</param>
     public async Task RunAsync(GatewayProber prober, Func<HealthCheckOptions> settings, Action changed, TimeProvider time)
     {
         CancellationToken ct = _stop.Token;

@@ -28,10 +28,6 @@ internal enum GatewayState
 }
 
 /// <summary>A gateway's state, for operators.</summary>
-/// <param name="Address"><c>host:port</c>.</param>
-/// <param name="State">The current state.</param>
-/// <param name="Since">When that state began.</param>
-/// <param name="Reason">For reading.</param>
 /// <param name="CheckOutput">Of the last health check, if it had any.</param>
 /// <param name="Overloaded">Its write queue is full, and it stays a member.</param>
 internal sealed record GatewayStatus(

@@ -318,6 +318,4 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
 /// <summary>A ring that replaces the one of the last decision.</summary>
 /// <param name="Members">Sorted. Empty only after a reload that allows none of the last ring's members.</param>
-/// <param name="Cause">For counting.</param>
-/// <param name="Reason">For reading.</param>
 internal sealed record PolicyDecision(ImmutableArray<string> Members, RingChangeCause Cause, string Reason);

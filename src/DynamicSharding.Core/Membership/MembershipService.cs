@@ -37,11 +37,8 @@ internal sealed class MembershipService : IAsyncDisposable
     private bool _stopped;
     private volatile MembershipView _view;
 
-    /// <param name="options">Validated.</param>
     /// <param name="ring">Written only here.</param>
     /// <param name="gateways">Used only here.</param>
-    /// <param name="loggers">For discovery and membership.</param>
-    /// <param name="time">The clock.</param>
     public MembershipService(
         ServerOptions options, ActiveRing ring, GatewayRegistry gateways, ILoggerFactory loggers, TimeProvider time)
     {

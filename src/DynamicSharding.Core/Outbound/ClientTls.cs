@@ -4,19 +4,16 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace DynamicSharding.Outbound;
 
-/// <summary>Sets up the connections of a client: names through <see cref="NameResolver"/>, TLS from PEM files.</summary>
+/// <summary>What all clients have in common: no proxy, no redirects, names through <see cref="NameResolver"/>, TLS from PEM files.</summary>
 internal static class ClientTls
 {
-    /// <param name="handler">Receives the settings.</param>
     /// <param name="caFile">Trusted instead of the host's authorities.</param>
     /// <param name="caPath">A directory of such files.</param>
-    /// <param name="certFile">The client certificate.</param>
-    /// <param name="keyFile">Its key.</param>
     /// <param name="serverName">The name in the server's certificate, if it is not the host.</param>
-    /// <param name="insecureSkipVerify">Accepts any certificate.</param>
     public static void Configure(
         SocketsHttpHandler handler, string? caFile, string? caPath, string? certFile, string? keyFile, string? serverName, bool insecureSkipVerify)
     {
+        (handler.UseProxy, handler.UseCookies, handler.AllowAutoRedirect, handler.ActivityHeadersPropagator) = (false, false, false, null);
         SslClientAuthenticationOptions ssl = handler.SslOptions;
         X509Certificate2Collection authorities = Authorities(caFile, caPath);
         if (authorities.Count > 0)

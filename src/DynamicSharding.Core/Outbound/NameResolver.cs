@@ -5,7 +5,7 @@ namespace DynamicSharding.Outbound;
 
 /// <summary>
 /// Resolves host names on its own threads. The system's resolver blocks for 5 to 40 seconds while a name server is silent; on pool threads a
-/// few such names would stall everything else. A name has at most one lookup at a time, each kind of name has its own bounded set of
+/// few such names would stall everything else. A name has at most one lookup at a time, each kind of name has its own bounded number of
 /// threads, and the last addresses of a name stay in use until newer ones are known.
 /// </summary>
 /// <param name="lookup">Blocks, and throws when there are no addresses.</param>
@@ -30,20 +30,19 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
     /// <summary>Between a failed lookup and the next.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
-    private static readonly TimeSpan ThreadIdleTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(5);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Name> _names = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Names whose last lookup was fast. They never wait for a name that is known to hang.</summary>
-    private readonly Lane _fast = new("names", 24);
+    private readonly SemaphoreSlim _fast = new(24);
 
     /// <summary>Names without a lookup so far.</summary>
-    private readonly Lane _new = new("new names", 64);
+    private readonly SemaphoreSlim _new = new(64);
 
     /// <summary>Names whose last lookup failed or was slow.</summary>
-    private readonly Lane _slow = new("slow names", 16);
+    private readonly SemaphoreSlim _slow = new(16);
 
     private int _sweepAt = 1024;
 
@@ -83,7 +82,7 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
             old = name.Addresses;
             bool isFresh = name.LookedUpAt is { } then && time.GetElapsedTime(then) < (name.Error is null ? MaxAge : RetryPause);
             if (name.Pending is null && isFresh) return old ?? throw name.Error!;
-            pending = name.Pending ??= StartLookup(name);
+            pending = name.Pending ??= LookupAsync(name, name.Lane);
             if (old is not null && name.Lane == _slow) return old;
         }
 
@@ -129,46 +128,47 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
         return name;
     }
 
-    private Task<LookupResult> StartLookup(Name name)
+    private async Task<LookupResult> LookupAsync(Name name, SemaphoreSlim lane)
     {
-        var completion = new TaskCompletionSource<LookupResult>(TaskCreationOptions.RunContinuationsAsynchronously);
-        name.Lane.Run(() =>
+        // The caller holds the lock.
+        await Task.Yield();
+        await lane.WaitAsync().ConfigureAwait(false);
+        long start = time.GetTimestamp();
+        LookupResult result;
+        try
         {
-            long start = time.GetTimestamp();
-            LookupResult result;
-            try
-            {
-                IPAddress[] addresses = lookup(name.Host);
-                result = addresses.Length > 0 ? new LookupResult(addresses, null) : new LookupResult(null, new SocketException((int)SocketError.HostNotFound));
-            }
-            catch (Exception ex)
-            {
-                result = new LookupResult(null, ex);
-            }
+            IPAddress[] addresses = await Task.Factory.StartNew(
+                () => lookup(name.Host), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
+            result = addresses.Length > 0 ? new LookupResult(addresses, null) : new LookupResult(null, new SocketException((int)SocketError.HostNotFound));
+        }
+        catch (Exception ex)
+        {
+            result = new LookupResult(null, ex);
+        }
 
-            lock (_lock)
-            {
-                bool isSlow = result.Addresses is null || time.GetElapsedTime(start) > RefreshTimeout;
-                name.Lane = isSlow ? _slow : _fast;
-                name.Addresses = result.Addresses ?? name.Addresses;
-                name.Error = result.Error;
-                name.LookedUpAt = time.GetTimestamp();
-                name.Pending = null;
-            }
+        lane.Release();
+        lock (_lock)
+        {
+            bool isSlow = result.Addresses is null || time.GetElapsedTime(start) > RefreshTimeout;
+            name.Lane = isSlow ? _slow : _fast;
+            name.Addresses = result.Addresses ?? name.Addresses;
+            name.Error = result.Error;
+            name.LookedUpAt = time.GetTimestamp();
+            name.Pending = null;
+        }
 
-            completion.SetResult(result);
-        });
-        return completion.Task;
+        return result;
     }
 
     /// <summary>Exactly one is not null.</summary>
     private sealed record LookupResult(IPAddress[]? Addresses, Exception? Error);
 
-    private sealed class Name(string host, Lane lane)
+    private sealed class Name(string host, SemaphoreSlim lane)
     {
         public string Host { get; } = host;
 
-        public Lane Lane { get; set; } = lane;
+        /// <summary>Bounds the threads of its next lookup.</summary>
+        public SemaphoreSlim Lane { get; set; } = lane;
 
         /// <summary>Of the last lookup that succeeded.</summary>
         public IPAddress[]? Addresses { get; set; }
@@ -182,56 +182,5 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
         public long UsedAt { get; set; }
 
         public Task<LookupResult>? Pending { get; set; }
-    }
-
-    /// <summary>Runs lookups in order on a bounded number of threads, which start on demand and end when idle.</summary>
-    private sealed class Lane(string name, int maxThreads)
-    {
-        /// <summary>A lookup needs some tens of kilobytes.</summary>
-        private const int StackBytes = 512 * 1024;
-
-        private readonly object _lock = new();
-        private readonly Queue<Action> _waiting = [];
-        private int _threads;
-        private int _idle;
-
-        public void Run(Action work)
-        {
-            lock (_lock)
-            {
-                _waiting.Enqueue(work);
-                if (_idle >= _waiting.Count)
-                {
-                    Monitor.Pulse(_lock);
-                }
-                else if (_threads < maxThreads)
-                {
-                    _threads++;
-                    new Thread(Serve, StackBytes) { IsBackground = true, Name = name }.Start();
-                }
-            }
-        }
-
-        private void Serve()
-        {
-            while (true)
-            {
-                Action? work;
-                lock (_lock)
-                {
-                    while (!_waiting.TryDequeue(out work))
-                    {
-                        _idle++;
-                        bool woken = Monitor.Wait(_lock, ThreadIdleTimeout);
-                        _idle--;
-                        if (woken || _waiting.Count > 0) continue;
-                        _threads--;
-                        return;
-                    }
-                }
-
-                work();
-            }
-        }
     }
 }
