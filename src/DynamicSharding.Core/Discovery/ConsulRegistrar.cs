@@ -39,7 +39,7 @@ internal sealed class ConsulRegistrar
     private readonly Dictionary<string, AgentServiceRegistration> _written = new(StringComparer.Ordinal);
 
     private PushgatewayOptions _options;
-    private SecretFile? _password;
+    private GatewayCredentials? _credentials;
     private bool _supportsThresholds = true;
     private bool _checkedForStrays;
     private string? _failure;
@@ -56,7 +56,7 @@ internal sealed class ConsulRegistrar
         _logger = logger;
         _time = time;
         _options = options.Pushgateway;
-        _password = PasswordOf(_options);
+        _credentials = GatewayCredentials.From(_options);
         WarnAboutMinimum(_options);
     }
 
@@ -75,7 +75,7 @@ internal sealed class ConsulRegistrar
             if (!options.Pushgateway.Servers.IsEmpty) _leaving.UnionWith(_options.Servers);
             _leaving.ExceptWith(options.Pushgateway.Servers);
             _options = options.Pushgateway;
-            _password = PasswordOf(_options);
+            _credentials = GatewayCredentials.From(_options);
         }
 
         WarnAboutMinimum(options.Pushgateway);
@@ -111,12 +111,12 @@ internal sealed class ConsulRegistrar
     private async Task ReconcileAsync(CancellationToken ct)
     {
         PushgatewayOptions options;
-        string? password;
+        string? authorization;
         ImmutableArray<string> leaving;
         lock (_lock)
         {
             options = _options;
-            password = _password?.Current();
+            authorization = _credentials?.Authorization();
             leaving = [.. _leaving];
         }
 
@@ -137,9 +137,9 @@ internal sealed class ConsulRegistrar
 
         foreach (string address in options.Servers)
         {
-            AgentServiceRegistration wanted = GatewayRegistration.Describe(address, _service, options, password, _token(), _supportsThresholds);
+            AgentServiceRegistration wanted = GatewayRegistration.Describe(address, _service, options, authorization, _token(), _supportsThresholds);
             if (IsRegistered(present.GetValueOrDefault(wanted.ID), wanted)) continue;
-            await RegisterAsync(address, wanted, options, password, ct).ConfigureAwait(false);
+            await RegisterAsync(address, wanted, options, authorization, ct).ConfigureAwait(false);
         }
     }
 
@@ -162,7 +162,7 @@ internal sealed class ConsulRegistrar
     }
 
     private async Task RegisterAsync(
-        string address, AgentServiceRegistration wanted, PushgatewayOptions options, string? password, CancellationToken ct)
+        string address, AgentServiceRegistration wanted, PushgatewayOptions options, string? authorization, CancellationToken ct)
     {
         try
         {
@@ -172,7 +172,7 @@ internal sealed class ConsulRegistrar
         {
             _supportsThresholds = false;
             Log.RegistrationWithoutThresholds(_logger, ex.Text);
-            wanted = GatewayRegistration.Describe(address, _service, options, password, _token(), thresholds: false);
+            wanted = GatewayRegistration.Describe(address, _service, options, authorization, _token(), thresholds: false);
             await _client.Agent.ServiceRegister(wanted, ct).ConfigureAwait(false);
         }
 
@@ -210,8 +210,6 @@ internal sealed class ConsulRegistrar
     private bool IsRegistrationOf(AgentService service, string id, string address) =>
         service.Service == _service
         && (id == GatewayRegistration.Id(address) || (GatewayRegistration.IsMarked(service) && IdentityOf(service) == address));
-
-    private static SecretFile? PasswordOf(PushgatewayOptions options) => options.BasicAuthPasswordFile is { } file ? new SecretFile(file) : null;
 
     private string IdentityOf(AgentService service) =>
         GatewayAddress.TryFormat(service.Address, service.Port, _key, out string address) ? address : "";

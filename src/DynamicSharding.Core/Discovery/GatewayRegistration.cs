@@ -4,7 +4,6 @@ using System.Text.Json;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
 using DynamicSharding.Consul;
-using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Discovery;
 
@@ -34,7 +33,7 @@ internal static class GatewayRegistration
     /// </param>
     /// <param name="thresholds">Whether the agent supports success_before_passing and failures_before_critical.</param>
     public static AgentServiceRegistration Describe(
-        string address, string service, PushgatewayOptions options, string? password, string? token, bool thresholds)
+        string address, string service, PushgatewayOptions options, string? authorization, string? token, bool thresholds)
     {
         (string host, int port) = HostText.Split(address, 0);
         var registration = new AgentServiceRegistration
@@ -49,7 +48,7 @@ internal static class GatewayRegistration
         return registration with
         {
             Meta = new(StringComparer.Ordinal) { [Marker] = MarkerValue, [DigestKey] = digest },
-            Check = WithCredentials(registration.Check, options, password),
+            Check = WithCredentials(registration.Check, authorization),
         };
     }
 
@@ -71,11 +70,9 @@ internal static class GatewayRegistration
     }
 
     /// <summary>Not part of the digest: a hash of a password does not belong in a catalog that many can read.</summary>
-    private static AgentServiceCheck? WithCredentials(AgentServiceCheck? check, PushgatewayOptions options, string? password)
-    {
-        if (check?.HTTP is null || options.BasicAuthUsername is not { } username) return check;
-        return check with { Header = new(StringComparer.Ordinal) { ["Authorization"] = [BasicCredentials.Header(username, password)] } };
-    }
+    private static AgentServiceCheck? WithCredentials(AgentServiceCheck? check, string? authorization) => check?.HTTP is null || authorization is null
+        ? check
+        : check with { Header = new(StringComparer.Ordinal) { ["Authorization"] = [authorization] } };
 
     /// <summary>Eight bytes of a hash reveal nothing about a token, which is a random UUID. A password may be a word.</summary>
     private static string Fingerprint(AgentServiceRegistration registration, string? token)

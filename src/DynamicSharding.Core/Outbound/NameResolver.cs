@@ -10,7 +10,9 @@ namespace DynamicSharding.Outbound;
 /// </summary>
 /// <param name="lookup">Blocks, and throws when there are no addresses.</param>
 /// <param name="time">The clock.</param>
+#pragma warning disable CA1001 // Semaphores without a wait handle have nothing to dispose.
 internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvider time)
+#pragma warning restore CA1001
 {
     /// <summary>
     /// Younger addresses are used without a lookup. Older ones of a slow name are used once more while a lookup runs, so together with the
