@@ -13,7 +13,10 @@ internal static class ClientTls
     public static void Configure(
         SocketsHttpHandler handler, string? caFile, string? caPath, string? certFile, string? keyFile, string? serverName, bool insecureSkipVerify)
     {
-        (handler.UseProxy, handler.UseCookies, handler.AllowAutoRedirect, handler.ActivityHeadersPropagator) = (false, false, false, null);
+        handler.UseProxy = false;
+        handler.UseCookies = false;
+        handler.AllowAutoRedirect = false;
+        handler.ActivityHeadersPropagator = null;
         SslClientAuthenticationOptions ssl = handler.SslOptions;
         X509Certificate2Collection authorities = Authorities(caFile, caPath);
         if (authorities.Count > 0)

@@ -21,7 +21,7 @@ public sealed class NameResolverTests : IDisposable
     public void Dispose() => _silence.Set();
 
     [Fact]
-    public async Task However_many_names_hang_one_that_does_not_is_resolved_again_and_again()
+    public async Task Many_names_that_hang_do_not_delay_one_that_does_not()
     {
         var time = new FakeTimeProvider();
         NameResolver resolver = Resolver(time);
@@ -41,14 +41,14 @@ public sealed class NameResolverTests : IDisposable
     }
 
     [Fact]
-    public async Task Names_that_hung_before_do_not_hold_up_a_new_one()
+    public async Task Names_that_hung_before_do_not_delay_a_new_one()
     {
         NameResolver resolver = Resolver(TimeProvider.System);
         _silence.Set();
         for (int i = 0; i < 100; i++) await Assert.ThrowsAsync<SocketException>(() => resolver.ResolveAsync($"failing-{i}", default).AsTask());
         _silence.Reset();
 
-        // After the pause between two attempts they all hang, in the lane of names that failed.
+        // After the retry pause they all hang, in the lane of slow names.
         await Task.Delay(TimeSpan.FromSeconds(1.1));
         Task[] hanging = [.. Enumerable.Range(0, 100).Select(i => resolver.ResolveAsync($"failing-{i}", default).AsTask())];
         Assert.Equal([First], await resolver.ResolveAsync("gw", default).AsTask().WaitAsync(TimeSpan.FromSeconds(4)));
@@ -57,7 +57,7 @@ public sealed class NameResolverTests : IDisposable
     }
 
     [Fact]
-    public async Task Who_asks_at_once_shares_one_lookup()
+    public async Task Simultaneous_requests_share_one_lookup()
     {
         NameResolver resolver = Resolver(TimeProvider.System);
         _hangs = true;
@@ -96,7 +96,7 @@ public sealed class NameResolverTests : IDisposable
     }
 
     [Fact]
-    public async Task The_addresses_of_a_name_are_tried_in_their_order()
+    public async Task The_addresses_of_a_name_are_tried_in_order()
     {
         using var listener = new TcpListener(Second, 0);
         listener.Start();
@@ -110,7 +110,7 @@ public sealed class NameResolverTests : IDisposable
     }
 
     [Fact]
-    public async Task A_name_that_does_not_exist_is_said_so_and_asked_for_again()
+    public async Task A_name_that_does_not_exist_is_an_error_and_looked_up_again()
     {
         var time = new FakeTimeProvider();
         NameResolver resolver = Resolver(time);
