@@ -15,7 +15,7 @@ internal sealed class Backoff(Random random)
     {
         TimeSpan ceiling = First * Math.Pow(2, Math.Min(_failures++, 10));
         TimeSpan pause = (ceiling < Cap ? ceiling : Cap) * random.NextDouble();
-        if (atLeast is { } asked && asked > pause) pause = asked < Cap ? asked : Cap;
+        if (atLeast is { } requested && requested > pause) pause = requested < Cap ? requested : Cap;
         return pause;
     }
 }

@@ -15,7 +15,7 @@ internal sealed record ConsulFailure(string Name, string Template)
 
     public static readonly ConsulFailure Refused = new("refused", "the agent returns an error, as it does while the cluster has no leader; retrying");
 
-    public static readonly ConsulFailure BadRequest = new("badrequest", "the agent rejects what the configuration asks for: see err");
+    public static readonly ConsulFailure BadRequest = new("badrequest", "the agent rejects a setting of consul_server: see err");
 
     public static readonly ConsulFailure Forbidden = new(
         "forbidden", "check consul_server.token: its policy needs service \"<service>\" { policy = \"write\" } and node_prefix \"\" { policy = \"read\" }");

@@ -38,7 +38,7 @@ internal static class ConsulHealthEvaluator
 
     /// <summary>
     /// Several agents may have a row for one gateway, each with its own check. A row on a live node beats one on a dead node, whose checks
-    /// nobody runs. Then any passing row is enough, as in the original: that one agent restarts, or its whole node is in maintenance, says
+    /// no longer run. Then any passing row is enough, as in the original: that one agent restarts, or its whole node is in maintenance, says
     /// nothing about the gateway. A finding (maintenance, critical) beats none.
     /// </summary>
     private static bool IsStronger(bool isAlive, GatewayVerdict verdict, (bool IsAlive, GatewayVerdict Verdict) other)
@@ -52,7 +52,7 @@ internal static class ConsulHealthEvaluator
 
     private static int Rank(GatewayVerdict verdict) => verdict.Health switch
     {
-        // Passing without output is nobody's finding: what a check on another agent found beats it.
+        // Passing without output is no finding: that of a check on another agent beats it.
         GatewayHealth.Passing when verdict.IsUnproven => 1,
         GatewayHealth.Passing => verdict.Overloaded ? 4 : 5,
         GatewayHealth.Maintenance => 3,

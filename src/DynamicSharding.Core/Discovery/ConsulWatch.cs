@@ -119,7 +119,7 @@ internal sealed class ConsulWatch : IDisposable
     }
 
     /// <summary>
-    /// Asks Consul for its current state next to the blocking query, which may be silent for a minute. Repeats while neither this query nor
+    /// Queries the current state next to the blocking query, which may be silent for a minute. Repeats while neither this query nor
     /// the watch gets a usable response.
     /// </summary>
     /// <param name="client">Not the watch's own: the blocking query occupies its one connection.</param>

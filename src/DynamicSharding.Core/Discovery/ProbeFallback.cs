@@ -55,9 +55,9 @@ internal sealed class ProbeFallback : IAsyncDisposable
     /// <summary>
     /// Adds our probes to Consul's verdicts where those say too little. An agent forwards a changed status at once, but a changed output up
     /// to five minutes later, so Consul cannot tell whether an overloaded gateway has died since, nor whether one whose first check was
-    /// critical is dead or overloaded. Where Consul has no verdict, only an overload is believed. Passing without output is what somebody
-    /// wrote into a registration: it counts once our own probe passed. A configured gateway that is absent from the response may be hidden
-    /// by the token's permissions: it stays while our probe passes.
+    /// critical is dead or overloaded. Where Consul has no verdict, only an overload counts. Passing without output comes from a
+    /// registration, not from a check: it counts once our own probe passed. A configured gateway that is absent from the response may be
+    /// hidden by the token's permissions: it stays while our probe passes.
     /// </summary>
     /// <returns>Sorted by address.</returns>
     public ImmutableArray<GatewayVerdict> Complete(ImmutableArray<GatewayVerdict> verdicts, ServerOptions options)

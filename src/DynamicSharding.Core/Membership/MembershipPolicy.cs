@@ -11,15 +11,12 @@ namespace DynamicSharding.Membership;
 /// </summary>
 internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider time)
 {
-    /// <summary>
-    /// How long a removed gateway must be gone before it counts as a new one: longer than other instances whose file still names it need to
-    /// register it again, even if their agent is down for a while.
-    /// </summary>
+    /// <summary>How long a removed gateway must be gone to count as new: longer than other instances need to register it again.</summary>
     private static readonly TimeSpan RemovalMemory = TimeSpan.FromMinutes(10);
 
     /// <summary>
-    /// While something is pending, the source is asked every second and has five to respond. Reports that are further apart say nothing
-    /// about the time between them.
+    /// While something is pending, a report is requested every second and may take five. Reports that are further apart say nothing about
+    /// the time between them.
     /// </summary>
     private static readonly TimeSpan MaxReportGap = TimeSpan.FromSeconds(7);
 
@@ -49,8 +46,8 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     public TimeSpan? NextDeadline { get; private set; }
 
     /// <summary>
-    /// The clock of every delay here. It stops during an interruption: nobody saw what happened, so that time proves neither health nor
-    /// failure. With a source that may fall silent it advances only with its reports.
+    /// The clock of every delay here. It stops during an interruption: no report shows what happened, so that time proves neither
+    /// health nor failure. With a source that may fall silent it advances only with its reports.
     /// </summary>
     private TimeSpan Now => (_interruptedSince ?? (_mustBeFresh ? _reportedAt : Elapsed)) - _interrupted;
 

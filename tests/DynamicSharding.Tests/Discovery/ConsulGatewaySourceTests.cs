@@ -16,6 +16,8 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
     private ConsulGatewaySource? _source;
     private Task _reading = Task.CompletedTask;
     private ImmutableArray<GatewayVerdict> _verdicts = [];
+    private string _otherRows = "";
+    private volatile int _reports;
 
     public Task InitializeAsync() => Task.CompletedTask;
 
@@ -144,6 +146,23 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         Assert.Equal(asked, full.Requests.Count);
     }
 
+    [Fact]
+    public async Task A_row_without_a_usable_address_is_not_counted_again_by_a_confirmation_or_a_reload()
+    {
+        FakeServer gateway = Healthy();
+        ServerOptions options = Options([gateway]);
+        _otherRows = """{"Service":{"ID":"y","Address":"a b","Port":1}},""";
+        Start(options, (gateway, "passing", "OK"));
+        await Eventually.True(() => _source!.Status.SkippedAddresses == 1 && Of(gateway) is not null, "skipped");
+        int reports = _reports;
+        _source!.Confirm();
+        await Eventually.True(() => _reports > reports, "confirmed");
+        reports = _reports;
+        Reload(options, new HealthCheckOptions { Interval = TimeSpan.FromMilliseconds(200) });
+        await Eventually.True(() => _reports > reports, "reloaded");
+        Assert.Equal(1, _source.Status.SkippedAddresses);
+    }
+
     private FakeServer Healthy()
     {
         FakeServer gateway = FakeServer.Always(static _ => (200, "OK"));
@@ -183,7 +202,7 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         var consul = new FakeServer(async (request, socket, ct) =>
         {
             if (request.Contains("index=7", StringComparison.Ordinal)) await Task.Delay(Timeout.Infinite, ct);
-            else if (request.Contains("/v1/health/", StringComparison.Ordinal)) await FakeServer.Reply(socket, $"[{list}]", 200, "X-Consul-Index: 7\r\n");
+            else if (request.Contains("/v1/health/", StringComparison.Ordinal)) await FakeServer.Reply(socket, $"[{_otherRows}{list}]", 200, "X-Consul-Index: 7\r\n");
             else await FakeServer.Reply(socket, "{}");
         });
         _parts.Add(consul);
@@ -200,7 +219,9 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         await foreach (GatewayReport report in _source!.WatchAsync(_stop.Token))
         {
             adopted |= report.Adopt;
-            if (adopted) _verdicts = report.Verdicts;
+            if (!adopted) continue;
+            _verdicts = report.Verdicts;
+            _reports++;
         }
     }
 }
