@@ -46,7 +46,7 @@ internal sealed class ServerHost : IAsyncDisposable
         int loops = Environment.ProcessorCount;
         var counters = new DataPlaneCounters(loops);
         var gateways = new GatewayRegistry(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
-        _membership = new MembershipService(options, _ring, gateways.For, loggers, time);
+        _membership = new MembershipService(options, _ring, gateways, loggers, time);
         _data = new DataServer(options, _ring, _readiness, counters, loggers, time);
         ForwardCounters? forwardCounters = null;
         if (options.ForwardListenAddr is not null)

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Http.Headers;
-using System.Text;
+using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Commands;
 
@@ -40,8 +39,8 @@ internal static class AdminClient
             using var request = new HttpRequestMessage(HttpMethod.Get, address.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped));
             if (address.UserInfo.Length > 0)
             {
-                byte[] credentials = Encoding.UTF8.GetBytes(Uri.UnescapeDataString(address.UserInfo));
-                request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(credentials));
+                string[] login = [.. address.UserInfo.Split(':', 2).Select(Uri.UnescapeDataString)];
+                request.Headers.TryAddWithoutValidation("Authorization", BasicCredentials.Header(login[0], login.ElementAtOrDefault(1)));
             }
 
             using HttpResponseMessage response = await client.SendAsync(request, cancellation).ConfigureAwait(false);

@@ -58,7 +58,7 @@ public sealed class MisbehavingConsulTests(ITestOutputHelper output) : FaultTest
             long failures = await FailuresAsync(server);
             consul.Answer(manner);
             TimeSpan noticed = manner == FakeConsul.Manner.OneByteASecond
-                ? await server.WaitForLogAsync(Limit, "no complete answer within")
+                ? await server.WaitForLogAsync(Limit, "no complete response within")
                 : await Eventually.TrueAsync(async () => await FailuresAsync(server) >= failures + 2, Limit, () => $"failed polls with {manner}");
             Measured($"{manner}: failed as it should after", noticed);
             await NothingChangedAsync(server);
