@@ -17,7 +17,7 @@ public sealed class DescriptorBudgetTests(ITestOutputHelper output) : PeerTest(o
     [InlineData(1024)]
     public async Task Floods_of_both_data_listeners_leave_the_admin_listener_its_descriptors(int descriptors)
     {
-        await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+        await using var silent = LoopbackServer.Silent();
         string data = FreePort.NextAddress();
         string admin = FreePort.NextAddress();
         string forward = FreePort.NextAddress();

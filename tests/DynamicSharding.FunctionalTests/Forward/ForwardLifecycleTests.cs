@@ -1,14 +1,13 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
 using DynamicSharding.FunctionalTests.Peers;
 using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>Start, reload and stop, and what is there when it is off.</summary>
+/// <summary>Start, reload and stop of the forward listener, and the process without it.</summary>
 public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Fact]
@@ -57,14 +56,14 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     [Fact]
     public async Task A_reload_changes_how_long_and_how_many_may_wait_for_a_gateway()
     {
-        await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+        await using var silent = LoopbackServer.Silent();
         string[] addresses = [FreePort.NextAddress(), FreePort.NextAddress(), FreePort.NextAddress()];
         DynamicShardingProcess process = await TestPeers.DynamicShardingAsync(
             $"http_listen_addr: {addresses[0]}\nadmin_listen_addr: {addresses[1]}\n" + Config("timeout: 30s"), addresses[0], addresses[1]);
         await process.WaitUntilReadyAsync();
         string push = ForwardServer.Put("/metrics/job/a");
 
-        // Two pushes wait under the first values, and go on under them.
+        // Two pushes wait, and keep the first values.
         using RawHttp first = await RawHttp.ConnectAsync(addresses[2]);
         using RawHttp second = await RawHttp.ConnectAsync(addresses[2]);
         await first.SendAsync(push);
@@ -130,15 +129,8 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     public async Task A_stop_answers_everything_with_a_close_then_waits_for_what_is_in_flight()
     {
         var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
-        {
-            var reader = new RequestReader(socket, "");
-            while (await reader.ReadAsync(cancellation) is { } request)
-            {
-                if (request.Target == "/metrics/job/slow") await release.Task.WaitAsync(cancellation);
-                await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
-            }
-        });
+        await using var gateway = new RecordingGateway(beforeResponse: (request, cancellation) =>
+            request.Target == "/metrics/job/slow" ? release.Task.WaitAsync(cancellation) : Task.CompletedTask);
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "shutdown: { drain_delay: 1500ms, timeout: 20s }");
         using RawHttp slow = await RawHttp.ConnectAsync(server.Address);
         using RawHttp idle = await RawHttp.ConnectAsync(server.Address);
@@ -171,7 +163,7 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     [Fact]
     public async Task A_stop_cuts_off_what_is_in_flight_after_its_timeout()
     {
-        await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+        await using var silent = LoopbackServer.Silent();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [silent.Address], more: "shutdown: { drain_delay: 0s, timeout: 1s }");
         using RawHttp waiting = await RawHttp.ConnectAsync(server.Address);
         await waiting.SendAsync(ForwardServer.Put("/metrics/job/a"));
@@ -185,8 +177,8 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     }
 
     /// <summary>
-    /// The library is a file of its own in the build that the JIT runs; in the native one it is part of the file. The admin listener, which is on
-    /// in both, has one of Kestrel's threads; the forward listener would have a second.
+    /// In the JIT build YARP is an assembly of its own; in the native build it is part of the binary. The admin listener, on in both, has one
+    /// Kestrel thread; the forward listener has another.
     /// </summary>
     [Fact]
     public async Task While_it_is_off_nothing_of_it_is_loaded_and_there_is_no_thread_of_it()

@@ -89,7 +89,7 @@ public sealed class ForwardLimitTests(ITestOutputHelper output) : PeerTest(outpu
     [Fact]
     public async Task A_gateway_that_answers_nobody_fills_its_own_places_and_no_others()
     {
-        await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+        await using var silent = LoopbackServer.Silent();
         await using var good = new RecordingGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [silent.Address, good.Address], more: "forward: { max_in_flight: 3, timeout: 20s }");
         string[] slow = await server.PathsOfAsync(silent.Address, 4);

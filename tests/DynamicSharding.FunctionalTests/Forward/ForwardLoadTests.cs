@@ -24,11 +24,7 @@ public sealed class ForwardLoadTests(ITestOutputHelper output) : PeerTest(output
     [InlineData(ResetContent)]
     public async Task A_response_that_breaks_off_costs_nothing_after_its_connection_is_cut(string response)
     {
-        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
-        {
-            await new RequestReader(socket, "").ReadAsync(cancellation);
-            await socket.SendAsync(Encoding.Latin1.GetBytes(response), cancellation);
-        });
+        await using var gateway = new RecordingGateway(response, closes: true);
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         List<RawHttp> clients = [];
         for (int i = 0; i < 4; i++)

@@ -115,7 +115,7 @@ public sealed partial class ListenerAgreementTests(ITestOutputHelper output) : P
     private static async Task<int[]> StatusesAsync(string address, string raw)
     {
         using RawHttp connection = await RawHttp.ConnectAsync(address);
-        string received = await connection.ExchangeToEndAsync(raw);
+        string received = await connection.ExchangeToEndAsync(raw, TimeSpan.FromMilliseconds(1500));
         return [.. StatusLine().Matches(received).Select(match => int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)).Where(status => status != 100)];
     }
 

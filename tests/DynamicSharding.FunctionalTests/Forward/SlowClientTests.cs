@@ -112,12 +112,7 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
     [Fact, Trait("Category", "Slow")]
     public async Task An_idle_connection_is_closed_and_one_that_waits_for_its_gateway_is_not()
     {
-        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
-        {
-            await new RequestReader(socket, "").ReadAsync(cancellation);
-            await Task.Delay(TimeSpan.FromSeconds(3), cancellation);
-            await socket.SendAsync(System.Text.Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
-        });
+        await using var gateway = new RecordingGateway(closes: true, beforeResponse: (_, cancellation) => Task.Delay(TimeSpan.FromSeconds(3), cancellation));
 
         // Kestrel's own clock would run for a minute.
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { idle_timeout: 1s, header_timeout: 1m }");

@@ -85,24 +85,35 @@ internal sealed class RawHttp : IDisposable
     }
 
     /// <summary>
-    /// Sends, then half-closes, and meanwhile reads until the server closes or resets. Reading begins at once, so a response that comes before
-    /// a reset is not lost, however much was still to be sent.
+    /// Sends, and reads until the server closes or resets. Reading begins at once, so a response that comes before a reset is not lost, however
+    /// much is still to be sent. After <paramref name="quiet"/> without a byte the client half-closes, so that a server that waits for more ends.
     /// </summary>
-    public async Task<string> ExchangeToEndAsync(string text)
+    public async Task<string> ExchangeToEndAsync(string text, TimeSpan quiet)
     {
-        Task sending = SendAndHalfCloseAsync(text);
+        Task sending = SendUntilClosedAsync(text);
+        bool halfClosed = false;
         try
         {
-            while (await ReadMoreAsync(Limit))
+            while (true)
             {
+                try
+                {
+                    if (!await ReadMoreAsync(halfClosed ? Limit : quiet)) break;
+                }
+                catch (TimeoutException) when (!halfClosed)
+                {
+                    await sending.WaitAsync(Limit);
+                    CloseSending();
+                    halfClosed = true;
+                }
             }
         }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionReset or SocketError.NotConnected)
         {
             // What came before the reset counts.
         }
 
-        // Stops a send that nobody reads anymore.
+        // Ends a send that the server no longer reads.
         _socket.Dispose();
         await sending;
         return Take();
@@ -149,12 +160,11 @@ internal sealed class RawHttp : IDisposable
         while (bytes.Length > 0) bytes = bytes[await _socket.SendAsync(bytes)..];
     }
 
-    private async Task SendAndHalfCloseAsync(string text)
+    private async Task SendUntilClosedAsync(string text)
     {
         try
         {
             await SendAllAsync(Encoding.Latin1.GetBytes(text));
-            CloseSending();
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
