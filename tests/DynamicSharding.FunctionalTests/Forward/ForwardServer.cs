@@ -17,10 +17,10 @@ internal sealed class ForwardServer
     /// <summary><c>host:port</c> of the forward listener.</summary>
     public string Address { get; }
 
-    /// <param name="cast">Stops it at the end of the test.</param>
-    /// <param name="gateways">Members without being asked, unless <paramref name="pushgateway"/> says otherwise.</param>
-    /// <param name="pushgateway">More of that section, a line each, two spaces in.</param>
-    /// <param name="more">More of the file.</param>
+    /// <param name="cast">Stops the server at the end of the test.</param>
+    /// <param name="gateways">Members without probes, unless <paramref name="pushgateway"/> says otherwise.</param>
+    /// <param name="pushgateway">More lines of that section, indented by two spaces.</param>
+    /// <param name="more">More lines of the file.</param>
     public static async Task<ForwardServer> StartAsync(
         TestPeers cast, IEnumerable<string> gateways, string pushgateway = "  health_check: { enabled: false }", string more = "")
     {
@@ -46,7 +46,7 @@ internal sealed class ForwardServer
 
         """;
 
-    /// <summary>One request on a connection of its own; the whole reply.</summary>
+    /// <summary>Sends one request on a new connection and returns the response.</summary>
     public Task<string> ExchangeAsync(string request, bool head = false) => ExchangeAsync(Address, request, head);
 
     public static async Task<string> ExchangeAsync(string address, string request, bool head = false)
@@ -61,7 +61,7 @@ internal sealed class ForwardServer
 
     public static int StatusOf(string reply) => int.Parse(reply.Split(' ', 3)[1], System.Globalization.CultureInfo.InvariantCulture);
 
-    /// <summary>Pushes that this gateway owns.</summary>
+    /// <summary>Paths of pushes that this gateway owns.</summary>
     public async Task<string[]> PathsOfAsync(string gateway, int count)
     {
         var paths = new List<string>();
@@ -74,7 +74,7 @@ internal sealed class ForwardServer
         return [.. paths];
     }
 
-    /// <summary>Until so many pushes are in flight to it.</summary>
+    /// <summary>Waits until this many pushes are in flight to the gateway.</summary>
     public Task WaitForInFlightAsync(string gateway, int count) => Eventually.TrueAsync(
         async () => await Process.MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{gateway}\"}}") == count,
         TimeSpan.FromSeconds(20),
@@ -82,7 +82,7 @@ internal sealed class ForwardServer
 
     public Task<string> MetricsAsync() => Process.MetricsAsync();
 
-    /// <summary>A metric's value, by its name with its labels.</summary>
+    /// <summary>A metric's value, by name and labels.</summary>
     public async Task<double> MetricAsync(string series)
     {
         string page = await MetricsAsync();
