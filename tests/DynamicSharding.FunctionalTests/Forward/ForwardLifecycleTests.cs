@@ -78,7 +78,7 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
         string refused = await ForwardServer.ExchangeAsync(addresses[2], push);
 
         Assert.Equal(504, ForwardServer.StatusOf(late));
-        Assert.Contains("gave no answer within 700ms (forward.timeout)", late, StringComparison.Ordinal);
+        Assert.Contains("sent no response within 700ms (forward.timeout)", late, StringComparison.Ordinal);
         Assert.Equal(503, ForwardServer.StatusOf(refused));
         Assert.Contains("has 2 pushes in flight", refused, StringComparison.Ordinal);
         Assert.Equal("", await first.ReadExcessAsync(TimeSpan.FromMilliseconds(100)));

@@ -34,7 +34,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             string reply = await server.ExchangeAsync(push);
 
             Assert.Equal(502, ForwardServer.StatusOf(reply));
-            Assert.Contains($"pushgateway {gateway.Address} gave no whole answer", reply, StringComparison.Ordinal);
+            Assert.Contains($"pushgateway {gateway.Address} sent no complete response", reply, StringComparison.Ordinal);
             Assert.Equal(1, heads);
         }
 
@@ -79,7 +79,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         string reply = await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
 
         Assert.Equal(502, ForwardServer.StatusOf(reply));
-        Assert.Contains($"pushgateway {gateway.Address} gave no whole answer: {why}", reply, StringComparison.Ordinal);
+        Assert.Contains($"pushgateway {gateway.Address} sent no complete response: {why}", reply, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -231,7 +231,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         Assert.Equal(502, ForwardServer.StatusOf(unreachable));
         Assert.EndsWith($"\r\n\r\npushgateway {nobody} cannot be reached: Connection refused\n", unreachable, StringComparison.Ordinal);
         Assert.Equal(504, ForwardServer.StatusOf(late));
-        Assert.EndsWith($"\r\n\r\npushgateway {silent.Address} gave no answer within 1s (forward.timeout)\n", late, StringComparison.Ordinal);
+        Assert.EndsWith($"\r\n\r\npushgateway {silent.Address} sent no response within 1s (forward.timeout)\n", late, StringComparison.Ordinal);
         Assert.Equal(0, await waiting.MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{silent.Address}\"}}"));
         Assert.Equal(0, await waiting.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{silent.Address}\"}}"));
     }
