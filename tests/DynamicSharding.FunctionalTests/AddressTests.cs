@@ -12,7 +12,7 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
-    /// <summary>System.Uri rejects the first four; the others are IPv4 addresses to some programs and names to others, or neither.</summary>
+    /// <summary>System.Uri rejects the first four; the others are IPv4 addresses to some programs, names to others, or neither.</summary>
     private static readonly string[] NoHosts =
         ["a.b._c", "pgw.team._internal", "..", "a..b", "999.999.999.999", "0x7f.1", "-a-", "1.2.3", "[::1", "a b"];
 
@@ -54,7 +54,7 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
         await StopsCleanlyAsync(server);
     }
 
-    /// <summary>A name that does not resolve, one whose port is closed, and an unusual one: each gets a verdict and stays out, and the stop works.</summary>
+    /// <summary>A name that does not resolve, one with a closed port, and an unusual one: all stay out, and the stop works.</summary>
     [Fact]
     public async Task A_gateway_that_cannot_be_reached_is_judged_and_a_stop_is_clean()
     {

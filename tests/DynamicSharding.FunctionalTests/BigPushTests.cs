@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>64 MiB through the redirect, by clients that write all content before they read a response: no reset may lose the 307.</summary>
+/// <summary>64 MiB through the redirect, by clients that write all content before they read: no reset may lose the 307.</summary>
 public sealed class BigPushTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const int Size = 64 * 1024 * 1024;

@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>The event loops' threads only serve pushes and have priority over the others, according to the kernel's figures per thread.</summary>
+/// <summary>The event loops' threads only serve pushes and have priority over the others, by the kernel's figures.</summary>
 public sealed class DataPlaneThreadsTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Fact]
@@ -74,7 +74,7 @@ public sealed class DataPlaneThreadsTests(ITestOutputHelper output) : PeerTest(o
                 continue; // the thread has ended
             }
 
-            // proc(5): the name is in parentheses and may contain anything; after it utime and stime are the 12th and 13th field, nice the 17th.
+            // proc(5): the name is in parentheses and may contain anything; then utime and stime are fields 12 and 13, nice is 17.
             int end = stat.LastIndexOf(')');
             string[] fields = stat[(end + 2)..].Split(' ');
             threads.Add(new ThreadStat(stat[(stat.IndexOf('(') + 1)..end], Number(fields[11]) + Number(fields[12]), Number(fields[16])));

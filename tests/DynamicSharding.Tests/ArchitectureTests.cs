@@ -186,7 +186,7 @@ public sealed partial class ArchitectureTests
             }
         }
 
-        /// <summary>ECMA-335 III: the operand of an instruction; the value is its length in bytes unless it is a token or a switch.</summary>
+        /// <summary>ECMA-335 III: the operand of an instruction; its value is the length in bytes, except for Token and Switch.</summary>
         private static Operand OperandOf(int opcode) => opcode switch
         {
             0x45 => Operand.Switch,

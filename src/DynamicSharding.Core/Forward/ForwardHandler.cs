@@ -91,8 +91,8 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             return;
         }
 
-        // Checked before any content is read, and again when it has arrived: content of up to 64 KiB from a slow client takes no place. Longer
-        // content has its place while it is sent, since the gateway already has a part of it.
+        // Checked before any content is read, and again when it has arrived: content of up to 64 KiB from a slow client takes no place.
+        // Longer content has its place while it is sent, since the gateway already has a part of it.
         if (gateway.InFlight >= options.MaxInFlight)
         {
             await RejectAsync(http, ForwardRejectReason.TooManyInFlight, gateway, options);
@@ -143,9 +143,9 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             ForwardRejectReason.TooManyInFlight =>
                 $"pushgateway {gateway.Address} has {options.MaxInFlight} pushes in flight, try again later (forward.max_in_flight)",
             ForwardRejectReason.BodyTimeout =>
-                $"the content arrived too slowly (limits.body_min_rate), or stalled for {DurationText.Format(options.Timeout)} (forward.timeout)",
+                $"content too slow (limits.body_min_rate), or stalled for {DurationText.Format(options.Timeout)} (forward.timeout)",
             ForwardRejectReason.Loop =>
-                $"loop detected: this push already passed through this process, so pushgateway {gateway.Address} is not a gateway, or leads back here",
+                $"loop detected: the push was here before, so pushgateway {gateway.Address} is not a gateway, or leads back here",
             _ => "the content ended early, or is malformed",
         };
         counters.CountReject(refusal);

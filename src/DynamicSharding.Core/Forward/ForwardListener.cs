@@ -92,7 +92,7 @@ internal sealed class ForwardListener : IAsyncDisposable
     /// <summary>First step of a stop: requests are still served, and every response closes its connection.</summary>
     public void Drain() => _handler.Drain();
 
-    /// <summary>The rest of a stop: stop accepting, close idle connections, wait for requests in flight, reset what is left after the timeout.</summary>
+    /// <summary>The rest of a stop: no new connections, close idle ones, wait for requests in flight, reset the rest after the timeout.</summary>
     public async Task StopAsync(TimeSpan timeout)
     {
         using var deadline = new CancellationTokenSource(timeout);

@@ -118,7 +118,8 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
 
         if (attempt.TimedOut)
         {
-            return new ForwardOutcome(504, $"pushgateway {gateway} sent no response within {DurationText.Format(options.Timeout)} (forward.timeout)");
+            string timeout = DurationText.Format(options.Timeout);
+            return new ForwardOutcome(504, $"pushgateway {gateway} sent no response within {timeout} (forward.timeout)");
         }
 
         return new ForwardOutcome(502, $"pushgateway {gateway} sent no complete response: {Reason(cause)}");

@@ -10,8 +10,8 @@ using Microsoft.AspNetCore.Connections;
 namespace DynamicSharding.Forward;
 
 /// <summary>
-/// Passes the requests of one connection to Kestrel. A head is passed on when it is complete and valid; a rejected one is replaced by a mark,
-/// and nothing follows it. Content is passed on as it arrives; its end is found here as well.
+/// Passes the requests of one connection to Kestrel. A head is passed on when it is complete and valid; a rejected one is replaced by a
+/// mark, and nothing follows it. Content is passed on as it arrives; its end is found here as well.
 /// </summary>
 internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientConnection client, IdleClock idle, AwakeClock clock, Func<LimitOptions> limits)
 {

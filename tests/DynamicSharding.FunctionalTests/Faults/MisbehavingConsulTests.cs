@@ -18,7 +18,7 @@ public sealed class MisbehavingConsulTests(ITestOutputHelper output) : FaultTest
     [Fact, Trait("Category", "Slow")]
     public Task An_answer_of_one_byte_a_second_changes_no_ring() => AnswerAsync(FakeConsul.Manner.OneByteASecond);
 
-    /// <summary>The whole response is rejected, since a part would be a different ring; the process stays small and stops on request.</summary>
+    /// <summary>The whole response is rejected, since a part would be a different ring; the process stays small and stops.</summary>
     [Fact, Trait("Category", "Slow")]
     public async Task Lists_beyond_all_measure_change_no_ring_and_take_no_memory()
     {

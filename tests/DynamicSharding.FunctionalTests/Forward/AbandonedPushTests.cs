@@ -128,8 +128,8 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     }
 
     /// <summary>
-    /// The client reads nothing of an endless response, and its unread requests fill the buffers on the way in, so that no read meets its reset:
-    /// only the next write can.
+    /// The client reads nothing of an endless response, and its unread requests fill the buffers on the way in, so that no read meets its
+    /// reset: only the next write can.
     /// </summary>
     [Fact]
     public async Task A_write_that_fails_closes_the_gateways_connection_and_frees_the_place_at_once()
@@ -146,7 +146,8 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
 
         client.Reset();
 
-        TimeSpan took = await Eventually.TrueAsync(() => Task.FromResult(gateway.Ended == 1), TimeSpan.FromSeconds(20), () => "the gateway's connection stays");
+        TimeSpan took = await Eventually.TrueAsync(
+            () => Task.FromResult(gateway.Ended == 1), TimeSpan.FromSeconds(20), () => "the gateway's connection stays");
         await server.WaitForInFlightAsync(gateway.Address, 0);
         Output.WriteLine($"the gateway's connection ended {took.TotalMilliseconds:0} ms after the reset");
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push("PUT", "newer"))));

@@ -177,7 +177,7 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     }
 
     /// <summary>
-    /// In the JIT build YARP is an assembly of its own; in the native build it is part of the binary. The admin listener, on in both, has one
+    /// In the JIT build YARP is a separate assembly; in the native build it is part of the binary. The admin listener, on in both, has one
     /// Kestrel thread; the forward listener has another.
     /// </summary>
     [Fact]

@@ -13,7 +13,7 @@ namespace DynamicSharding.FunctionalTests.Forward;
 [Collection(AloneGroup.Name)]
 public sealed class ForwardLoadTests(ITestOutputHelper output) : PeerTest(output)
 {
-    /// <summary>Both kernels' socket buffers and the server's own; a server that buffers responses without a bound takes everything.</summary>
+    /// <summary>Covers the kernel's socket buffers and the server's own; a server without a bound on responses takes everything.</summary>
     private const long MaxUnreadBytes = 16 * 1024 * 1024;
 
     private const string Half = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
@@ -49,7 +49,8 @@ public sealed class ForwardLoadTests(ITestOutputHelper output) : PeerTest(output
         int sent = 0;
         SocketException end = await Assert.ThrowsAsync<SocketException>(async () =>
         {
-            for (; sent < 64 * 1024; sent++) await client.SendAsync("X-Trailer: " + new string('x', 1000) + "\r\n").WaitAsync(TimeSpan.FromSeconds(20));
+            string trailer = "X-Trailer: " + new string('x', 1000) + "\r\n";
+            for (; sent < 64 * 1024; sent++) await client.SendAsync(trailer).WaitAsync(TimeSpan.FromSeconds(20));
         });
         Output.WriteLine($"cut after {sent} KB of trailers: {end.Message}");
 

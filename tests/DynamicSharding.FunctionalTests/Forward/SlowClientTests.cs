@@ -91,7 +91,7 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
         foreach (RawHttp connection in waiting) connection.Dispose();
     }
 
-    /// <summary>Kestrel sees only complete heads, so the head timeout is ours; its keep-alive timeout must not end a connection within a head.</summary>
+    /// <summary>Kestrel sees only complete heads, so the head timeout is ours; its own must not end a connection within a head.</summary>
     [Theory, Trait("Category", "Slow")]
     [InlineData("header_timeout: 1s")]
     [InlineData("header_timeout: 5s, idle_timeout: 1s")]
@@ -114,7 +114,8 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
     [Fact, Trait("Category", "Slow")]
     public async Task An_idle_connection_is_closed_and_one_that_waits_for_its_gateway_is_not()
     {
-        await using var gateway = new RecordingGateway(closes: true, beforeResponse: (_, cancellation) => Task.Delay(TimeSpan.FromSeconds(3), cancellation));
+        await using var gateway = new RecordingGateway(
+            closes: true, beforeResponse: (_, cancellation) => Task.Delay(TimeSpan.FromSeconds(3), cancellation));
 
         // Kestrel's own timeout would be a minute.
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { idle_timeout: 1s, header_timeout: 1m }");

@@ -142,7 +142,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
 
     public void Hangup() => Signal(SigHup);
 
-    /// <summary>Like a debugger, a cgroup freezer or a paused machine: the kernel still accepts connections, but nothing reads from them.</summary>
+    /// <summary>Like a debugger or a cgroup freezer: the kernel still accepts connections, but nothing reads from them.</summary>
     public void Suspend() => Signal(SigStop);
 
     public void Resume() => Signal(SigCont);

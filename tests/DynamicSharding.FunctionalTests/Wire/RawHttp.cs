@@ -85,8 +85,8 @@ internal sealed class RawHttp : IDisposable
     }
 
     /// <summary>
-    /// Sends, and reads until the server closes or resets. Reading begins at once, so a response that comes before a reset is not lost, however
-    /// much is still to be sent. After <paramref name="quiet"/> without a byte the client half-closes, so that a server that waits for more ends.
+    /// Sends, and reads until the server closes or resets. Reading begins at once, so a response before a reset is not lost, however much is
+    /// still to be sent. After <paramref name="quiet"/> without a byte the client half-closes, so that a server that waits for more ends.
     /// </summary>
     public async Task<string> ExchangeToEndAsync(string text, TimeSpan quiet)
     {

@@ -115,7 +115,8 @@ public sealed partial class DocsTests
     [Fact]
     public void A_limit_is_counted_by_an_existing_reason()
     {
-        HashSet<string> labels = [.. Enum.GetValues<RejectReason>().Select(RejectReasons.Label), .. Enum.GetValues<CloseReason>().Select(CloseReasons.Label)];
+        HashSet<string> labels =
+            [.. Enum.GetValues<RejectReason>().Select(RejectReasons.Label), .. Enum.GetValues<CloseReason>().Select(CloseReasons.Label)];
         Assert.All(
             RowsUnder("limit", "default", "beyond it", "counted by").Where(row => Code(row[0]).StartsWith("limits.", StringComparison.Ordinal)),
             row =>
@@ -180,8 +181,9 @@ public sealed partial class DocsTests
     {
         // The matrix calls curl with -f, which changes nothing; the log says what is missing.
         IEnumerable<string> silent = Rows.Where(row => row.Contains("**lost silently**"))
-            .Select(row => row[0].Replace("`", "", StringComparison.Ordinal).Replace("curl -f", "curl without -L", StringComparison.Ordinal));
-        Assert.Equal(silent.Distinct().Order(StringComparer.Ordinal), ServerHost.ClientsThatIgnoreRedirects.Split(", ").Order(StringComparer.Ordinal));
+            .Select(row => row[0].Replace("`", "", StringComparison.Ordinal).Replace("curl -f", "curl without -L", StringComparison.Ordinal))
+            .Distinct();
+        Assert.Equal(silent.Order(), ServerHost.ClientsThatIgnoreRedirects.Split(", ").Order());
     }
 
     /// <summary>The flags and commands in the help of the program and of every command.</summary>
