@@ -6,10 +6,13 @@ namespace DynamicSharding.FunctionalTests.Forward;
 /// <summary>A server with a forward listener.</summary>
 internal sealed class ForwardServer
 {
-    private ForwardServer(DynamicShardingProcess process, string address)
+    private readonly string _pushgateway;
+
+    private ForwardServer(DynamicShardingProcess process, string address, string pushgateway)
     {
         Process = process;
         Address = address;
+        _pushgateway = pushgateway;
     }
 
     public DynamicShardingProcess Process { get; }
@@ -30,7 +33,14 @@ internal sealed class ForwardServer
         string config = Config(data, admin, forward, gateways, pushgateway, more);
         DynamicShardingProcess process = await cast.DynamicShardingAsync(config, data, admin);
         await process.WaitUntilReadyAsync();
-        return new ForwardServer(process, forward);
+        return new ForwardServer(process, forward, Section(gateways, pushgateway));
+    }
+
+    /// <summary>Replaces <paramref name="more"/> of the file, and reloads.</summary>
+    public async Task ReloadAsync(string more)
+    {
+        Process.WriteConfig($"forward_listen_addr: {Address}\n{_pushgateway}\n{more}\n");
+        Assert.Equal((System.Net.HttpStatusCode.OK, "OK\n"), await Process.ReloadAsync());
     }
 
     public static string Config(
@@ -38,9 +48,7 @@ internal sealed class ForwardServer
         http_listen_addr: {{data}}
         admin_listen_addr: {{admin}}
         forward_listen_addr: {{forward}}
-        pushgateway:
-          servers: [{{string.Join(", ", gateways.Select(gateway => $"\"{gateway}\""))}}]
-        {{pushgateway}}
+        {{Section(gateways, pushgateway)}}
         {{(more.Contains("shutdown:", StringComparison.Ordinal) ? "" : "shutdown: { drain_delay: 0s }")}}
         {{more}}
 
@@ -90,4 +98,7 @@ internal sealed class ForwardServer
         Assert.True(line is not null, $"no series {series} in:\n{page}");
         return double.Parse(line[(series.Length + 1)..], System.Globalization.CultureInfo.InvariantCulture);
     }
+
+    private static string Section(IEnumerable<string> gateways, string more) =>
+        $"pushgateway:\n  servers: [{string.Join(", ", gateways.Select(gateway => $"\"{gateway}\""))}]\n{more}";
 }
