@@ -3,8 +3,8 @@ using System.Net.Sockets;
 namespace DynamicSharding.Forward;
 
 /// <summary>
-/// What the kernel knows of a client's connection: a feature of it. Kestrel takes a client that closes its half for one that is gone, and
-/// does not look at all while content waits in its buffers.
+/// The kernel's state of a client's connection, as a connection feature. Kestrel treats a half-closed client as gone, and does not check
+/// at all while content waits in its buffers.
 /// </summary>
 internal sealed class ClientConnection(Socket? socket) : IDisposable
 {
@@ -16,13 +16,13 @@ internal sealed class ClientConnection(Socket? socket) : IDisposable
 
     private readonly CancellationTokenSource _gone = new();
 
-    /// <summary>Nobody is there to hear a response: the client reset the connection, or it was cut from here. A FIN is not that.</summary>
+    /// <summary>No response can be delivered: the connection was reset, by the client or by us. A FIN does not count.</summary>
     public CancellationToken Gone => _gone.Token;
 
-    /// <summary>The client has closed neither half, by what has arrived at this machine.</summary>
+    /// <summary>The client has closed neither half, as far as this machine knows.</summary>
     public bool IsFullyOpen => !_gone.IsCancellationRequested && State() == Established;
 
-    /// <summary>Finds out whether it is gone.</summary>
+    /// <summary>Checks whether the client is gone.</summary>
     public void Look()
     {
         if (State() is not (Established or CloseWait)) Lose();
@@ -30,7 +30,7 @@ internal sealed class ClientConnection(Socket? socket) : IDisposable
 
     public void Lose() => _gone.Cancel();
 
-    /// <summary>Without a deadline the source has nothing to release, and a look that is late may still cancel it.</summary>
+    /// <summary>Without a deadline the token source has nothing to release, and a late check may still cancel it.</summary>
     public void Dispose() => Lose();
 
     private byte State()

@@ -11,21 +11,21 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Forward;
 
-/// <summary>One request of the forward listener, from its head to its answer.</summary>
+/// <summary>Handles one request of the forward listener, from its head to its response.</summary>
 internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, ForwardCounters counters, ForwardOptions options, ILogger logger)
 {
     private ForwardRouter _router = router;
     private ForwardOptions _options = options;
     private volatile bool _draining;
 
-    /// <summary>A reload: the next request is under these.</summary>
+    /// <summary>Applies a reload to the next request.</summary>
     public void Apply(ForwardRouter router, ForwardOptions options)
     {
         Volatile.Write(ref _router, router);
         Volatile.Write(ref _options, options);
     }
 
-    /// <summary>From now on every answer ends its connection.</summary>
+    /// <summary>From now on every response closes its connection.</summary>
     public void Drain() => _draining = true;
 
     public async Task HandleAsync(HttpContext http)
@@ -58,7 +58,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
         }
     }
 
-    /// <summary>As on the redirect listener: an error in the content of a GET or HEAD must not meet a request of another client.</summary>
+    /// <summary>As on the redirect listener, such a request is the last of its connection.</summary>
     private static bool HasContentWithoutMeaning(HttpContext http) =>
         (HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method))
         && http.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true };
@@ -83,7 +83,7 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             return;
         }
 
-        // The limit is ours, so that the rest of what is too long can be skipped by Kestrel, and the client hears the answer.
+        // We enforce the limit, so that Kestrel skips the rest of content that is too long, and the client can read the response.
         if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = null;
         if (http.Request.ContentLength > options.MaxBodyBytes)
         {
@@ -91,8 +91,8 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             return;
         }
 
-        // Asked before any content is taken, and again when it is here: content of up to 64 KiB that a slow client is sending takes no place.
-        // What is longer has its place while it is sent, since the gateway has a part of it.
+        // Checked before any content is read, and again when it has arrived: content of up to 64 KiB from a slow client takes no place.
+        // Longer content has its place while it is sent, since the gateway already has a part of it.
         if (gateway.InFlight >= options.MaxInFlight)
         {
             await RejectAsync(http, ForwardRejectReason.TooManyInFlight, gateway, options);
@@ -143,9 +143,9 @@ internal sealed class ForwardHandler(ForwardRouter router, Forwarder forwarder, 
             ForwardRejectReason.TooManyInFlight =>
                 $"pushgateway {gateway.Address} has {options.MaxInFlight} pushes in flight, try again later (forward.max_in_flight)",
             ForwardRejectReason.BodyTimeout =>
-                $"the content came too slowly (limits.body_min_rate), or nothing of it for {DurationText.Format(options.Timeout)} (forward.timeout)",
+                $"content too slow (limits.body_min_rate), or stalled for {DurationText.Format(options.Timeout)} (forward.timeout)",
             ForwardRejectReason.Loop =>
-                $"loop detected: this push has come through here before, so pushgateway {gateway.Address} is no gateway, or leads back here",
+                $"loop detected: the push was here before, so pushgateway {gateway.Address} is not a gateway, or leads back here",
             _ => "the content ended early, or is malformed",
         };
         counters.CountReject(refusal);

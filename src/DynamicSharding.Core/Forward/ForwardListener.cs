@@ -14,12 +14,12 @@ using Yarp.ReverseProxy.Forwarder;
 namespace DynamicSharding.Forward;
 
 /// <summary>
-/// The second data listener, for clients that cannot follow a redirect: Kestrel and a proxy library on pool threads, on the same ring.
-/// Made only when it is configured; nothing of the library is loaded otherwise.
+/// The second data listener, for clients that cannot follow a redirect: Kestrel and YARP on pool threads, with the same ring.
+/// Created only if configured; otherwise YARP is not loaded.
 /// </summary>
 internal sealed class ForwardListener : IAsyncDisposable
 {
-    /// <summary>As on the redirect listener: a client's first seconds do not count.</summary>
+    /// <summary>As on the redirect listener, the first seconds do not count.</summary>
     private static readonly TimeSpan BodyRateGrace = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan Unlimited = TimeSpan.FromDays(365);
@@ -36,11 +36,11 @@ internal sealed class ForwardListener : IAsyncDisposable
     private volatile LimitOptions _limits;
     private KestrelServerLimits? _kestrel;
 
-    /// <param name="options">With a forward address.</param>
+    /// <param name="options">Must have a forward address.</param>
     /// <param name="ring">The redirect listener's.</param>
     /// <param name="readiness">The redirect listener's.</param>
-    /// <param name="counters">What <c>/metrics</c> shows of it.</param>
-    /// <param name="maxConnections">Beyond it a connection is closed at once.</param>
+    /// <param name="counters">Shown on <c>/metrics</c>.</param>
+    /// <param name="maxConnections">A connection above it is closed at once.</param>
     /// <param name="loggers">Where it logs.</param>
     /// <param name="time">The one clock.</param>
     public ForwardListener(
@@ -59,7 +59,7 @@ internal sealed class ForwardListener : IAsyncDisposable
         {
             services.AddHttpForwarder();
 
-            // How long a stop may take is the caller's to say.
+            // The caller bounds the stop.
             services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan);
         });
 
@@ -71,16 +71,16 @@ internal sealed class ForwardListener : IAsyncDisposable
     /// <summary>The bound address, with the port that the system chose if 0 was asked for.</summary>
     public IPEndPoint EndPoint => _web.EndPoint;
 
-    /// <exception cref="IOException">It could not listen; the message says where and why.</exception>
+    /// <exception cref="IOException">Cannot listen; the message says where and why.</exception>
     public async Task StartAsync()
     {
         await _web.StartAsync(_handler.HandleAsync);
         _logger.ForwardStarted(EndPoint, _maxConnections);
     }
 
-    /// <summary>A reload: requests under way go on as they began, new connections are under the new limits.</summary>
-    /// <param name="options">Those in force from now on.</param>
-    /// <param name="maxConnections">Connections above it stay.</param>
+    /// <summary>Applies a reload: pending requests keep their limits, new connections get the new ones.</summary>
+    /// <param name="options">The new options.</param>
+    /// <param name="maxConnections">Open connections above it stay.</param>
     public void Apply(ServerOptions options, int maxConnections)
     {
         _limits = options.Limits;
@@ -89,14 +89,14 @@ internal sealed class ForwardListener : IAsyncDisposable
         _handler.Apply(NewRouter(), options.Forward);
     }
 
-    /// <summary>First step of a stop: everything is still answered, and every answer closes its connection.</summary>
+    /// <summary>First step of a stop: requests are still served, and every response closes its connection.</summary>
     public void Drain() => _handler.Drain();
 
-    /// <summary>The rest of a stop: accept no more, end what is idle, wait for what is in flight, and cut off what is left after the timeout.</summary>
+    /// <summary>The rest of a stop: no new connections, close idle ones, wait for requests in flight, reset the rest after the timeout.</summary>
     public async Task StopAsync(TimeSpan timeout)
     {
-        using var patience = new CancellationTokenSource(timeout);
-        await _web.StopAsync(patience.Token);
+        using var deadline = new CancellationTokenSource(timeout);
+        await _web.StopAsync(deadline.Token);
         _logger.ForwardStopped();
     }
 
@@ -111,7 +111,7 @@ internal sealed class ForwardListener : IAsyncDisposable
 
     private void Configure(KestrelServerOptions kestrel)
     {
-        // Field values are bytes, here and towards the gateways.
+        // Field values are bytes, from clients and to gateways.
         kestrel.RequestHeaderEncodingSelector = static _ => Encoding.Latin1;
         kestrel.ResponseHeaderEncodingSelector = static _ => Encoding.Latin1;
         kestrel.Limits.MaxRequestBodySize = null;
@@ -121,7 +121,7 @@ internal sealed class ForwardListener : IAsyncDisposable
 
     private void Apply(KestrelServerLimits kestrel)
     {
-        // A head that gets here was measured by the guard; Kestrel counts a little otherwise.
+        // The guard enforces the limits on heads; Kestrel counts slightly differently.
         const int Slack = 1024;
         kestrel.MaxRequestLineSize = RejectedTarget.MaxLine(_limits.RequestLine) + Slack;
         kestrel.MaxRequestHeadersTotalSize = _limits.HeaderBytes + Slack;
@@ -130,8 +130,8 @@ internal sealed class ForwardListener : IAsyncDisposable
         // Content waits in the client until the gateway takes it; Kestrel wants room for a whole head.
         kestrel.MaxRequestBufferSize = Math.Max(64 * 1024, Math.Max(RejectedTarget.MaxLine(_limits.RequestLine), _limits.HeaderBytes) + Slack);
 
-        // The guard's clocks on heads and on idle connections count. Kestrel's would run on while the process is suspended. It has no "never":
-        // its infinite overflows, and is over at once.
+        // The guard enforces the head and idle timeouts; Kestrel's would keep running while the process is suspended. An infinite timeout
+        // overflows in Kestrel and expires at once.
         kestrel.RequestHeadersTimeout = Unlimited;
         kestrel.KeepAliveTimeout = Unlimited;
         kestrel.MinRequestBodyDataRate = _limits.BodyMinRate > 0 ? new MinDataRate(_limits.BodyMinRate, BodyRateGrace) : null;

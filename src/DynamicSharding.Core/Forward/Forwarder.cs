@@ -61,7 +61,7 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
         if (http.Response.HasStarted && (error == ForwarderError.ResponseBodyDestination || attempt.TimedOut))
         {
             string why = attempt.TimedOut
-                ? $"nothing moved for {DurationText.Format(options.Timeout)} (forward.timeout)"
+                ? $"no progress for {DurationText.Format(options.Timeout)} (forward.timeout)"
                 : Reason(http.Features.Get<IForwarderErrorFeature>()?.Exception);
             return new ForwardOutcome(ForwardGatewayCounters.Broken, why);
         }
@@ -118,10 +118,11 @@ internal sealed class Forwarder(IHttpForwarder proxy, GatewayClients clients, Ga
 
         if (attempt.TimedOut)
         {
-            return new ForwardOutcome(504, $"pushgateway {gateway} gave no answer within {DurationText.Format(options.Timeout)} (forward.timeout)");
+            string timeout = DurationText.Format(options.Timeout);
+            return new ForwardOutcome(504, $"pushgateway {gateway} sent no response within {timeout} (forward.timeout)");
         }
 
-        return new ForwardOutcome(502, $"pushgateway {gateway} gave no whole answer: {Reason(cause)}");
+        return new ForwardOutcome(502, $"pushgateway {gateway} sent no complete response: {Reason(cause)}");
     }
 
     /// <summary>One line, whatever the library says.</summary>

@@ -32,7 +32,7 @@ internal sealed class GatewayStream(Stream inner, ForwardCounters counters, Acti
         {
             // Told as an end, the client library would send requests without content again by itself, up to three times, on whatever
             // connection comes next. As an error it leaves that to us: once, on a fresh one.
-            throw new IOException("the connection was closed before an answer");
+            throw new IOException("the connection was closed before a response");
         }
 
         return count;

@@ -6,15 +6,15 @@ using Microsoft.AspNetCore.Connections.Features;
 namespace DynamicSharding.Forward;
 
 /// <summary>
-/// Stands before Kestrel on every connection: the redirect listener's own parser reads each head first, so that both listeners refuse the
-/// same ones, for the same reasons.
+/// Precedes Kestrel on every connection: the redirect listener's parser reads each head first, so that both listeners reject the same
+/// requests for the same reasons.
 /// </summary>
 internal sealed class HeadGuard(Func<LimitOptions> limits, AwakeClock clock)
 {
     /// <summary>Content waits in the client until the gateway takes it.</summary>
     private static readonly PipeOptions Room = new(pauseWriterThreshold: 64 * 1024, resumeWriterThreshold: 32 * 1024, useSynchronizationContext: false);
 
-    /// <summary>To the connection's end.</summary>
+    /// <summary>Runs until the connection ends.</summary>
     public async Task RunAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         IDuplexPipe transport = connection.Transport;

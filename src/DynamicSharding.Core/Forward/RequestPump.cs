@@ -10,8 +10,8 @@ using Microsoft.AspNetCore.Connections;
 namespace DynamicSharding.Forward;
 
 /// <summary>
-/// The requests of one connection on their way to Kestrel. A head goes on when it is whole and good; one that is refused goes on as a mark,
-/// and nothing follows it. Content goes on as it comes, and its end is found here, too.
+/// Passes the requests of one connection to Kestrel. A head is passed on when it is complete and valid; a rejected one is replaced by a
+/// mark, and nothing follows it. Content is passed on as it arrives; its end is found here as well.
 /// </summary>
 internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientConnection client, IdleClock idle, AwakeClock clock, Func<LimitOptions> limits)
 {
@@ -21,10 +21,10 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientCon
     private long _bodyRemaining;
     private TimeSpan? _headDeadline;
 
-    /// <summary>What still comes is read, so that the answer is not lost to a reset, and goes nowhere.</summary>
+    /// <summary>Further input is read and dropped, so that the response is not lost to a reset.</summary>
     private bool _refused;
 
-    /// <summary>Runs until either side ends; what goes wrong on the way is the end of the input.</summary>
+    /// <summary>Runs until either side ends; an error counts as the end of the input.</summary>
     public async Task RunAsync()
     {
         try
@@ -42,24 +42,24 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientCon
         }
         catch (Exception e) when (e is IOException or ConnectionAbortedException)
         {
-            // The client reset the connection, or it was cut: for Kestrel it ends, too.
+            // The connection was reset: end it for Kestrel as well.
             client.Lose();
         }
         catch
         {
-            // A defect of ours; the guard hears of it once Kestrel has ended the connection, which has no clock of its own.
+            // An internal error. The guard sees it once Kestrel has ended the connection, which has no timeout of its own.
             client.Lose();
             await output.CompleteAsync();
             throw;
         }
 
-        // Kestrel takes content of a known length for cut off when its input has ended by then, also when all of it is there: a client that closes
-        // its half of the connection after its push would lose it.
+        // Kestrel treats content of known length as truncated if its input has already ended, even if all of it is there: a client that
+        // half-closes after its push would lose it.
         if (_body == BodyFraming.None && !client.Gone.IsCancellationRequested) await idle.WaitAsync();
         await output.CompleteAsync();
     }
 
-    /// <summary>While a head is incomplete, its time runs; Kestrel, which has not seen a byte of it, has no clock on it.</summary>
+    /// <summary>Enforces the head timeout; Kestrel has not seen a byte of an incomplete head.</summary>
     private async ValueTask<ReadResult> ReadAsync()
     {
         if (_refused || _body != BodyFraming.None) return await input.ReadAsync();
@@ -132,7 +132,7 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientCon
         }
     }
 
-    /// <summary>As it is, when Kestrel takes it as the redirect listener does; else with the mark for its target.</summary>
+    /// <summary>Unchanged if Kestrel reads it like the redirect listener; otherwise with the mark as its target.</summary>
     private void WriteHead(ReadOnlySpan<byte> head)
     {
         idle.Begin();
@@ -163,7 +163,7 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientCon
         ConnectionFields.Write(head[fields..], output);
     }
 
-    /// <summary>A request of ours in place of the one that is refused; it is the connection's last.</summary>
+    /// <summary>Writes a request of ours in place of the rejected one; it is the connection's last.</summary>
     private void Refuse(RejectReason reason)
     {
         _refused = true;
@@ -186,7 +186,7 @@ internal sealed class RequestPump(PipeReader input, PipeWriter output, ClientCon
         return length;
     }
 
-    /// <summary>Malformed chunks are made worse: Kestrel takes some of what is refused here, and nothing of this.</summary>
+    /// <summary>Makes malformed chunks worse: Kestrel accepts some of what we reject, but not this.</summary>
     private long TakeChunks(ReadOnlySpan<byte> span)
     {
         ParseStatus status = _chunks.Skip(span, out int length);

@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Systemd;
 
-/// <summary>The watchdog is told that the data plane works only by a data plane that works.</summary>
+/// <summary>The watchdog is notified only while the data plane works.</summary>
 public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Ping = "WATCHDOG=1";
@@ -24,12 +24,12 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
 
         await WaitForPingsAsync(manager, pingsAtStart + 4);
 
-        // The first comes at once; the machine may be busy, so that the median is judged and not each pause.
+        // The first comes at once. The machine may be busy, so check the median, not every interval.
         long[] times = manager.TimesOf(Ping);
         double[] pauses = [.. times.Zip(times.Skip(1), (a, b) => Stopwatch.GetElapsedTime(a, b).TotalSeconds).Order()];
         Assert.InRange(pauses[pauses.Length / 2], 0.9, 1.9);
 
-        // The health checks of this test's own start are GETs too, but all before the first look.
+        // The health checks at the start of this test are GETs too, but they all come before the first reading.
         double requests = await server.MetricAsync("dynamic_sharding_requests_total{method=\"get\",code=\"200\"}") - atStart;
         int lookups = (Environment.ProcessorCount + 1) * (Pings(manager) - pingsAtStart - 1);
         Assert.True(requests >= lookups, $"{requests} requests for {Pings(manager) - pingsAtStart} pings");
@@ -84,7 +84,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
         await Eventually.TrueAsync(
             async () =>
             {
-                // The client that the fixture asked with is in its place; every other is refused.
+                // The fixture's client holds the only place; every other connection is rejected.
                 using RawHttp other = await RawHttp.ConnectAsync(socket.Address);
                 await other.SendAsync("GET /-/healthy HTTP/1.1\r\nHost: edge\r\n\r\n");
                 return (await other.ReadToCloseAsync()).StartsWith("HTTP/1.1 503 ", StringComparison.Ordinal);
