@@ -114,7 +114,7 @@ internal sealed class ServerHost : IAsyncDisposable
 
         // Logged here and not with every reload: changing the address takes a restart.
         if (_forward is null) _logger.NoForwardListener(ClientsThatIgnoreRedirects);
-        _readinessWatch = new ReadinessWatch(_readiness, _ring, _membership, _logger, _time).RunAsync(_stopping.Token).Watched(_logger, "readiness");
+        _readinessWatch = new ReadinessWatch(_readiness, _ring, _membership, _logger, _time).RunAsync(_stopping.Token).LogFailure(_logger, "readiness");
     }
 
     /// <summary>

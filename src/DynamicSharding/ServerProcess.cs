@@ -36,7 +36,7 @@ internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat?
         using var loggers = new LoggerFactory([logs], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
         ILogger logger = loggers.CreateLogger("DynamicSharding");
         logger.Starting(BuildInfo.Current.Version, BuildInfo.Current.Revision, file);
-        using IDisposable forgotten = BackgroundTask.LogForgotten(logger);
+        using IDisposable forgotten = BackgroundTask.LogUnobservedFailures(logger);
         using NotifySocket? manager = NotifySocket.Take(logger);
         try
         {

@@ -45,7 +45,7 @@ internal static class Signals
         {
             // Before the reload: a signal that comes during one asks for another.
             _hangup = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            Task reloading = Task.Run(() => reload(CancellationToken.None)).Watched(logger, "reload");
+            Task reloading = Task.Run(() => reload(CancellationToken.None)).LogFailure(logger, "reload");
             if (await Task.WhenAny(Stop.Task, failed, reloading) != reloading) return;
             await reloading;
         }

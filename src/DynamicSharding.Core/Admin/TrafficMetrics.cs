@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using DynamicSharding.Forward;
 using DynamicSharding.Http;
@@ -41,7 +40,7 @@ internal static class TrafficMetrics
             "Time from the last byte of a request to the last byte of its response; responses sent together share one time.",
             [.. Enumerable.Range(0, DurationBuckets.BoundCount).Select(DurationBuckets.Bound)],
             counters.Duration,
-            Stopwatch.Frequency);
+            1_000_000_000);
     }
 
     public static void WriteForward(Exposition page, FleetView fleet, ForwardCounters counters)

@@ -31,10 +31,10 @@ internal sealed class AllowedGateways
         new($"[{string.Join(", ", rules.Select(static rule => $"\"{rule.Text}\""))}]", any: false, [.. rules]);
 
     /// <param name="address"><c>host:port</c>; the port is ignored.</param>
-    /// <param name="isNamed">The configuration lists the gateway.</param>
-    public bool Allows(string address, bool isNamed)
+    /// <param name="isConfigured">The configuration lists the gateway.</param>
+    public bool Allows(string address, bool isConfigured)
     {
-        if (_any || isNamed) return true;
+        if (_any || isConfigured) return true;
         if (_rules.IsEmpty) return false;
         string host = HostText.Split(address, 0).Host.TrimEnd('.');
         IPAddress? ip = IPAddress.TryParse(host, out IPAddress? parsed) ? Plain(parsed) : null;

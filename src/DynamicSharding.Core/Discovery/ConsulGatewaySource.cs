@@ -104,7 +104,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
                             _registrar.ReconcileNow();
                             break;
                         case DiscoveryEvent.ConfirmationRequested when confirming.IsCompleted:
-                            confirming = Task.Run(() => _watch.ConfirmAsync(_client, stop.Token), CancellationToken.None).Watched(_logger, "confirmation by Consul");
+                            confirming = Task.Run(() => _watch.ConfirmAsync(_client, stop.Token), CancellationToken.None).LogFailure(_logger, "confirmation by Consul");
                             break;
                     }
                 }

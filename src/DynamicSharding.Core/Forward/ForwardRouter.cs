@@ -19,7 +19,7 @@ internal sealed class ForwardRouter(ActiveRing ring, Readiness readiness, Shardi
         if (!_idle.TryTake(out Router? router)) router = new Router(ring, new GroupingKey(mode, limits.RequestLine), readiness);
         try
         {
-            router.Respond(MethodOf(method), target, out Route route);
+            router.Resolve(MethodOf(method), target, out Route route);
             return route.Owner is { } owner
                 ? new ForwardRoute(route.Kind, route.Reason, owner.Address, Concat(owner.LocationPrefix, route.Path, route.Query))
                 : new ForwardRoute(route.Kind, route.Reason, "", Encoding.UTF8.GetString(route.Text));

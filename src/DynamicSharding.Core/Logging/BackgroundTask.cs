@@ -8,7 +8,7 @@ internal static class BackgroundTask
     /// <summary>Logs a failure as soon as it happens. A cancellation is no failure.</summary>
     /// <param name="what">What the task does, for the log.</param>
     /// <returns>The same task.</returns>
-    public static Task Watched(this Task task, ILogger logger, string what)
+    public static Task LogFailure(this Task task, ILogger logger, string what)
     {
         task.ContinueWith(
             failed => logger.BackgroundTaskFailed(what, failed.Exception!.InnerException!),
@@ -19,7 +19,7 @@ internal static class BackgroundTask
     }
 
     /// <summary>Logs failures of tasks that nothing watches, once the garbage collector finds them.</summary>
-    public static IDisposable LogForgotten(ILogger logger)
+    public static IDisposable LogUnobservedFailures(ILogger logger)
     {
         EventHandler<UnobservedTaskExceptionEventArgs> handler = (_, e) =>
         {

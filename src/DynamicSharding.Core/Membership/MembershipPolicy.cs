@@ -148,7 +148,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     private Candidate GetOrAdd(string address, TimeSpan now)
     {
         if (_candidates.TryGetValue(address, out Candidate? candidate)) return candidate;
-        candidate = new Candidate(address, now, time.GetUtcNow()) { Refused = !_options.Allow.Allows(address, isNamed: false) };
+        candidate = new Candidate(address, now, time.GetUtcNow()) { Refused = !_options.Allow.Allows(address, isConfigured: false) };
         _candidates.Add(address, candidate);
         return candidate;
     }

@@ -9,7 +9,7 @@ namespace DynamicSharding.Routing;
 internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readiness)
 {
     /// <param name="target">Not empty.</param>
-    public void Respond(RequestMethod method, ReadOnlySpan<byte> target, out Route route)
+    public void Resolve(RequestMethod method, ReadOnlySpan<byte> target, out Route route)
     {
         route = default;
         if (method == RequestMethod.Unknown)

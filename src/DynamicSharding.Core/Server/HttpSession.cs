@@ -87,7 +87,7 @@ internal sealed class HttpSession
         }
 
         ReadOnlySpan<byte> target = rest.Slice(_parser.TargetStart, _parser.TargetLength);
-        context.Router.Respond(_parser.Method, target, out Route route);
+        context.Router.Resolve(_parser.Method, target, out Route route);
         bool persist = MayPersist(route, context);
         ConnectionOption option = !persist ? ConnectionOption.Close
             : _parser.IsHttp10 ? ConnectionOption.KeepAlive : ConnectionOption.None;

@@ -33,8 +33,8 @@ internal sealed class ServiceNotifier : IAsyncDisposable
         NotifyReady();
         var watchdog = Watchdog.TakePeriod() is { } period ? new Watchdog(period, host.ProbeAsync, () => manager.Send("WATCHDOG=1"), logger, time) : null;
         _running = Task.WhenAll(
-            NotifyStatusAsync().Watched(logger, "status for the service manager"),
-            watchdog?.RunAsync(_stop.Token).Watched(logger, "watchdog") ?? Task.CompletedTask);
+            NotifyStatusAsync().LogFailure(logger, "status for the service manager"),
+            watchdog?.RunAsync(_stop.Token).LogFailure(logger, "watchdog") ?? Task.CompletedTask);
     }
 
     /// <summary>Reports that the server is ready.</summary>

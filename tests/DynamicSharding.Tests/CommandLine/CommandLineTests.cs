@@ -113,7 +113,7 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal("", output);
         Assert.Collection(
             error.TrimEnd('\n').Split('\n'),
-            line => Assert.Matches($"^ts=[^ ]+ level=error msg=\"configuration error\" err=\"{file}:2:13: pushgateway.servers: has a character", line),
+            line => Assert.Matches($"^ts=[^ ]+ level=error msg=\"configuration error\" err=\"{file}:2:13: pushgateway.servers: contains a character", line),
             line => Assert.EndsWith($"err=\"{file}:3:3: 'pushgateway.prot' is not a known key; did you mean pushgateway.port?\"", line, StringComparison.Ordinal));
     }
 

@@ -36,8 +36,8 @@ public sealed class AllowedGatewaysTests
     public void A_rule_allows_what_it_says(string rule, string address, bool allowed)
     {
         AllowedGateways allow = ConfigTestFile.Options($"{Sound}membership: {{allow: ['{rule}']}}").Membership.Allow;
-        Assert.Equal(allowed, allow.Allows(address, isNamed: false));
-        Assert.True(allow.Allows(address, isNamed: true));
+        Assert.Equal(allowed, allow.Allows(address, isConfigured: false));
+        Assert.True(allow.Allows(address, isConfigured: true));
     }
 
     [Theory]
@@ -46,8 +46,8 @@ public sealed class AllowedGatewaysTests
     public void A_word_is_about_strangers(string word, bool allowed)
     {
         AllowedGateways allow = ConfigTestFile.Options($"{Sound}membership: {{allow: {word}}}").Membership.Allow;
-        Assert.Equal(allowed, allow.Allows("10.0.0.3:9091", isNamed: false));
-        Assert.True(allow.Allows("10.0.0.1:9091", isNamed: true));
+        Assert.Equal(allowed, allow.Allows("10.0.0.3:9091", isConfigured: false));
+        Assert.True(allow.Allows("10.0.0.1:9091", isConfigured: true));
         Assert.Equal(word, allow.ToString());
     }
 
