@@ -3,15 +3,15 @@
 #
 #   packaging/build-deb.sh [BINARY]
 #
-# BINARY is the NativeAOT file, by default artifacts/aot/dynamic-sharding. One that is missing, or that was not built from this commit and
-# with its version (packaging/version.sh), is published first. The result is in OUT (default: artifacts/packages), and the same for the same commit
-# and the same binary, byte for byte: every timestamp is the commit's. Needs dpkg-dev; no root.
+# BINARY is the NativeAOT file, artifacts/aot/dynamic-sharding by default. It is published first when it is missing or does not have this commit
+# and its version (packaging/version.sh). The result is in OUT (default: artifacts/packages) and reproducible byte for byte from the same commit
+# and binary: every timestamp is the commit's. Needs dpkg-dev; no root.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly OUT=${OUT:-$PWD/artifacts/packages}
 readonly BINARY=${1:-artifacts/aot/dynamic-sharding}
-# Who answers for a package that was built for others to install.
+# The maintainer of a package that is built for others.
 readonly MAINTAINER=${DEB_MAINTAINER:-The DynamicSharding engineers <dynamic-sharding@example.org>}
 
 say() { echo "build-deb: $*" >&2; }
@@ -21,7 +21,7 @@ VERSION=$(packaging/version.sh)
 REVISION=$(git rev-parse HEAD)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 ARCH=$(dpkg --print-architecture)
-# What comes before a release sorts before it: 1.0.0-rc.1 is 1.0.0~rc.1 in Debian's words.
+# Pre-releases must sort before the release: 1.0.0-rc.1 is 1.0.0~rc.1 for Debian.
 readonly VERSION REVISION DEB_VERSION=${VERSION/-/\~} ARCH
 export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
 umask 022
@@ -44,7 +44,7 @@ put() { # mode, source, target
     install -D -m "$1" "$2" "$3"
 }
 
-packed() { # source, target: compressed without a time of its own
+packed() { # source, target: compressed without a timestamp
     install -d "$(dirname "$2")"
     gzip -9n <"$1" >"$2"
     chmod 644 "$2"
@@ -73,7 +73,7 @@ dynamic-sharding ($DEB_VERSION) unstable; urgency=medium
 TEXT
 }
 
-# What both the package and the archive carry, under the folder for documents and examples.
+# Documents and examples of both the package and the archive.
 examples() { # folder
     put 644 config/dynamic-sharding.yml "$1/dynamic-sharding.yml"
     put 644 config/sysctl/60-dynamic-sharding.conf "$1/sysctl/60-dynamic-sharding.conf"
@@ -99,7 +99,7 @@ stage_package() { # root
     packed "$WORK/changelog" "$doc/changelog.gz"
 }
 
-dependencies() { # root; libraries that the program is linked with, and those that .NET loads by name when TLS is asked for
+dependencies() { # root; linked libraries, and those that .NET loads by name for TLS
     local linked
     mkdir -p "$WORK/shlibs/debian"
     echo "Source: dynamic-sharding" >"$WORK/shlibs/debian/control"
@@ -123,7 +123,7 @@ build_package() {
         echo "Depends: $(dependencies "$root")"
         cat packaging/deb/control
     } >"$root/DEBIAN/control"
-    # The folders' times, too; dpkg-deb only lowers those that are later than the epoch.
+    # Directory timestamps, too; dpkg-deb only clamps those later than the epoch.
     find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
     dpkg-deb --root-owner-group --uniform-compression -Zxz --build "$root" "$OUT/dynamic-sharding_${DEB_VERSION}_$ARCH.deb" >&2
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds the package and puts it through what a machine does with it: lintian, installation, a start as its own user with its own
-# configuration and one push, an upgrade that keeps an edited configuration, removal, purge with nothing left behind.
+# Builds the package and tests its life on a machine: lintian, installation, a start as its own user with its own configuration and one push,
+# an upgrade that keeps an edited configuration, removal, and a purge that leaves nothing behind.
 #
-#   packaging/test-deb.sh [BINARY]        as packaging/build-deb.sh
+#   packaging/test-deb.sh [BINARY]        like packaging/build-deb.sh
 #
-# Needs root and a machine on which the package is not installed. Process 1 need not be systemd; where it is, no service is started.
-# What is started listens in a network namespace of its own, so that the packaged configuration is used as it is.
+# Needs root and a machine without the package. Process 1 need not be systemd; if it is, no service is started. Servers listen in their own
+# network namespace, so that the packaged configuration can be used unchanged.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,7 +23,7 @@ expect() { # what, actual, expected
     [[ $2 == "$3" ]] || fail "$1 is \"$2\" and should be \"$3\""
 }
 
-# Every path of the machine that carries the package's name, and dpkg's own word on it.
+# Every path on the machine with the package's name, and what dpkg knows of it.
 traces() {
     find /etc /usr /lib /var /run -xdev -name '*dynamic-sharding*' -not -path '/usr/local/lib/dynamic-sharding-tests*' \
         -not -path '/etc/apt/*' -not -path '/var/lib/apt/*' -not -path '/var/lock/*' -not -path '/run/lock/*' -not -path '/run/user/*' \
@@ -42,7 +42,7 @@ forbid_service_starts() {
 restore() {
     local code=$?
     trap - EXIT
-    # A test that failed half-way must not leave its package.
+    # A failed test must not leave its package behind.
     dpkg --purge $PACKAGE >/dev/null 2>&1 || true
     rm -f "$POLICY"
     [[ ! -e $WORK/policy-rc.d ]] || mv "$WORK/policy-rc.d" "$POLICY"
@@ -54,7 +54,7 @@ quietly() {
     "$@" >"$WORK/log" 2>&1 </dev/null || { cat "$WORK/log" >&2; fail "$*"; }
 }
 
-as_user() { # in place of the (sub)shell: as the service's user, with nothing of ours in the environment
+as_user() { # replaces the (sub)shell: runs as the service's user with an empty environment
     exec env -i PATH=/usr/bin:/bin setpriv --reuid=$PACKAGE --regid=$PACKAGE --init-groups -- "$@"
 }
 
@@ -62,7 +62,7 @@ build() {
     local first
     quietly env OUT="$WORK/out" packaging/build-deb.sh "$@"
     first=$(cat "$WORK/out/SHA256SUMS")
-    # The clock has moved on, the result must not.
+    # Time has passed; the result must be the same.
     sleep 1
     quietly env OUT="$WORK/out" packaging/build-deb.sh "$@"
     expect "the second build" "$(cat "$WORK/out/SHA256SUMS")" "$first"
@@ -107,7 +107,7 @@ check_lintian() {
 }
 
 install_package() {
-    # As README says it, dependencies and all; the installations below are dpkg's own.
+    # The command of the README, with dependencies; the installations below use dpkg.
     quietly apt-get -y -q -o DPkg::Lock::Timeout=600 --no-install-recommends install "$DEB"
     expect "the package's status" "$(dpkg-query -W -f '${Status}' $PACKAGE)" "install ok installed"
     expect "the configuration's owner and mode" "$(stat -c '%U:%G %a' $CONFIG)" "root:$PACKAGE 640"
@@ -120,14 +120,14 @@ install_package() {
     ok "installed"
 }
 
-# Inside the namespaces, which take everything with them when they end: the unit's own command, as its own user, and one push.
+# Runs inside the namespaces, which end all processes with them: the unit's command as its user, and one push.
 serve_one_push() {
     local command server reply code=0
     ip link set lo up
     command=$(sed -n 's/^ExecStart=//p' $UNIT)
     command=${command/\$ARGS/}
     [[ -n $command ]] || fail "no ExecStart in $UNIT"
-    # shellcheck disable=SC2086 # words, as systemd takes it apart
+    # shellcheck disable=SC2086 # split into words like systemd does
     (as_user $command) >"$WORK/server.log" 2>&1 &
     server=$!
     for _ in $(seq 100); do
@@ -151,7 +151,7 @@ serve_one_push() {
 check_runs() {
     local said
     said=$(as_user /usr/bin/$PACKAGE check-config $CONFIG 2>&1) || fail "check-config of the installed configuration: $said"
-    # One gateway is all that a fresh installation can know of.
+    # A fresh installation knows only one gateway.
     expect "the installed configuration's warnings" "$(sed -n 's/.*: warning: //p' <<<"$said" | cut -d, -f1)" \
         "pushgateway.servers: one server takes all pushes"
     (as_user /usr/bin/$PACKAGE check-config /usr/share/doc/$PACKAGE/examples/$PACKAGE.yml) || fail "check-config of the example"
@@ -161,7 +161,7 @@ check_runs() {
     ok "runs as $PACKAGE with the installed configuration, and answers a push with its 307"
 }
 
-complete() { # words; prints what would be offered for the last one
+complete() { # words; prints the completions of the last one
     bash -c '
         source /usr/share/bash-completion/completions/dynamic-sharding
         builtin complete -p dynamic-sharding >/dev/null

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes the HTTP session with generated streams for the given minutes (10 by default). A failure is shrunk and printed with its seed;
-# CsCheck_Seed=<seed> in the environment starts with it.
+# Fuzzes the HTTP session with generated streams for the given number of minutes (default 10). A failure is shrunk and printed with its
+# seed; set CsCheck_Seed=<seed> to start with it.
 set -euo pipefail
 
 readonly MINUTES=${1:-10}

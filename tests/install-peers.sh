@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Installs what the tests need besides the .NET SDK: the real Consul, Pushgateway and Prometheus, Chromium, and a linker
 # for NativeAOT.
-# Idempotent; silent and quick when everything is there. Starts no service, and leaves the new ones disabled: port 9091 stays free.
+# Idempotent; silent and fast if everything is installed. Starts no service, and disables new ones, so that port 9091 stays free.
 #
 # Consul is not in Debian 12; Debian's bullseye suite has 1.8.7. That suite is added next to the machine's own Debian source,
-# from the same mirror, pinned at 100, so that nothing that Debian 12 has comes from it. CONSUL_SUITE_MIRROR names another mirror
-# for it, should the machine's own have stopped carrying bullseye.
-# Debian 12 builds its Prometheus without consul_sd_configs (its changelog: until the Consul package is back); bullseye's build has them.
-# That one is unpacked into a folder of its own, so that a Prometheus which the machine runs is neither replaced nor needed.
+# from the same mirror, pinned at 100, so that no package of Debian 12 comes from it. CONSUL_SUITE_MIRROR selects another mirror for it
+# if the machine's own no longer has bullseye.
+# Debian 12 builds its Prometheus without consul_sd_configs (changelog: until the Consul package is back); bullseye's build has them.
+# That build is unpacked into a separate folder and does not replace an installed Prometheus.
 set -euo pipefail
 
 # what must exist | Debian package | why
@@ -48,7 +48,7 @@ readonly PREFERENCES=/etc/apt/preferences.d/$MARK
 readonly FOLDER=/usr/local/lib/$MARK
 readonly POLICY=/usr/sbin/policy-rc.d
 readonly POLICY_BACKUP=$POLICY.before-$MARK
-readonly POLICY_MARK="# written by $MARK for the time of an installation"
+readonly POLICY_MARK="# written by $MARK for the duration of an installation"
 
 say() { echo "install-peers: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -75,12 +75,12 @@ missing_packages() {
     done <<<"$PEERS"
 }
 
-# A failed apt's own words are worth more than ours; a successful one's are noise.
+# Show apt's output only if it fails.
 quietly() {
     "$@" >"$LOG" 2>&1 </dev/null || { cat "$LOG" >&2; return 1; }
 }
 
-apt() { # DPkg::Lock covers the package database; the lists' lock has no such option, hence the retries in update.
+apt() { # DPkg::Lock covers the package database; the lock on the lists has no such option, hence the retries in update.
     DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 "$@"
 }
 
@@ -98,7 +98,7 @@ has_candidate() {
     LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'
 }
 
-# Prints the machine's own Debian source with the suite replaced by bullseye; the first line names the format it is in.
+# Prints the machine's own Debian source with the suite replaced by bullseye; the first line is its format.
 bullseye_source() {
     local suites file
     suites="$CODENAME|stable|testing|unstable|sid"
@@ -162,13 +162,13 @@ write_bullseye() { # $1: "expired" when the Release file is too old for apt, els
     BULLSEYE_FILE=$SOURCES.$format
 }
 
-update_bullseye() { # Only this source: other people's broken sources are no reason to fail.
+update_bullseye() { # Only this source, so that other broken sources do not matter.
     update -o Dir::Etc::sourcelist="$BULLSEYE_FILE" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0
 }
 
 add_bullseye() {
     if [[ $CODENAME == bullseye ]]; then return; fi
-    # The pin must stand before the source does anything.
+    # The pin must exist before the source is used.
     write_bullseye ''
     update_bullseye && return
     if grep -qiE 'is expired|not valid (any more|yet)|Valid-Until' "$LOG"; then
@@ -189,7 +189,7 @@ restore_policy() {
 }
 
 forbid_service_starts() {
-    restore_policy # a run that was killed before may have left its own
+    restore_policy # a killed run may have left its policy
     [[ ! -e $POLICY ]] || mv "$POLICY" "$POLICY_BACKUP"
     printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
     chmod 755 "$POLICY"
@@ -215,13 +215,13 @@ install_packages() {
 
     forbid_service_starts
     if ! apt install -y --no-install-recommends "$@" >"$LOG" 2>&1 </dev/null; then
-        # Lists older than the mirror name files that are gone: one fresh look.
+        # Outdated lists name files that are gone: update once and retry.
         update || true
         quietly apt install -y --no-install-recommends "$@" || die "apt-get could not install $*"
     fi
     restore_policy
 
-    # Fresh units are enabled for the next boot; only those that this run brought are turned off.
+    # New units are enabled for the next boot; disable only those that this run installed.
     for package in "$@"; do
         if [[ $package == consul || $package == prometheus-pushgateway ]] && command -v systemctl >/dev/null; then
             systemctl disable "$package.service" >/dev/null 2>&1 || true
@@ -253,7 +253,7 @@ main() {
 
     exec 9>/var/lock/$MARK.lock
     flock 9
-    mapfile -t missing < <(missing_packages) # another run may have been installing while this one waited
+    mapfile -t missing < <(missing_packages) # another run may have installed them meanwhile
     ((${#missing[@]})) || return 0
 
     LOG=$(mktemp)

@@ -1,31 +1,31 @@
 #!/usr/bin/env bash
-# A whole installation on loopback for trying things by hand: a real Consul, three real Pushgateways, a real Prometheus that finds them
-# through Consul, and two instances of dynamic-sharding.
+# A complete setup on loopback for experiments: Consul, three Pushgateways, a Prometheus that discovers them through Consul, and two
+# instances of dynamic-sharding.
 #
 #   tests/lab.sh up       builds if necessary and starts everything
 #   tests/lab.sh status   health and addresses
-#   tests/lab.sh down     stops everything by its pid and removes the folder
+#   tests/lab.sh down     stops everything by pid and removes its files
 #
-# Everything that it writes is in LAB_DIR (default: a folder of its own under XDG_RUNTIME_DIR or /tmp).
-# DYNAMIC_SHARDING_BINARY runs another build, for example the NativeAOT file.
+# All files are in LAB_DIR (default: a folder under XDG_RUNTIME_DIR or /tmp).
+# DYNAMIC_SHARDING_BINARY selects another build, for example the NativeAOT binary.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 DIR=${LAB_DIR:-${XDG_RUNTIME_DIR:-/tmp}/dynamic-sharding-lab-$UID}
 BINARY=${DYNAMIC_SHARDING_BINARY:-$ROOT/src/DynamicSharding/bin/Release/net10.0/dynamic-sharding}
 readonly ROOT DIR BINARY
-# What install-peers.sh unpacked goes first: a Prometheus that can ask Consul.
+# The Prometheus that install-peers.sh unpacks, which supports Consul, comes first.
 PATH=/usr/local/lib/dynamic-sharding-tests:$PATH
 
 readonly CONSUL=127.0.0.1:8500
 readonly PROMETHEUS=127.0.0.1:9090
 readonly GATEWAYS='127.0.0.1:9091 127.0.0.2:9091 127.0.0.3:9091'
-# data and admin listener of each instance
+# Data and admin listener of each instance
 readonly INSTANCES='127.0.0.1:9292/127.0.0.1:9293 127.0.0.1:9294/127.0.0.1:9295'
 # Consul's other ports: server RPC and gossip
 readonly CONSUL_PORTS='127.0.0.1:8300 127.0.0.1:8301'
 
-# name and health URL of everything, in the order of the start
+# Name and health URL of every process, in start order
 members() {
     local gateway instance number=1
     echo "consul http://$CONSUL/v1/status/leader"
@@ -40,19 +40,19 @@ members() {
 alive() { # name
     local pid
     pid=$(cat "$DIR/$1.pid" 2>/dev/null) || return 1
-    # A pid can be somebody else's by now: the mark in its environment says whose it is.
+    # The pid may have been reused: check the mark in its environment.
     grep -qsz "^DYNAMIC_SHARDING_LAB=$DIR\$" "/proc/$pid/environ"
 }
 
 healthy() { # url
     local body
-    body=$(curl -fsS --noproxy '*' -m 2 "$1" 2>/dev/null) && [[ $body != '""' ]] # Consul's answer while it has no leader
+    body=$(curl -fsS --noproxy '*' -m 2 "$1" 2>/dev/null) && [[ $body != '""' ]] # Consul's response without a leader
 }
 
 start() { # name, program, arguments
     local name=$1
     shift
-    # In a session of its own: Ctrl-C at the terminal is not meant for the lab.
+    # A new session, so that Ctrl-C in the terminal does not stop the lab.
     DYNAMIC_SHARDING_LAB=$DIR setsid "$@" </dev/null >"$DIR/$name.log" 2>&1 &
     echo $! >"$DIR/$name.pid"
 }
@@ -64,7 +64,7 @@ await() { # name, url
         kill -0 "$(cat "$DIR/$1.pid")" 2>/dev/null || break
         sleep 0.2
     done
-    echo "lab: $1 does not come up; the end of $DIR/$1.log:" >&2
+    echo "lab: $1 does not become ready; the end of $DIR/$1.log:" >&2
     tail -n 20 "$DIR/$1.log" >&2
     return 1
 }
@@ -72,11 +72,11 @@ await() { # name, url
 refuse_taken_ports() {
     local address taken=()
     for address in $CONSUL $CONSUL_PORTS $PROMETHEUS $GATEWAYS ${INSTANCES//\// }; do
-        # Only an open port accepts; nothing is sent.
+        # Connects only; sends nothing.
         if (exec 3<>"/dev/tcp/${address%:*}/${address##*:}") 2>/dev/null; then taken+=("$address"); fi
     done
     if ((${#taken[@]})); then
-        echo "lab: already in use: ${taken[*]}" >&2
+        echo "lab: ports already in use: ${taken[*]}" >&2
         return 1
     fi
 }
@@ -121,7 +121,7 @@ YAML
 up() {
     local name url gateway number program
     while read -r name _; do
-        if alive "$name"; then echo "lab: already up ($DIR); tests/lab.sh down stops it" >&2; return 1; fi
+        if alive "$name"; then echo "lab: already running ($DIR); stop it with tests/lab.sh down" >&2; return 1; fi
     done < <(members)
     "$ROOT/tests/install-peers.sh"
     refuse_taken_ports
@@ -136,7 +136,7 @@ up() {
     trap 'exit 130' INT TERM
     start consul consul agent -dev -node=lab -bind=127.0.0.1 -client=127.0.0.1 -dns-port=-1 -grpc-port=-1 -serf-wan-port=-1
     for gateway in $GATEWAYS; do
-        # Debian's build persists to one file under /var by default: the three would inherit each other's groups.
+        # Debian's build persists to one file under /var by default, so the three would share their groups.
         start "pushgateway-${gateway%:*}" prometheus-pushgateway --web.listen-address="$gateway" --persistence.file=
     done
     await consul "http://$CONSUL/v1/status/leader"
@@ -188,18 +188,18 @@ down() {
     done
     for name in "${names[@]}"; do
         if alive "$name"; then
-            echo "lab: $name did not stop in 15 s, killed" >&2
+            echo "lab: $name did not stop within 15 s, killing it" >&2
             kill -KILL "$(cat "$DIR/$name.pid")"
         fi
     done
-    # Only what this script made: LAB_DIR may hold other things.
+    # Only files of this script: LAB_DIR may contain others.
     if [[ -d $DIR ]]; then
         rm -rf "$DIR/prometheus"
         rm -f "$DIR"/{prometheus,dynamic-sharding-1,dynamic-sharding-2}.yml
         for name in "${names[@]}"; do rm -f "$DIR/$name".{log,pid}; done
         rmdir "$DIR" 2>/dev/null || true
     fi
-    echo "lab: down"
+    echo "lab: stopped"
 }
 
 case ${1:-} in

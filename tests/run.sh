@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the tests need, builds once, and runs them: the unit tests, the functional tests against real peers, a smoke pass of the
-# functional tests against the NativeAOT file, and with --all the package that is made of that file. The last line is "N passed, N failed";
-# the exit code is 0 when nothing failed.
+# Installs the test dependencies, builds once, and runs the unit tests, the functional tests with real peers, and a smoke pass of the
+# functional tests with the NativeAOT binary. With --all it also tests the Debian package. The last line is "N passed, N failed"; the exit
+# code is 0 if nothing failed.
 #
-# Tests with the trait Smoke run against that file, and with --all against the build for the runtime, too.
+# Tests with the trait Smoke run with the NativeAOT binary, and with --all also with the build for the runtime.
 #
-#   tests/run.sh          everything but the long fault tests (trait Category=Slow)
-#   tests/run.sh --all    those, too, and packaging/test-deb.sh, which needs root
+#   tests/run.sh          all tests except the long fault tests (trait Category=Slow)
+#   tests/run.sh --all    also the long fault tests and packaging/test-deb.sh, which needs root
 set -euo pipefail
 
 case ${1:-} in
@@ -17,20 +17,20 @@ esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en
-# A build server that stays behind would be something that this script left running.
+# No build server may outlive this script.
 export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false
 unset DYNAMIC_SHARDING_BINARY
 
 readonly OUT=$PWD/artifacts/tests
 readonly AOT=$PWD/artifacts/aot
-# Whatever the tests start inherits this, so that what they leave behind is found by pid and by no name.
+# Every process that the tests start inherits this mark, so leftovers are found by pid, not by name.
 readonly RUN_ID=$$.$RANDOM.$RANDOM
 passed=0
 failed=0
 
 finish() {
     echo
-    # Once more at the end, where the log of a long run is read first.
+    # Repeat the failures at the end of a long log.
     [[ ! -s $OUT/failed ]] || cat "$OUT/failed"
     echo "$passed passed, $failed failed"
     ((failed == 0 && passed > 0))
@@ -44,7 +44,7 @@ fail() {
     failed=$((failed + 1))
 }
 
-# A step that is not a test project: counts as one.
+# A step outside the test projects; counts as one test.
 check() {
     local name=$1
     shift
@@ -56,7 +56,7 @@ check() {
     fi
 }
 
-# The result file knows what ran; a run that left none, ran nothing or skipped something has failed.
+# A run without a result file, without tests or with skipped tests has failed.
 count() {
     local name=$1 file=$2 exit_code=$3 counters ok total
     counters=$(grep -o '<Counters [^>]*' "$file" 2>/dev/null || true)
@@ -69,7 +69,7 @@ count() {
     passed=$((passed + ok))
     failed=$((failed + total - ok))
     if ((total == ok && exit_code != 0)); then
-        fail "$name: every test passed, yet the exit code is $exit_code"
+        fail "$name: all tests passed, but the exit code is $exit_code"
     elif ((total != ok)); then
         sed -n 's/.*<UnitTestResult .*testName="\([^"]*\)".* outcome="\(Failed\|NotExecuted\)".*/FAILED: '"$name"': \1 (\2)/p' "$file" >>"$OUT/failed"
     fi
@@ -84,7 +84,7 @@ run_tests() { # name, assembly, filter
     count "$name" "$OUT/$name.trx" "$exit_code"
 }
 
-# The pids that still carry this run's mark, and what they are.
+# Pids and command lines of processes with this run's mark.
 left_behind() {
     local environ pid
     for environ in /proc/[0-9]*/environ; do
@@ -98,7 +98,7 @@ left_behind() {
 
 nothing_left_behind() {
     local left
-    # A process that was told to end may take a moment.
+    # A terminating process may take a moment.
     for _ in 1 2 3 4 5; do
         left=$(left_behind)
         [[ -n $left ]] || return 0
@@ -124,7 +124,7 @@ publish_aot() {
         grep -E 'warning' "$OUT/publish.log"
         return 1
     fi
-    # One self-contained file: an assembly next to it would mean that it is not.
+    # The binary is self-contained only if there is no assembly next to it.
     [[ -x $AOT/dynamic-sharding ]] && ! compgen -G "$AOT/*.dll" >/dev/null
 }
 

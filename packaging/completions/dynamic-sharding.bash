@@ -1,5 +1,4 @@
-# bash completion for dynamic-sharding. Commands and flags are read from the program's own --help, so that they are those of the version
-# that is installed.
+# Bash completion for dynamic-sharding. Reads commands and flags from the program's --help, so that they match the installed version.
 
 _dynamic_sharding() {
     local program=$1 word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=() help flags commands i

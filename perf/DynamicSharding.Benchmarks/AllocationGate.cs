@@ -8,8 +8,8 @@ using BenchmarkDotNet.Running;
 namespace DynamicSharding.Benchmarks;
 
 /// <summary>
-/// Holds the bytes that each row allocates per operation against a JSON file: a number is exact, <c>{"max": n}</c> is a bound. A row that
-/// only one side knows is a failure, so a new benchmark is not forgotten and a renamed one is not silently dropped.
+/// Compares the bytes that each row allocates per operation with a JSON file: a number is exact, <c>{"max": n}</c> is a bound. A row on
+/// only one side is a failure, so no new or renamed benchmark is forgotten.
 /// </summary>
 internal static class AllocationGate
 {
@@ -23,7 +23,7 @@ internal static class AllocationGate
         var expected = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(File.ReadAllText(expectationsFile))!;
         Dictionary<string, long?> measured = Measure(static _ => true);
 
-        // The figure is of the whole process, so whatever the runtime does beside a row is in it. A row that allocates does so every time.
+        // The number is of the whole process, including the runtime's own allocations. A row that really allocates does so every time.
         for (int again = 0; again < MeasuresAgain; again++)
         {
             HashSet<string> wrong = [.. measured.Keys.Where(row => Judge(row, expected, measured) is not null)];

@@ -4,7 +4,7 @@ using DynamicSharding.Server;
 
 namespace DynamicSharding.Benchmarks;
 
-/// <summary>What the duration histogram costs a push that is alone in its batch: one look at the clock and one observation.</summary>
+/// <summary>The cost of the duration histogram for a push that is alone in its batch: one clock reading and one observation.</summary>
 public class DurationObservation
 {
     private readonly LoopCounters _counters = new();

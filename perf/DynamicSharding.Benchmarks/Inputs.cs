@@ -4,12 +4,12 @@ using DynamicSharding.Routing;
 
 namespace DynamicSharding.Benchmarks;
 
-/// <summary>The same gateways, hashes and paths in every run: seeded, and enough of them that neither caches nor branch history learn them.</summary>
+/// <summary>The same gateways, hashes and paths in every run: seeded, and too many for caches and branch history to learn them.</summary>
 internal static class Inputs
 {
     public const int Replicas = 500;
 
-    /// <summary>Different groups that push in turn. <see cref="RingLayouts"/> also asks for more than a core's own cache can hold the points of.</summary>
+    /// <summary>Different groups, used in turn. <see cref="RingLayouts"/> also uses so many that their points exceed a core's own cache.</summary>
     public const int HashCount = 4096;
 
     public const int ManyHashes = 65536;

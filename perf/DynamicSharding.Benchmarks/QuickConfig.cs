@@ -9,8 +9,8 @@ using Perfolizer.Horology;
 namespace DynamicSharding.Benchmarks;
 
 /// <summary>
-/// About two seconds a row, because every allocation gate run pays for all of them: many short iterations after a warm-up that outlasts
-/// tiering. On a shared machine the Min column shows what a row costs when nobody interrupts it; the mean shows the neighbours.
+/// About two seconds per row, because each run of the allocation gate runs all rows: many short iterations after a warm-up that outlasts
+/// tiering. On a shared machine the Min column shows the undisturbed cost.
 /// </summary>
 internal sealed class QuickConfig : ManualConfig
 {

@@ -3,7 +3,7 @@ using DynamicSharding.Http;
 
 namespace DynamicSharding.Benchmarks;
 
-/// <summary>Answers from prepared bytes.</summary>
+/// <summary>Responses from prebuilt bytes.</summary>
 public class Replies
 {
     private readonly byte[] _output = new byte[4096];

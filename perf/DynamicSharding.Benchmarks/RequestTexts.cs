@@ -5,7 +5,7 @@ namespace DynamicSharding.Benchmarks;
 /// <summary>Pushes as clients send them.</summary>
 internal static class RequestTexts
 {
-    /// <summary>The least that HTTP/1.1 asks for.</summary>
+    /// <summary>A minimal HTTP/1.1 request.</summary>
     public static readonly byte[] Shortest = Bytes("PUT /metrics/job/backup HTTP/1.1\r\nHost: push:9292\r\nContent-Length: 0\r\n\r\n");
 
     /// <summary>A push with eight fields and a 120-byte body.</summary>
@@ -15,7 +15,7 @@ internal static class RequestTexts
         + "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\nX-Request-Id: 3f0c2d64-7b7e-4a51-9f0a-51f0b5a7c9a1\r\n"
         + "Content-Length: 120\r\n\r\n" + new string('x', 120));
 
-    /// <summary>What comes through a chain of proxies: thirty fields, no body.</summary>
+    /// <summary>A request through a chain of proxies: thirty fields, no body.</summary>
     public static readonly byte[] ThirtyFields = Bytes(
         "PUT /metrics/job/backup/env/prod/instance/db-17:9100 HTTP/1.1\r\nHost: push.example.net:9292\r\n"
         + string.Concat(Enumerable.Range(0, 28).Select(i => $"X-Forwarded-Detail-{i}: some value of a common length {i}\r\n"))

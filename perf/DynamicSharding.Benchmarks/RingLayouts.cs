@@ -5,7 +5,7 @@ using DynamicSharding.Ring;
 
 namespace DynamicSharding.Benchmarks;
 
-/// <summary>The layouts that were tried for the sorted points, each as bare as it can be: the owner's number of a hash.</summary>
+/// <summary>Candidate layouts of the sorted points, each reduced to a lookup of the owner's index.</summary>
 [BenchmarkCategory(AllocationGate.NotGated)]
 public class RingLayouts
 {
@@ -27,7 +27,7 @@ public class RingLayouts
     [Params(10, 100, 1000)]
     public int Gateways { get; set; }
 
-    /// <summary>How many different groups push: few stay in the second-level cache, many do not on a large ring.</summary>
+    /// <summary>Number of different groups: few fit into the L2 cache, many do not on a large ring.</summary>
     [Params(Inputs.HashCount, Inputs.ManyHashes)]
     public int Groups { get; set; }
 

@@ -9,7 +9,7 @@ using DynamicSharding.Server;
 
 namespace DynamicSharding.Benchmarks;
 
-/// <summary>Bytes in, bytes out, through an in-memory pipe: all of the data plane but its sockets. Figures are per request.</summary>
+/// <summary>Bytes in, bytes out: all of the data plane except its sockets. Figures are per request.</summary>
 public class WholeRequests
 {
     private const int Batch = 16;

@@ -101,3 +101,6 @@ internal static class LoadTestCommand
     private static TimeSpan? ParseDuration(string? text) =>
         text is null ? null : DurationText.TryParse(text, out TimeSpan duration) ? duration : TimeSpan.Zero;
 }
+
+/// <summary>Why a run is not possible, for the user.</summary>
+internal sealed class LoadTestException(string message) : Exception(message);

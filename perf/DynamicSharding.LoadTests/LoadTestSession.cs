@@ -9,7 +9,7 @@ using DynamicSharding.LoadTests.Target;
 
 namespace DynamicSharding.LoadTests;
 
-/// <summary>Runs tests one after another, each on a server of its own, and reports each.</summary>
+/// <summary>Runs tests one by one, each on its own server, and reports them.</summary>
 internal sealed class LoadTestSession(TargetChoice target, string reportDirectory, TextWriter output, TextWriter progress)
 {
     private const int Passed = 0;

@@ -5,7 +5,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests;
 
-/// <summary>The scenario files that are shipped beside the program, and others by their path.</summary>
+/// <summary>The scenario files next to the program, and others by path.</summary>
 internal static class ScenarioCatalog
 {
     private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "scenarios");

@@ -4,8 +4,8 @@ using System.Net;
 
 namespace DynamicSharding.LoadTests;
 
-/// <summary>Where the load goes: to a server that runs, or to a binary that is started for each test. Never further than this machine.</summary>
-/// <param name="EventPids">Who gets a SIGHUP at each event of a test on a server that runs.</param>
+/// <summary>The target of the load: a running server, or a binary that is started for each test. Always on this machine.</summary>
+/// <param name="EventPids">Processes that get a SIGHUP at each event of a test on a running server.</param>
 internal sealed record TargetChoice(IPEndPoint? Running, string? Binary, ImmutableArray<int> EventPids)
 {
     public static TargetChoice Of(string? url, string? binary, string? eventPids)

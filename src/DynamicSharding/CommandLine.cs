@@ -3,6 +3,7 @@ using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using DynamicSharding.Admin;
 using DynamicSharding.Commands;
+using DynamicSharding.Config;
 
 namespace DynamicSharding;
 
@@ -18,7 +19,7 @@ internal static class CommandLine
         }
         catch (Exception problem) when (IsOutputFailure(problem))
         {
-            // A full disk or a closed descriptor behind standard output; standard error may be no better, and then the exit code must say it.
+            // Standard output is on a full disk or closed. Standard error may be, too: then the exit code has to do.
             try
             {
                 await error.WriteLineAsync($"dynamic-sharding: error: cannot write the output: {(problem.InnerException ?? problem).Message}").ConfigureAwait(false);
@@ -33,7 +34,7 @@ internal static class CommandLine
 
     private static async Task<int> ParseAndRunAsync(string[] args, TextWriter output, TextWriter error, Stream logStream)
     {
-        // Flags are the original's (double dash, dots); bundling and @files would give some file names a second meaning.
+        // No bundling and no @files: both would give some file names a second meaning.
         var parsing = new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null };
         RootCommand root = CreateRoot(logStream);
         ParseResult parsed = root.Parse(args, parsing);
@@ -53,13 +54,14 @@ internal static class CommandLine
             Output = output,
             Error = error,
             EnableDefaultExceptionHandler = false,
-            // Signals are the server's: it drains on the first.
+
+            // The library leaves signals to the server.
             ProcessTerminationTimeout = null,
         };
         return await parsed.InvokeAsync(invocation).ConfigureAwait(false);
     }
 
-    /// <summary>The library quotes what was typed, which may be a password in the wrong place. The names of commands and flags stay.</summary>
+    /// <summary>The library's messages quote arguments, one of which may be a password in the wrong place. Names of commands and flags stay.</summary>
     private static string WithoutValues(string message, string[] args, RootCommand root)
     {
         foreach (string arg in args)
@@ -73,20 +75,24 @@ internal static class CommandLine
         return message;
     }
 
-    /// <summary>The console's stream answers a bad descriptor with the second (.NET 10).</summary>
-    private static bool IsOutputFailure(Exception problem) =>
-        problem is (IOException or UnauthorizedAccessException) && !DescriptorShortage.Explains(problem);
+    /// <summary>The console's stream throws the second for a bad descriptor (.NET 10).</summary>
+    private static bool IsOutputFailure(Exception problem) => problem is IOException or UnauthorizedAccessException;
 
     private static RootCommand CreateRoot(Stream logStream)
     {
-        var root = new RootCommand("Answers Pushgateway pushes with a redirect to the gateway that owns the group on a consistent-hash ring.");
+        Option<string?> file = Flags.File("--config.file", "The configuration file.");
+        file.DefaultValueFactory = static _ => "dynamic-sharding.yml";
+        Option<LogLevelName?> level = Flags.Choice("--log.level", "The lowest level to log (default: log.level of the file, or info).", LogNames.Levels);
+        Option<LogFormat?> format = Flags.Choice("--log.format", "The format of log lines (default: log.format of the file, or logfmt).", LogNames.Formats);
+        var root = new RootCommand("Redirects Pushgateway pushes to the gateway that owns their group on a consistent-hash ring.")
+        {
+            file, level, format,
+            CheckConfigCommand.Create(), HealthcheckCommand.Create(), LookupCommand.Create(), SimulateCommand.Create(),
+        };
         foreach (VersionOption version in root.Options.OfType<VersionOption>()) version.Action = new VersionAction();
         root.Directives.Clear();
-        ServeCommand.AddTo(root, logStream);
-        root.Add(CheckConfigCommand.Create());
-        root.Add(HealthcheckCommand.Create());
-        root.Add(LookupCommand.Create());
-        root.Add(SimulateCommand.Create());
+        root.SetAction((parsed, _) =>
+            new ServerProcess(parsed.GetRequiredValue(file)!, parsed.GetValue(level), parsed.GetValue(format), logStream).RunAsync());
         return root;
     }
 }
@@ -101,15 +107,14 @@ internal sealed class VersionAction : SynchronousCommandLineAction
     }
 }
 
-/// <summary>What the process tells whoever started it.</summary>
 internal static class ExitCode
 {
-    /// <summary>Stopped by a signal, or a command that did what was asked.</summary>
+    /// <summary>Stopped by a signal, or a command succeeded.</summary>
     public const int Stopped = 0;
 
-    /// <summary>Could not start, because a port was taken for example; or could not go on, because the listening socket died.</summary>
+    /// <summary>Could not start, for example because a port is taken; or could not continue, because the listening socket died.</summary>
     public const int Failed = 1;
 
-    /// <summary>Wrong flags or a wrong configuration file: trying again will not help.</summary>
+    /// <summary>Wrong flags or a wrong configuration file: trying again does not help.</summary>
     public const int BadConfiguration = 2;
 }

@@ -1,12 +1,11 @@
 using DynamicSharding;
 
-StandardDescriptors.Reserve();
-try
+if (!Descriptors.Reserve())
 {
-    return await CommandLine.RunAsync(args, Console.Out, Console.Error, Console.OpenStandardError());
-}
-catch (Exception failure) when (DescriptorShortage.Explains(failure))
-{
-    DescriptorShortage.Tell();
+    Descriptors.ReportShortage();
     return ExitCode.Failed;
 }
+
+// The name of a command comes first; the server has only flags. A command ends at the first signal, as other programs do.
+if (args is [] or [['-', ..], ..]) Signals.Catch();
+return await CommandLine.RunAsync(args, Console.Out, Console.Error, Console.OpenStandardError());

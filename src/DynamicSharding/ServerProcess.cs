@@ -1,3 +1,5 @@
+using System.ComponentModel;
+using System.Net;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Logging;
@@ -6,32 +8,50 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding;
 
-/// <summary>A running server from start to exit code: signals in, exit code out.</summary>
-internal static class ServerProcess
+/// <summary>The server from its flags to its exit code. The flags win over the file, at every reload.</summary>
+/// <param name="file">As the operator wrote it: a reload reads it again.</param>
+/// <param name="level">Null when not given.</param>
+/// <param name="format">Null when not given.</param>
+/// <param name="logStream">Standard error.</param>
+internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat? format, Stream logStream)
 {
-    public static async Task<int> RunAsync(LaunchOptions launch)
+    public async Task<int> RunAsync()
     {
-        using var loggers = new LoggerFactory([launch.Logs], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
+        // A file on a mount whose server is gone must not hold up a stop.
+        Task<ConfigResult> loading = Task.Run(Load);
+        await Task.WhenAny(loading, Signals.StopRequested).ConfigureAwait(false);
+        ConfigResult? config = loading.IsCompleted ? await loading.ConfigureAwait(false) : null;
+        LogOptions log = config?.Options?.Log ?? WithFlags(new LogOptions());
+        using var logs = new LogOutput(logStream, log.Format, log.Level, TimeProvider.System);
+        ILogger logger = logs.CreateLogger("DynamicSharding");
+        Signals.LogTo(logger);
+        if (config is null || Signals.StopRequested.IsCompleted) return ExitCode.Stopped;
+        foreach (ConfigProblem warning in config.Warnings) logger.ConfigurationWarning(warning.ToString());
+        foreach (ConfigProblem error in config.Errors) logger.ConfigurationError(error.ToString());
+        return config.Options is { } options ? await ServeAsync(options, logs).ConfigureAwait(false) : ExitCode.BadConfiguration;
+    }
+
+    private async Task<int> ServeAsync(ServerOptions options, LogOutput logs)
+    {
+        using var loggers = new LoggerFactory([logs], new LoggerFilterOptions { MinLevel = LogLevel.Trace });
         ILogger logger = loggers.CreateLogger("DynamicSharding");
-        logger.Starting(BuildInfo.Current.Version, BuildInfo.Current.Revision, launch.ConfigFile);
-        launch.Signals.Logger = logger;
-        using IDisposable forgotten = BackgroundTask.LogForgotten(logger);
+        logger.Starting(BuildInfo.Current.Version, BuildInfo.Current.Revision, file);
+        using IDisposable forgotten = BackgroundTask.LogUnobservedFailures(logger);
         using NotifySocket? manager = NotifySocket.Take(logger);
         try
         {
-            await using var host = new ServerHost(launch.Options, launch.Load, launch.Logs.SetLevel, loggers, TimeProvider.System);
-            WarnAboutUnusedAddress(launch.Options.HttpListenAddr, host.DataEndPoint, logger);
+            await using var host = new ServerHost(options, Load, logs.SetLevel, loggers, TimeProvider.System);
+            WarnAboutUnusedAddress(options.HttpListenAddr, host.DataEndPoint, logger);
             await host.StartAsync();
             host.RaiseLoopPriority();
             await using ServiceNotifier? service = ServiceNotifier.Start(manager, host, logger, TimeProvider.System);
-            Task failed = host.Failed;
-            await launch.Signals.WaitForStopAsync(host.ReloadAsync, failed);
-            int exitCode = failed.IsCompleted ? ExitCode.Failed : ExitCode.Stopped;
+            await Signals.WaitForStopAsync(host.Reloader.ReloadAsync, host.Failed, logger);
+            int exitCode = host.Failed.IsCompleted ? ExitCode.Failed : ExitCode.Stopped;
             if (service is not null) await service.StopAsync();
             await host.StopAsync();
             return exitCode;
         }
-        catch (IOException error)
+        catch (Exception error) when (error is IOException or Win32Exception)
         {
             logger.StartFailed(error.Message);
             manager?.Send("STATUS=could not start: " + error.Message);
@@ -39,28 +59,18 @@ internal static class ServerProcess
         }
     }
 
-    /// <summary>A socket that was handed over wins over the configuration, and an operator who changes the wrong one of the two must hear it.</summary>
-    private static void WarnAboutUnusedAddress(ListenAddress configured, System.Net.IPEndPoint bound, ILogger logger)
+    private ConfigResult Load()
+    {
+        ConfigResult loaded = ConfigFile.Load(file, Environment.GetEnvironmentVariable);
+        return loaded.Options is { } options ? loaded with { Options = options with { Log = WithFlags(options.Log) } } : loaded;
+    }
+
+    private LogOptions WithFlags(LogOptions log) => new() { Level = level ?? log.Level, Format = format ?? log.Format };
+
+    /// <summary>An inherited socket wins over the configuration; an operator who changes the address there must learn why nothing happens.</summary>
+    private static void WarnAboutUnusedAddress(ListenAddress configured, IPEndPoint bound, ILogger logger)
     {
         bool same = configured.Port == bound.Port && (configured.Host is null || configured.Host.Equals(bound.Address));
         if (!same && configured.Port != 0) logger.ListenAddressNotUsed(configured.ToString(), bound.ToString());
-    }
-}
-
-/// <summary>What the command line and the first reading of the file came to.</summary>
-/// <param name="ConfigFile">As the operator wrote it: a reload reads it again.</param>
-/// <param name="Level">From the flag, which wins over the file at every reload; null when not given.</param>
-/// <param name="Options">The configuration with the flags applied.</param>
-/// <param name="Logs">Already writing, at the level of <paramref name="Options"/>; its creator disposes it.</param>
-/// <param name="Signals">Caught since before the configuration was read.</param>
-internal sealed record LaunchOptions(string ConfigFile, LogLevelName? Level, ServerOptions Options, LogOutput Logs, Signals Signals)
-{
-    /// <summary>Reads the file again, with the flags applied as at the start.</summary>
-    public ConfigResult Load()
-    {
-        ConfigResult loaded = Config.ConfigFile.Load(ConfigFile, Environment.GetEnvironmentVariable);
-        return loaded.Options is { } options && Level is { } level
-            ? loaded with { Options = options with { Log = options.Log with { Level = level } } }
-            : loaded;
     }
 }

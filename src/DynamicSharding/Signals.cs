@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Threading.Channels;
 using DynamicSharding.Admin;
 using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
@@ -7,67 +6,67 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding;
 
 /// <summary>
-/// SIGTERM and SIGINT stop in good order, a second one at once; SIGHUP reloads. Made before anything else, so that a signal during the start
-/// is carried out after it and kills nothing. Caught to the last instruction of the process, for the same reason: so this is never disposed.
+/// SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP reloads. Caught from the first to the last instruction of the process,
+/// so that a SIGHUP never kills it.
 /// </summary>
-internal sealed class Signals
+internal static class Signals
 {
-    /// <summary>A registration that the collector finds ends, and with the last one the signal kills again.</summary>
-    private static readonly List<Signals> Caught = [];
+    private static readonly TaskCompletionSource<PosixSignal> Stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private readonly TaskCompletionSource _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    /// <summary>A registration ends when it is collected.</summary>
+    private static PosixSignalRegistration[] _registrations = [];
+    private static volatile TaskCompletionSource _hangup = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private static volatile ILogger? _logger;
 
-    /// <summary>One slot: a reload that has not begun is enough for any number of signals.</summary>
-    private readonly Channel<bool> _hangups = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly PosixSignalRegistration[] _registrations;
+    /// <summary>Completes with the first signal to stop.</summary>
+    public static Task StopRequested => Stop.Task;
 
-    public Signals()
+    public static void Catch() => _registrations =
+    [
+        PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangup),
+        PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop),
+        PosixSignalRegistration.Create(PosixSignal.SIGINT, OnStop),
+    ];
+
+    /// <summary>Logs signals from now on, and the one to stop that came before there was a log.</summary>
+    public static void LogTo(ILogger logger)
     {
-        _registrations =
-        [
-            PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop),
-            PosixSignalRegistration.Create(PosixSignal.SIGINT, OnStop),
-            PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangup),
-        ];
-        lock (Caught) Caught.Add(this);
+        _logger = logger;
+        if (Stop.Task.IsCompletedSuccessfully) logger.StopRequested(Stop.Task.Result.ToString());
     }
 
-    /// <summary>Where signals are logged, once there is a log.</summary>
-    public ILogger? Logger { get; set; }
-
     /// <summary>
-    /// Reloads on every SIGHUP until the first signal to stop, or until the server cannot go on. A stop waits for no reload: a file may hang,
-    /// on a mount whose server is gone for example.
+    /// Reloads on every SIGHUP until the first signal to stop, or until the server has failed. A stop waits for no reload: its file may hang, for
+    /// example on a mount whose server is gone.
     /// </summary>
-    public async Task WaitForStopAsync(Func<CancellationToken, Task<ReloadResult>> reload, Task failed)
+    public static async Task WaitForStopAsync(Func<CancellationToken, Task<ReloadResult>> reload, Task failed, ILogger logger)
     {
-        Task hangup = _hangups.Reader.ReadAsync().AsTask();
-        while (await Task.WhenAny(_stop.Task, failed, hangup) == hangup)
+        while (await Task.WhenAny(Stop.Task, failed, _hangup.Task) == _hangup.Task)
         {
-            Task reloading = Task.Run(() => reload(CancellationToken.None));
-            if (Logger is { } logger) reloading = reloading.Watched(logger, "reload");
-            if (await Task.WhenAny(_stop.Task, failed, reloading) != reloading) return;
+            // Before the reload: a signal that comes during one asks for another.
+            _hangup = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            Task reloading = Task.Run(() => reload(CancellationToken.None)).LogFailure(logger, "reload");
+            if (await Task.WhenAny(Stop.Task, failed, reloading) != reloading) return;
             await reloading;
-            hangup = _hangups.Reader.ReadAsync().AsTask();
         }
     }
 
-    private void OnStop(PosixSignalContext signal)
+    private static void OnStop(PosixSignalContext signal)
     {
         signal.Cancel = true;
-        if (_stop.TrySetResult())
+        if (Stop.TrySetResult(signal.Signal))
         {
-            Logger?.StopRequested(signal.Signal.ToString());
+            _logger?.StopRequested(signal.Signal.ToString());
             return;
         }
 
-        Logger?.StoppedImmediately(signal.Signal.ToString());
+        _logger?.StoppedImmediately(signal.Signal.ToString());
         Environment.Exit(ExitCode.Stopped);
     }
 
-    private void OnHangup(PosixSignalContext signal)
+    private static void OnHangup(PosixSignalContext signal)
     {
         signal.Cancel = true;
-        _hangups.Writer.TryWrite(true);
+        _hangup.TrySetResult();
     }
 }

@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>What accept(2) can meet besides a client: one that is gone already, and a listening socket that is dead.</summary>
+/// <summary>accept(2) with clients that are already gone, and with a dead listening socket.</summary>
 public sealed class AcceptLoopTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n";
@@ -31,7 +31,7 @@ public sealed class AcceptLoopTests(ITestOutputHelper output) : PeerTest(output)
         while (!Task.WhenAll(leaving).IsCompleted);
         await Task.WhenAll(leaving);
 
-        // In one go while the server cannot run: all of them wait in the accept queue and are gone before it looks.
+        // While the server is stopped, they all enter the accept queue and are gone before it accepts.
         server.Process.Suspend();
         ConnectAndReset(server.Address, 500);
         server.Process.Resume();

@@ -7,12 +7,12 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>What names a gateway: no host that nobody can reach gets in, and two spellings are one member.</summary>
+/// <summary>Gateway addresses: no unreachable host joins, and two spellings are one member.</summary>
 public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
-    /// <summary>The first four are refused by the framework's URLs; the others are IPv4 addresses to some and names to others, or neither.</summary>
+    /// <summary>System.Uri rejects the first four; the others are IPv4 addresses to some programs, names to others, or neither.</summary>
     private static readonly string[] NoHosts =
         ["a.b._c", "pgw.team._internal", "..", "a..b", "999.999.999.999", "0x7f.1", "-a-", "1.2.3", "[::1", "a b"];
 
@@ -54,7 +54,7 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
         await StopsCleanlyAsync(server);
     }
 
-    /// <summary>A name that resolves to nothing, one whose port is closed, and one that is only odd: judged, left out, and no trouble at the end.</summary>
+    /// <summary>A name that does not resolve, one with a closed port, and an unusual one: all stay out, and the stop works.</summary>
     [Fact]
     public async Task A_gateway_that_cannot_be_reached_is_judged_and_a_stop_is_clean()
     {
@@ -84,7 +84,7 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal(canonical, spelled);
     }
 
-    /// <summary>Ids that differ by case are two to an agent and one to the catalog; others are two to both.</summary>
+    /// <summary>Ids that differ only in case are two to an agent and one to the catalog; other ids are two to both.</summary>
     [Theory]
     [InlineData("LOCALHOST")]
     [InlineData("localhost.")]
@@ -95,7 +95,7 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
         string port = gateway.Address.Split(':')[1];
         ConsulAgent consul = await TestPeers.ConsulAsync();
 
-        // As a version left it that registered what the file said.
+        // As left by a version that registered addresses as written.
         string old = $"{spelled}_{port}";
         await RegisterAsync(consul, old, spelled, port, """{"managed-by": "dynamic-sharding"}""");
         string Config(string servers) => $$"""

@@ -12,7 +12,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>Who may use the admin listener of a process: a real Prometheus, a browser, the program's own commands, nobody else.</summary>
+/// <summary>Who may use the admin listener: a real Prometheus, a browser and the program's own commands, if they have the password.</summary>
 public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output) : PeerTest(output), IClassFixture<Chromium>
 {
     private const string Password = "s3cret, with a colon: and \u00fcmlauts";
@@ -128,7 +128,7 @@ public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output
         Assert.Equal("OK\nneeds a restart: admin.basic_auth_users\n", await reload.Content.ReadAsStringAsync());
         using JsonDocument status = JsonDocument.Parse(await client.GetStringAsync("api/v1/status"));
         Assert.Contains(
-            "Changed in the file, not in force: admin.basic_auth_users.",
+            "Changed in the file but not active: admin.basic_auth_users.",
             status.RootElement.GetProperty("warnings").EnumerateArray().Select(warning => warning.GetProperty("what").GetString()));
     }
 
@@ -151,7 +151,7 @@ public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output
 
         (exitCode, said) = await DynamicShardingProcess.RunAsync("lookup", "--url", $"http://{server.Address}", "/metrics/job/a");
         Assert.Equal(1, exitCode);
-        Assert.Contains("404, this is no admin listener of dynamic-sharding; its port is that of admin_listen_addr", said, StringComparison.Ordinal);
+        Assert.Contains("404, this is not an admin listener of dynamic-sharding; its port is that of admin_listen_addr", said, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>64 MiB through the redirect by the clients that write their whole body before they read an answer: no reset takes the 307 away.</summary>
+/// <summary>64 MiB through the redirect, by clients that write all content before they read: no reset may lose the 307.</summary>
 public sealed class BigPushTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const int Size = 64 * 1024 * 1024;
@@ -51,7 +51,7 @@ public sealed class BigPushTests(ITestOutputHelper output) : PeerTest(output)
     public Task With_curl_in_chunks() =>
         PushAsync("curl-chunked", (url, body) => ("curl", ["-sS", "-L", "--fail", "-H", "Transfer-Encoding: chunked", "-X", "PUT", "--data-binary", "@" + body, url]));
 
-    // Debian's python3 and its requests, whatever else is first on the path.
+    // Debian's python3 with its requests package, whatever else comes first in PATH.
     [Fact]
     public Task With_Python_requests() => PushAsync("python", (url, body) => ("/usr/bin/python3", ["-c", Python, url, body]));
 
@@ -80,7 +80,7 @@ public sealed class BigPushTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal([PushgatewayProcess.Describe(new Dictionary<string, string> { ["job"] = job })], await gateway.GroupsAsync());
     }
 
-    /// <summary>Text that Pushgateway reads to its end without keeping it.</summary>
+    /// <summary>Text that Pushgateway parses completely without storing it.</summary>
     private static string Comments(int length)
     {
         StringBuilder text = new(length + 1024);

@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>Real push clients against both listeners: tests/clients/matrix.py drives them and compares docs/compatibility.md with what it saw.</summary>
+/// <summary>Real push clients with both listeners: tests/clients/matrix.py compares the results with docs/compatibility.md.</summary>
 [Collection(AloneGroup.Name)]
 public sealed class ClientMatrixTests(ITestOutputHelper output) : PeerTest(output)
 {

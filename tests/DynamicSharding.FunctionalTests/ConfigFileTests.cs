@@ -8,7 +8,7 @@ namespace DynamicSharding.FunctionalTests;
 [Collection(AloneGroup.Name)]
 public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
 {
-    /// <summary>The default of a key that the original does not know.</summary>
+    /// <summary>The default of a key that the original does not have.</summary>
     private const string AdminDefault = "127.0.0.1:9293";
 
     [Fact, Trait("Smoke", "true")]
@@ -76,7 +76,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Contains("password_file: is a pipe or a device; name a regular file", run.Output, StringComparison.Ordinal);
     }
 
-    /// <summary>The addresses are the server's own ones, so that a reload that is refused is all that happens.</summary>
+    /// <summary>The addresses are the server's own, so that a rejected reload is all that happens.</summary>
     [Fact]
     public async Task A_refused_reload_shows_no_secret_anywhere()
     {
@@ -120,7 +120,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
             (System.Net.HttpStatusCode status, string text) = await server.ReloadAsync();
             Assert.NotEqual(System.Net.HttpStatusCode.OK, status);
             Assert.Contains("if it is a pipe, somebody must write to it", text, StringComparison.Ordinal);
-            // Whoever waits in open(2) for a writer sleeps in this call of the kernel. The runtime's debugger has a pipe of its own.
+            // A thread that waits in open(2) for a writer sleeps in this kernel function. The runtime's debugger has its own pipe.
             string[] waits =
             [
                 .. Directory.GetDirectories($"/proc/{server.Process.Pid}/task")
@@ -160,7 +160,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
 
     public static TheoryData<string, string, string> BrokenFiles => new()
     {
-        // what is broken, the file, and what is said: line:column, then what the message must name
+        // what is broken, the file, and the message: line:column, then what it must name
         { "an unknown key", "htp_listen_addr: :9292\npushgateway: { servers: [a] }", "1:1 htp_listen_addr" },
         { "an unknown key further down", "pushgateway:\n  servers: [a]\n  prot: 9091", "3:3 prot" },
         { "a word where a number belongs", "pushgateway:\n  servers: [a]\n  port: ninety", "3:9 pushgateway.port" },

@@ -24,11 +24,11 @@ public sealed class ConsulAbsentTests(ITestOutputHelper output) : PeerTest(outpu
               admit_after: 1s
             """);
 
-        // Serves at once, and lets go of the dead one by itself.
+        // Serves at once, and drops the dead gateway by itself.
         Assert.Contains(await server.OwnerOfAsync("/metrics/job/a"), alive.Append(dead));
         TimeSpan judged = await server.WaitForMembersAsync(alive, Limit);
 
-        // What Consul answers first has no verdict on it, so the change must be through by then.
+        // Consul's first response has no verdict on it, so the change must be complete by then.
         judged += await server.WaitForRingAsync(alive, Limit);
         Output.WriteLine($"own probes let the dead gateway go after {judged.TotalSeconds:0.0} s");
 
@@ -37,13 +37,13 @@ public sealed class ConsulAbsentTests(ITestOutputHelper output) : PeerTest(outpu
         Output.WriteLine($"registered and passing {registered.TotalSeconds:0.0} s after Consul's start");
         Assert.Equal(alive, await server.MembersAsync());
 
-        // Maintenance is known to Consul only: the gateway's own answers stay good.
+        // Only Consul knows of the maintenance: the gateway's own responses stay good.
         await consul.PutAsync($"v1/agent/service/maintenance/{ConsulAgent.ServiceId(alive[0])}?enable=true&reason=test");
         await server.WaitForMembersAsync([alive[1]], Limit);
         await consul.PutAsync($"v1/agent/service/maintenance/{ConsulAgent.ServiceId(alive[0])}?enable=false");
         await server.WaitForMembersAsync(alive, Limit);
 
-        // A healthy instance that somebody else registered is a member, too.
+        // A healthy instance with a foreign registration is a member as well.
         PushgatewayProcess third = await TestPeers.PushgatewayAsync();
         string[] parts = third.Address.Split(':');
         await consul.PutAsync("v1/agent/service/register", $$"""

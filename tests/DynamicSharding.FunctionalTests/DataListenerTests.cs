@@ -43,7 +43,7 @@ public sealed class DataListenerTests(OneGatewayServer shared, ITestOutputHelper
                 (await connection.ReadReplyAsync()).Split("\r\n"), line => line.StartsWith("Date: ", StringComparison.Ordinal));
             DateTimeOffset date = DateTimeOffset.ParseExact(field["Date: ".Length..], "r", CultureInfo.InvariantCulture);
 
-            // Refreshed once a second, and cut to seconds.
+            // Updated once a second, and truncated to seconds.
             Assert.InRange(DateTimeOffset.UtcNow - date, TimeSpan.FromSeconds(-1), TimeSpan.FromSeconds(4));
             await Task.Delay(TimeSpan.FromSeconds(1.5));
         }

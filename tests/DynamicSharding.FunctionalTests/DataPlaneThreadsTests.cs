@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>The event loops' threads serve pushes and nothing else, and go before the others: the kernel says so, thread by thread.</summary>
+/// <summary>The event loops' threads only serve pushes and have priority over the others, by the kernel's figures.</summary>
 public sealed class DataPlaneThreadsTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Fact]
@@ -51,7 +51,7 @@ public sealed class DataPlaneThreadsTests(ITestOutputHelper output) : PeerTest(o
         Assert.Equal(Environment.ProcessorCount, threads.Count(thread => thread.IsLoop));
     }
 
-    /// <summary>Time on the processor, in hundredths of a second, of the threads named loop-* and of all others.</summary>
+    /// <summary>CPU time, in hundredths of a second, of the threads named loop-* and of all others.</summary>
     private static (long Loops, long Others) Ticks(int pid)
     {
         ThreadStat[] threads = Threads(pid);
@@ -71,10 +71,10 @@ public sealed class DataPlaneThreadsTests(ITestOutputHelper output) : PeerTest(o
             }
             catch (IOException)
             {
-                continue; // it ended meanwhile
+                continue; // the thread has ended
             }
 
-            // proc(5): the name is in parentheses and may hold anything; behind it utime and stime are the 12th and 13th field, nice the 17th.
+            // proc(5): the name is in parentheses and may contain anything; then utime and stime are fields 12 and 13, nice is 17.
             int end = stat.LastIndexOf(')');
             string[] fields = stat[(end + 2)..].Split(' ');
             threads.Add(new ThreadStat(stat[(stat.IndexOf('(') + 1)..end], Number(fields[11]) + Number(fields[12]), Number(fields[16])));

@@ -7,8 +7,8 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>
-/// Out of file descriptors: whoever is connected is served, and the server recovers without help. Of the NativeAOT file, the one that ships:
-/// the runtime's own thread pool takes descriptors for each new thread, and ends the process without them.
+/// Out of file descriptors, open connections are served, and the server recovers by itself. This tests the shipped NativeAOT binary only:
+/// the runtime's thread pool needs descriptors for each new thread and ends the process without them.
 /// </summary>
 [Trait("Category", "NativeAot")]
 [Collection(AloneGroup.Name)]
@@ -52,7 +52,7 @@ public sealed class DescriptorExhaustionTests(ITestOutputHelper output) : PeerTe
     [Fact]
     public async Task Too_few_descriptors_at_the_start_are_exit_code_1_and_a_sentence()
     {
-        // From what is too little for anything to what is enough, so that each step of the start is the one that fails.
+        // From too few for anything to enough, so that every step of the start fails once.
         const string Script = """
             printf 'pushgateway: { servers: ["127.0.0.1:9091"], health_check: { enabled: false } }\nshutdown: { drain_delay: 0s }
             http_listen_addr: 127.0.0.1:0\nadmin_listen_addr: 127.0.0.1:0\nforward_listen_addr: 127.0.0.1:0\n' >"$1/c.yml"

@@ -5,12 +5,12 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>
-/// However a group is spelled, the gateway hears the same as without the redirect: the group that a real Pushgateway lists is the one
-/// that a direct push makes.
+/// However a group is spelled, the redirect does not change what arrives: a real Pushgateway lists the same group
+/// as after a direct push.
 /// </summary>
 public sealed class EncodedPathTests(ITestOutputHelper output) : PeerTest(output)
 {
-    /// <summary>Spellings that the Pushgateway takes, a character per byte.</summary>
+    /// <summary>Spellings that Pushgateway accepts, one character per byte.</summary>
     private static readonly string[] Paths =
     [
         "/metrics/job/plain/instance/x",
@@ -57,7 +57,7 @@ public sealed class EncodedPathTests(ITestOutputHelper output) : PeerTest(output
         Assert.Equal(expected.Order(), all.SelectMany(groups => groups).Order());
     }
 
-    /// <summary>A Pushgateway 1.5.1 would hang at every later push of that form.</summary>
+    /// <summary>Pushgateway 1.5.1 would hang on every later push of that form.</summary>
     [Fact]
     public async Task A_job_that_is_no_base64_and_a_blank_value_reach_no_gateway()
     {
@@ -94,7 +94,7 @@ public sealed class EncodedPathTests(ITestOutputHelper output) : PeerTest(output
         Assert.StartsWith("HTTP/1.1 307 ", reply, StringComparison.Ordinal);
         string field = Assert.Single(reply.Split("\r\n"), line => line.StartsWith("Location: ", StringComparison.Ordinal));
 
-        // As received: System.Uri would otherwise tidy the path up on its own.
+        // As received: System.Uri would otherwise normalize the path.
         return new Uri(field["Location: ".Length..], new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
     }
 

@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>The start-up log points whoever has no forward listener to it: once.</summary>
+/// <summary>Without a forward listener, the startup log mentions it once.</summary>
 public sealed class ForwardHintTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Gateways = "pushgateway:\n  servers: [127.0.0.1]\n  health_check: { enabled: false }\n";

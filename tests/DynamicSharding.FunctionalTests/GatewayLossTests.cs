@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>One of three gateways dies and comes back.</summary>
+/// <summary>One of three gateways dies and returns.</summary>
 public sealed class GatewayLossTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const int FailuresBeforeCritical = 2;
@@ -45,7 +45,7 @@ public sealed class GatewayLossTests(ITestOutputHelper output) : PeerTest(output
         Output.WriteLine($"{discovery}: avoided after {avoided.TotalSeconds:0.00} s; allowed: {Bound.TotalSeconds:0} s");
         Assert.True(avoided <= Bound, $"avoided after {avoided.TotalSeconds:0.00} s");
 
-        // The bound is over by now.
+        // The bound has passed by now.
         foreach (string group in Groups) Assert.Equal(HttpStatusCode.OK, await server.PushAsync(group, "after_loss 1\n"));
 
         await TestPeers.PushgatewayAsync(lost.Address);
@@ -61,7 +61,7 @@ public sealed class GatewayLossTests(ITestOutputHelper output) : PeerTest(output
         long start = Stopwatch.GetTimestamp();
         TimeSpan last = TimeSpan.Zero;
 
-        // Watched beyond the bound: a ring that takes it back later would be as wrong as one that never let go.
+        // Checks beyond the bound: a ring that takes it back later is as wrong as one that keeps it.
         while (Stopwatch.GetElapsedTime(start) < Bound + Interval)
         {
             foreach ((string group, string owner) in before)

@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>SIGTERM: not ready, yet answering for the drain delay, then the end; a second signal does not wait.</summary>
+/// <summary>SIGTERM: not ready but serving for the drain delay, then the exit; a second signal ends the process at once.</summary>
 public sealed class GracefulStopTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n";
@@ -55,7 +55,7 @@ public sealed class GracefulStopTests(ITestOutputHelper output) : PeerTest(outpu
     [Fact, Trait("Category", "Slow")]
     public Task A_storm_of_SIGHUP_during_twenty_stops_changes_no_exit_code() => StormAsync(rounds: 20);
 
-    /// <summary>SIGHUP without a pause, from before the stop to the last instruction of the process.</summary>
+    /// <summary>Continuous SIGHUP, from before the stop to the end of the process.</summary>
     private async Task StormAsync(int rounds)
     {
         for (int round = 0; round < rounds; round++)

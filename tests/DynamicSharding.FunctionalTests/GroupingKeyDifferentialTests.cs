@@ -8,8 +8,8 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>
-/// Pushes two spellings at a time to a real Pushgateway and asks it how many groups it holds. Each pair carries a label of its own, so that
-/// a batch of pairs can be told apart in one answer.
+/// Pushes pairs of spellings to a real Pushgateway and checks how many groups it holds. Each pair has its own label, so that
+/// one response can cover a batch of pairs.
 /// </summary>
 public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
 {
@@ -60,7 +60,7 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
         Assert.True(oneGroup >= 2000);
         Assert.True(merged + apart + apartByKeyAlone >= 200);
 
-        // Only an empty label merges, and those are few.
+        // Only an empty label merges, which is rare.
         Assert.True(merged < (apart + apartByKeyAlone) / 4);
     }
 
@@ -74,7 +74,7 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
         {
             string path = PushGroup.Random(random, maxLabels: 2).Spell(random);
 
-            // Pushgateway 1.5 keeps a lock when it refuses a job for its base64, and answers no push after that.
+            // Pushgateway 1.5 keeps a lock when it rejects a job's base64, and hangs on every later push.
             if (Uri.UnescapeDataString(path).Contains("/job@base64", StringComparison.Ordinal)) continue;
             path = random.Next(4) switch
             {
@@ -86,9 +86,9 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
             if (_key.Compute(Encoding.Latin1.GetBytes(path), out ReadOnlySpan<byte> location) != GroupResult.Group) continue;
             int status = pushgateway.Push(Encoding.Latin1.GetString(location));
 
-            // This version cleans the decoded path and redirects (301) where newer ones would answer 400 or 200.
+            // This version cleans the decoded path and redirects (301) where newer ones return 400 or 200.
             if (status == 301) continue;
-            // The other way round, it also refuses names that a newer one takes with its UTF-8 flag.
+            // It also rejects names that a newer one accepts with its UTF-8 flag.
             if (!_key.RefusedByPushgateway) continue;
             Assert.True(status == 400, $"{status} for {path}");
             refused++;
@@ -99,8 +99,8 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// Escaped and doubled slashes and dots in any place, pushed as the Location says; a redirect of Pushgateway's own is followed as clients
-    /// do. Whatever group results has the key of that group, spelled plainly.
+    /// Escaped and doubled slashes and dots anywhere, pushed to the Location; redirects by Pushgateway are followed the way clients
+    /// do. The resulting group has the same key as its plain spelling.
     /// </summary>
     [Fact]
     public async Task Where_slashes_and_dots_are_escaped_the_key_is_that_of_the_group_that_results()
@@ -128,7 +128,7 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
             if (wasMoved) status = pushgateway.Push(moved!);
             if (status != 200)
             {
-                // Nothing is stored, so there is nothing that could have two owners.
+                // Nothing is stored, so nothing can have two owners.
                 Assert.True(status is 400 or 404 or 405 or 307, $"{status} for {path}");
                 refused++;
                 continue;
@@ -139,7 +139,7 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
             string group = Plain(labels);
             Assert.True(Compute(group).Key == key, $"{path}\n{key}\n{group}");
 
-            // One group per key: but for labels without a value, which the key leaves out.
+            // One group per key, except for labels without a value, which the key omits.
             if (!groupOfKey.TryAdd(key, group)) Assert.True(groupOfKey[key] == group, $"one key, two groups: {path}\n{groupOfKey[key]}\n{group}");
             if (wasMoved) redirected++;
             else direct++;
@@ -158,7 +158,7 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
             + string.Concat(labels.Where(label => label.Key != "job" && label.Value.Length > 0).OrderBy(label => label.Key, StringComparer.Ordinal).Select(label => Segment(label.Key, label.Value)));
     }
 
-    /// <summary>For each pair how many groups it became.</summary>
+    /// <summary>The number of groups of each pair.</summary>
     private int[] CountGroups(RealPushgateway pushgateway, Pair[] batch)
     {
         pushgateway.Wipe();
@@ -185,7 +185,7 @@ public sealed class GroupingKeyDifferentialTests(ITestOutputHelper output)
 
     private sealed record Pair(string Number, string First, string Second)
     {
-        /// <summary>Four in five spell one group twice; the others spell two groups that differ in one place.</summary>
+        /// <summary>Four of five pairs spell one group twice; the others spell two groups with one difference.</summary>
         public static Pair Random(Random random, int number)
         {
             PushGroup group = PushGroup.Random(random);

@@ -5,13 +5,13 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>
-/// Stops with a successor, under 5,000 requests a second of keep-alive and fresh connections. tests/faults/handover.py drives it, so that
-/// it can run in a network namespace of its own, where a sysctl is nobody else's.
+/// Stops with a successor, under 5,000 requests a second on kept and fresh connections. tests/faults/handover.py runs it, so that
+/// it can have its own network namespace, where a sysctl affects nothing else.
 /// </summary>
 [Collection(AloneGroup.Name)]
 public sealed class HandoverTests(ITestOutputHelper output) : PeerTest(output)
 {
-    /// <summary>Of the 5,000 that are asked for: what is left of them when something else runs on the machine.</summary>
+    /// <summary>Of the 5,000: what a busy machine still achieves.</summary>
     private const int LeastRate = 4000;
 
     [Fact]
@@ -29,7 +29,7 @@ public sealed class HandoverTests(ITestOutputHelper output) : PeerTest(output)
     [Fact, Trait("Category", "Slow")]
     public Task With_three_instances_on_the_port_no_request_is_lost() => NoneIsLostAsync("reuse_port --instances 3", "unshare -n python3");
 
-    /// <summary>A rollback: the newer of two stops, which the kernel keeps in the second place.</summary>
+    /// <summary>A rollback: the newer of two stops, which has the kernel's second position.</summary>
     [Fact]
     public Task When_the_newer_of_two_stops_no_request_is_lost_and_no_connection_waits() =>
         NoneIsLostAsync("reuse_port --leaves newest", "unshare -n python3", stops: 1, repeatsSyns: false);
@@ -61,7 +61,7 @@ public sealed class HandoverTests(ITestOutputHelper output) : PeerTest(output)
         Assert.True(result.GetProperty("lost").GetInt32() == 0, json);
         Assert.True(result.GetProperty("late").GetInt32() == 0, json);
 
-        // The kernel's own count: a SYN that nobody took is sent again after a second.
+        // The kernel's count: an unaccepted SYN is repeated after a second.
         if (!repeatsSyns) Assert.True(result.GetProperty("kernel").GetProperty("TCPSynRetrans").GetInt32() == 0, json);
     }
 }

@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary><c>dynamic-sharding healthcheck</c> and <c>check-config</c> beside a server that runs.</summary>
+/// <summary><c>dynamic-sharding healthcheck</c> and <c>check-config</c> next to a running server.</summary>
 public sealed class HealthcheckTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Config = "pushgateway: { servers: [\"127.0.0.1:9091\", \"127.0.0.2:9091\"], health_check: { enabled: false } }\n";
@@ -16,7 +16,7 @@ public sealed class HealthcheckTests(ITestOutputHelper output) : PeerTest(output
 
         string url = $"http://{server.AdminAddress}/-/ready";
         Assert.Equal((0, url + ": 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--url", url));
-        // Without a path it is the same question; a user and password are not shown.
+        // Without a path the request is the same; user and password are not shown.
         Assert.Equal((0, url + ": 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--url", $"http://a:b@{server.AdminAddress}"));
         Assert.Equal((0, url + ": 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", server.ConfigFile));
         string healthy = $"http://{server.Address}/-/healthy";
@@ -59,9 +59,9 @@ public sealed class HealthcheckTests(ITestOutputHelper output) : PeerTest(output
         silent.Bind(System.Net.IPEndPoint.Parse(address));
         silent.Listen();
         (exitCode, said) = await DynamicShardingProcess.RunAsync("healthcheck", "--url", $"http://{address}", "--timeout", "500ms");
-        Assert.Equal((1, $"http://{address}/-/ready: no answer within 0.5 s\n"), (exitCode, said));
+        Assert.Equal((1, $"http://{address}/-/ready: no response within 0.5 s\n"), (exitCode, said));
 
-        Assert.Equal((2, "--url is no http or https address\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--url", "ftp://a"));
+        Assert.Equal((2, "--url is not an http or https address\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--url", "ftp://a"));
         Assert.Equal(2, (await DynamicShardingProcess.RunAsync("healthcheck", "--timeout", "soon")).ExitCode);
         Assert.Equal(2, (await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", "/no/such/file.yml")).ExitCode);
     }

@@ -7,32 +7,32 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>Thousands of clients that drip or do not read: bounded memory of the process, and pushes of others as fast as without them.</summary>
+/// <summary>Thousands of clients that trickle or do not read: memory stays bounded, and other pushes are as fast as without them.</summary>
 [Collection(AloneGroup.Name)]
 public sealed class HostileClientTests(ITestOutputHelper output) : PeerTest(output)
 {
-    /// <summary>At least so many are connected whenever something is measured.</summary>
+    /// <summary>The least number of connected attackers during a measurement.</summary>
     private const int Hostile = 2000;
 
-    /// <summary>More, because some are always being cut off and come again.</summary>
+    /// <summary>More, because some are always being disconnected and reconnect.</summary>
     private const int Attackers = 2500;
 
     private const int PushesPerSample = 1500;
     private const string ConnectionsOpen = "dynamic_sharding_connections_open";
 
     /// <summary>
-    /// The attacks, one after the other with rest between them, and the seconds after the begin of each at which pushes are measured. The last
-    /// sample is beyond the time limits of ten seconds, so that the server is ending connections and the attackers come again.
+    /// The attacks, with rests in between, and the seconds after each start at which pushes are measured. The last
+    /// sample is beyond the time limits of ten seconds, when the server ends connections and the attackers reconnect.
     /// </summary>
     private static readonly double[][] Attacks = [[4, 8], [4, 8, 13]];
 
-    /// <summary>The attackers of an attack begin within it, so that their time limits do not all end in one tick.</summary>
+    /// <summary>Attackers start spread over this time, so that their deadlines do not expire in one tick.</summary>
     private static readonly TimeSpan Muster = TimeSpan.FromSeconds(3);
 
-    /// <summary>Below it nothing fails: it is what a busy machine adds by itself.</summary>
+    /// <summary>Latency below this never fails: a busy machine alone causes it.</summary>
     private const double FloorMilliseconds = 20;
 
-    /// <summary>What the process itself may take up in the meantime: compiled code, the collector's room.</summary>
+    /// <summary>Growth of the process itself: compiled code, the heap budget.</summary>
     private const long Slack = 24L * 1048576;
 
     private static readonly byte[] Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n"u8.ToArray();
@@ -44,7 +44,7 @@ public sealed class HostileClientTests(ITestOutputHelper output) : PeerTest(outp
         countsThoseCutOff: "dynamic_sharding_rejected_requests_total{reason=\"header_timeout\"}",
         static async (socket, cancellation) =>
         {
-            // It sees its end as soon as it comes, and begins anew.
+            // It notices the end at once, and reconnects.
             Task over = socket.ReceiveAsync(new byte[1024], cancellation).AsTask();
             foreach (byte b in "PUT /metrics/job/slow HTTP/1.1\r\nHost: edge.test\r\nX: abcdefghijklmnopqrstuvwxyz"u8.ToArray())
             {
@@ -102,7 +102,7 @@ public sealed class HostileClientTests(ITestOutputHelper output) : PeerTest(outp
         Assert.True(await server.MetricAsync(countsThoseCutOff) > 0, "none was cut off: the attack was too short to meet its limit");
         Assert.True(disturbed <= Math.Max(2 * calm, FloorMilliseconds), $"p99 {calm:0.00} ms became {disturbed:0.00} ms");
 
-        // Of the process as the kernel sees it: what the clients hold in the kernel's own buffers is not in it.
+        // The process's resident memory; the kernel's socket buffers are not included.
         Assert.True(most - before < (Attackers * bytesPerClient) + Slack, $"{(most - before) / 1048576} MiB of the process for {Attackers} hostile clients");
     }
 
@@ -119,12 +119,12 @@ public sealed class HostileClientTests(ITestOutputHelper output) : PeerTest(outp
             }
             catch (Exception e) when (e is SocketException or OperationCanceledException)
             {
-                // Cut off by the server, as it should be: the next attempt; or the end of the round.
+                // Disconnected by the server, as expected: try again; or the end of the round.
             }
         }
     }
 
-    /// <summary>Normal pushes, one after the other on a kept connection and now and then on a fresh one.</summary>
+    /// <summary>Normal pushes in sequence on a kept connection, occasionally on a fresh one.</summary>
     private static Task<double> P99Async(string address) => Task.Run(() =>
     {
         double[] milliseconds = new double[PushesPerSample];

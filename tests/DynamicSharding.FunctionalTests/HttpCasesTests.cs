@@ -4,8 +4,8 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>
-/// The catalogue of conformance and attack cases in tests/http, each sent whole and in pieces, to a server that logs as in production: only
-/// then does one batch of answers go on behind a rejection. No answer may be followed by a reset.
+/// The conformance and attack cases in tests/http, each sent whole and in pieces, to a server that logs as in production: only
+/// then does a batch of responses continue after a rejection. No response may be followed by a reset.
 /// </summary>
 public sealed class HttpCasesTests(ITestOutputHelper output) : PeerTest(output)
 {

@@ -8,13 +8,13 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>The limits as they are without a line of configuration, and the metric and reason that docs/configuration.md names for each.</summary>
+/// <summary>The default limits, and the documented metric and reason of each.</summary>
 public sealed class LimitTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Config = "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\n";
     private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n";
 
-    /// <summary>Far beyond every limit but that of idle connections.</summary>
+    /// <summary>Far beyond every limit except the idle timeout.</summary>
     private static readonly TimeSpan Generous = TimeSpan.FromSeconds(40);
 
     [Fact]
@@ -33,7 +33,7 @@ public sealed class LimitTests(ITestOutputHelper output) : PeerTest(output)
         string answer = "";
         while (within.Count <= Most)
         {
-            // It asks before it reads, as clients do.
+            // It sends before it reads, like clients.
             RawHttp client = await RawHttp.ConnectAsync(server.Address);
             await client.SendAsync(Put);
             answer = await client.ReadReplyAsync();
@@ -75,7 +75,7 @@ public sealed class LimitTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal(["", ""], await Task.WhenAll(silent.ReadToCloseAsync(limit), asked.ReadToCloseAsync(limit)));
         Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 74, 110);
 
-        // One of the test's own may have been idle as long.
+        // One of the test's own connections may have been idle as long.
         await Eventually.TrueAsync(async () => await server.MetricAsync(Closed("idle")) >= 2, TimeSpan.FromSeconds(15), () => "not counted");
     }
 
@@ -108,7 +108,7 @@ public sealed class LimitTests(ITestOutputHelper output) : PeerTest(output)
             }
             catch (SocketException)
             {
-                break; // cut off
+                break; // reset
             }
 
             await Task.WhenAny(end, Task.Delay(200));

@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>What <c>/metrics</c> of a process shows after traffic that is known to the last request.</summary>
+/// <summary>The metrics of a process after exactly known traffic.</summary>
 public sealed class MetricFamiliesTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const int Pushes = 40;
@@ -28,7 +28,7 @@ public sealed class MetricFamiliesTests(ITestOutputHelper output) : PeerTest(out
             address,
             admin);
         await server.WaitForMembersAsync(["127.0.0.1:9091", "127.0.0.2:9091", "127.0.0.3:9091"], TimeSpan.FromSeconds(20));
-        // The ring is there before the process calls itself ready.
+        // The ring exists before the process is ready.
         await server.WaitUntilReadyAsync();
         for (int i = 0; i < Pushes; i++) await server.OwnerOfAsync(string.Create(CultureInfo.InvariantCulture, $"/metrics/job/j{i}"));
         Assert.Equal(HttpStatusCode.NotFound, await server.StatusCodeOfAsync("nothing"));

@@ -2,7 +2,7 @@ using DynamicSharding.FunctionalTests.Peers;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>One server for a class whose tests look at bytes only: its one gateway is not probed and need not be there.</summary>
+/// <summary>One server for a class whose tests only compare bytes: its single gateway is not probed and need not exist.</summary>
 public sealed class OneGatewayServer : IAsyncLifetime
 {
     public const string Gateway = "127.0.0.1:9091";

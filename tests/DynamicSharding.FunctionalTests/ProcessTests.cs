@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>How the program starts and ends: exit codes 0 stopped by a signal, 1 could not start, 2 bad flags or configuration.</summary>
+/// <summary>Start and exit codes: 0 stopped by a signal, 1 startup failed, 2 bad flags or configuration.</summary>
 public sealed class ProcessTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Fact]

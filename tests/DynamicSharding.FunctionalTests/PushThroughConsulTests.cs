@@ -5,13 +5,13 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>The main job from end to end, with everybody that takes part in it in production.</summary>
+/// <summary>The main path end to end, with all components of a production setup.</summary>
 [Collection(AloneGroup.Name)]
 public sealed class PushThroughConsulTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Service = "pushgateway";
 
-    /// <summary>The original program computed the owners in the vectors for gateways of exactly these addresses.</summary>
+    /// <summary>The original computed the owners in the vectors for exactly these addresses.</summary>
     private static readonly string[] Addresses = ["127.0.0.1:9091", "127.0.0.2:9091", "127.0.0.3:9091"];
 
     [Fact, Trait("Smoke", "true")]
@@ -37,7 +37,7 @@ public sealed class PushThroughConsulTests(ITestOutputHelper output) : PeerTest(
         await server.WaitForMembersAsync(Addresses, TimeSpan.FromSeconds(20));
         PrometheusProcess prometheus = await TestPeers.PrometheusAsync(consul, Service);
 
-        // Five groups of each gateway, with one to four labels besides the job.
+        // Five groups per gateway, with one to four labels besides the job.
         (string Path, string Owner)[] groups = [.. Vectors().GroupBy(group => group.Owner).SelectMany(owner => owner.Take(5))];
         Assert.Equal(15, groups.Length);
         for (int i = 0; i < groups.Length; i++)

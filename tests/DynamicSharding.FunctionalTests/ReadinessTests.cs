@@ -7,7 +7,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>The rows of the table that depend on the state of the ring, and the Location's other shapes.</summary>
+/// <summary>Responses that depend on the state of the ring, and other forms of the Location.</summary>
 public sealed class ReadinessTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Unavailable =
@@ -19,7 +19,7 @@ public sealed class ReadinessTests(ITestOutputHelper output) : PeerTest(output)
     [InlineData("GET /-/ready")]
     public async Task Without_any_gateway_the_answer_is_503_with_a_reason(string line)
     {
-        // No server of its own, and a Consul that nobody runs: there is nothing to build a ring from.
+        // No configured servers and no Consul: there is nothing to build a ring from.
         DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($"consul_server:\n  addr: {FreePort.NextAddress()}\n");
 
         foreach (Delivery delivery in (Delivery[])[Delivery.Whole, Delivery.ByteByByte])
@@ -33,7 +33,7 @@ public sealed class ReadinessTests(ITestOutputHelper output) : PeerTest(output)
     [Fact]
     public async Task Ready_waits_for_a_first_verdict_but_not_longer_than_5_seconds()
     {
-        // Takes connections and never answers: the probe has no result for its whole timeout.
+        // Accepts and never responds: the probe has no result until its timeout.
         using Socket mute = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         mute.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         mute.Listen(16);

@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>What the README tells a newcomer to type, typed: its first command, its curl, and the answer that it shows.</summary>
+/// <summary>Runs the README's first command and its curl, and compares the response with the one shown.</summary>
 [Collection(AloneGroup.Name)]
 public sealed partial class ReadmeTests(ITestOutputHelper output) : PeerTest(output)
 {

@@ -6,7 +6,7 @@ using DynamicSharding.FunctionalTests.Peers;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>A Pushgateway with a client that sends a path's bytes as they are, which no HTTP library does.</summary>
+/// <summary>A Pushgateway with a client that sends a path unchanged, which no HTTP library does.</summary>
 internal sealed class RealPushgateway : IAsyncDisposable
 {
     private readonly PushgatewayProcess _process;
@@ -18,10 +18,10 @@ internal sealed class RealPushgateway : IAsyncDisposable
     public static async Task<RealPushgateway> StartAsync() =>
         new(await PushgatewayProcess.StartAsync(FreePort.NextAddress(), "--web.enable-admin-api", "--log.level=error"));
 
-    /// <summary>An empty push: the group appears with its push times and nothing else.</summary>
+    /// <summary>An empty push: the group has only its push times.</summary>
     public int Push(string path) => Send("PUT", path).Status;
 
-    /// <summary>The same, and where a redirect of Pushgateway's own leads.</summary>
+    /// <summary>The same, and the target of a redirect by Pushgateway.</summary>
     public (int Status, string? Location) PushFor(string path)
     {
         (int status, _, string? location) = Send("PUT", path);
@@ -67,7 +67,7 @@ internal sealed class RealPushgateway : IAsyncDisposable
             keepAlive |= line.Equals("Connection: keep-alive", StringComparison.OrdinalIgnoreCase);
         }
 
-        // Without a length the answer ends with the connection, which HTTP/1.0 makes simple.
+        // With HTTP/1.0, a response without a length ends with the connection.
         if (!keepAlive || length < 0)
         {
             string body = _reader!.ReadToEnd();
@@ -80,7 +80,7 @@ internal sealed class RealPushgateway : IAsyncDisposable
         return (status, Decode(new string(buffer, 0, read)), location);
     }
 
-    /// <summary>The length counts bytes, so a character is one byte until the body is whole.</summary>
+    /// <summary>The length counts bytes, so keep one character per byte until the content is complete.</summary>
     private static string Decode(string bytes) => Encoding.UTF8.GetString(Encoding.Latin1.GetBytes(bytes));
 
     private string ReadLine() => _reader!.ReadLine() ?? throw new IOException("Pushgateway closed the connection.");

@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>A server that was suspended does not charge its clients for the pause: every deadline stands still meanwhile.</summary>
+/// <summary>Deadlines do not advance while the server is suspended.</summary>
 [Trait("Category", "Slow")]
 [Collection(AloneGroup.Name)]
 public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
@@ -26,7 +26,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
         using RawHttp head = await RawHttp.ConnectAsync(server.Address);
         await head.SendAsync(Put[..30]);
 
-        // Enough for 5 s at the minimum rate, and far too little for the pause.
+        // Enough for 5 s at the minimum rate, but far too little for the pause.
         using RawHttp body = await RawHttp.ConnectAsync(server.Address);
         await body.SendAsync(PutBody + new string('x', 2000));
         await ExpectRedirectAsync(body);
@@ -38,7 +38,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
         await Task.Delay(TimeSpan.FromSeconds(12));
         server.Process.Resume();
 
-        // Two looks of the server at its deadlines.
+        // Two of the server's deadline checks.
         await Task.Delay(TimeSpan.FromSeconds(2.5));
         Assert.False(server.HasLogged("msg=\"connection closed\"", "timeout"), server.Process.Output);
         Assert.False(server.HasLogged("msg=\"connection closed\"", "reason=idle"), server.Process.Output);
@@ -49,7 +49,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
         await body.SendAsync(new string('x', 2000) + Put);
         await ExpectRedirectAsync(body);
 
-        // They still run: the client that was lingered for has had its answer and goes on doing nothing.
+        // Deadlines still work: the lingering client has its response and stays idle.
         await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "msg=\"connection closed\"", "reason=linger_timeout");
     }
 
@@ -88,7 +88,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
         await Task.Delay(TimeSpan.FromSeconds(14));
         server.Process.Process.Resume();
 
-        // Two looks of any clock.
+        // Two ticks of any clock.
         await Task.Delay(TimeSpan.FromSeconds(2.5));
         await idle.SendAsync(push);
         await ExpectOkAsync(idle);
@@ -101,7 +101,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
         release.SetResult();
         await ExpectOkAsync(waiting);
 
-        // They still run.
+        // Deadlines still work.
         await head.SendAsync(push[..30]);
         Assert.StartsWith("HTTP/1.1 408 ", await head.ReadReplyAsync(limit: TimeSpan.FromSeconds(20)), StringComparison.Ordinal);
     }

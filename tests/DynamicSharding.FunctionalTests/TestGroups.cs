@@ -1,12 +1,12 @@
-// Most tests wait for something: for a health check, for a poll of Consul, for a deadline. They do so side by side, each class with peers
-// and ports of its own. More threads than this give false verdicts on two cores: a probe that times out because nobody ran.
+// Most tests wait for a health check, a poll of Consul or a deadline. They run in parallel, each class with its own peers
+// and ports. More threads than this cause false verdicts on two cores: probes time out because they get no CPU time.
 [assembly: CollectionBehavior(MaxParallelThreads = 4)]
 
 
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>
-/// For tests that measure something which their neighbors would change (a latency, a rate, memory), or that need ports of a given number:
+/// For tests that measure something other tests would affect (latency, rates, memory), or that need fixed ports:
 /// they run one at a time, after all others.
 /// </summary>
 [CollectionDefinition(Name, DisableParallelization = true)]

@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>Instances do not talk to each other: they agree because the ring depends on nothing but its members.</summary>
+/// <summary>Instances do not communicate: they agree because the ring depends only on its members.</summary>
 public sealed class TwoInstancesTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Fact]
@@ -13,7 +13,7 @@ public sealed class TwoInstancesTests(ITestOutputHelper output) : PeerTest(outpu
         string[] addresses = [.. (await TestPeers.PushgatewaysAsync(3)).Select(gateway => gateway.Address)];
         ConsulAgent consul = await TestPeers.ConsulAsync();
 
-        // The order in which an operator lists the gateways is not a part of the ring.
+        // The order of the gateways in the file does not affect the ring.
         DynamicShardingProcess one = await TestPeers.DynamicShardingAsync(Config(consul, addresses));
         DynamicShardingProcess other = await TestPeers.DynamicShardingAsync(Config(consul, addresses.Reverse()));
         await consul.WaitForPassingAsync("pushgateway", addresses, TimeSpan.FromSeconds(20));

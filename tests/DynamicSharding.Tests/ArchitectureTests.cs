@@ -6,13 +6,13 @@ using DynamicSharding.Tests.Docs;
 
 namespace DynamicSharding.Tests;
 
-/// <summary>The arrows between the rooms of Core, as the compiled assembly has them, are those that docs/architecture.md allows.</summary>
+/// <summary>The references between the rooms of Core, in the compiled assembly, are those that the documented table allows.</summary>
 public sealed partial class ArchitectureTests
 {
-    /// <summary>Where objects are joined: may know every room, and no room knows it.</summary>
+    /// <summary>Wires the objects together: may know every room, and no room may know it.</summary>
     private const string Root = "";
 
-    private static readonly Dictionary<string, string[]> Allowed = Repository.TableRows("docs/architecture.md")
+    private static readonly Dictionary<string, string[]> Allowed = Repository.Documents().SelectMany(Repository.TableRows)
         .Where(row => RoomName().IsMatch(row[0]))
         .ToDictionary(
             row => RoomName().Match(row[0]).Groups[1].Value,
@@ -25,19 +25,19 @@ public sealed partial class ArchitectureTests
         Core.Rooms.Where(room => room != Root).Order(StringComparer.Ordinal), Allowed.Keys.Order(StringComparer.Ordinal));
 
     [Fact]
-    public void A_room_knows_no_other_rooms_than_the_table_allows() => Assert.Empty(Core.Arrows
+    public void A_room_knows_only_the_rooms_that_the_table_allows() => Assert.Empty(Core.Arrows
         .Where(arrow => arrow.From != Root && !Allowed[arrow.From].Contains(arrow.To))
         .Select(arrow => $"{(arrow.To == Root ? "the root" : arrow.To)} is known to {arrow.From}: {arrow.User} -> {arrow.Used}"));
 
     [Fact]
-    public void The_table_allows_nothing_that_is_not_needed() => Assert.DoesNotContain(
+    public void The_table_allows_only_what_is_used() => Assert.DoesNotContain(
         Allowed.SelectMany(row => row.Value.Select(known => (From: row.Key, To: known))),
         allowed => !Core.Arrows.Any(arrow => arrow.From == allowed.From && arrow.To == allowed.To));
 
     [Fact]
-    public void There_are_no_circles()
+    public void There_are_no_cycles()
     {
-        // Rooms that know nothing but rooms that are gone go too; what stays is in a circle or behind one.
+        // Removes rooms that know only removed rooms, until none is left but those in a cycle or behind one.
         HashSet<string> rooms = [.. Core.Rooms];
         while (rooms.RemoveWhere(room => !Core.Arrows.Any(arrow => arrow.From == room && rooms.Contains(arrow.To))) > 0)
         {
@@ -49,15 +49,15 @@ public sealed partial class ArchitectureTests
     [Fact]
     public void The_reader_of_type_references_sees_signatures_and_bodies()
     {
-        // A field, a local call to an extension method, and a generic argument: were one kind missed, the tests above could not fail.
+        // A field, a call of an extension method, and a generic argument: if one kind were missed, the tests above could not fail.
         Assert.Contains(Core.Arrows, arrow => arrow.User.StartsWith("ActiveRing", StringComparison.Ordinal) && arrow.To == "Ring");
         Assert.Contains(Core.Arrows, arrow => arrow.From == Root && arrow.Used == "Log");
         Assert.Contains(Core.Arrows, arrow => arrow.From == "Discovery" && arrow.Used == "ServiceEntry");
     }
 
     /// <summary>
-    /// A request takes no lock and no locked instruction. One type counts connections; the two with a lock order what the control plane asks
-    /// of the loops. Nothing in them is per request.
+    /// A request takes no lock and executes no interlocked instruction. One of the listed types counts connections; the two with a lock
+    /// serialize what the control plane wants from the loops. None of it is per request.
     /// </summary>
     [Fact]
     public void The_data_plane_takes_no_lock_and_no_interlocked_operation_per_request() => Assert.Equal(
@@ -71,7 +71,7 @@ public sealed partial class ArchitectureTests
     [GeneratedRegex(@"^`Core/(\w+)/`$")]
     private static partial Regex RoomName();
 
-    /// <summary>Which type of an assembly mentions which: in its signatures, its locals, its method bodies and its attributes.</summary>
+    /// <summary>Which type of an assembly references which: in signatures, locals, method bodies and attributes.</summary>
     private sealed class AssemblyReferences
     {
         private const string Prefix = "DynamicSharding";
@@ -186,7 +186,7 @@ public sealed partial class ArchitectureTests
             }
         }
 
-        /// <summary>ECMA-335 III: what stands behind an instruction; the value is its length in bytes where it says nothing of types.</summary>
+        /// <summary>ECMA-335 III: the operand of an instruction; its value is the length in bytes, except for Token and Switch.</summary>
         private static Operand OperandOf(int opcode) => opcode switch
         {
             0x45 => Operand.Switch,
@@ -222,7 +222,7 @@ public sealed partial class ArchitectureTests
         }
     }
 
-    /// <summary>Remembers every type that a signature or a token names.</summary>
+    /// <summary>Collects every type that a signature or a token names.</summary>
     private sealed class TypeCollector(MetadataReader metadata) : ISignatureTypeProvider<bool, object?>
     {
         public HashSet<EntityHandle> Found { get; } = [];

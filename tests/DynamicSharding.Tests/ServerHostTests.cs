@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DynamicSharding.Tests;
 
-/// <summary>A reload that is held in the middle, and a stop that comes meanwhile: one order for both.</summary>
+/// <summary>A stop during a reload.</summary>
 public sealed class ServerHostTests
 {
     private static readonly TimeSpan VerdictTimeout = TimeSpan.FromSeconds(30);
@@ -20,9 +20,9 @@ public sealed class ServerHostTests
         Shutdown = new ShutdownOptions { DrainDelay = TimeSpan.FromSeconds(1), Timeout = TimeSpan.FromSeconds(1) },
     };
 
-    /// <summary>Its file is on a mount whose server is gone, and comes back after the stop.</summary>
+    /// <summary>The file is on a mount whose server is gone and returns after the stop.</summary>
     [Fact]
-    public async Task A_stop_waits_for_no_file_and_the_reload_that_ends_after_it_changes_nothing()
+    public async Task A_stop_does_not_wait_for_a_file_and_a_reload_that_ends_later_changes_nothing()
     {
         using ManualResetEventSlim held = new();
         using ManualResetEventSlim go = new();
@@ -36,7 +36,7 @@ public sealed class ServerHostTests
             },
             setLogLevel: () => applied++);
         await host.StartAsync();
-        Task<ReloadResult> reload = Task.Run(() => host.ReloadAsync());
+        Task<ReloadResult> reload = Task.Run(() => host.Reloader.ReloadAsync());
         Assert.True(held.Wait(VerdictTimeout));
 
         await host.StopAsync().WaitAsync(VerdictTimeout);
@@ -48,9 +48,9 @@ public sealed class ServerHostTests
         Assert.Equal(0, applied);
     }
 
-    /// <summary>Held between two of the things that it changes.</summary>
+    /// <summary>The reload is held after the log level and before the limits.</summary>
     [Fact]
-    public async Task A_stop_comes_after_the_configuration_that_is_coming_into_force_and_every_response_closes()
+    public async Task A_stop_waits_for_a_configuration_that_is_being_applied_and_then_every_response_closes()
     {
         using ManualResetEventSlim held = new();
         using ManualResetEventSlim go = new();
@@ -62,7 +62,7 @@ public sealed class ServerHostTests
                 go.Wait();
             });
         await host.StartAsync();
-        Task<ReloadResult> reload = Task.Run(() => host.ReloadAsync());
+        Task<ReloadResult> reload = Task.Run(() => host.Reloader.ReloadAsync());
         Assert.True(held.Wait(VerdictTimeout));
         Task stop = Task.Run(host.StopAsync);
         Assert.DoesNotContain("Connection: close", await PushAsync(host.DataEndPoint), StringComparison.Ordinal);
@@ -76,13 +76,13 @@ public sealed class ServerHostTests
     }
 
     [Fact]
-    public async Task A_defect_in_a_reload_changes_nothing_and_the_next_reload_is_well()
+    public async Task A_defect_in_a_reload_changes_nothing_and_the_next_reload_works()
     {
         int times = 0;
         ServerHost host = New(load: () => ++times == 1 ? throw new InvalidOperationException("defect") : Loaded(Options), setLogLevel: () => { });
         await host.StartAsync();
-        Assert.False((await host.ReloadAsync()).Applied);
-        Assert.True((await host.ReloadAsync()).Applied);
+        Assert.False((await host.Reloader.ReloadAsync()).Applied);
+        Assert.True((await host.Reloader.ReloadAsync()).Applied);
         await host.StopAsync().WaitAsync(VerdictTimeout);
         await host.DisposeAsync();
     }

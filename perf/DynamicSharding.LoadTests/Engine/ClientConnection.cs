@@ -1,9 +1,9 @@
 namespace DynamicSharding.LoadTests.Engine;
 
-/// <summary>One client of a scenario: its socket while it has one, the write it is at, and what has come back.</summary>
+/// <summary>One client of a scenario: its socket, its current write, and what it received.</summary>
 internal sealed class ClientConnection(int slot)
 {
-    /// <summary>Sixteen pipelined replies of the usual size and as many again.</summary>
+    /// <summary>Twice sixteen pipelined replies of the usual size.</summary>
     public const int BufferSize = 16 * 1024;
 
     public int Slot { get; } = slot;
@@ -20,12 +20,12 @@ internal sealed class ClientConnection(int slot)
 
     public int Sent { get; set; }
 
-    /// <summary>The time before which a trickling client sends no more.</summary>
+    /// <summary>When a trickling client may send again.</summary>
     public long NextPiece { get; set; }
 
     public int Answered { get; set; }
 
-    /// <summary>The kernel has refused bytes; why is told once what was received has been looked at.</summary>
+    /// <summary>A send failed; reported after the received bytes were handled.</summary>
     public bool SendFailed { get; set; }
 
     public byte[] Buffer { get; } = new byte[BufferSize];

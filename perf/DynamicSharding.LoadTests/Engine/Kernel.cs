@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace DynamicSharding.LoadTests.Engine;
 
-/// <summary>The system calls that the generator needs beyond those of the server's own loop.</summary>
+/// <summary>System calls of the generator beyond those of the server's loop.</summary>
 internal static unsafe partial class Kernel
 {
     public const int SOCK_STREAM = 1;
@@ -25,7 +25,7 @@ internal static unsafe partial class Kernel
     [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
     public static partial int SetSocketOption(int fd, int level, int name, int* value, uint length);
 
-    /// <summary>Linux 5.11: its timeout is not rounded up to a millisecond, which at 20,000 requests a second is twenty of them.</summary>
+    /// <summary>Linux 5.11: its timeout is not rounded up to a millisecond, in which 20 requests are due at 20,000 per second.</summary>
     [LibraryImport(Library, EntryPoint = "epoll_pwait2", SetLastError = true)]
     public static partial int EpollWait(int epoll, byte* events, int maxEvents, TimeSpec* timeout, void* signalMask);
 

@@ -4,7 +4,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Engine;
 
-/// <summary>Runs a test's scenarios beside one another and tells how it goes. What NBomber's runner would take the place of.</summary>
+/// <summary>Runs the scenarios of a test at the same time and reports progress. NBomber's runner could replace it.</summary>
 internal static class LoadRunner
 {
     /// <summary>Time to start the threads before the warm-up.</summary>
@@ -19,7 +19,7 @@ internal static class LoadRunner
             [.. test.Scenarios.Select(scenario => new ScenarioRunner(scenario, test.WarmUp, test.Events, target))];
         try
         {
-            // What the preparation left behind is not to be collected while the clock runs.
+            // Collect now, not while the clock runs.
             GC.Collect();
             var clock = new RunClock(test.WarmUp + Lead);
             Task[] running = [.. runners.Select(runner => StartThread(runner, clock, cancellation))];

@@ -4,10 +4,10 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Engine;
 
-/// <summary>The writes of a scenario in the order in which they are sent, over and over. Made before the run.</summary>
+/// <summary>The writes of a scenario in their order, repeated. Built before the run.</summary>
 internal static class MessageCatalog
 {
-    /// <summary>Above it, a body is sent from one shared array.</summary>
+    /// <summary>A longer body is sent from one shared array.</summary>
     private const int CopiedBody = 4096;
 
     private const string SampleLine = "load_test_last_success_timestamp_seconds 1.7e+09\n";
@@ -16,7 +16,7 @@ internal static class MessageCatalog
     {
         int[] wheel = Wheel(scenario);
         byte[][] bodies = [.. scenario.Requests.Select(Body)];
-        // Enough for every kind to come in its share and every group to be named.
+        // Enough for the share of every kind and for every group.
         int count = Math.Max(scenario.Groups, wheel.Length) / scenario.Pipeline;
         var messages = new Message[Math.Max(1, count)];
         int number = 0;
@@ -40,7 +40,7 @@ internal static class MessageCatalog
         return messages;
     }
 
-    /// <summary>Each kind as often as its weight says, mixed the same way in every run.</summary>
+    /// <summary>Each kind by its weight, in the same random order in every run.</summary>
     private static int[] Wheel(Scenario scenario)
     {
         int[] wheel = [.. scenario.Requests.SelectMany(static (kind, index) => Enumerable.Repeat(index, kind.Weight))];
@@ -90,3 +90,18 @@ internal static class MessageCatalog
         return bytes.ToArray();
     }
 }
+
+/// <summary>The bytes of one write: one request, or several pipelined ones.</summary>
+/// <param name="Head">The request with its body; a large body is in <paramref name="Tail"/>, which messages share.</param>
+internal sealed record Message(byte[] Head, byte[] Tail, Expectation[] Expected)
+{
+    public int Length => Head.Length + Tail.Length;
+
+    /// <summary>The bytes from an offset on, without a copy.</summary>
+    public ReadOnlySpan<byte> From(int offset) => offset < Head.Length ? Head.AsSpan(offset) : Tail.AsSpan(offset - Head.Length);
+}
+
+/// <summary>The expected response to one request.</summary>
+/// <param name="Kind">Its index among the scenario's request kinds.</param>
+/// <param name="Target">The end of a 307's Location; empty for any other status.</param>
+internal sealed record Expectation(int Kind, int Status, byte[] Target);

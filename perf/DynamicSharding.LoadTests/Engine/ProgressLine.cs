@@ -4,7 +4,7 @@ using DynamicSharding.LoadTests.Reports;
 
 namespace DynamicSharding.LoadTests.Engine;
 
-/// <summary>One line a second on a terminal, written over itself; one in five seconds where it is kept.</summary>
+/// <summary>On a terminal, one line that is rewritten every second; otherwise a line every five seconds.</summary>
 internal sealed class ProgressLine(TextWriter output, bool isTerminal)
 {
     private static readonly TimeSpan Step = TimeSpan.FromSeconds(1);

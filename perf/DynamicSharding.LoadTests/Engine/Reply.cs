@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 
 namespace DynamicSharding.LoadTests.Engine;
 
-/// <summary>One response at the start of the received bytes: just what is checked.</summary>
+/// <summary>One response at the start of the received bytes.</summary>
 internal ref struct Reply
 {
     public int Status;
@@ -29,7 +29,7 @@ internal ref struct Reply
         return 1;
     }
 
-    /// <summary>The value of a field spelled as our servers spell it; empty without it.</summary>
+    /// <summary>The value of a field, case-sensitive; empty without the field.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ReadOnlySpan<byte> Field(ReadOnlySpan<byte> head, ReadOnlySpan<byte> name)
     {

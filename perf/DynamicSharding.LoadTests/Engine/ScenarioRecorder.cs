@@ -2,7 +2,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Engine;
 
-/// <summary>Writes down what happens, on the scenario's thread; the progress line reads three counters from another.</summary>
+/// <summary>Records results on the scenario's thread; the progress line reads three counters from another.</summary>
 internal sealed class ScenarioRecorder(Scenario scenario, EventPlan? events)
 {
     private const long Second = 1_000_000_000;
@@ -24,7 +24,7 @@ internal sealed class ScenarioRecorder(Scenario scenario, EventPlan? events)
 
     public long Failed => Volatile.Read(ref _failed);
 
-    /// <summary>The longest latency since it was last asked for.</summary>
+    /// <summary>The longest latency since the last call.</summary>
     public long TakeWorst() => Interlocked.Exchange(ref _worst, 0);
 
     public void Opened(long now)
@@ -47,11 +47,11 @@ internal sealed class ScenarioRecorder(Scenario scenario, EventPlan? events)
 
     public void Failure(FailureKind failure, Expectation expected, long intended, long now)
     {
-        // A failure before zero means that nothing after it can be trusted, so it counts.
+        // A failure during the warm-up counts, because it makes the whole run doubtful.
         _failures[(int)failure]++;
         Volatile.Write(ref _failed, _failed + 1);
 
-        // Who waited in vain has waited at least so long: left out, the worst requests would make the percentiles look better.
+        // A failed request has waited at least this long. Without it, the worst requests would improve the percentiles.
         if (intended >= 0 && IsWithoutReply(failure)) Latency(expected.Kind, intended, now - intended);
     }
 

@@ -7,8 +7,8 @@ using DynamicSharding.Server;
 namespace DynamicSharding.LoadTests.Engine;
 
 /// <summary>
-/// One scenario on one thread: takes the writes that are due, gives each to an idle client, and reads replies as they come. Edge-triggered,
-/// so that a request on a kept connection costs a send, a receive and its share of a wait.
+/// One scenario on one thread: assigns due writes to idle clients and reads replies. Edge-triggered, so that a request on a kept connection
+/// costs a send, a receive and its share of a wait.
 /// </summary>
 internal sealed unsafe class ScenarioRunner : IDisposable
 {
@@ -48,11 +48,11 @@ internal sealed unsafe class ScenarioRunner : IDisposable
 
     public ScenarioRecorder Recorder { get; }
 
-    /// <summary>Until the schedule has ended and every request has its answer or has been given up.</summary>
+    /// <summary>Runs until the schedule has ended and every request has a reply or has failed.</summary>
     public void Run(RunClock clock, CancellationToken cancellation)
     {
         _clock = clock;
-        // The default slack of 50 us would be a third of a usual latency. Of this thread only.
+        // The default timer slack of 50 us would be a third of a typical latency. Affects this thread only.
         _ = Kernel.ProcessControl(Kernel.PR_SET_TIMERSLACK, 1);
         long giveUp = (long)(_scenario.Duration + _scenario.Timeout).TotalNanoseconds;
         _now = _clock.Now;
@@ -92,7 +92,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
                     continue;
                 }
 
-                // The kernel says when it is connected; the request goes out then.
+                // The request is sent when epoll reports the connection.
                 Recorder.Opened(_now);
                 continue;
             }
@@ -116,7 +116,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
         for (int i = 0; i < count; i++)
         {
             OnReady(_clients[_events.DataAt(i)]);
-            // Each reply gets its own time: a batch of them takes as long as many a latency.
+            // Each reply gets its own time: handling a batch may take as long as a latency.
             _now = _clock.Now;
         }
     }
@@ -139,7 +139,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
             if (sent == ClientSocket.WouldBlock) return;
             if (sent < 0)
             {
-                // An early answer may have come before the reset; Receive finds it or reports the failure.
+                // An early reply may have come before the reset; Receive finds it or reports the failure.
                 client.SendFailed = true;
                 client.Sent = message.Length;
                 Receive(client);
@@ -153,11 +153,11 @@ internal sealed unsafe class ScenarioRunner : IDisposable
             return;
         }
 
-        // The reply to the head may be here while the body was still going out.
+        // The reply may arrive while the body is still being sent.
         if (client.Answered == message.Expected.Length) Finish(client, close: false);
     }
 
-    /// <summary>Every pause is equally long, so the queue is in the order of time. The entry of a write that has failed is passed over.</summary>
+    /// <summary>All pauses are equally long, so the queue is ordered by time. Entries of failed writes are skipped.</summary>
     private void SendPieces()
     {
         while (_trickling.Count > 0 && _trickling.Peek().Due <= _now)
@@ -187,7 +187,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
 
             client.Filled += received;
             TakeReplies(client);
-            // Edge-triggered: less than there was room for means that the kernel has no more.
+            // Edge-triggered: a short count means that the socket is drained.
             if (received < room && !client.SendFailed) return;
         }
     }
@@ -211,7 +211,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
             bool all = client.Answered == message.Expected.Length;
             if (reply.Closes)
             {
-                // What was pipelined behind it gets no answer.
+                // Requests pipelined behind it get no reply.
                 if (all) Finish(client, close: true);
                 else Lose(client, FailureKind.ClosedEarly);
                 return;
@@ -248,7 +248,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
         _idle.Enqueue(client);
     }
 
-    /// <summary>The connection is of no more use; a request that waits on it has failed.</summary>
+    /// <summary>Closes a dead connection; a request that waits on it has failed.</summary>
     private void Lose(ClientConnection client, FailureKind failure)
     {
         if (client.Message is not null) Fail(client, failure);
@@ -258,7 +258,7 @@ internal sealed unsafe class ScenarioRunner : IDisposable
     private void Fail(ClientConnection client, FailureKind failure)
     {
         Message message = client.Message!;
-        // All answered, but the rest of the last body was not taken: that request has failed, too.
+        // All replies are there, but the rest of the last body was not sent: that request has failed, too.
         int first = Math.Min(client.Answered, message.Expected.Length - 1);
         for (int i = first; i < message.Expected.Length; i++) Recorder.Failure(failure, message.Expected[i], client.Intended, _now);
         Finish(client, close: true);

@@ -7,14 +7,14 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Files;
 
-/// <summary>A mapping of a scenario file. Reading a key makes it known; <see cref="Finish"/> reports the others.</summary>
+/// <summary>A mapping of a scenario file. <see cref="Finish"/> reports the keys that nobody has read.</summary>
 internal sealed class FileSection(YamlMapping mapping, ConfigProblems problems)
 {
     private readonly HashSet<string> _known = [];
 
     public void Error(string message) => problems.Error(mapping, message);
 
-    /// <summary>A text that must be there.</summary>
+    /// <summary>A required text.</summary>
     public string Text(string key)
     {
         string text = Text(key, "");
@@ -48,7 +48,7 @@ internal sealed class FileSection(YamlMapping mapping, ConfigProblems problems)
         return missing;
     }
 
-    /// <summary>Requests a second; must be there.</summary>
+    /// <summary>Requests per second; required.</summary>
     public double Rate(string key)
     {
         string text = Text(key);
@@ -83,7 +83,7 @@ internal sealed class FileSection(YamlMapping mapping, ConfigProblems problems)
         return null;
     }
 
-    /// <summary>A list of mappings that must have an entry.</summary>
+    /// <summary>A list of mappings with at least one entry.</summary>
     public List<FileSection> Sections(string key)
     {
         var sections = new List<FileSection>();

@@ -6,7 +6,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Files;
 
-/// <summary>From a scenario file to a load test, or to everything that is wrong with it. Read as the server reads its own.</summary>
+/// <summary>Reads a load test from a scenario file, or reports all errors in it, like the server's configuration file.</summary>
 internal static class ScenarioFile
 {
     /// <returns>Null when there are errors.</returns>

@@ -1,6 +1,6 @@
 namespace DynamicSharding.LoadTests.Model;
 
-/// <summary>When something happens to the server during a run. Planned ahead, so that requests before an event count as near it, too.</summary>
+/// <summary>The events of a run. Planned ahead, so that requests before an event count as near it, too.</summary>
 /// <param name="Around">How far before and after an event a request's intended time counts as disturbed.</param>
 internal sealed record EventPlan(EventKind Kind, TimeSpan First, TimeSpan Every, TimeSpan Around)
 {
@@ -8,7 +8,7 @@ internal sealed record EventPlan(EventKind Kind, TimeSpan First, TimeSpan Every,
     private readonly long _every = Nanoseconds(Every);
     private readonly long _around = Nanoseconds(Around);
 
-    /// <summary>The events of a run: none so late that the time after it would be cut off.</summary>
+    /// <summary>The events of a run: none so late that the run would end before its effect.</summary>
     public IEnumerable<TimeSpan> Times(TimeSpan duration)
     {
         for (TimeSpan time = First; time + Around <= duration; time += Every) yield return time;
@@ -24,4 +24,13 @@ internal sealed record EventPlan(EventKind Kind, TimeSpan First, TimeSpan Every,
     }
 
     private static long Nanoseconds(TimeSpan span) => (long)span.TotalNanoseconds;
+}
+
+internal enum EventKind
+{
+    /// <summary>A reload with another limit; the ring stays.</summary>
+    Reload,
+
+    /// <summary>A reload that removes or adds a gateway: a new ring.</summary>
+    Reshard,
 }

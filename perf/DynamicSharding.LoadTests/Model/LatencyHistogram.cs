@@ -20,7 +20,7 @@ internal sealed class LatencyHistogram
 
     public static LatencyHistogram Precise() => new(3);
 
-    /// <summary>Two digits, 20 KiB: one for every second of a run.</summary>
+    /// <summary>Two digits, 20 KiB: for each second of a run.</summary>
     public static LatencyHistogram Coarse() => new(2);
 
     public void Record(long nanoseconds) => _histogram.RecordValue(Math.Clamp(nanoseconds, 0, Highest));

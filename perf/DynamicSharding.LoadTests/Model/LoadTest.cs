@@ -2,10 +2,10 @@ using System.Collections.Immutable;
 
 namespace DynamicSharding.LoadTests.Model;
 
-/// <summary>What one file describes and one run does: scenarios that run beside one another (NBomber's RegisterScenarios).</summary>
-/// <param name="Gateways">How many gateways the server under test is given, when this program starts it.</param>
-/// <param name="WarmUp">Load at the first simulation's rate before the clock of the run is zero; nothing of it is recorded.</param>
-/// <param name="Events">What happens to the server meanwhile, or null.</param>
+/// <summary>One file and one run: scenarios that run at the same time (NBomber's RegisterScenarios).</summary>
+/// <param name="Gateways">Gateways of the server under test, if this program starts it.</param>
+/// <param name="WarmUp">Load at the first simulation's rate before the run's clock is zero; not recorded.</param>
+/// <param name="Events">Events at the server during the run, or null.</param>
 internal sealed record LoadTest(
     string Name, string Description, int Gateways, TimeSpan WarmUp, EventPlan? Events, ImmutableArray<Scenario> Scenarios)
 {

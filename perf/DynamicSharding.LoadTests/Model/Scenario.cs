@@ -2,8 +2,8 @@ using System.Collections.Immutable;
 
 namespace DynamicSharding.LoadTests.Model;
 
-/// <summary>One population of clients: who they are, what they send, how often, and what they may expect.</summary>
-/// <param name="Connections">At most so many at once. Requests that are due while all are busy wait, and their clock runs.</param>
+/// <summary>One population of clients: what they send, how often, and the expected responses.</summary>
+/// <param name="Connections">Concurrent connections. Requests that are due while all are busy wait, and their latency includes the wait.</param>
 /// <param name="Pipeline">Requests per write; they are due together.</param>
 /// <param name="FreshConnections">One connection per write, closed after its replies.</param>
 /// <param name="Trickle">How slowly a request is written, or null.</param>
@@ -27,3 +27,17 @@ internal sealed record Scenario(
     public Scenario Scaled(double time, double rate) =>
         this with { Load = [.. Load.Select(simulation => simulation.Scaled(time, rate))] };
 }
+
+/// <summary>One kind of a scenario's requests (NBomber's step), and the expected response.</summary>
+/// <param name="Weight">Its share among the weights of the scenario's kinds.</param>
+/// <param name="Path"><see cref="GroupPlaceholder"/> stands for the number of a group.</param>
+/// <param name="ChunkBytes">The size of the chunks; 0 frames the body with Content-Length.</param>
+/// <param name="Raw">The whole request instead of method, path and body, for malformed requests.</param>
+internal sealed record RequestKind(
+    string Name, int Weight, string Method, string Path, int BodyBytes, int ChunkBytes, string? Raw, int ExpectedStatus)
+{
+    public const string GroupPlaceholder = "{group}";
+}
+
+/// <summary>A client on a slow line: sends some bytes, then pauses.</summary>
+internal sealed record Trickle(int Bytes, TimeSpan Every);

@@ -1,8 +1,8 @@
 namespace DynamicSharding.LoadTests.Model;
 
 /// <summary>
-/// When a scenario's writes are due, in nanoseconds of the run's clock. The times follow from the simulations alone: a server that answers
-/// late moves none of them, which is what keeps the measurement free of coordinated omission.
+/// When a scenario's writes are due, in nanoseconds of the run's clock. They depend on the simulations alone, not on the server's
+/// delays, so the measurement has no coordinated omission.
 /// </summary>
 internal sealed class Schedule
 {
@@ -30,8 +30,8 @@ internal sealed class Schedule
 
     public bool Ended => _current == _simulations.Length;
 
-    /// <summary>Takes the next write if it is due. Called with the time of later calls not before that of earlier ones.</summary>
-    /// <param name="busy">How many clients wait for replies now.</param>
+    /// <summary>Takes the next write if it is due. Time must not go backwards between calls.</summary>
+    /// <param name="busy">Clients that wait for replies.</param>
     /// <param name="intended">When it should have been sent.</param>
     public bool TryTake(long now, int busy, out long intended)
     {
@@ -60,7 +60,7 @@ internal sealed class Schedule
             if (Ended) return;
             LoadSimulation simulation = _simulations[_current];
             _end = _start + simulation.During.TotalSeconds;
-            // The warm-up's rate is not where a ramp begins.
+            // A ramp does not start at the warm-up's rate.
             _rateBefore = _start < 0 ? 0 : simulation.PeakRate;
             _taken = 0;
             if (simulation is LoadSimulation.KeepConstant) return;
@@ -78,7 +78,7 @@ internal sealed class Schedule
         else Next();
     }
 
-    /// <summary>From the simulation's start to its write of that number: where the integral of the rate reaches it.</summary>
+    /// <summary>Time from the simulation's start to its n-th write: where the integral of the rate reaches n.</summary>
     private double SecondsTo(long number)
     {
         double rate = _simulations[_current].PeakRate / _pipeline;

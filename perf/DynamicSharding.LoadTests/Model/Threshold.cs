@@ -3,7 +3,7 @@ using DynamicSharding.Config.Values;
 
 namespace DynamicSharding.LoadTests.Model;
 
-/// <summary>A promise about a scenario that fails the run when it is broken: <c>p99.9 &lt; 50ms</c>, <c>errors == 0</c>.</summary>
+/// <summary>A requirement on a scenario; the run fails without it: <c>p99.9 &lt; 50ms</c>, <c>errors == 0</c>.</summary>
 internal sealed class Threshold
 {
     private const string Forms =

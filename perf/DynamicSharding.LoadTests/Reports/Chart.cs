@@ -4,7 +4,7 @@ using System.Text;
 
 namespace DynamicSharding.LoadTests.Reports;
 
-/// <summary>A line chart as SVG text: latencies upwards in powers of ten, anything to the right.</summary>
+/// <summary>A line chart as SVG: latency on a logarithmic y axis.</summary>
 internal sealed class Chart(string title, double width)
 {
     private const int Left = 70;
@@ -73,7 +73,7 @@ internal sealed class Chart(string title, double width)
 
     private double X(double x) => Left + (PlotWidth * x / width);
 
-    /// <summary>Of ten; what is below a microsecond is not measured.</summary>
+    /// <summary>A power of ten; less than a microsecond is not measured.</summary>
     private static double Power(double latency) => Math.Max(Lowest, Math.Log10(Math.Max(1, latency)));
 
     private static double Y(double power, double low, double high) => Top + (PlotHeight * (high - power) / (high - low));

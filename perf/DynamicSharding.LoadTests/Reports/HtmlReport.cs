@@ -5,7 +5,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Reports;
 
-/// <summary>The report as one page that needs nothing but itself.</summary>
+/// <summary>The report as one self-contained page.</summary>
 internal static class HtmlReport
 {
     private const string Explanation =

@@ -3,7 +3,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Reports;
 
-/// <summary>The two pictures of a run: how latency is distributed, and how it went.</summary>
+/// <summary>The charts of a run: the latency distribution, and latency over time.</summary>
 internal static class LatencyCharts
 {
     private const double Nines = 4;
@@ -12,7 +12,7 @@ internal static class LatencyCharts
     private static readonly (double Nines, string Text)[] Ticks =
         [(0, "0 %"), (Math.Log10(2), "50 %"), (1, "90 %"), (2, "99 %"), (3, "99.9 %"), (4, "99.99 %")];
 
-    /// <summary>Percentiles to the right so that each further nine takes as much room: the usual picture of an HdrHistogram.</summary>
+    /// <summary>Each further nine of the percentile has the same width: the usual chart of an HdrHistogram.</summary>
     public static string Distribution(RunStats run)
     {
         var chart = new Chart("Latency by percentile", Nines);
@@ -47,7 +47,7 @@ internal static class LatencyCharts
 
     private static IEnumerable<(double X, double Latency)> Curve(LatencyHistogram latency)
     {
-        // Beyond one request in count there is only the maximum.
+        // Percentiles beyond one request in count are the maximum.
         double end = Math.Min(Nines, Math.Log10(latency.Count));
         for (double nines = 0; nines <= end; nines += CurveStep) yield return (nines, latency.Percentile(100 * (1 - Math.Pow(10, -nines))));
         yield return (end, latency.Percentile(100 * (1 - Math.Pow(10, -end))));

@@ -1,8 +1,9 @@
+using System.Globalization;
 using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Reports;
 
-/// <summary>The distributions of one scenario that are worth a row: all, each kind of several, near events and apart from them.</summary>
+/// <summary>The latency rows of one scenario: all requests, each kind if there are several, near events and apart from them.</summary>
 internal static class LatencyRows
 {
     public static IEnumerable<(string Name, LatencyHistogram Latency)> Of(ScenarioStats stats)
@@ -21,4 +22,27 @@ internal static class LatencyRows
 
         yield return ("generator lag", stats.GeneratorLag);
     }
+}
+
+/// <summary>Formats nanoseconds with three digits and a fitting unit.</summary>
+internal static class LatencyText
+{
+    public static string Format(double nanoseconds) => nanoseconds switch
+    {
+        0 => "0",
+        < 1e6 => Digits(nanoseconds / 1e3) + " µs",
+        < 1e9 => Digits(nanoseconds / 1e6) + " ms",
+        _ => Digits(nanoseconds / 1e9) + " s",
+    };
+
+    private static string Digits(double value) =>
+        value.ToString(value < 9.995 ? "0.00" : value < 99.95 ? "0.0" : "0", CultureInfo.InvariantCulture);
+}
+
+/// <summary>The percentiles that every report shows.</summary>
+internal static class Percentiles
+{
+    public static readonly double[] Shown = [50, 90, 99, 99.9];
+
+    public static string Name(double percentile) => "p" + percentile.ToString(CultureInfo.InvariantCulture);
 }

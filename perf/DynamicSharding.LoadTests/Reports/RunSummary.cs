@@ -3,7 +3,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Reports;
 
-/// <summary>The sentences that the text and the page have in common.</summary>
+/// <summary>The sentences of both the text and the HTML report.</summary>
 internal static class RunSummary
 {
     public static IEnumerable<string> Of(RunStats run)

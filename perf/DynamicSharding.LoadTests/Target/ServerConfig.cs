@@ -5,7 +5,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Target;
 
-/// <summary>The configuration file of the server under test. Its gateways are never asked: they only have to be different.</summary>
+/// <summary>The configuration file of the server under test. Nobody connects to its gateways: they only have to be different.</summary>
 internal sealed class ServerConfig : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("dynamic-sharding-load-").FullName;
@@ -34,7 +34,7 @@ internal sealed class ServerConfig : IDisposable
         Write();
     }
 
-    /// <summary>Complete or not at all, as an operator's tool would replace it.</summary>
+    /// <summary>Replaces the file atomically, like an operator's tool.</summary>
     public void Write()
     {
         File.WriteAllText(Path + ".new", Text());

@@ -1,10 +1,9 @@
 using System.Globalization;
 using System.Net;
-using DynamicSharding.Admin;
 
 namespace DynamicSharding.LoadTests.Target;
 
-/// <summary>What the server under test says about itself.</summary>
+/// <summary>Metrics and status of the server under test.</summary>
 internal sealed class ServerPages(IPEndPoint data, IPEndPoint admin) : IDisposable
 {
     private readonly HttpClient _client = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(5) };
@@ -22,11 +21,11 @@ internal sealed class ServerPages(IPEndPoint data, IPEndPoint admin) : IDisposab
         }
     }
 
-    public Task<double> RingChangesAsync() => SumAsync(MetricNames.RingChanges);
+    public Task<double> RingChangesAsync() => SumAsync("dynamic_sharding_ring_changes_total");
 
     /// <summary>When a reload last succeeded.</summary>
     public async Task<DateTimeOffset> LastReloadAsync() =>
-        DateTimeOffset.UnixEpoch.AddSeconds(await SumAsync(MetricNames.ConfigReloadSuccessTime).ConfigureAwait(false));
+        DateTimeOffset.UnixEpoch.AddSeconds(await SumAsync("dynamic_sharding_config_last_reload_success_timestamp_seconds").ConfigureAwait(false));
 
     public void Dispose() => _client.Dispose();
 

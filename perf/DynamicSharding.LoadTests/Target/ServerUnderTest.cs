@@ -6,7 +6,7 @@ using DynamicSharding.LoadTests.Model;
 
 namespace DynamicSharding.LoadTests.Target;
 
-/// <summary>A dynamic-sharding process of this run alone: its own configuration, free ports, stopped by its pid.</summary>
+/// <summary>A dynamic-sharding process for one run: its own configuration, free ports, stopped by its pid.</summary>
 internal sealed class ServerUnderTest : IAsyncDisposable
 {
     private const int LastEventAttempts = 50;
@@ -81,15 +81,15 @@ internal sealed class ServerUnderTest : IAsyncDisposable
         _events++;
         _lastEvent = TimeProvider.System.GetUtcNow();
         _config.Change(kind);
-        if (Kernel.Kill(_process.Id, Kernel.SIGHUP) != 0) throw new LoadTestException("the server could not be signalled to reload; has it ended?");
+        if (Kernel.Kill(_process.Id, Kernel.SIGHUP) != 0) throw new LoadTestException("the server could not be signaled to reload; has it ended?");
     }
 
-    /// <summary>What the server says of the events: a run during which nothing happened has tested nothing.</summary>
+    /// <summary>Which events had no effect at the server, and why.</summary>
     public async Task<List<string>> MissedAsync(EventKind kind)
     {
         if (_events == 0) return ["the run was too short for an event"];
         var missed = new List<string>();
-        // The last event's reload and ring may still be on their way.
+        // The reload of the last event may still be in progress.
         for (int attempt = 0; attempt < LastEventAttempts; attempt++)
         {
             missed.Clear();

@@ -3,7 +3,7 @@ using DynamicSharding.Server;
 
 namespace DynamicSharding.Compare;
 
-/// <summary>The least around the product's session on the runtime's sockets: no deadlines, no limits, no counting of durations.</summary>
+/// <summary>A minimal host of the product's session on the runtime's sockets: no deadlines, limits or durations.</summary>
 internal static class SocketConnection
 {
     [ThreadStatic]

@@ -7,38 +7,37 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>Everything the admin listener looks at. Each function is called from pool threads, several at once.</summary>
+/// <summary>What the admin listener shows. Its functions are called from several threads at once.</summary>
 internal sealed record AdminContext
 {
-    /// <summary>The configuration in force.</summary>
+    /// <summary>The active configuration.</summary>
     public required Func<ServerOptions> Options { get; init; }
 
-    /// <summary>The same object that the data plane reads.</summary>
+    /// <summary>The object that the data plane reads.</summary>
     public required ActiveRing Ring { get; init; }
 
     public required Func<MembershipView> Membership { get; init; }
 
     public required DataPlaneCounters Counters { get; init; }
 
-    /// <summary>Null when the forward listener is off.</summary>
+    /// <summary>Null without a forward listener.</summary>
     public ForwardCounters? Forward { get; init; }
 
     public required Readiness Readiness { get; init; }
 
-    /// <summary>Loads the file again and applies what changed. Calls that overlap are the callee's to put in order.</summary>
+    /// <summary>Reloads the configuration file. The callee serializes overlapping calls.</summary>
     public required Func<CancellationToken, Task<ReloadResult>> Reload { get; init; }
 
     public required Func<ReloadStatus> ReloadStatus { get; init; }
 
-    /// <summary>A grouping key that nobody else uses, in the mode of the data plane.</summary>
+    /// <summary>Creates a grouping key in the mode of the data plane.</summary>
     public required Func<GroupingKey> GroupingKey { get; init; }
 
     public required BuildInfo Build { get; init; }
 
-    /// <summary>When the process started.</summary>
     public required DateTimeOffset Started { get; init; }
 
-    /// <summary>When that was on <see cref="Time"/>'s other clock, which nobody sets back.</summary>
+    /// <summary>The same as a timestamp of <see cref="Time"/>, which is never set back.</summary>
     public required long StartedTimestamp { get; init; }
 
     public required TimeProvider Time { get; init; }
@@ -46,18 +45,16 @@ internal sealed record AdminContext
     public required ILoggerFactory LoggerFactory { get; init; }
 }
 
-/// <summary>How a reload ended.</summary>
-/// <param name="Applied">False: nothing changed, <paramref name="Errors"/> says why.</param>
+/// <param name="Applied">False if nothing changed, because of <paramref name="Errors"/>.</param>
 /// <param name="Errors">One line each, with file, line and column.</param>
-/// <param name="NeedRestart">Keys whose new value waits for a restart.</param>
+/// <param name="NeedRestart">Keys whose new value takes effect after a restart.</param>
 internal sealed record ReloadResult(bool Applied, IReadOnlyList<string> Errors, IReadOnlyList<string> NeedRestart);
 
-/// <summary>The last attempt to load the configuration, the one at start included.</summary>
+/// <summary>The last attempt to load the configuration, including the one at startup.</summary>
 internal sealed record ReloadStatus(bool LastSuccessful, DateTimeOffset LastSuccess)
 {
-    /// <summary>Why the last one failed.</summary>
     public IReadOnlyList<string> Errors { get; init; } = [];
 
-    /// <summary>Keys whose new value waits for a restart.</summary>
+    /// <summary>Keys whose new value takes effect after a restart.</summary>
     public IReadOnlyList<string> NeedRestart { get; init; } = [];
 }

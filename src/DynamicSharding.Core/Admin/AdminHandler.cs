@@ -1,4 +1,3 @@
-using System.Text.Json;
 using DynamicSharding.Admin.Page;
 using DynamicSharding.Config;
 using DynamicSharding.Logging;
@@ -11,44 +10,77 @@ using Microsoft.Extensions.Primitives;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>One method for each address of the admin listener.</summary>
-internal sealed class AdminHandler(
-    AdminContext context,
-    Fleet fleet,
-    MetricsPage metrics,
-    StatusPage page,
-    TrafficRates rates,
-    LastHourCounts lastHour,
-    RingSimulator whatIf,
-    BasicAuth? auth,
-    AdminRejectCounter refusals,
-    ILogger logger,
-    CancellationToken stopping) : IDisposable
+/// <summary>Routes the requests of the admin listener.</summary>
+internal sealed class AdminHandler : IDisposable
 {
-    private const string Json = "application/json; charset=utf-8";
-    private const string Busy = "too many others ask\n";
-
-    /// <summary>Nothing here reads a body; a little is allowed because some clients send one with a POST.</summary>
+    /// <summary>No endpoint reads a body, but some clients send a short one with a POST.</summary>
     public const int MaxBodyBytes = 1024;
 
-    /// <summary>What answers a question of somebody's own: it is in memory until the client has read it.</summary>
-    private const int MaxQuestions = 16;
+    private const string Html = "text/html; charset=utf-8";
+    private const string Json = "application/json; charset=utf-8";
+    private const int MaxQueries = 16;
 
-    private readonly Lookup _lookup = new(context);
+    /// <summary>Only fleets of thousands of gateways have pages so large that a few dozen slow readers exceed this.</summary>
+    private const long MaxResponseBytes = 64 << 20;
 
-    /// <summary>Prometheus and operators never wait for the questions of others.</summary>
+    private readonly AdminContext _context;
+    private readonly BasicAuth? _auth;
+    private readonly ILogger _logger;
+    private readonly CancellationToken _stopping;
+    private readonly Fleet _fleet;
+    private readonly RecentActivity _recent;
+    private readonly AdminRejectCounter _rejections = new();
+    private readonly ResponseBudget _budget = new(MaxResponseBytes);
+
+    /// <summary>Separate threads: neither Prometheus nor the status page ever waits for someone's queries.</summary>
     private readonly WebWorker _pages = new("admin pages", 16, rest: 3);
-    private readonly WebWorker _questions = new("admin questions", MaxQuestions, rest: 1);
+    private readonly WebWorker _queries = new("admin queries", MaxQueries, rest: 1);
     private readonly WebWorker _reloads = new("admin reloads", 4, rest: 1);
-    private int _asking;
-    private SharedBody? _page, _metrics, _status, _ring, _history;
+    private readonly Dictionary<string, Func<HttpContext, Task>> _endpoints;
+    private int _queriesInProgress;
+
+    public AdminHandler(AdminContext context, BasicAuth? auth, ILogger logger, CancellationToken stopping)
+    {
+        _context = context;
+        _auth = auth;
+        _logger = logger;
+        _stopping = stopping;
+        _fleet = new Fleet(context.Ring, context.Membership, context.Time);
+        _recent = new RecentActivity(_fleet, context.Counters, context.Time);
+        var lookup = new Lookup(context);
+        var simulator = new RingSimulator(context);
+        var metrics = new MetricsPage(context, _fleet, _rejections);
+        var page = new StatusPage(context, _fleet, _recent, lookup, simulator);
+        Func<HttpContext, Task> sharedPage = Shared(Html, () => page.Render(QueryCollection.Empty));
+        Func<HttpContext, Task> queriedPage = Query(Html, query => (200, page.Render(query)));
+        _endpoints = new(StringComparer.Ordinal)
+        {
+            ["/"] = http =>
+            {
+                http.Response.Headers.ContentSecurityPolicy = StatusPage.ContentSecurityPolicy;
+                return http.Request.Query.Count == 0 ? sharedPage(http) : queriedPage(http);
+            },
+            ["/icon.svg"] = static http => AdminResponse.BytesAsync(http, 200, "image/svg+xml", PageAsset.Icon.Bytes),
+            ["/metrics"] = Shared(MetricsPage.ContentType, metrics.Render),
+            ["/-/healthy"] = static http => AdminResponse.TextAsync(http, 200, "OK\n"),
+            ["/-/ready"] = ReadyAsync,
+            ["/-/reload"] = ReloadAsync,
+            ["/api/v1/status"] = Shared(Json, () => AdminResponse.Serialize(Status(), AdminJson.Default.StatusResponse)),
+            ["/api/v1/ring"] = Shared(Json, () => AdminResponse.Serialize(Ring(), AdminJson.Default.RingResponse)),
+            ["/api/v1/history"] = Shared(Json, () => AdminResponse.Serialize(History(), AdminJson.Default.HistoryResponse)),
+            ["/api/v1/lookup"] = Query(
+                Json, query => AdminResponse.Serialize(lookup.Find(query["path"], query["q"]), AdminJson.Default.LookupResponse)),
+            ["/api/v1/simulate"] = Query(
+                Json, query => AdminResponse.Serialize(simulator.Run(query["add"], query["remove"]), AdminJson.Default.SimulateResponse)),
+        };
+    }
 
     public async Task HandleAsync(HttpContext http)
     {
         AdminResponse.SetHeaders(http.Response.Headers);
         try
         {
-            if (await AdmitsAsync(http)) await RouteAsync(http);
+            if (await AuthenticateAsync(http)) await RouteAsync(http);
         }
         catch (Exception) when (http.RequestAborted.IsCancellationRequested)
         {
@@ -56,30 +88,35 @@ internal sealed class AdminHandler(
         }
         catch (Exception e)
         {
-            logger.AdminRequestFailed(e, http.Request.Path.Value ?? "");
+            _logger.AdminRequestFailed(e, http.Request.Path.Value ?? "");
             if (http.Response.HasStarted) http.Abort();
             else await AdminResponse.TextAsync(http, 500, "internal error, see the log\n");
         }
     }
 
-    /// <summary>
-    /// Without credentials only what the data listener tells everybody too: balancers and supervisors ask for it and hold no password.
-    /// </summary>
-    private async ValueTask<bool> AdmitsAsync(HttpContext http)
+    public void Dispose()
     {
-        if (auth is null || http.Request.Path.Value is "/-/healthy" or "/-/ready") return true;
-        if (await auth.CheckAsync(http.Request.Headers.Authorization, http.RequestAborted) is not { } refusal) return true;
-        refusals.Count(refusal);
-        string reason = AdminRejectCounter.Label(refusal);
-        logger.AdminRequestRejected(reason, http.Connection.RemoteIpAddress);
-        if (refusal == AdminRejectReason.Busy)
+        _pages.Dispose();
+        _queries.Dispose();
+        _reloads.Dispose();
+        _recent.Dispose();
+    }
+
+    /// <summary>Health needs no credentials: load balancers and supervisors hold none, and the data listener tells everyone the same.</summary>
+    private async ValueTask<bool> AuthenticateAsync(HttpContext http)
+    {
+        if (_auth is null || http.Request.Path.Value is "/-/healthy" or "/-/ready") return true;
+        if (await _auth.CheckAsync(http.Request.Headers.Authorization, http.RequestAborted) is not { } reason) return true;
+        _rejections.Count(reason);
+        _logger.AdminRequestRejected(AdminRejectCounter.Labels[(int)reason].Label, http.Connection.RemoteIpAddress);
+        if (reason == AdminRejectReason.Busy)
         {
-            await AdminResponse.BusyAsync(http, "too many passwords are being checked\n");
+            await AdminResponse.BusyAsync(http, "too many password checks in progress\n");
         }
         else
         {
             http.Response.Headers.WWWAuthenticate = BasicAuth.Challenge;
-            await AdminResponse.TextAsync(http, 401, "a user name and password are needed\n");
+            await AdminResponse.TextAsync(http, 401, "user name and password required\n");
         }
 
         return false;
@@ -87,98 +124,62 @@ internal sealed class AdminHandler(
 
     private Task RouteAsync(HttpContext http)
     {
-        // Ordinal, unlike endpoint routing: paths are case-sensitive here as on the data listener.
+        // Not endpoint routing: paths are case-sensitive here, as on the data listener.
         string path = http.Request.Path.Value ?? "";
-        if (http.Request.ContentLength > MaxBodyBytes) return AdminResponse.TextAsync(http, 413, "no body is expected here\n");
-        if (path == "/-/reload") return AllowsWrite(http) ? ReloadAsync(http) : RejectMethodAsync(http, "POST, PUT");
-        Func<HttpContext, Task>? read = path switch
-        {
-            "/" => PageAsync,
-            "/icon.svg" => static http => AdminResponse.BytesAsync(http, 200, "image/svg+xml", PageAsset.Icon.Bytes),
-            "/metrics" => MetricsAsync,
-            "/-/healthy" => HealthyAsync,
-            "/-/ready" => ReadyAsync,
-            "/api/v1/status" => StatusAsync,
-            "/api/v1/ring" => RingAsync,
-            "/api/v1/lookup" => LookupAsync,
-            "/api/v1/simulate" => SimulateAsync,
-            "/api/v1/history" => HistoryAsync,
-            _ => null,
-        };
-        if (read is null) return AdminResponse.TextAsync(http, 404, "not found\n");
-        return HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method)
-            ? read(http)
-            : RejectMethodAsync(http, "GET, HEAD");
-    }
-
-    private static bool AllowsWrite(HttpContext http) => HttpMethods.IsPost(http.Request.Method) || HttpMethods.IsPut(http.Request.Method);
-
-    private static Task RejectMethodAsync(HttpContext http, string allow)
-    {
+        string method = http.Request.Method;
+        if (http.Request.ContentLength > MaxBodyBytes) return AdminResponse.TextAsync(http, 413, "request body too large\n");
+        if (!_endpoints.TryGetValue(path, out Func<HttpContext, Task>? endpoint)) return AdminResponse.TextAsync(http, 404, "not found\n");
+        (bool isAllowed, string allow) = path == "/-/reload"
+            ? (HttpMethods.IsPost(method) || HttpMethods.IsPut(method), "POST, PUT")
+            : (HttpMethods.IsGet(method) || HttpMethods.IsHead(method), "GET, HEAD");
+        if (isAllowed) return endpoint(http);
         http.Response.Headers.Allow = allow;
         return AdminResponse.TextAsync(http, 405, "method not allowed\n");
     }
 
-    private Task PageAsync(HttpContext http)
-    {
-        const string Html = "text/html; charset=utf-8";
-        http.Response.Headers.ContentSecurityPolicy = StatusPage.ContentSecurityPolicy;
-        IQueryCollection query = http.Request.Query;
-        return query.Count == 0
-            ? ShareAsync(http, Html, Shared(ref _page, () => page.Render(query)))
-            : AskAsync(http, Html, () => (200, page.Render(query)));
-    }
-
-    private Task MetricsAsync(HttpContext http) => ShareAsync(http, MetricsPage.ContentType, Shared(ref _metrics, metrics.Render));
-
-    private static Task HealthyAsync(HttpContext http) => AdminResponse.TextAsync(http, 200, "OK\n");
-
     private Task ReadyAsync(HttpContext http)
     {
-        Readiness readiness = context.Readiness;
-        return AdminResponse.TextAsync(http, readiness.IsReady ? 200 : 503, readiness.IsReady ? "OK\n" : readiness.Reason + "\n");
+        Readiness readiness = _context.Readiness;
+        return readiness.IsReady ? AdminResponse.TextAsync(http, 200, "OK\n") : AdminResponse.TextAsync(http, 503, readiness.Reason + "\n");
     }
 
     private async Task ReloadAsync(HttpContext http)
     {
         if (!OriginCheck.Allows(http.Request))
         {
-            refusals.Count(AdminRejectReason.CrossOrigin);
-            logger.CrossOriginRejected(http.Request.Headers.Origin);
-            await AdminResponse.TextAsync(http, 403, "sent by a page of another origin\n");
+            _rejections.Count(AdminRejectReason.CrossOrigin);
+            _logger.CrossOriginRejected(http.Request.Headers.Origin);
+            await AdminResponse.TextAsync(http, 403, "cross-origin request rejected\n");
             return;
         }
 
         // Not the request's own token: a client that hangs up must not leave half a reload behind.
-        if (_reloads.TryRun(() => context.Reload(stopping).GetAwaiter().GetResult()) is not { } reload)
+        if (_reloads.TryRun(() => _context.Reload(_stopping).GetAwaiter().GetResult()) is not { } reload)
         {
-            await AdminResponse.BusyAsync(http, "other reloads are waiting\n");
+            await AdminResponse.BusyAsync(http, "too many reloads in progress\n");
             return;
         }
 
         ReloadResult result = await reload;
-        string body = result.Applied
-            ? "OK\n" + Lines(result.NeedRestart.Select(key => $"needs a restart: {key}"))
-            : Lines(result.Errors);
-        await AdminResponse.TextAsync(http, result.Applied ? 200 : 400, body);
-    }
+        if (result.Applied) await AdminResponse.TextAsync(http, 200, "OK\n" + Lines(result.NeedRestart.Select(key => $"needs a restart: {key}")));
+        else await AdminResponse.TextAsync(http, 400, Lines(result.Errors));
 
-    private Task StatusAsync(HttpContext http) =>
-        ShareAsync(http, Json, Shared(ref _status, () => JsonSerializer.SerializeToUtf8Bytes(Status(), AdminJson.Default.StatusResponse)));
+        static string Lines(IEnumerable<string> lines) => string.Concat(lines.Select(line => line + "\n"));
+    }
 
     private StatusResponse Status()
     {
-        FleetView view = fleet.Snapshot();
-        ServerOptions options = context.Options();
+        FleetView view = _fleet.Snapshot();
+        ServerOptions options = _context.Options();
         MembershipView membership = view.Membership;
-        Readiness readiness = context.Readiness;
-        DateTimeOffset now = context.Time.GetUtcNow();
-        (double requests, IReadOnlyDictionary<string, double> redirects) = rates.Snapshot(view);
+        Readiness readiness = _context.Readiness;
+        DateTimeOffset now = _context.Time.GetUtcNow();
+        (double requests, IReadOnlyDictionary<string, double> redirects) = _recent.PerSecond(view);
         return new StatusResponse(
-            context.Build.Version,
-            context.Build.Revision,
-            context.Started,
-            context.Time.GetElapsedTime(context.StartedTimestamp).TotalSeconds,
+            _context.Build.Version,
+            _context.Build.Revision,
+            _context.Started,
+            _context.Time.GetElapsedTime(_context.StartedTimestamp).TotalSeconds,
             readiness.IsReady,
             readiness.Reason,
             view.Ring?.Fingerprint,
@@ -190,82 +191,81 @@ internal sealed class AdminHandler(
             membership.Changes,
             membership.History is [var last, ..] ? ChangeEntry.From(last) : null,
             requests,
-            Warnings.Of(context, view, lastHour, now));
+            Warnings.Of(_context, view, _recent, now));
     }
-
-    private Task RingAsync(HttpContext http) =>
-        ShareAsync(http, Json, Shared(ref _ring, () => JsonSerializer.SerializeToUtf8Bytes(Ring(), AdminJson.Default.RingResponse)));
 
     private RingResponse Ring()
     {
-        FleetView view = fleet.Snapshot();
-        ShardingOptions sharding = context.Options().Sharding;
-        RingMemberEntry[] members =
-            [.. view.Gateways.Where(g => g.InRing).Select(g => new RingMemberEntry(g.Status.Address, g.Ownership))];
-        return new RingResponse(view.Ring?.Fingerprint, sharding.Replicas, sharding.Key.Name(), members);
+        FleetView view = _fleet.Snapshot();
+        ShardingOptions sharding = _context.Options().Sharding;
+        return new RingResponse(
+            view.Ring?.Fingerprint,
+            sharding.Replicas,
+            sharding.Key.Name(),
+            [.. view.Gateways.Where(g => g.InRing).Select(g => new RingMemberEntry(g.Status.Address, g.Ownership))]);
     }
-
-    private Task LookupAsync(HttpContext http) =>
-        AskAsync(http, Json, () => AdminResponse.Serialize(
-            _lookup.Find(http.Request.Query["path"], http.Request.Query["q"]), AdminJson.Default.LookupResponse));
-
-    private Task SimulateAsync(HttpContext http) =>
-        AskAsync(http, Json, () => AdminResponse.Serialize(
-            whatIf.Run(http.Request.Query["add"], http.Request.Query["remove"]), AdminJson.Default.SimulateResponse));
-
-    private Task HistoryAsync(HttpContext http) =>
-        ShareAsync(http, Json, Shared(ref _history, () => JsonSerializer.SerializeToUtf8Bytes(History(), AdminJson.Default.HistoryResponse)));
 
     private HistoryResponse History()
     {
-        MembershipView membership = context.Membership();
+        MembershipView membership = _context.Membership();
         return new HistoryResponse(membership.Changes, [.. membership.History.Select(ChangeEntry.From)]);
     }
 
-    private SharedBody Shared(ref SharedBody? body, Func<ReadOnlyMemory<byte>> make) =>
-        Volatile.Read(ref body) ?? Interlocked.CompareExchange(ref body, new SharedBody(_pages, make), null) ?? body;
-
-    private static async Task ShareAsync(HttpContext http, string contentType, SharedBody shared)
+    /// <summary>An endpoint whose response is the same for everyone.</summary>
+    private Func<HttpContext, Task> Shared(string contentType, Func<ReadOnlyMemory<byte>> render)
     {
-        if (shared.TryGet() is not { } body) await AdminResponse.BusyAsync(http, Busy);
-        else await AdminResponse.BytesAsync(http, 200, contentType, await body.WaitAsync(http.RequestAborted));
+        var shared = new SharedBody(_pages, render);
+        return async http =>
+        {
+            if (shared.TryGet() is not { } body) await AdminResponse.BusyAsync(http);
+            else await WriteAsync(http, 200, contentType, await body.WaitAsync(http.RequestAborted));
+        };
     }
 
-    /// <summary>A question keeps its place until its client has the response: what waits to be read is bounded, too.</summary>
-    private async Task AskAsync(HttpContext http, string contentType, Func<(int Status, byte[] Body)> find)
+    /// <summary>An endpoint that computes a response for each query. Only a few of these are computed or being read at a time.</summary>
+    private Func<HttpContext, Task> Query(string contentType, Func<IQueryCollection, (int Status, ReadOnlyMemory<byte> Body)> compute) => async http =>
     {
         try
         {
-            if (Interlocked.Increment(ref _asking) > MaxQuestions || _questions.TryRun(find) is not { } found)
+            if (Interlocked.Increment(ref _queriesInProgress) > MaxQueries || _queries.TryRun(() => compute(http.Request.Query)) is not { } result)
             {
-                await AdminResponse.BusyAsync(http, Busy);
+                await AdminResponse.BusyAsync(http);
                 return;
             }
 
-            (int status, byte[] body) = await found;
+            (int status, ReadOnlyMemory<byte> body) = await result;
+            await WriteAsync(http, status, contentType, body);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _queriesInProgress);
+        }
+    };
+
+    private async Task WriteAsync(HttpContext http, int status, string contentType, ReadOnlyMemory<byte> body)
+    {
+        if (!_budget.TryHold(body))
+        {
+            await AdminResponse.BusyAsync(http);
+            return;
+        }
+
+        try
+        {
             await AdminResponse.BytesAsync(http, status, contentType, body);
         }
         finally
         {
-            Interlocked.Decrement(ref _asking);
+            _budget.Release(body);
         }
     }
-
-    public void Dispose()
-    {
-        _pages.Dispose();
-        _questions.Dispose();
-        _reloads.Dispose();
-    }
-
-    private static string Lines(IEnumerable<string> lines) => string.Concat(lines.Select(line => line + "\n"));
 }
 
 /// <summary>
-/// Keeps a page that an operator happens to have open from posting here. Browsers say how the page relates to where it posts (Fetch
-/// Metadata), and no script can say it for them. They see both from outside, which this listener cannot behind a proxy that ends TLS or
-/// changes the Host. Those that do not say it (old ones, and all over plain HTTP but for loopback) name the page's origin on every POST
-/// (Fetch, 3.1), and it must be this listener's own. Programs that send neither are no browsers and pass.
+/// Keeps a page that an operator happens to have open from posting here. Browsers send the relation between that page and the target of its
+/// request (Fetch Metadata), which scripts cannot forge and which holds behind a proxy that ends TLS or changes the Host. Browsers that do not,
+/// because they are old or speak plain HTTP, send the page's origin with every POST (Fetch, 3.1); it must be this listener's own. Programs
+/// that send neither are not browsers and pass.
 /// </summary>
 internal static class OriginCheck
 {

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>How the admin listener's answers are written, and the header fields that all of them have.</summary>
+/// <summary>Writes the responses of the admin listener, with the header fields they all share.</summary>
 internal static class AdminResponse
 {
     private const int MaxWrite = 16 * 1024;
@@ -19,24 +19,25 @@ internal static class AdminResponse
         headers.XFrameOptions = "DENY";
         headers["Cross-Origin-Resource-Policy"] = "same-origin";
 
-        // Not no-referrer: that would also take the Origin from the page's own POST (Fetch, 3.1).
+        // Not no-referrer: that would also remove the Origin from the page's own POST (Fetch, 3.1).
         headers["Referrer-Policy"] = "same-origin";
     }
 
     public static Task TextAsync(HttpContext http, int status, string text) =>
         BytesAsync(http, status, "text/plain; charset=utf-8", Encoding.UTF8.GetBytes(text));
 
-    /// <summary>A client does better to come back than to wait in a long line.</summary>
-    public static Task BusyAsync(HttpContext http, string why)
+    /// <summary>Retrying later beats waiting in a long queue.</summary>
+    public static Task BusyAsync(HttpContext http, string reason = "too many requests in progress\n")
     {
         http.Response.Headers.RetryAfter = "1";
-        return TextAsync(http, 503, why);
+        return TextAsync(http, 503, reason);
     }
 
-    public static (int Status, byte[] Json) Serialize<T>(ApiResult<T> answer, JsonTypeInfo<T> type)
-        where T : class => (answer.Status, answer.Found is { } found
-        ? JsonSerializer.SerializeToUtf8Bytes(found, type)
-        : JsonSerializer.SerializeToUtf8Bytes(new ErrorResponse(answer.Error ?? ""), AdminJson.Default.ErrorResponse));
+    public static ReadOnlyMemory<byte> Serialize<T>(T value, JsonTypeInfo<T> type) => JsonSerializer.SerializeToUtf8Bytes(value, type);
+
+    public static (int Status, ReadOnlyMemory<byte> Json) Serialize<T>(ApiResult<T> result, JsonTypeInfo<T> type)
+        where T : class =>
+        (result.Status, result.Found is { } found ? Serialize(found, type) : Serialize(new ErrorResponse(result.Error ?? ""), AdminJson.Default.ErrorResponse));
 
     public static async Task BytesAsync(HttpContext http, int status, string contentType, ReadOnlyMemory<byte> body)
     {
@@ -44,8 +45,8 @@ internal static class AdminResponse
         http.Response.ContentType = contentType;
         http.Response.ContentLength = body.Length;
 
-        // Kestrel keeps the length and drops the bytes where a HEAD asked for them. It copies what it is given before it waits for the
-        // client, so it is given a little at a time: bodies are shared by many clients, copies would not be.
+        // Kestrel copies what it is given before it waits for the client. Small writes keep those copies small, because the body may be shared
+        // by many clients. For HEAD it keeps the length and drops the bytes.
         do
         {
             int length = Math.Min(body.Length, MaxWrite);
@@ -56,7 +57,45 @@ internal static class AdminResponse
     }
 }
 
-/// <summary>What was asked for, or a status and one sentence why not.</summary>
+/// <summary>
+/// Bounds the memory of responses that clients are slow to read. A body that several clients share counts once; clients that take one body after
+/// another, a few bytes a second, would otherwise keep a body each.
+/// </summary>
+internal sealed class ResponseBudget(long maxBytes)
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<ReadOnlyMemory<byte>, int> _readers = [];
+    private long _held;
+
+    /// <summary>False when the budget is spent. A body larger than the whole budget is admitted alone.</summary>
+    public bool TryHold(ReadOnlyMemory<byte> body)
+    {
+        lock (_gate)
+        {
+            int readers = _readers.GetValueOrDefault(body);
+            if (readers == 0)
+            {
+                if (_held > 0 && _held + body.Length > maxBytes) return false;
+                _held += body.Length;
+            }
+
+            _readers[body] = readers + 1;
+            return true;
+        }
+    }
+
+    public void Release(ReadOnlyMemory<byte> body)
+    {
+        lock (_gate)
+        {
+            if (--_readers[body] > 0) return;
+            _readers.Remove(body);
+            _held -= body.Length;
+        }
+    }
+}
+
+/// <summary>What a query found, or a status and one sentence.</summary>
 internal readonly record struct ApiResult<T>(T? Found, int Status, string? Error)
     where T : class
 {
@@ -64,9 +103,9 @@ internal readonly record struct ApiResult<T>(T? Found, int Status, string? Error
     [MemberNotNullWhen(false, nameof(Error))]
     public bool IsFound => Found is not null;
 
+    public static ApiResult<T> NoRing { get; } = new(null, 503, "there is no ring yet");
+
     public static ApiResult<T> Of(T found) => new(found, 200, null);
 
     public static ApiResult<T> Bad(string error) => new(null, 400, error);
-
-    public static ApiResult<T> NoRing { get; } = new(null, 503, "there is no ring yet");
 }

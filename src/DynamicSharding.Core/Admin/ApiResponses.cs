@@ -5,7 +5,7 @@ using DynamicSharding.Membership;
 
 namespace DynamicSharding.Admin;
 
-/// <summary><c>GET /api/v1/status</c>. Names in JSON are these in snake_case, here and in every other answer.</summary>
+/// <summary><c>GET /api/v1/status</c>. JSON names are the snake_case form of these names, in every response.</summary>
 internal sealed record StatusResponse(
     string Version,
     string Revision,
@@ -51,7 +51,7 @@ internal sealed record MemberEntry(
 }
 
 /// <param name="SecondsSinceGoodAnswer">
-/// By this process's clock; null until the first, and for a list that is not probed. A quiet Consul answers about once a minute.
+/// By the clock of this process; null before the first response, and for a list that is not probed. An idle Consul responds about once a minute.
 /// </param>
 /// <param name="ConsulIndex">Null without Consul.</param>
 internal sealed record DiscoveryEntry(
@@ -83,7 +83,7 @@ internal sealed record WarningEntry(string Severity, string What, string Remedy)
 }
 
 /// <summary><c>GET /api/v1/history</c>.</summary>
-/// <param name="Changes">Since the start, which does not count but stands in the list; the list may hold fewer.</param>
+/// <param name="Changes">Since startup. The first ring is in the list but does not count, and the list may be shorter.</param>
 /// <param name="History">Newest first.</param>
 internal sealed record HistoryResponse(long Changes, IReadOnlyList<ChangeEntry> History);
 
@@ -101,26 +101,26 @@ internal sealed record ChangeEntry(
 }
 
 /// <summary><c>GET /api/v1/ring</c>.</summary>
-/// <param name="Fingerprint">Null, with no members, until the first ring was published.</param>
+/// <param name="Fingerprint">Null before the first ring.</param>
 internal sealed record RingResponse(string? Fingerprint, int Replicas, string Key, IReadOnlyList<RingMemberEntry> Members);
 
 internal sealed record RingMemberEntry(string Address, double Ownership);
 
 /// <summary><c>GET /api/v1/lookup?path=</c> or <c>?q=</c>.</summary>
-/// <param name="Path">What was looked up: the path without origin and query.</param>
+/// <param name="Path">The path that was looked up, without origin and query.</param>
 /// <param name="Key">The key mode.</param>
-/// <param name="RunnerUp">Who would own it if the owner left; null on a ring of one.</param>
-/// <param name="Location">What a push to the path is redirected to.</param>
-/// <param name="GroupKey">What was hashed: the group in its one spelling.</param>
+/// <param name="RunnerUp">The owner if the current one left; null for a ring of one gateway.</param>
+/// <param name="Location">Where a push to the path is redirected.</param>
+/// <param name="GroupKey">The canonical spelling of the group, which is hashed.</param>
 /// <param name="Curl">A shell command that pushes a file straight to the owner.</param>
 internal sealed record LookupResponse(
     string Path, string Key, uint Hash, string Owner, string? RunnerUp, string Location, string GroupKey, string Curl);
 
 /// <summary><c>GET /api/v1/simulate?add=&amp;remove=</c>: the ring as it would be.</summary>
-/// <param name="MovedRatio">Share of the hash space, 0 to 1, that would have another owner.</param>
+/// <param name="MovedRatio">Share of the hash space, 0 to 1, that would change owner.</param>
 internal sealed record SimulateResponse(string Fingerprint, double MovedRatio, IReadOnlyList<SimulatedGateway> Gateways);
 
-/// <summary>A gateway's share before and after; null where it is no member.</summary>
+/// <summary>A gateway's share before and after; null where it is not a member.</summary>
 internal sealed record SimulatedGateway(string Address, double? OwnershipBefore, double? OwnershipAfter);
 
 internal sealed record ErrorResponse(string Error);

@@ -3,11 +3,10 @@ using System.Runtime.InteropServices;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>What is running, for --version, the logs, the status API and the build_info metric.</summary>
-/// <param name="Revision">The commit; <c>unknown</c> where the build did not know it.</param>
+/// <summary>Version and revision, for --version, the logs, the status API and the build_info metric.</summary>
+/// <param name="Revision">The commit, or <c>unknown</c>.</param>
 internal sealed record BuildInfo(string Version, string Revision)
 {
-    /// <summary>This build.</summary>
     public static BuildInfo Current { get; } = FromInformationalVersion(
         typeof(BuildInfo).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown");
 
@@ -15,7 +14,7 @@ internal sealed record BuildInfo(string Version, string Revision)
 
     public string Architecture { get; } = RuntimeInformation.RuntimeIdentifier;
 
-    /// <summary>Takes apart what the SDK writes into the assembly: <c>version+commit</c>.</summary>
+    /// <summary>Splits the <c>version+commit</c> that the SDK writes into the assembly.</summary>
     public static BuildInfo FromInformationalVersion(string text)
     {
         int plus = text.IndexOf('+', StringComparison.Ordinal);

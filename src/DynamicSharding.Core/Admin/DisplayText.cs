@@ -2,19 +2,19 @@ using System.Globalization;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>Numbers and times as people read them.</summary>
+/// <summary>Numbers and times for people.</summary>
 internal static class DisplayText
 {
-    /// <summary>Of a ratio; a little is not nothing.</summary>
+    /// <summary>A small share is not shown as none.</summary>
     public static string Percent(double ratio) => ratio is > 0 and < 0.0005
-        ? "< 0.1 %"
-        : (ratio * 100).ToString("0.0", CultureInfo.InvariantCulture) + " %";
+        ? "<0.1%"
+        : (ratio * 100).ToString("0.0", CultureInfo.InvariantCulture) + "%";
 
     public static string Count(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 
     public static string Rate(double perSecond) => perSecond.ToString(perSecond is > 0 and < 100 ? "0.0" : "#,0", CultureInfo.InvariantCulture);
 
-    /// <summary>The two largest units: the rest is noise.</summary>
+    /// <summary>The two largest units.</summary>
     public static string Age(TimeSpan age) => age switch
     {
         _ when age < TimeSpan.FromSeconds(1) => "0 s",
@@ -31,12 +31,4 @@ internal static class DisplayText
 
     /// <summary>"1 gateway", "2 gateways".</summary>
     public static string Number(long count, string noun) => Count(count) + " " + noun + (count == 1 ? "" : "s");
-
-    /// <summary>The first of them, and how many more there are.</summary>
-    public static string List(IReadOnlyCollection<string> names)
-    {
-        const int Shown = 5;
-        string shown = string.Join(", ", names.Take(Shown));
-        return names.Count <= Shown ? shown : $"{shown} and {names.Count - Shown} more";
-    }
 }

@@ -6,9 +6,8 @@ using DynamicSharding.Routing;
 namespace DynamicSharding.Admin;
 
 /// <summary>
-/// Joins the ring with what membership says of each gateway. Remembers the gateways that it has seen in a ring, so that the redirects of
-/// one that left go on being shown for as long as it is known, and are the same when it is known again: a counter that began anew in
-/// between would seem to have counted all of them at once. The ring's publisher keeps the same objects, and forgets the same ones.
+/// Joins the ring with the membership. Remembers every gateway that was in a ring, so that the redirect counter of one that left does not
+/// disappear or restart at zero when it returns. The ring's publisher remembers and forgets the same gateways.
 /// </summary>
 internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, TimeProvider time)
 {
@@ -21,7 +20,7 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
 
     public FleetView Snapshot()
     {
-        // The ring last: it is published before the view that tells of it, so what the view calls a member is there.
+        // The view first: a ring is published before the view that mentions it, so every member of the view is in this ring.
         MembershipView view = membership();
         HashRing<Gateway>? current = ring.Current;
         lock (_lock)
@@ -31,12 +30,12 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
             var known = new SortedDictionary<string, GatewayStatus>(StringComparer.Ordinal);
             foreach (GatewayStatus status in view.Gateways) known[status.Address] = status;
             foreach (string address in _ownership.Keys)
-                known.TryAdd(address, new GatewayStatus(address, GatewayState.Member, _measuredAt, "just let in", null, Overloaded: false));
+                known.TryAdd(address, new GatewayStatus(address, GatewayState.Member, _measuredAt, "just joined", null, Overloaded: false));
             return new FleetView(current, view, [.. known.Values.Select(Describe)]);
         }
     }
 
-    // The shares take a walk over all points: once for each ring.
+    // Walks all points, so once per ring.
     private void Measure(HashRing<Gateway> current)
     {
         double[] shares = current.OwnershipRatios();
@@ -60,11 +59,11 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
     }
 }
 
-/// <summary>The ring and the membership as one picture: what metrics and the API both show.</summary>
-/// <param name="Ring">Null until the first was published.</param>
-/// <param name="Gateways">Every gateway that is known or in the ring, sorted by address.</param>
+/// <summary>One consistent snapshot for the metrics, the API and the page.</summary>
+/// <param name="Ring">Null before the first ring.</param>
+/// <param name="Gateways">All known gateways, in the ring or not, sorted by address.</param>
 internal sealed record FleetView(HashRing<Gateway>? Ring, MembershipView Membership, ImmutableArray<FleetGateway> Gateways);
 
 /// <param name="Ownership">Share of the hash space, 0 to 1; 0 outside the ring.</param>
-/// <param name="Redirects">Since the start of the process.</param>
+/// <param name="Redirects">Since startup.</param>
 internal sealed record FleetGateway(GatewayStatus Status, bool InRing, double Ownership, long Redirects);

@@ -4,7 +4,7 @@ using System.Text;
 namespace DynamicSharding.Admin;
 
 /// <summary>
-/// The labels of a group as people write them, to the path that a client would push to: <c>job=demo instance=a</c>, or a series copied
+/// Turns the labels of a group, as people write them, into the path that a client pushes to: <c>job=demo instance=a</c>, or a series copied
 /// from Prometheus such as <c>push_time_seconds{instance="a",job="demo"}</c>.
 /// </summary>
 internal static class GroupLabels
@@ -15,10 +15,10 @@ internal static class GroupLabels
     {
         path = "";
         var labels = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        if (!TryRead(Braced(text), labels, out problem)) return false;
+        if (!TryRead(Labels(text), labels, out problem)) return false;
         if (!labels.Remove("job", out string? job))
         {
-            problem = "no job among the labels: every group has one, as in job=demo instance=a";
+            problem = "missing job label: every group has one, as in job=demo instance=a";
             return false;
         }
 
@@ -26,8 +26,8 @@ internal static class GroupLabels
         return true;
     }
 
-    /// <summary>Without the name of a series and without braces.</summary>
-    private static string Braced(string text)
+    /// <summary>The part between braces, or everything when there are none.</summary>
+    private static string Labels(string text)
     {
         int open = text.IndexOf('{');
         int equals = text.IndexOf('=');
@@ -44,15 +44,15 @@ internal static class GroupLabels
             int equals = text.IndexOf('=', at);
             if (equals < 0)
             {
-                problem = $"'{Short(text[at..])}' is no path, no URL and no label: write /metrics/job/demo, or name=value";
+                problem = $"'{Short(text[at..])}' is not a path, a URL or a label: write /metrics/job/demo or name=value";
                 return false;
             }
 
             string name = text[at..equals].TrimEnd();
             at = equals + 1;
-            if (!IsName(name)) problem = $"'{Short(name)}' is no label name (only name=value can be looked up)";
+            if (!IsName(name)) problem = $"'{Short(name)}' is not a label name (only name=value can be looked up)";
             else if (!TryReadValue(text, ref at, out string value)) problem = $"the value of {name} has no closing quote";
-            else if (!labels.TryAdd(name, value)) problem = $"the label {name} is there twice";
+            else if (!labels.TryAdd(name, value)) problem = $"duplicate label {name}";
             if (problem.Length > 0) return false;
         }
 
@@ -71,7 +71,7 @@ internal static class GroupLabels
         && name.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_')
         && !name.StartsWith("__", StringComparison.Ordinal);
 
-    /// <summary>In quotes with Prometheus' escapes, or bare up to the next separator.</summary>
+    /// <summary>Quoted with Prometheus' escapes, or unquoted up to the next separator.</summary>
     private static bool TryReadValue(string text, ref int at, out string value)
     {
         while (at < text.Length && text[at] == ' ') at++;
@@ -94,12 +94,12 @@ internal static class GroupLabels
         return at++ < text.Length;
     }
 
-    /// <summary>As Pushgateway's own clients do it: base64 where a slash, or nothing, could not stand in a path.</summary>
+    /// <summary>As Pushgateway's clients do: base64 for values that a path segment cannot hold, such as an empty one or one with a slash.</summary>
     private static string Segments(string name, string value)
     {
         if (value.Length == 0) return $"/{name}@base64/=";
-        bool plain = !value.Contains('/') && value is not ("." or "..");
-        return plain ? $"/{name}/{Uri.EscapeDataString(value)}" : $"/{name}@base64/{Base64Url.EncodeToString(Encoding.UTF8.GetBytes(value))}";
+        bool isPlain = !value.Contains('/') && value is not ("." or "..");
+        return isPlain ? $"/{name}/{Uri.EscapeDataString(value)}" : $"/{name}@base64/{Base64Url.EncodeToString(Encoding.UTF8.GetBytes(value))}";
     }
 
     private static string Short(string text) => text.Length <= 60 ? text : text[..60] + "…";

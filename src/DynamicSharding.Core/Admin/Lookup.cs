@@ -7,28 +7,27 @@ using Microsoft.Extensions.Primitives;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>Who owns a path, by the data plane's own grouping key and ring, so that this answer and the redirect cannot differ.</summary>
+/// <summary>Finds the owner of a path with the data plane's grouping key and ring, so that the result always matches the redirect.</summary>
 internal sealed class Lookup(AdminContext context)
 {
     /// <param name="path">A request path or the whole URL of a push, percent-encoded as a client does.</param>
-    /// <param name="question">Or what an operator types: a path, a URL, or labels.</param>
-    public ApiResult<LookupResponse> Find(StringValues path, StringValues question)
+    /// <param name="query">Alternatively what an operator types: a path, a URL, or labels.</param>
+    public ApiResult<LookupResponse> Find(StringValues path, StringValues query)
     {
-        if (path.Count + question.Count != 1)
-            return ApiResult<LookupResponse>.Bad("not one question: ask with ?path=/metrics/job/<job>, percent-encoded, or with ?q=");
-        return path is [{ Length: > 0 } asked] ? FindPath(asked) : Find(question.ToString());
+        if (path.Count + query.Count != 1)
+            return ApiResult<LookupResponse>.Bad("exactly one of ?path=/metrics/job/<job>, percent-encoded, or ?q= is required");
+        return path is [{ Length: > 0 } target] ? FindPath(target) : Find(query.ToString());
     }
 
-    /// <param name="question">A path, a URL, or labels.</param>
-    public ApiResult<LookupResponse> Find(string question) =>
-        LookupQuery.TryRead(question, out string target, out string problem) ? FindPath(target) : ApiResult<LookupResponse>.Bad(problem);
+    public ApiResult<LookupResponse> Find(string query) =>
+        LookupQuery.TryRead(query, out string target, out string problem) ? FindPath(target) : ApiResult<LookupResponse>.Bad(problem);
 
-    private ApiResult<LookupResponse> FindPath(string asked)
+    private ApiResult<LookupResponse> FindPath(string target)
     {
-        if (TargetPath.Parse(asked, out byte[] raw) != RejectReason.None)
+        if (TargetPath.Parse(target, out byte[] raw) != RejectReason.None)
         {
             return ApiResult<LookupResponse>.Bad(
-                "no request-target: a path that begins with /, or an http:// or https:// URL, percent-encoded as a client does");
+                "not a request-target: give a path that begins with /, or an http:// or https:// URL, percent-encoded as a client does");
         }
 
         ServerOptions options = context.Options();
@@ -40,8 +39,8 @@ internal sealed class Lookup(AdminContext context)
         {
             GroupResult.Group => ApiResult<LookupResponse>.Of(Describe(ring, key.Hash, options, raw, location, hashed)),
             GroupResult.Rejected => ApiResult<LookupResponse>.Bad(
-                $"a push to it is answered {RejectReasons.Status(key.Reason)}: {RejectReasons.Label(key.Reason)}"),
-            _ => ApiResult<LookupResponse>.Bad("not a push path: those are /metrics/job/<job>{/<label>/<value>}"),
+                $"a push to it is rejected with {RejectReasons.Status(key.Reason)}: {RejectReasons.Label(key.Reason)}"),
+            _ => ApiResult<LookupResponse>.Bad("not a push path: expected /metrics/job/<job>{/<label>/<value>}"),
         };
     }
 
@@ -65,14 +64,14 @@ internal sealed class Lookup(AdminContext context)
 /// <summary>Reads what an operator types or pastes into the lookup box: a path, a URL, or the labels of a group.</summary>
 internal static class LookupQuery
 {
-    /// <param name="question">As typed; characters that no client would send unencoded are encoded.</param>
-    /// <param name="target">A path or URL, when true.</param>
-    /// <param name="problem">One sentence, when false.</param>
-    public static bool TryRead(string question, out string target, out string problem)
+    /// <param name="query">As typed. Characters that must not appear unencoded are encoded.</param>
+    /// <param name="target">A path or URL, if successful.</param>
+    /// <param name="problem">One sentence, if not.</param>
+    public static bool TryRead(string query, out string target, out string problem)
     {
-        string text = question.Trim();
+        string text = query.Trim();
         target = "";
-        problem = "empty: type a path, a URL, or labels such as job=demo instance=a";
+        problem = "empty: enter a path, a URL, or labels such as job=demo instance=a";
         if (text.Length == 0) return false;
         if (text[0] != '/' && !text.Contains("://", StringComparison.Ordinal))
         {
@@ -102,9 +101,8 @@ internal static class LookupQuery
     }
 }
 
-/// <summary>Text for a POSIX shell: what somebody copies from the page and runs.</summary>
 internal static class ShellText
 {
-    /// <summary>One word, whatever is in it.</summary>
+    /// <summary>One word for a POSIX shell, whatever the text contains: people copy it from the page and run it.</summary>
     public static string Quote(string text) => "'" + text.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
 }

@@ -1,51 +1,110 @@
+using DynamicSharding.Web;
 using Prometheus;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>The text of <c>/metrics</c>: every value is pulled from its owner when the page is asked for.</summary>
-internal sealed class MetricsPage
+/// <summary>The text of <c>/metrics</c>. Every scrape builds all metrics anew from their owners, so that none outlives what it shows.</summary>
+internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminRejectCounter rejections)
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    private readonly AdminContext _context;
-    private readonly Fleet _fleet;
-    private readonly CollectorRegistry _registry = Metrics.NewCustomRegistry();
-    private readonly TrafficMetrics _traffic;
-    private readonly RingMetrics _ring;
-    private readonly DiscoveryMetrics _discovery;
-    private readonly ProcessMetrics _process;
-    private readonly AccessMetrics _access;
-    private readonly ForwardMetrics? _forward;
-
-    public MetricsPage(AdminContext context, Fleet fleet, AdminRejectCounter refusals)
-    {
-        _context = context;
-        _fleet = fleet;
-        MetricFactory factory = Metrics.WithCustomRegistry(_registry);
-        _traffic = new TrafficMetrics(factory, context.Counters);
-        _ring = new RingMetrics(factory);
-        _discovery = new DiscoveryMetrics(factory, context.Build);
-        _process = new ProcessMetrics(factory);
-        _access = new AccessMetrics(factory, refusals);
-        if (context.Forward is { } forward) _forward = new ForwardMetrics(factory, forward);
-    }
-
-    /// <summary>By one thread: two scrapes at once would count one difference twice.</summary>
     public ReadOnlyMemory<byte> Render()
     {
-        // Not as the registry's before-collect callbacks: those swallow what goes wrong and show old values as new ones.
-        FleetView fleet = _fleet.Snapshot();
-        _traffic.Update();
-        _ring.Update(fleet, _context.Options());
-        _access.Update();
-        _discovery.Update(
-            fleet.Membership.Discovery, _context.ReloadStatus(), _context.Readiness.IsReady, _context.Time.GetUtcNow());
-        _process.Update();
-        _forward?.Update(fleet);
+        var page = new Exposition();
+        FleetView view = fleet.Snapshot();
+        TrafficMetrics.Write(page, context.Counters);
+        GatewayMetrics.Write(page, view, context.Options());
+        GatewayMetrics.WriteDiscovery(page, view.Membership.Discovery, context.Time.GetUtcNow());
+        if (context.Forward is { } forward) TrafficMetrics.WriteForward(page, view, forward);
+
+        ReloadStatus reload = context.ReloadStatus();
+        page.Gauge(
+            "dynamic_sharding_config_last_reload_successful",
+            "1 if the last configuration reload succeeded.",
+            reload.LastSuccessful ? 1 : 0);
+        page.Gauge(
+            "dynamic_sharding_config_last_reload_success_timestamp_seconds",
+            "Unix time of the last successful configuration reload.",
+            Exposition.UnixSeconds(reload.LastSuccess));
+        page.Gauge("dynamic_sharding_ready", "1 while /-/ready returns 200.", context.Readiness.IsReady ? 1 : 0);
+        page.Gauges("dynamic_sharding_build_info", "Build information; always 1.", "version", "revision", "runtime", "arch")
+            .WithLabels(context.Build.Version, context.Build.Revision, context.Build.Runtime, context.Build.Architecture)
+            .Set(1);
+        Counter rejected = page.Counters(
+            "dynamic_sharding_admin_rejected_requests_total", "Requests rejected by the admin listener, by reason.", "reason");
+        foreach ((AdminRejectReason reason, string label) in AdminRejectCounter.Labels) rejected.WithLabels(label).IncTo(rejections[reason]);
+        ProcessMetrics.Write(page);
+        return page.ToText();
+    }
+}
+
+/// <summary>The metrics of one scrape.</summary>
+internal sealed class Exposition
+{
+    // A gauge without a value is declared but has no sample.
+    private static readonly GaugeConfiguration NoValue = new() { SuppressInitialValue = true };
+
+    private readonly CollectorRegistry _registry = Metrics.NewCustomRegistry();
+    private readonly MetricFactory _factory;
+
+    public Exposition() => _factory = Metrics.WithCustomRegistry(_registry);
+
+    public static double UnixSeconds(DateTimeOffset time) => time.ToUnixTimeMilliseconds() / 1000.0;
+
+    /// <summary>Null while the value is unknown: the last known one would pass for the current one.</summary>
+    public void Gauge(string name, string help, double? value)
+    {
+        Gauge gauge = _factory.CreateGauge(name, help, NoValue);
+        if (value is { } known) gauge.Set(known);
+    }
+
+    public Gauge Gauges(string name, string help, params string[] labels) => _factory.CreateGauge(name, help, labels);
+
+    public void Counter(string name, string help, double value) => _factory.CreateCounter(name, help).IncTo(value);
+
+    public Counter Counters(string name, string help, params string[] labels) => _factory.CreateCounter(name, help, labels);
+
+    /// <summary>
+    /// <paramref name="bucket"/> returns how many durations fell into a bucket since startup, and their sum. The library's histogram takes observations only. Observing all durations of a bucket at their mean puts them into that bucket, because
+    /// the mean lies between its bounds, and keeps the sum exact. A mean outside the bounds comes from a duration that was read without its
+    /// count, or a count without its duration. Clamping it keeps the sum from ever decreasing; the next scrape is exact again.
+    /// </summary>
+    public void Histogram(string name, string help, double[] bounds, Func<int, (long Count, long Ticks)> bucket, long ticksPerSecond)
+    {
+        Histogram histogram = _factory.CreateHistogram(name, help, new HistogramConfiguration { Buckets = bounds });
+        for (int i = 0; i <= bounds.Length; i++)
+        {
+            (long count, long ticks) = bucket(i);
+            double lower = i == 0 ? 0 : Math.BitIncrement(bounds[i - 1]);
+            double upper = i < bounds.Length ? bounds[i] : double.PositiveInfinity;
+            if (count > 0) histogram.Observe(Math.Clamp((double)ticks / ticksPerSecond / count, lower, upper), count);
+        }
+    }
+
+    public ReadOnlyMemory<byte> ToText()
+    {
         var text = new MemoryStream();
 
-        // Into memory it never waits.
+        // Completes synchronously: writing to memory never waits.
         _registry.CollectAndExportAsTextAsync(text, CancellationToken.None).GetAwaiter().GetResult();
         return text.GetBuffer().AsMemory(0, (int)text.Length);
     }
+}
+
+/// <summary>What a client can cause is not logged above debug, but counted.</summary>
+internal sealed class AdminRejectCounter
+{
+    /// <summary>The values of the <c>reason</c> label.</summary>
+    public static readonly (AdminRejectReason Reason, string Label)[] Labels =
+    [
+        (AdminRejectReason.Unauthorized, "unauthorized"),
+        (AdminRejectReason.Busy, "busy"),
+        (AdminRejectReason.CrossOrigin, "cross_origin"),
+    ];
+
+    private readonly long[] _counts = new long[Labels.Length];
+
+    public long this[AdminRejectReason reason] => Volatile.Read(ref _counts[(int)reason]);
+
+    public void Count(AdminRejectReason reason) => Interlocked.Increment(ref _counts[(int)reason]);
 }

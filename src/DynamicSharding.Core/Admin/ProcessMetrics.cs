@@ -1,88 +1,57 @@
 using System.Diagnostics;
 using System.Globalization;
+using DynamicSharding.Config;
 using Prometheus;
 
 namespace DynamicSharding.Admin;
 
 /// <summary>
-/// The process and its runtime. Not the library's own set: its names are not those of the other Prometheus clients, and it swallows errors.
+/// The process and its runtime. Not the library's own collectors: their names differ from those of other Prometheus clients, and they swallow
+/// errors.
 /// </summary>
-internal sealed class ProcessMetrics
+internal static class ProcessMetrics
 {
-    private const string DescriptorFolder = "/proc/self/fd";
-
-    private readonly Process _process = Process.GetCurrentProcess();
-    private readonly Counter _cpu;
-    private readonly Gauge _resident;
-    private readonly Gauge _virtual;
-    private readonly Gauge _openFds;
-    private readonly Gauge _threads;
-    private readonly Counter _collections;
-    private readonly Counter _allocated;
-    private readonly Gauge _heap;
-    private readonly Gauge _committed;
-    private readonly Counter _pause;
-    private readonly Gauge _poolThreads;
-    private readonly Gauge _poolQueue;
-    private readonly Counter _poolCompleted;
-    private readonly Counter _contentions;
-
-    public ProcessMetrics(MetricFactory factory)
+    public static void Write(Exposition page)
     {
-        var linuxOnly = new GaugeConfiguration { SuppressInitialValue = true };
-        _cpu = factory.CreateCounter(MetricNames.ProcessCpu, "Total user and system CPU time spent in seconds.");
-        _resident = factory.CreateGauge(MetricNames.ProcessResidentMemory, "Resident memory size in bytes.");
-        _virtual = factory.CreateGauge(MetricNames.ProcessVirtualMemory, "Virtual memory size in bytes.");
-        _openFds = factory.CreateGauge(MetricNames.ProcessOpenFds, "Number of open file descriptors.", linuxOnly);
-        _threads = factory.CreateGauge(MetricNames.ProcessThreads, "Number of threads of the process.", linuxOnly);
-        Gauge maxFds = factory.CreateGauge(MetricNames.ProcessMaxFds, "Maximum number of open file descriptors.", linuxOnly);
-        if (ReadMaxFds() is { } limit) maxFds.Set(limit);
-        factory.CreateGauge(MetricNames.ProcessStartTime, "Start time of the process since unix epoch in seconds.")
-            .Set(new DateTimeOffset(_process.StartTime).ToUnixTimeMilliseconds() / 1000.0);
+        using Process process = Process.GetCurrentProcess();
+        page.Counter(
+            "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", process.TotalProcessorTime.TotalSeconds);
+        page.Gauge("process_resident_memory_bytes", "Resident memory size in bytes.", process.WorkingSet64);
+        page.Gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", process.VirtualMemorySize64);
 
-        _collections = factory.CreateCounter(MetricNames.GcCollections, "Garbage collections, by generation.", ["generation"]);
-        _allocated = factory.CreateCounter(MetricNames.GcAllocated, "Bytes allocated on the managed heap.");
-        _heap = factory.CreateGauge(MetricNames.GcHeap, "Size of the managed heap.");
-        _committed = factory.CreateGauge(MetricNames.GcCommitted, "Memory that the garbage collector holds from the system.");
-        _pause = factory.CreateCounter(MetricNames.GcPause, "Time that garbage collections stopped the process.");
-        _poolThreads = factory.CreateGauge(MetricNames.ThreadPoolThreads, "Threads in the pool.");
-        _poolQueue = factory.CreateGauge(MetricNames.ThreadPoolQueue, "Work items that wait for a pool thread.");
-        _poolCompleted = factory.CreateCounter(MetricNames.ThreadPoolCompleted, "Work items that the pool has run.");
-        _contentions = factory.CreateCounter(MetricNames.LockContentions, "Times a thread had to wait for a lock.");
-    }
+        // Directory listings, because Process.HandleCount and Process.Threads build an object for each entry.
+        bool isLinux = OperatingSystem.IsLinux();
+        page.Gauge(
+            "process_open_fds",
+            "Number of open file descriptors.",
+            isLinux ? Directory.EnumerateFileSystemEntries("/proc/self/fd").Count() : null);
+        page.Gauge(
+            "process_max_fds",
+            "Maximum number of open file descriptors.",
+            OpenFileLimit.Current is < int.MaxValue and var limit ? limit : double.PositiveInfinity);
+        page.Gauge(
+            "process_threads",
+            "Number of OS threads in the process.",
+            isLinux ? Directory.EnumerateDirectories("/proc/self/task").Count() : null);
+        page.Gauge(
+            "process_start_time_seconds",
+            "Start time of the process since unix epoch in seconds.",
+            Exposition.UnixSeconds(process.StartTime));
 
-    public void Update()
-    {
-        _process.Refresh();
-        _cpu.IncTo(_process.TotalProcessorTime.TotalSeconds);
-        _resident.Set(_process.WorkingSet64);
-        _virtual.Set(_process.VirtualMemorySize64);
-        if (OperatingSystem.IsLinux())
-        {
-            // Directory listings, not Process.HandleCount and .Threads: those build an object for each entry.
-            _openFds.Set(Directory.EnumerateFileSystemEntries(DescriptorFolder).Count());
-            _threads.Set(Directory.EnumerateDirectories("/proc/self/task").Count());
-        }
-
+        Counter collections = page.Counters("dotnet_gc_collections_total", "Garbage collections, by generation.", "generation");
         for (int generation = 0; generation <= GC.MaxGeneration; generation++)
-            _collections.WithLabels(generation.ToString(CultureInfo.InvariantCulture)).IncTo(GC.CollectionCount(generation));
-        _allocated.IncTo(GC.GetTotalAllocatedBytes());
-        _heap.Set(GC.GetTotalMemory(forceFullCollection: false));
-        _committed.Set(GC.GetGCMemoryInfo().TotalCommittedBytes);
-        _pause.IncTo(GC.GetTotalPauseDuration().TotalSeconds);
-        _poolThreads.Set(ThreadPool.ThreadCount);
-        _poolQueue.Set(ThreadPool.PendingWorkItemCount);
-        _poolCompleted.IncTo(ThreadPool.CompletedWorkItemCount);
-        _contentions.IncTo(Monitor.LockContentionCount);
-    }
-
-    private static double? ReadMaxFds()
-    {
-        const string Row = "Max open files";
-        if (!OperatingSystem.IsLinux()) return null;
-        string? line = File.ReadLines("/proc/self/limits").FirstOrDefault(l => l.StartsWith(Row, StringComparison.Ordinal));
-        string? soft = line?[Row.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault();
-        return soft == "unlimited" ? double.PositiveInfinity
-            : double.TryParse(soft, CultureInfo.InvariantCulture, out double limit) ? limit : null;
+            collections.WithLabels(generation.ToString(CultureInfo.InvariantCulture)).IncTo(GC.CollectionCount(generation));
+        page.Counter("dotnet_gc_allocated_bytes_total", "Bytes allocated on the managed heap.", GC.GetTotalAllocatedBytes());
+        page.Gauge("dotnet_gc_heap_size_bytes", "Size of the managed heap.", GC.GetTotalMemory(forceFullCollection: false));
+        page.Gauge("dotnet_gc_committed_bytes", "Memory committed by the garbage collector.", GC.GetGCMemoryInfo().TotalCommittedBytes);
+        page.Counter(
+            "dotnet_gc_pause_seconds_total",
+            "Total time that garbage collections paused the process.",
+            GC.GetTotalPauseDuration().TotalSeconds);
+        page.Gauge("dotnet_threadpool_threads", "Thread pool threads.", ThreadPool.ThreadCount);
+        page.Gauge("dotnet_threadpool_queue_length", "Work items queued to the thread pool.", ThreadPool.PendingWorkItemCount);
+        page.Counter(
+            "dotnet_threadpool_completed_items_total", "Work items completed by the thread pool.", ThreadPool.CompletedWorkItemCount);
+        page.Counter("dotnet_lock_contentions_total", "Times a thread waited for a contended lock.", Monitor.LockContentionCount);
     }
 }

@@ -7,55 +7,54 @@ using Microsoft.Extensions.Primitives;
 namespace DynamicSharding.Admin;
 
 /// <summary>
-/// The ring in use, compared with the one that other members would make. Nothing is published. One object for everybody who asks: a ring of
-/// many points takes milliseconds to build, so one is built at a time, and what was asked of this ring before is not built again (the page
-/// repeats its question every few seconds in every tab that is open).
+/// Compares the current ring with the one that other members would form. Nothing is published. A ring of many points takes milliseconds to
+/// build, so one is built at a time, and results are cached for the current ring: every open page repeats its query every few seconds.
 /// </summary>
 internal sealed class RingSimulator(AdminContext context)
 {
-    /// <summary>Not for a list without end.</summary>
     private const int MaxAdded = 64;
-
-    private const int MaxRemembered = 16;
+    private const int MaxCached = 16;
 
     private readonly Lock _building = new();
 
-    /// <summary>By what joins and what leaves, for the ring of this fingerprint.</summary>
-    private readonly Dictionary<string, SimulateResponse> _answers = new(StringComparer.Ordinal);
+    /// <summary>By joining and leaving members, for the ring with this fingerprint.</summary>
+    private readonly Dictionary<string, SimulateResponse> _cache = new(StringComparer.Ordinal);
 
-    private string _answered = "";
+    private string _cachedFor = "";
 
-    /// <param name="add">Gateways that would join: <c>host</c> or <c>host:port</c>, several with commas or blanks between them.</param>
+    /// <param name="add">Gateways that would join: <c>host</c> or <c>host:port</c>, separated by commas or spaces.</param>
     /// <param name="remove">Members that would leave.</param>
     public ApiResult<SimulateResponse> Run(StringValues add, StringValues remove)
     {
         if (context.Ring.Current is not { } ring) return ApiResult<SimulateResponse>.NoRing;
         ServerOptions options = context.Options();
-        if (TryParse(add, options, out List<string> joining) is { } badAddition) return ApiResult<SimulateResponse>.Bad(badAddition);
-        if (TryParse(remove, options, out List<string> leaving) is { } badRemoval) return ApiResult<SimulateResponse>.Bad(badRemoval);
+        if (Parse(add, options, out List<string> joining) is { } badAddition) return ApiResult<SimulateResponse>.Bad(badAddition);
+        if (Parse(remove, options, out List<string> leaving) is { } badRemoval) return ApiResult<SimulateResponse>.Bad(badRemoval);
         if (joining.Count == 0 && leaving.Count == 0) return ApiResult<SimulateResponse>.Bad("nothing to compare: name a gateway to add or to remove");
         if (joining.Count > MaxAdded) return ApiResult<SimulateResponse>.Bad($"at most {MaxAdded} gateways can be added at once");
 
         HashSet<string> members = [.. ring.Members.Select(static g => g.Address)];
-        if (joining.Find(members.Contains) is { } present) return ApiResult<SimulateResponse>.Bad($"{present} is a member already");
-        if (leaving.Find(address => !members.Contains(address)) is { } absent) return ApiResult<SimulateResponse>.Bad($"{absent} is no member");
+        if (joining.Find(members.Contains) is { } present) return ApiResult<SimulateResponse>.Bad($"{present} is already a member");
+        if (leaving.Find(address => !members.Contains(address)) is { } absent) return ApiResult<SimulateResponse>.Bad($"{absent} is not a member");
         if (leaving.Count == members.Count && joining.Count == 0) return ApiResult<SimulateResponse>.Bad("no gateway would be left");
+        int count = members.Count + joining.Count - leaving.Count;
+        if (RingPoints.CheckCount(count, options.Sharding.Replicas) is { } tooMany) return ApiResult<SimulateResponse>.Bad(tooMany);
         return ApiResult<SimulateResponse>.Of(Find(ring, joining, leaving, options.Sharding));
     }
 
     private SimulateResponse Find(HashRing<Gateway> ring, List<string> joining, List<string> leaving, ShardingOptions sharding)
     {
-        string question = string.Join(',', joining.Order(StringComparer.Ordinal)) + " " + string.Join(',', leaving.Order(StringComparer.Ordinal));
+        string query = string.Join(',', joining.Order(StringComparer.Ordinal)) + " " + string.Join(',', leaving.Order(StringComparer.Ordinal));
         lock (_building)
         {
-            // The fingerprint is made of members, replicas and key mode: of everything that an answer depends on.
-            if (_answered != ring.Fingerprint) _answers.Clear();
-            _answered = ring.Fingerprint;
-            if (_answers.TryGetValue(question, out SimulateResponse? known)) return known;
-            if (_answers.Count == MaxRemembered) _answers.Clear();
-            SimulateResponse answer = Compare(ring, joining, leaving, sharding);
-            _answers.Add(question, answer);
-            return answer;
+            // The fingerprint covers members, replicas and key mode: everything a result depends on.
+            if (_cachedFor != ring.Fingerprint) _cache.Clear();
+            _cachedFor = ring.Fingerprint;
+            if (_cache.TryGetValue(query, out SimulateResponse? known)) return known;
+            if (_cache.Count == MaxCached) _cache.Clear();
+            SimulateResponse result = Compare(ring, joining, leaving, sharding);
+            _cache.Add(query, result);
+            return result;
         }
     }
 
@@ -75,8 +74,8 @@ internal sealed class RingSimulator(AdminContext context)
             [.. comparison.Shares.Select(static share => new SimulatedGateway(share.Address, share.RatioBefore, share.RatioAfter))]);
     }
 
-    /// <returns>What is wrong with one of them, or null.</returns>
-    private static string? TryParse(StringValues lists, ServerOptions options, out List<string> addresses)
+    /// <returns>The first problem, or null.</returns>
+    private static string? Parse(StringValues lists, ServerOptions options, out List<string> addresses)
     {
         addresses = [];
         foreach (string word in string.Join(',', lists.ToArray()).Split([',', ' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries))

@@ -1,76 +1,93 @@
-using System.Diagnostics;
 using System.Globalization;
+using DynamicSharding.Forward;
 using DynamicSharding.Http;
 using DynamicSharding.Server;
 using Prometheus;
 
 namespace DynamicSharding.Admin;
 
-/// <summary>Requests and connections, from the event loops' counters.</summary>
-internal sealed class TrafficMetrics
+/// <summary>Requests and connections of both listeners.</summary>
+internal static class TrafficMetrics
 {
     // As Pushgateway's own request counter spells them.
     private static readonly (RequestMethod Method, string Label)[] Methods =
-    [
-        (RequestMethod.Get, "get"),
-        (RequestMethod.Head, "head"),
-        (RequestMethod.Put, "put"),
-        (RequestMethod.Post, "post"),
-        (RequestMethod.Delete, "delete"),
-        (RequestMethod.Options, "options"),
-        (RequestMethod.Trace, "trace"),
-        (RequestMethod.Connect, "connect"),
-        (RequestMethod.Patch, "patch"),
-        (RequestMethod.Unknown, "unknown"),
-    ];
+        [.. Enum.GetValues<RequestMethod>().Select(method => (method, method.ToString().ToLowerInvariant()))];
 
-    private readonly DataPlaneCounters _counters;
-    private readonly Counter _requests;
-    private readonly Counter _rejected;
-    private readonly Counter _accepted;
-    private readonly Counter _closed;
-    private readonly Gauge _open;
-    private readonly BucketHistogram _duration;
-
-    public TrafficMetrics(MetricFactory factory, DataPlaneCounters counters)
+    public static void Write(Exposition page, DataPlaneCounters counters)
     {
-        _counters = counters;
-        _requests = factory.CreateCounter(MetricNames.Requests, "Requests answered by the data listener.", ["method", "code"]);
-        _rejected = factory.CreateCounter(MetricNames.RejectedRequests, "Requests that were not served, by reason.", ["reason"]);
-        _accepted = factory.CreateCounter(MetricNames.ConnectionsAccepted, "Connections accepted by the data listener.");
-        _closed = factory.CreateCounter(
-            MetricNames.ConnectionsClosed, "Connections of the data listener that ended, by reason.", ["reason"]);
-        _open = factory.CreateGauge(MetricNames.ConnectionsOpen, "Connections of the data listener that are open.");
-        _duration = new BucketHistogram(
-            factory,
-            MetricNames.RequestDuration,
-            "Time from a request's last byte to its answer's; requests answered by one send share its time.",
-            Enumerable.Range(0, DurationBuckets.BoundCount).Select(DurationBuckets.Bound),
-            Stopwatch.Frequency);
-    }
-
-    public void Update()
-    {
+        Counter requests = page.Counters("dynamic_sharding_requests_total", "Requests to the data listener, by method and status code.", "method", "code");
         foreach ((RequestMethod method, string label) in Methods)
         {
             for (int code = 0; code < StatusIndex.Count; code++)
             {
-                long count = _counters.Requests(method, code);
+                long count = counters.Requests(method, code);
                 if (count > 0 || IsAlwaysShown(method, code))
-                    _requests.WithLabels(label, StatusIndex.Codes[code].ToString(CultureInfo.InvariantCulture)).IncTo(count);
+                    requests.WithLabels(label, StatusIndex.Codes[code].ToString(CultureInfo.InvariantCulture)).IncTo(count);
             }
         }
 
+        Counter rejected = page.Counters("dynamic_sharding_rejected_requests_total", "Requests that were rejected, by reason.", "reason");
         for (int i = (int)RejectReason.None + 1; i < RejectReasons.Count; i++)
-            _rejected.WithLabels(RejectReasons.Label((RejectReason)i)).IncTo(_counters.Rejected((RejectReason)i));
+            rejected.WithLabels(RejectReasons.Label((RejectReason)i)).IncTo(counters.Rejected((RejectReason)i));
+        page.Counter("dynamic_sharding_connections_accepted_total", "Connections accepted by the data listener.", counters.Accepted);
+        Counter closed = page.Counters(
+            "dynamic_sharding_connections_closed_total", "Connections closed by the data listener, by reason.", "reason");
         for (int i = 0; i < CloseReasons.Count; i++)
-            _closed.WithLabels(CloseReasons.Label((CloseReason)i)).IncTo(_counters.Closed((CloseReason)i));
-        _open.Set(_counters.Open);
-        _accepted.IncTo(_counters.Accepted);
-        _duration.Update(_counters.Duration);
+            closed.WithLabels(CloseReasons.Label((CloseReason)i)).IncTo(counters.Closed((CloseReason)i));
+        page.Gauge("dynamic_sharding_connections_open", "Open connections of the data listener.", counters.Open);
+        page.Histogram(
+            "dynamic_sharding_request_duration_seconds",
+            "Time from the last byte of a request to the last byte of its response; responses sent together share one time.",
+            [.. Enumerable.Range(0, DurationBuckets.BoundCount).Select(DurationBuckets.Bound)],
+            counters.Duration,
+            1_000_000_000);
     }
 
-    // A rate over a series that is born with its first event misses that event: the answers that alerts ask for exist from the start.
+    public static void WriteForward(Exposition page, FleetView fleet, ForwardCounters counters)
+    {
+        Counter requests = page.Counters(
+            "dynamic_sharding_forward_requests_total",
+            "Pushes sent to a gateway, by the status code returned to the client.",
+            "gateway",
+            "code");
+        Counter replays = page.Counters(
+            "dynamic_sharding_forward_replays_total",
+            "Pushes resent because the gateway closed the connection before responding.",
+            "gateway");
+        Gauge inFlight = page.Gauges("dynamic_sharding_forward_in_flight", "Pushes waiting for a gateway's response.", "gateway");
+        HashSet<string> known = [.. fleet.Gateways.Select(gateway => gateway.Status.Address)];
+        foreach (ForwardGatewayCounters gateway in counters.Gateways.Where(gateway => known.Contains(gateway.Address)))
+        {
+            inFlight.WithLabels(gateway.Address).Set(gateway.InFlight);
+            replays.WithLabels(gateway.Address).IncTo(gateway.Replays);
+            foreach ((int code, long count) in gateway.Codes)
+                requests.WithLabels(gateway.Address, ForwardGatewayCounters.Label(code)).IncTo(count);
+        }
+
+        Counter rejected = page.Counters(
+            "dynamic_sharding_forward_refused_total", "Requests rejected by the forward listener, by reason.", "reason");
+        for (int i = (int)RejectReason.None + 1; i < RejectReasons.Count; i++)
+        {
+            // Some reasons come from the redirect listener's parser only.
+            long count = counters.Rejected((RejectReason)i);
+            if (count > 0) rejected.WithLabels(RejectReasons.Label((RejectReason)i)).IncTo(count);
+        }
+
+        for (int i = 0; i < ForwardRejectReasons.Count; i++)
+            rejected.WithLabels(ForwardRejectReasons.Label((ForwardRejectReason)i)).IncTo(counters.Refused((ForwardRejectReason)i));
+        page.Histogram(
+            "dynamic_sharding_forward_duration_seconds",
+            "Time from the head of a push to the end of its response.",
+            [.. Enumerable.Range(0, ForwardCounters.BoundCount).Select(ForwardCounters.Bound)],
+            counters.Duration,
+            TimeSpan.TicksPerSecond);
+        Counter bytes = page.Counters(
+            "dynamic_sharding_forward_bytes_total", "Bytes exchanged with gateways, including request and response heads.", "direction");
+        bytes.WithLabels("sent").IncTo(counters.Sent);
+        bytes.WithLabels("received").IncTo(counters.Received);
+    }
+
+    // A rate over a series that begins with its first event misses that event: the series that alerts use exist from the start.
     private static bool IsAlwaysShown(RequestMethod method, int code) =>
         method is RequestMethod.Put or RequestMethod.Post or RequestMethod.Delete
         && code is StatusIndex.TemporaryRedirect or StatusIndex.ServiceUnavailable;

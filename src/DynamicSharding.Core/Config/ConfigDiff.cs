@@ -2,10 +2,10 @@ using System.Collections.Immutable;
 
 namespace DynamicSharding.Config;
 
-/// <summary>What a reload does with a new configuration: takes the keys that can change while running and names the others.</summary>
+/// <summary>What a reload applies of a new configuration, and what it cannot.</summary>
 internal static class ConfigDiff
 {
-    /// <returns>The changed keys that only a restart applies, in the order of the schema.</returns>
+    /// <returns>The changed keys that need a restart, in the order of the schema.</returns>
     public static ImmutableArray<string> RestartKeys(ServerOptions running, ServerOptions loaded) =>
         [.. Changed(running, loaded).Where(key => !key.Reloadable).Select(key => key.Path)];
 
@@ -19,9 +19,9 @@ internal static class ConfigDiff
         ServerOptions options = running;
         foreach (ConfigKey key in ConfigKeys.All.Where(key => key.Reloadable)) options = key.Copy(loaded, options);
 
-        // A file that turns from static to Consul may drop its servers; until the restart that applies it, they are all there is.
-        bool lost = running.Discovery == DiscoveryKind.Static && options.Pushgateway.Servers.IsEmpty;
-        return lost ? options with { Pushgateway = options.Pushgateway with { Servers = running.Pushgateway.Servers } } : options;
+        // A file that changes discovery from static to Consul may drop its servers. Until the restart, they are the only gateways.
+        bool dropped = running.Discovery == DiscoveryKind.Static && options.Pushgateway.Servers.IsEmpty;
+        return dropped ? options with { Pushgateway = options.Pushgateway with { Servers = running.Pushgateway.Servers } } : options;
     }
 
     private static IEnumerable<ConfigKey> Changed(ServerOptions running, ServerOptions loaded) =>

@@ -2,8 +2,8 @@ using DynamicSharding.Config.Yaml;
 
 namespace DynamicSharding.Config;
 
-/// <summary>The file as a tree, asked by key: what was written, and where.</summary>
-internal sealed class ConfigDocument(YamlMapping root)
+/// <summary>The file as a tree that is queried by key: what was written, and where. Problems with a key are reported at its place.</summary>
+internal sealed class ConfigDocument(YamlMapping root, ConfigProblems problems)
 {
     public YamlMapping Root { get; } = root;
 
@@ -17,7 +17,10 @@ internal sealed class ConfigDocument(YamlMapping root)
 
     public bool Has(string path) => Find(path) is not null;
 
-    /// <returns>The key's value, or the nearest thing around it that is in the file: where a message about it points.</returns>
+    /// <summary>Like <see cref="Has"/>, but false for an empty text, which leaves an optional key unset.</summary>
+    public bool HasValue(string path) => Find(path) is not (null or YamlScalar { Text: "" });
+
+    /// <returns>The key's value, or the innermost section around it that is in the file.</returns>
     public YamlNode Nearest(string path)
     {
         while (true)
@@ -28,4 +31,17 @@ internal sealed class ConfigDocument(YamlMapping root)
             path = path[..dot];
         }
     }
+
+    public void ErrorIf(bool isWrong, string key, string message)
+    {
+        if (isWrong) problems.Error(Nearest(key), $"{key}: {message}");
+    }
+
+    public void WarnIf(bool isRisky, string key, string message)
+    {
+        if (isRisky) problems.Warning(Nearest(key), $"{key}: {message}");
+    }
+
+    /// <summary>About a part of the key's value.</summary>
+    public void Warn(YamlNode part, string key, string message) => problems.Warning(part, $"{key}: {message}");
 }

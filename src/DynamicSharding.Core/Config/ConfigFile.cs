@@ -6,33 +6,29 @@ using DynamicSharding.Config.Yaml;
 
 namespace DynamicSharding.Config;
 
-/// <summary>From a YAML file to options, or to everything that is wrong with it, said at once.</summary>
+/// <summary>Turns a YAML file into options, or into all of its errors at once.</summary>
 internal static class ConfigFile
 {
-    /// <summary>Room for a hundred thousand servers; a device or a log named by mistake is not read to its end.</summary>
+    /// <summary>Room for a hundred thousand servers. A device or a log file named by mistake is not read to its end.</summary>
     private const int MaxBytes = 4 << 20;
 
-    /// <summary>
-    /// A pipe is as good as a file (/dev/stdin, a shell's process substitution), but one that nobody writes to would hold up the start, or a
-    /// reload, for ever.
-    /// </summary>
-    private static readonly TimeSpan ReadPatience = TimeSpan.FromSeconds(10);
+    /// <summary>The file may be a pipe (/dev/stdin, process substitution). One without a writer must not block the start or a reload forever.</summary>
+    private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(10);
 
-    /// <summary>What YAML forbids (1.2, c-printable) and the parser drops or takes for text: a name that shows nothing of it would be another.</summary>
+    /// <summary>Bytes that YAML forbids (1.2, c-printable) and the parser drops or accepts: an invisible one would change a name.</summary>
     private static readonly SearchValues<byte> Unprintable = SearchValues.Create(
         [.. Enumerable.Range(0, 0x20).Select(static code => (byte)code).Except("\t\n\r"u8.ToArray()), 0x7f]);
 
     private const string Remedy = "name the file with --config.file";
 
-    /// <param name="path">As the operator wrote it: messages repeat it.</param>
-    /// <param name="environment">A variable's value by its name.</param>
+    /// <param name="path">As given: messages repeat it.</param>
+    /// <param name="environment">Returns the value of a variable.</param>
     public static ConfigResult Load(string path, Func<string, string?> environment)
     {
         var problems = new ConfigProblems(path);
         return ReadBytes(path, problems) is { } content ? Parse(content, environment, problems) : Failed(problems);
     }
 
-    /// <summary>The same for content at hand.</summary>
     public static ConfigResult Parse(string path, byte[] content, Func<string, string?> environment) =>
         Parse(content, environment, new ConfigProblems(path));
 
@@ -53,7 +49,7 @@ internal static class ConfigFile
             return Failed(problems);
         }
 
-        var document = new ConfigDocument(mapping);
+        var document = new ConfigDocument(mapping, problems);
         var validator = new ConfigValidator(document, problems);
         string directory = Path.GetDirectoryName(Path.GetFullPath(problems.File)) ?? "/";
         ServerOptions options = validator.Derive(new ConfigReader(directory, problems).Read(document));
@@ -63,7 +59,7 @@ internal static class ConfigFile
         }
 
         validator.Check(options);
-        if (!problems.HasErrors) new ConfigLint(document, problems).Check(options);
+        if (!problems.HasErrors) new ConfigLint(document).Check(options);
         return problems.HasErrors ? Failed(problems) : new ConfigResult(options, [], problems.Warnings);
     }
 
@@ -85,11 +81,11 @@ internal static class ConfigFile
                 return null;
             }
 
-            byte[]? content = PatientFile.ReadToEnd(path, MaxBytes, ReadPatience);
+            byte[]? content = NonBlockingFile.ReadToEnd(path, MaxBytes, ReadTimeout);
             if (content?.Length <= MaxBytes) return content;
             problems.Error(content is null
-                ? $"could not be read to its end within {ReadPatience.TotalSeconds:0} s; if it is a pipe, somebody must write to it and close it"
-                : "is larger than 4 MiB, so it is no configuration file; " + Remedy);
+                ? $"could not be read to its end within {ReadTimeout.TotalSeconds:0} s; if it is a pipe, somebody must write to it and close it"
+                : "is larger than 4 MiB, so it is not a configuration file; " + Remedy);
             return null;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
@@ -108,7 +104,7 @@ internal static class ConfigFile
         return null;
     }
 
-    /// <summary>Strict: a byte that is replaced silently could stand in a host name.</summary>
+    /// <summary>Strict: a silently replaced byte could be part of a host name.</summary>
     private static string? Decode(byte[] content, ConfigProblems problems)
     {
         ReadOnlySpan<byte> bytes = content;
@@ -129,8 +125,6 @@ internal static class ConfigFile
     }
 }
 
-/// <summary>What a configuration file came to.</summary>
 /// <param name="Options">Null exactly when there are errors.</param>
-/// <param name="Errors">All of them, in the file's order.</param>
-/// <param name="Warnings">What works, but hardly as meant.</param>
+/// <param name="Errors">In the file's order.</param>
 internal sealed record ConfigResult(ServerOptions? Options, ImmutableArray<ConfigProblem> Errors, ImmutableArray<ConfigProblem> Warnings);

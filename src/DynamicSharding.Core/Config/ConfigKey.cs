@@ -1,6 +1,6 @@
 namespace DynamicSharding.Config;
 
-/// <summary>One key of the file: its name, when a change of it applies, and how its value travels in and out of the options.</summary>
+/// <summary>A key of the file: its path, when a change takes effect, and access to its value in the options.</summary>
 internal abstract class ConfigKey(string path, Applies applies)
 {
     /// <summary>From the root, with dots: <c>membership.settle</c>.</summary>
@@ -8,15 +8,15 @@ internal abstract class ConfigKey(string path, Applies applies)
 
     public bool Reloadable { get; } = applies == Applies.OnReload;
 
-    /// <returns>The options with the value of <paramref name="site"/>; unchanged when it is wrong, which the site then knows.</returns>
-    public abstract ServerOptions Read(ConfigLocation site, ServerOptions options);
+    /// <returns>The options with the value; unchanged when it is wrong, which is then reported to <paramref name="location"/>.</returns>
+    public abstract ServerOptions Read(ConfigLocation location, ServerOptions options);
 
-    /// <summary>Its value for operators' eyes: secrets are hidden.</summary>
+    /// <summary>The value for operators; secrets are hidden.</summary>
     public abstract string Show(ServerOptions options);
 
     public abstract bool SameIn(ServerOptions a, ServerOptions b);
 
-    /// <returns><paramref name="to"/> with this key's value of <paramref name="from"/>.</returns>
+    /// <returns><paramref name="to"/> with this key's value from <paramref name="from"/>.</returns>
     public abstract ServerOptions Copy(ServerOptions from, ServerOptions to);
 }
 
@@ -35,8 +35,8 @@ internal sealed class ConfigKey<T>(
     Func<ServerOptions, T> get,
     Func<ServerOptions, T, ServerOptions> set) : ConfigKey(path, applies)
 {
-    public override ServerOptions Read(ConfigLocation site, ServerOptions options) =>
-        value.TryRead(site, out T result) ? set(options, result) : options;
+    public override ServerOptions Read(ConfigLocation location, ServerOptions options) =>
+        value.TryRead(location, out T result) ? set(options, result) : options;
 
     public override string Show(ServerOptions options) => value.Show(get(options));
 
@@ -45,7 +45,7 @@ internal sealed class ConfigKey<T>(
     public override ServerOptions Copy(ServerOptions from, ServerOptions to) => set(to, get(from));
 }
 
-/// <summary>A mapping of the file and the record that holds its values; it makes the keys inside it.</summary>
+/// <summary>A mapping of the file and the record that holds its values.</summary>
 internal sealed class ConfigSection<TSection>(
     string prefix,
     Func<ServerOptions, TSection> get,

@@ -3,7 +3,7 @@ using static DynamicSharding.Config.ConfigValues;
 
 namespace DynamicSharding.Config;
 
-/// <summary>Where gateways come from and how they are reached.</summary>
+/// <summary>Discovery, and how gateways are reached.</summary>
 internal static partial class ConfigKeys
 {
     private static IEnumerable<ConfigKey> ConsulKeys()

@@ -5,8 +5,8 @@ using static DynamicSharding.Config.ConfigValues;
 namespace DynamicSharding.Config;
 
 /// <summary>
-/// The schema, declared once: every key with its kind of value and when a change applies. The defaults are the initial values of the option
-/// records. What depends on more than one key is <see cref="ConfigValidator"/>'s.
+/// The schema: every key with its kind of value and when a change takes effect. The option records have the defaults;
+/// <see cref="ConfigValidator"/> checks what depends on more than one key.
 /// </summary>
 internal static partial class ConfigKeys
 {
@@ -19,17 +19,17 @@ internal static partial class ConfigKeys
 
     private static readonly Dictionary<string, ConfigKey> ByPath = All.ToDictionary(key => key.Path, StringComparer.Ordinal);
 
-    /// <summary>Names of the mappings (<c>""</c> is the file itself) and what each may hold, in the order of <see cref="All"/>.</summary>
+    /// <summary>The names in each mapping, in the order of <see cref="All"/>; <c>""</c> is the file itself.</summary>
     private static readonly Dictionary<string, List<string>> Sections = FindSections();
 
     private static readonly HashSet<string> Names = [.. All.SelectMany(key => key.Path.Split('.'))];
 
     public static ConfigKey? Find(string path) => ByPath.GetValueOrDefault(path);
 
-    /// <returns>The names that may stand in a mapping; null when there is no such mapping.</returns>
+    /// <returns>Null when there is no such mapping.</returns>
     public static IReadOnlyList<string>? NamesIn(string section) => Sections.GetValueOrDefault(section);
 
-    /// <summary>Whether it stands somewhere in the schema, so that a message may repeat it.</summary>
+    /// <summary>True for a name anywhere in the schema: messages may repeat it.</summary>
     public static bool IsName(string name) => Names.Contains(name);
 
     private static IEnumerable<ConfigKey> ServerKeys()
@@ -51,12 +51,7 @@ internal static partial class ConfigKeys
     private static IEnumerable<ConfigKey> RingKeys()
     {
         ConfigSection<ShardingOptions> sharding = Root.Section("sharding", o => o.Sharding, (o, v) => o with { Sharding = v });
-        yield return sharding.Key(
-            "key",
-            OnRestart,
-            OneOf(("group", ShardingKey.Group), ("path", ShardingKey.Path)),
-            s => s.Key,
-            (s, v) => s with { Key = v });
+        yield return sharding.Key("key", OnRestart, OneOf(ShardingKeyNames.All), s => s.Key, (s, v) => s with { Key = v });
         yield return sharding.Key("replicas", OnRestart, Int(1, 100_000), s => s.Replicas, (s, v) => s with { Replicas = v });
 
         ConfigSection<MembershipOptions> membership = Root.Section("membership", o => o.Membership, (o, v) => o with { Membership = v });
@@ -72,7 +67,7 @@ internal static partial class ConfigKeys
         ConfigSection<LimitOptions> limits = Root.Section("limits", o => o.Limits, (o, v) => o with { Limits = v });
         yield return limits.Key(
             "max_connections", OnReload, OptionalInt(1, MaxConnections), l => l.MaxConnections, (l, v) => l with { MaxConnections = v });
-        // RFC 9112 3 wants 8000 octets of request line supported; less is an operator's own choice, but a push path must fit.
+        // RFC 9112 3 recommends at least 8000 octets. Operators may choose less, but a push path must fit.
         yield return limits.Key("request_line", OnReload, IntSize(256, 1 << 20), l => l.RequestLine, (l, v) => l with { RequestLine = v });
         yield return limits.Key("header_fields", OnReload, Int(8, 10_000), l => l.HeaderFields, (l, v) => l with { HeaderFields = v });
         yield return limits.Key("header_bytes", OnReload, IntSize(512, 16 << 20), l => l.HeaderBytes, (l, v) => l with { HeaderBytes = v });

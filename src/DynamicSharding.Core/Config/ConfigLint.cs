@@ -7,15 +7,15 @@ using DynamicSharding.Config.Yaml;
 namespace DynamicSharding.Config;
 
 /// <summary>
-/// Values that are valid and that an operator may regret: each with its place, what it leads to and what to write instead. The defaults
-/// carry none of them, so a warning is always about something that was written.
+/// Warns about valid values that an operator may regret: the place, the consequence, what to write instead. No default is among them, so a
+/// warning is always about something in the file.
 /// </summary>
-internal sealed class ConfigLint(ConfigDocument document, ConfigProblems problems)
+internal sealed class ConfigLint(ConfigDocument document)
 {
     private const int OriginalReplicas = 500;
     private const long LargeBody = 16 << 20;
 
-    /// <summary>A push interval or two: longer, and what was pushed to a dead gateway is missed.</summary>
+    /// <summary>A push interval or two.</summary>
     private static readonly TimeSpan LateDetection = TimeSpan.FromMinutes(1);
 
     public void Check(ServerOptions options)
@@ -27,41 +27,41 @@ internal sealed class ConfigLint(ConfigDocument document, ConfigProblems problem
         CheckAllowed(options);
         CheckLimits(options.Limits);
         CheckShutdown(options.Shutdown);
-        WarnIf(
+        document.WarnIf(
             options.Consul.Tls.InsecureSkipVerify && document.Has("consul_server.tls.insecure_skip_verify"),
             "consul_server.tls.insecure_skip_verify",
             "whoever answers at this address decides where pushes go, and gets the token; set consul_server.tls.ca_file instead");
-        WarnIf(
+        document.WarnIf(
             options.Sharding.Replicas != OriginalReplicas,
             "sharding.replicas",
-            "every instance must have the same number, and the Go program of this name has 500: rings differ otherwise; leave it out unless all agree");
-        WarnIf(
+            "all instances must have the same number, or their rings differ; the Go program of this name has 500; leave it out unless all agree");
+        document.WarnIf(
             options.Log.Level == LogLevelName.Debug,
             "log.level",
-            "clients can cause any number of debug lines; use --log.level=debug while looking for something, and info here");
+            "clients can cause any number of debug lines; write info, and use --log.level=debug while debugging");
     }
 
     private void CheckListeners(ServerOptions options)
     {
         AdminOptions admin = options.Admin;
-        WarnIf(
-            document.Has("admin_listen_addr") && IsEverywhere(options.AdminListenAddr) && admin.BasicAuthUsers.IsEmpty,
+        document.WarnIf(
+            document.Has("admin_listen_addr") && options.AdminListenAddr is { IsEveryAddress: true } && admin.BasicAuthUsers.IsEmpty,
             "admin_listen_addr",
             "whoever reaches this machine can reload and read the configuration, without a password; write 127.0.0.1 before the port, or set admin.basic_auth_users");
-        WarnIf(
+        document.WarnIf(
             options.Pushgateway is { BasicAuthUsername: not null, Scheme: "http" },
             "pushgateway.basic_auth.username",
-            "the password travels unencrypted with every probe; set pushgateway.scheme to https");
+            "the password is sent unencrypted with every probe; set pushgateway.scheme to https");
     }
 
     private void CheckServers(ServerOptions options)
     {
         if (document.Find("pushgateway.servers") is not YamlSequence { Items: { Count: > 0 } items }) return;
         ImmutableArray<string> servers = options.Pushgateway.Servers;
-        WarnIf(
+        document.WarnIf(
             servers.Length == 1 && options.Discovery == DiscoveryKind.Static,
             "pushgateway.servers",
-            "one server takes all pushes, and there is none to take over when it fails; list two or more");
+            "all pushes go to one server, and none takes over when it fails; list two or more");
 
         var local = new LocalAddresses();
         var spellings = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -70,60 +70,43 @@ internal sealed class ConfigLint(ConfigDocument document, ConfigProblems problem
             int port = options.Pushgateway.Port;
             CheckReach(item, options, local);
 
-            // What has one identity is the validator's to say.
+            // The validator reports servers of one identity.
             string machine = Machine(item.Text, port);
             string identity = HostText.Identity(item.Text, port, options.Sharding.Key);
             if (spellings.TryAdd(machine, item.Text) || identity == HostText.Identity(spellings[machine], port, options.Sharding.Key)) continue;
-            problems.Warning(
-                item,
-                $"pushgateway.servers: {item.Text} is the same gateway as {spellings[machine]}, and would have two shares of the ring; remove one");
+            document.Warn(
+                item, "pushgateway.servers", $"{item.Text} is the same gateway as {spellings[machine]}, and would have two shares of the ring; remove one");
         }
     }
 
-    /// <summary>Where a push would end: nowhere, here again, or at the client's own machine.</summary>
+    /// <summary>A push must not end nowhere, here again, or on the client's own machine.</summary>
     private void CheckReach(YamlScalar item, ServerOptions options, LocalAddresses local)
     {
         (string host, int port) = HostText.Split(HostText.Canonical(item.Text, options.Pushgateway.Port), 0);
         if (!HostText.TryParseAddress(host, out IPAddress? address) && host == "localhost") address = IPAddress.Loopback;
-        (string Key, ListenAddress? Address)[] listeners =
-        [
-            ("http_listen_addr", options.HttpListenAddr),
-            ("forward_listen_addr", options.ForwardListenAddr),
-            ("admin_listen_addr", options.AdminListenAddr),
-        ];
-        string? own = listeners.FirstOrDefault(l => l.Address is { } listener && local.Reaches(host, address, port, listener)).Key;
-        if (address is not null && local.IsNobody(address))
-        {
-            problems.Warning(
-                item, $"pushgateway.servers: {item.Text}: is the address of no machine (unspecified, broadcast or multicast); write the gateway's own");
-        }
-        else if (own is not null)
-        {
-            problems.Warning(
-                item, $"pushgateway.servers: {item.Text}: is {own} of this program itself, so that pushes would come back to it; write the gateway's address");
-        }
-        else if (address is not null && IPAddress.IsLoopback(address) && !IsLocal(options.HttpListenAddr))
-        {
-            problems.Warning(
-                item,
-                $"pushgateway.servers: {item.Text}: clients on other machines are redirected to themselves; write the address that they reach, or bind http_listen_addr to 127.0.0.1");
-        }
+        string? own = options.Listeners.FirstOrDefault(l => l.Address is { } listener && local.Reaches(host, address, port, listener)).Key;
+        string? problem =
+            address is not null && local.IsUnreachable(address)
+                ? "is the address of no machine (unspecified, broadcast or multicast); write the gateway's own"
+            : own is not null
+                ? $"is {own} of this program itself, so that pushes would come back to it; write the gateway's address"
+            : address is not null && IPAddress.IsLoopback(address) && !options.HttpListenAddr.IsLoopback
+                ? "clients on other machines are redirected to themselves; write the address that they reach, or bind http_listen_addr to 127.0.0.1"
+            : null;
+        if (problem is not null) document.Warn(item, "pushgateway.servers", $"{item.Text}: {problem}");
     }
 
     private void CheckHealth(PushgatewayOptions gateways)
     {
         HealthCheckOptions health = gateways.HealthCheck;
-        if (!health.Enabled)
-        {
-            WarnIf(true, "pushgateway.health_check.enabled", "a gateway that is dead stays in the ring, and pushes to it are lost; remove it, or write true");
-            return;
-        }
-
-        WarnIf(
+        document.WarnIf(
+            !health.Enabled, "pushgateway.health_check.enabled", "a dead gateway stays in the ring, and pushes to it are lost; remove it, or write true");
+        if (!health.Enabled) return;
+        document.WarnIf(
             health.FailuresBeforeCritical == 1,
             "pushgateway.health_check.failures_before_critical",
-            "one late answer moves a gateway's groups to others and back; write 2 or more");
-        WarnIf(
+            "one late response moves a gateway's groups to others and back; write 2 or more");
+        document.WarnIf(
             health.FailuresBeforeCritical * health.Interval > LateDetection,
             "pushgateway.health_check.interval",
             "a dead gateway is noticed after more than a minute, and pushes to it are lost until then; make it shorter, or failures_before_critical smaller");
@@ -131,12 +114,12 @@ internal sealed class ConfigLint(ConfigDocument document, ConfigProblems problem
 
     private void CheckMembership(MembershipOptions membership)
     {
-        WarnIf(
+        document.WarnIf(
             membership.MassLossRatio >= 1,
             "membership.mass_loss_ratio",
-            "a fault of the view, such as a cut network, takes most gateways out at once, and their groups move; write 0.5");
-        WarnIf(membership.MassLossHold == TimeSpan.Zero, "membership.mass_loss_hold", "a loss of most gateways is not held at all; write 15s");
-        WarnIf(
+            "a fault that only this instance sees, such as a network partition, removes most gateways at once, and their groups move; write 0.5");
+        document.WarnIf(membership.MassLossHold == TimeSpan.Zero, "membership.mass_loss_hold", "a loss of most gateways takes effect at once; write 15s");
+        document.WarnIf(
             membership.Settle == TimeSpan.Zero && membership.AdmitAfter == TimeSpan.Zero,
             document.Has("membership.admit_after") ? "membership.admit_after" : "membership.settle",
             "with settle and admit_after 0, a flapping gateway changes the ring with every check; write 5s");
@@ -146,79 +129,44 @@ internal sealed class ConfigLint(ConfigDocument document, ConfigProblems problem
     {
         PushgatewayOptions gateways = options.Pushgateway;
         bool hasCertificate = gateways is { Scheme: "https", Tls.CertFile: not null };
-        if (options.Discovery != DiscoveryKind.Consul || options.Membership.Allow != AllowedGateways.Any) return;
-        if (gateways.BasicAuthUsername is null && !hasCertificate) return;
-        string key = document.Has("membership.allow") ? "membership.allow" : hasCertificate ? "pushgateway.tls.cert_file" : "pushgateway.basic_auth.username";
-        WarnIf(
-            true,
-            key,
+        bool allowsAny = options.Discovery == DiscoveryKind.Consul && options.Membership.Allow == AllowedGateways.Any;
+        document.WarnIf(
+            allowsAny && (hasCertificate || gateways.BasicAuthUsername is not null),
+            document.Has("membership.allow") ? "membership.allow" : hasCertificate ? "pushgateway.tls.cert_file" : "pushgateway.basic_auth.username",
             "whoever registers an instance in Consul becomes a gateway, and gets these credentials and pushes; set membership.allow to configured, or to CIDRs and host patterns");
     }
 
     private void CheckLimits(LimitOptions limits)
     {
-        WarnIf(
+        document.WarnIf(
             limits.BodySkipBytes > LargeBody,
             "limits.body_skip_bytes",
-            "contents of this size are read to their end although they are not kept; a megabyte or so saves a connection for less");
-        WarnIf(limits.BodyMinRate == 0, "limits.body_min_rate", "a client may send content as slowly as it likes and keep its connection for ever; write 240");
-        if (limits.MaxConnections is not { } wanted || OpenFileLimit.Current is not { } descriptors || wanted <= descriptors - DescriptorBudget.Reserve(descriptors)) return;
-        WarnIf(
-            true,
+            "request content of this size is read to its end and thrown away; write 1MiB, which saves most connections at less cost");
+        document.WarnIf(limits.BodyMinRate == 0, "limits.body_min_rate", "a client may send content as slowly as it likes and hold its connection forever; write 240");
+        int descriptors = OpenFileLimit.Current;
+        int available = descriptors - DescriptorBudget.Reserve(descriptors);
+        document.WarnIf(
+            limits.MaxConnections > available,
             "limits.max_connections",
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"this process may open {descriptors} descriptors, {DescriptorBudget.Reserve(descriptors)} of them for the admin listener and itself; raise LimitNOFILE (ulimit -n), or leave it out"));
+                $"{limits.MaxConnections} is more than the {available} connections that a limit of {descriptors} file descriptors allows; raise LimitNOFILE (ulimit -n), or leave it out"));
     }
 
     private void CheckShutdown(ShutdownOptions shutdown)
     {
-        WarnIf(
+        document.WarnIf(
             shutdown.DrainDelay == TimeSpan.Zero,
             "shutdown.drain_delay",
             "a load balancer has no time to notice a stop, and sends clients to a closed port; write what it needs, 5s for example");
-        WarnIf(shutdown.Timeout == TimeSpan.Zero, "shutdown.timeout", "requests in flight are cut off by a stop; write 10s");
+        document.WarnIf(shutdown.Timeout == TimeSpan.Zero, "shutdown.timeout", "a stop resets the connections of requests in flight; write 10s");
     }
 
-    private void WarnIf(bool isRisky, string key, string sentence)
-    {
-        if (isRisky) problems.Warning(document.Nearest(key), $"{key}: {sentence}");
-    }
-
-    /// <summary>Two names of one machine cannot be told from here; the names of this one, and two spellings, can.</summary>
+    /// <summary>Recognizes other spellings, and the names of this machine; two names of another machine would need a resolver.</summary>
     private static string Machine(string server, int defaultPort)
     {
         (string host, int port) = HostText.Split(HostText.Canonical(server, defaultPort), 0);
         bool isLocalhost = host == "localhost" || (HostText.TryParseAddress(host, out IPAddress? address) && address.Equals(IPAddress.IPv6Loopback));
         return string.Create(CultureInfo.InvariantCulture, $"{(isLocalhost ? "127.0.0.1" : host)} {port}");
-    }
-
-    private static bool IsEverywhere(ListenAddress? address) =>
-        address is { Host: null } || (address is { Host: { } host } && (host.Equals(IPAddress.Any) || host.Equals(IPAddress.IPv6Any)));
-
-    private static bool IsLocal(ListenAddress address) => address.Host is { } host && IPAddress.IsLoopback(host);
-}
-
-/// <summary>How many descriptors this process may open, as the kernel says it in words; the runtime has raised it to the hard limit.</summary>
-internal static class OpenFileLimit
-{
-    private const string Line = "Max open files";
-
-    /// <summary>Null when it is unlimited, or the machine does not tell.</summary>
-    public static int? Current
-    {
-        get
-        {
-            try
-            {
-                string? line = File.ReadLines("/proc/self/limits").FirstOrDefault(line => line.StartsWith(Line, StringComparison.Ordinal));
-                string? soft = line?[Line.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault();
-                return int.TryParse(soft, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) ? limit : null;
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                return null;
-            }
-        }
     }
 }

@@ -4,88 +4,94 @@ using DynamicSharding.Config.Yaml;
 
 namespace DynamicSharding.Config;
 
-/// <summary>The keys whose values have parts: each part is judged at its own place in the file.</summary>
+/// <summary>Keys with several parts: an error points at the part.</summary>
 internal static class ConfigLists
 {
-    /// <summary>The servers as written: the default port is another key's, and duplicates show only with it.</summary>
-    public static bool TryReadServers(ConfigLocation site, out ImmutableArray<string> servers)
+    /// <summary>As written: defaults and duplicates depend on <c>pushgateway.port</c>, see <see cref="ConfigValidator.Derive"/>.</summary>
+    public static bool TryReadServers(ConfigLocation location, out ImmutableArray<string> servers)
     {
         servers = [];
-        if (site.Node is not YamlSequence sequence)
+        if (location.Node is not YamlSequence sequence)
         {
-            return site.Fail("must be a list; put each server on a line of its own that begins with '- '");
+            return location.Fail("must be a list; put each server on a line of its own that begins with '- '");
         }
 
         bool good = true;
-        foreach (YamlNode item in sequence.Items) good &= CheckServer(site.At(item));
+        foreach (YamlNode item in sequence.Items) good &= CheckServer(location.At(item));
         if (good) servers = [.. sequence.Items.Select(item => ((YamlScalar)item).Text)];
         return good;
     }
 
-    public static bool TryReadUsers(ConfigLocation site, out ImmutableSortedDictionary<string, string> users)
+    public static bool TryReadUsers(ConfigLocation location, out ImmutableSortedDictionary<string, string> users)
     {
         users = ImmutableSortedDictionary<string, string>.Empty;
-        if (site.Node is not YamlMapping mapping) return site.Fail("must be a mapping of user names to bcrypt hashes");
+        if (location.Node is not YamlMapping mapping) return location.Fail("must be a mapping of user names to bcrypt hashes");
 
         bool good = true;
-        foreach (YamlEntry entry in mapping.Entries) good &= CheckUser(site, entry);
+        foreach (YamlEntry entry in mapping.Entries) good &= CheckUser(location, entry);
         if (!good) return false;
         users = mapping.Entries.ToImmutableSortedDictionary(
             entry => entry.Key.Text, entry => ((YamlScalar)entry.Value).Text, StringComparer.Ordinal);
         return true;
     }
 
-    /// <summary>A word, or a list of those who are allowed.</summary>
-    public static bool TryReadAllow(ConfigLocation site, out AllowedGateways allow)
+    public static bool TryReadAllow(ConfigLocation location, out AllowedGateways allow)
     {
-        const string Kinds = "must be any, configured, or a list of CIDRs and host patterns: [10.0.0.0/8, \"*.pgw.internal\"]";
+        const string Choices = "must be any, configured, or a list of CIDRs and host patterns: [10.0.0.0/8, \"*.pgw.internal\"]";
         allow = AllowedGateways.Any;
-        if (site.Node is YamlScalar word)
+        if (location.Node is YamlScalar word)
         {
             if (word.Text == "configured") allow = AllowedGateways.Configured;
-            return word.Text is "any" or "configured" || site.Fail(Kinds);
+            return word.Text is "any" or "configured" || location.Fail(Choices);
         }
 
-        if (site.Node is not YamlSequence sequence) return site.Fail(Kinds);
-        if (sequence.Items.Count == 0) return site.Fail("is an empty list; write configured to allow nobody but what the configuration names, or add CIDRs and host patterns");
+        if (location.Node is not YamlSequence sequence) return location.Fail(Choices);
+        if (sequence.Items.Count == 0)
+        {
+            return location.Fail("is an empty list; write configured to allow only the configured gateways, or add CIDRs and host patterns");
+        }
 
         var rules = new List<AllowedGateways.Rule>();
         bool good = true;
-        foreach (YamlNode item in sequence.Items) good &= CheckAllowed(site.At(item), rules);
+        foreach (YamlNode item in sequence.Items) good &= CheckAllowed(location.At(item), rules);
         if (good) allow = AllowedGateways.Of(rules);
         return good;
     }
 
-    private static bool CheckAllowed(ConfigLocation site, List<AllowedGateways.Rule> rules)
+    private static bool CheckAllowed(ConfigLocation location, List<AllowedGateways.Rule> rules)
     {
-        if (site.Node is not YamlScalar { IsNull: false } scalar) return site.Fail("each entry must be one text, a CIDR or a host pattern: 10.0.0.0/8 or \"*.pgw.internal\"");
-        if (AllowedGateways.TryParse(scalar.Text, out AllowedGateways.Rule rule) is { } problem) return site.Fail(problem);
+        if (location.Node is not YamlScalar { IsNull: false } scalar)
+        {
+            return location.Fail("each entry must be a string, a CIDR or a host pattern: 10.0.0.0/8 or \"*.pgw.internal\"");
+        }
+
+        if (AllowedGateways.TryParse(scalar.Text, out AllowedGateways.Rule rule) is { } problem) return location.Fail(problem);
         rules.Add(rule);
         return true;
     }
 
-    private static bool CheckServer(ConfigLocation site)
+    private static bool CheckServer(ConfigLocation location)
     {
-        if (site.Node is not YamlScalar scalar)
+        if (location.Node is not YamlScalar scalar)
         {
-            return site.Fail("each server must be one text, host or host:port; an IPv6 address needs quotes: \"[::1]:9091\"");
+            return location.Fail("each server must be a string, host or host:port; an IPv6 address needs quotes: \"[::1]:9091\"");
         }
 
-        if (scalar.IsNull) return site.Fail("a server is empty; write host or host:port, or remove the line");
-        return HostText.CheckAuthority(scalar.Text, out _) is not { } problem || site.Fail(problem);
+        if (scalar.IsNull) return location.Fail("a server is empty; write host or host:port, or remove the line");
+        return HostText.CheckAuthority(scalar.Text, out _) is not { } problem || location.Fail(problem);
     }
 
-    private static bool CheckUser(ConfigLocation site, YamlEntry entry)
+    private static bool CheckUser(ConfigLocation location, YamlEntry entry)
     {
         string name = entry.Key.Text;
         // RFC 7617 2: the first colon ends the user name.
         if (name.Length == 0 || name.Contains(':') || name.Any(char.IsControl))
         {
-            return site.At(entry.Key).Fail("a user name must not be empty or have a ':' or a control character");
+            return location.At(entry.Key).Fail("a user name must not be empty or contain ':' or a control character");
         }
 
-        // Neither is shown: the value may be the password itself, and so may the name, in a file that is indented wrongly.
+        // Neither is shown: the value may be a password in plain text, and so may the name if the indentation is wrong.
         return (entry.Value is YamlScalar hash && BcryptText.IsHash(hash.Text))
-            || site.At(entry.Value).Fail("the value of this user is not a bcrypt hash; make one with: htpasswd -nBC 10 ''");
+            || location.At(entry.Value).Fail("the value of this user is not a bcrypt hash; make one with: htpasswd -nBC 10 ''");
     }
 }

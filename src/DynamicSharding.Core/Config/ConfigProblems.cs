@@ -4,10 +4,10 @@ using DynamicSharding.Config.Yaml;
 
 namespace DynamicSharding.Config;
 
-/// <summary>Collects everything that is wrong with one file, so that an operator mends it in one go.</summary>
+/// <summary>Collects all problems of a file, so that an operator can fix them in one go.</summary>
 internal sealed class ConfigProblems(string file)
 {
-    /// <summary>More than anybody mends in one go. A file that is no configuration has one for every line.</summary>
+    /// <summary>A file of another kind has a problem on every line.</summary>
     private const int MaxShown = 100;
 
     private readonly List<ConfigProblem> _errors = [];
@@ -15,12 +15,12 @@ internal sealed class ConfigProblems(string file)
     private int _hiddenErrors;
     private int _hiddenWarnings;
 
-    /// <summary>The file as the operator named it.</summary>
+    /// <summary>The path as given.</summary>
     public string File { get; } = file;
 
     public bool HasErrors => _errors.Count > 0;
 
-    /// <summary>False when a further error is only counted, so that its sentence need not be made.</summary>
+    /// <summary>False when further errors are only counted, and need no message.</summary>
     public bool ShowsMoreErrors => _errors.Count < MaxShown;
 
     public ImmutableArray<ConfigProblem> Errors => InFileOrder(_errors, _hiddenErrors, "error");
@@ -57,9 +57,8 @@ internal sealed class ConfigProblems(string file)
     }
 }
 
-/// <summary>Something wrong with the configuration, in a sentence that names the key and the remedy.</summary>
-/// <param name="Source">The file as it was named, or <c>environment</c>.</param>
-/// <param name="Line">From 1; 0 when the problem has no place inside the source.</param>
+/// <param name="Source">The path as given, or <c>environment</c>.</param>
+/// <param name="Line">From 1; 0 for the source as a whole.</param>
 /// <param name="Column">From 1, in characters.</param>
 internal sealed record ConfigProblem(string Source, int Line, int Column, string Message)
 {

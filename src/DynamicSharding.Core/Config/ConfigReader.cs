@@ -2,7 +2,7 @@ using DynamicSharding.Config.Yaml;
 
 namespace DynamicSharding.Config;
 
-/// <summary>Walks the tree along the schema: known keys become options, everything else becomes an error.</summary>
+/// <summary>Turns known keys into options, and everything else into errors.</summary>
 internal sealed class ConfigReader(string directory, ConfigProblems problems)
 {
     private ServerOptions _options = new();
@@ -15,20 +15,16 @@ internal sealed class ConfigReader(string directory, ConfigProblems problems)
 
     private void ReadSection(string section, YamlMapping mapping)
     {
-        foreach (YamlEntry entry in mapping.Entries) ReadEntry(section, entry);
-    }
-
-    private void ReadEntry(string section, YamlEntry entry)
-    {
-        string name = entry.Key.Text;
-        string path = ConfigKeys.Join(section, name);
-        if (ConfigKeys.NamesIn(section)!.Contains(name))
+        foreach ((YamlScalar key, YamlNode value) in mapping.Entries)
         {
-            if (!entry.Value.IsNull) ReadKnown(path, entry.Value);
-        }
-        else
-        {
-            problems.Error(entry.Key, problems.ShowsMoreErrors ? UnknownKeyMessage.Describe(section, name) : "");
+            if (!ConfigKeys.NamesIn(section)!.Contains(key.Text))
+            {
+                problems.Error(key, problems.ShowsMoreErrors ? UnknownKeyMessage.Describe(section, key.Text) : "");
+            }
+            else if (!value.IsNull)
+            {
+                ReadKnown(ConfigKeys.Join(section, key.Text), value);
+            }
         }
     }
 
@@ -50,14 +46,15 @@ internal sealed class ConfigReader(string directory, ConfigProblems problems)
 }
 
 /// <summary>
-/// The sentence for a key that does not exist: nearly always a slip, so it names the key that was probably meant. What was written is repeated
-/// only where it reads like a known key: in a file that is indented wrongly, a password may stand where a key belongs.
+/// The message for an unknown key, with the key that was probably meant. The name is repeated only if it resembles a known key: with wrong
+/// indentation, it may be a password.
 /// </summary>
 internal static class UnknownKeyMessage
 {
     public static string Describe(string section, string name)
     {
-        if (IsKnown(ConfigKeys.Join(section, name)))
+        string path = ConfigKeys.Join(section, name);
+        if (ConfigKeys.Find(path) is not null || ConfigKeys.NamesIn(path) is not null)
         {
             return $"{Written(section, name)}; nest the names, one per line and indented, instead of joining them with dots";
         }
@@ -69,28 +66,24 @@ internal static class UnknownKeyMessage
 
     private static string Written(string section, string name) => $"{ConfigText.Quote(ConfigKeys.Join(section, name))} is not a known key";
 
-    /// <summary>With its dots: a key or a section, but not in one piece.</summary>
-    private static bool IsKnown(string path) => ConfigKeys.Find(path) is not null || ConfigKeys.NamesIn(path) is not null;
-
     private static string? Suggest(string section, string name)
     {
         string? near = Nearest(ConfigKeys.NamesIn(section)!, name);
         if (near is not null) return ConfigKeys.Join(section, near);
 
-        // A right name at the wrong place: too deep, not deep enough, or below the neighbour.
+        // A known name at another place.
         ConfigKey[] elsewhere = [.. ConfigKeys.All.Where(key => key.Path.AsSpan(key.Path.LastIndexOf('.') + 1).SequenceEqual(name))];
         return elsewhere.Length is 0 or > 3 ? null : string.Join(" or ", elsewhere.Select(key => key.Path));
     }
 
     private static string? Nearest(IReadOnlyList<string> names, string name)
     {
-        // A third of the name may be wrong: "prot" for "port", not any short word for any other.
-        int limit = Math.Max(1, name.Length / 3);
-        (string Name, int Distance)[] near = [.. names.Select(n => (n, Distance(n, name))).Where(n => n.Item2 <= limit).OrderBy(n => n.Item2)];
-        return near.Length == 0 ? null : near[0].Name;
+        // A third of the name may differ: "prot" for "port", but not one short word for another.
+        string? nearest = names.MinBy(known => Distance(known, name));
+        return nearest is not null && Distance(nearest, name) <= Math.Max(1, name.Length / 3) ? nearest : null;
     }
 
-    /// <summary>Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).</summary>
+    /// <summary>Insertions, deletions, replacements and swaps of adjacent characters (optimal string alignment).</summary>
     private static int Distance(string a, string b)
     {
         if (b.Length > 2 * a.Length) return b.Length;

@@ -1,19 +1,19 @@
 namespace DynamicSharding.Config;
 
-/// <summary>How a message shows what was written in the file.</summary>
+/// <summary>Texts that are sent in header fields, and how a message quotes what the file says.</summary>
 internal static class ConfigText
 {
     private const int MaxShown = 60;
 
-    /// <returns>Why the text cannot travel in a request field, or null.</returns>
+    /// <returns>Why the text cannot be sent in a header field, or null.</returns>
     public static string? Unsendable(string text) =>
-        text.Any(char.IsControl) ? "has a control character (a line break perhaps), which cannot be sent" : null;
+        text.Any(char.IsControl) ? "contains a control character, perhaps a line break, which HTTP cannot carry; remove it" : null;
 
-    /// <summary>The same for a token, which is sent as it is.</summary>
+    /// <summary>The same for a token, which is sent without encoding.</summary>
     public static string? UnsendableToken(string text) =>
-        Unsendable(text) ?? (text.All(char.IsAscii) ? null : "has a character beyond ASCII, which cannot be sent");
+        Unsendable(text) ?? (text.All(char.IsAscii) ? null : "contains a character outside ASCII, which HTTP cannot carry; remove it");
 
-    /// <summary>In single quotes, shortened, and without what would break a line or a terminal.</summary>
+    /// <summary>In single quotes, shortened, without characters that break a line or a terminal.</summary>
     public static string Quote(string text)
     {
         string shown = text.Length <= MaxShown ? text : string.Concat(text.AsSpan(0, MaxShown), "...");

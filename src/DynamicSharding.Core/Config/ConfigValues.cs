@@ -8,7 +8,7 @@ namespace DynamicSharding.Config;
 /// <summary>The kinds of values that keys have.</summary>
 internal static class ConfigValues
 {
-    /// <summary>Far below what timers and deadlines can hold, far above what anybody waits for here.</summary>
+    /// <summary>Far below the range of timers, far above any sensible setting.</summary>
     private static readonly TimeSpan LongestDuration = TimeSpan.FromDays(30);
 
     public static ConfigValue<bool> Bool { get; } = Typed((string text, out bool value) =>
@@ -23,7 +23,7 @@ internal static class ConfigValues
 
     public static ConfigValue<ListenAddress> Listen { get; } = Text<ListenAddress>(ListenAddressText.Parse);
 
-    /// <summary>Off when the text is empty.</summary>
+    /// <summary>An empty text turns the listener off.</summary>
     public static ConfigValue<ListenAddress?> OptionalListen { get; } = Optional(Listen, none: "\"\"");
 
     public static ConfigValue<string> ConsulAddress { get; } = Text((string text, out string value) => ConsulAddressText.Check(value = text));
@@ -33,7 +33,7 @@ internal static class ConfigValues
     public static ConfigValue<string> UrlPath { get; } =
         Text((string text, out string value) => UrlPathText.Check(value = text, allowQuery: true));
 
-    /// <summary>A word for a URL or a field: no blanks, no controls, nothing to encode.</summary>
+    /// <summary>Goes into URLs and header fields without encoding.</summary>
     public static ConfigValue<string> Name { get; } = Text((string text, out string value) =>
     {
         value = text;
@@ -43,17 +43,16 @@ internal static class ConfigValues
 
     public static ConfigValue<string?> OptionalName { get; } = Optional(Name);
 
-    /// <summary>A value that no message may repeat; it travels in a request field, so controls have no place in it.</summary>
+    /// <summary>Sent in a header field; no message repeats it.</summary>
     public static ConfigValue<string?> Secret { get; } = Hidden(ConfigText.Unsendable);
 
-    /// <inheritdoc cref="Secret"/>
     public static ConfigValue<string?> Token { get; } = Hidden(ConfigText.UnsendableToken);
 
     public static ConfigValue<string?> UserName { get; } = Optional(Text((string text, out string value) =>
     {
         value = text;
         // RFC 7617 2: the first colon ends the user name.
-        return text.Contains(':') || text.Any(char.IsControl) ? "must not have a ':' or a control character" : null;
+        return text.Contains(':') || text.Any(char.IsControl) ? "must not contain ':' or a control character" : null;
     }));
 
     public static ConfigValue<string?> ExistingFile { get; } = new(ConfigFiles.TryRead);
@@ -69,7 +68,6 @@ internal static class ConfigValues
     public static ConfigValue<ImmutableSortedDictionary<string, string>> Users { get; } =
         new(ConfigLists.TryReadUsers, (a, b) => a.SequenceEqual(b), DisplayValue.Users);
 
-    /// <summary>More than 0, at most 1.</summary>
     public static ConfigValue<double> Ratio { get; } = Typed((string text, out double value) =>
         double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value) && value is > 0 and <= 1
             ? null
@@ -80,17 +78,8 @@ internal static class ConfigValues
             ? null
             : string.Create(CultureInfo.InvariantCulture, $"must be a whole number from {min} to {max}"));
 
-    /// <summary>As <see cref="Int"/>, where no number means that the program finds one.</summary>
-    public static ConfigValue<int?> OptionalInt(int min, int max)
-    {
-        ConfigValue<int> inner = Int(min, max);
-        return new ConfigValue<int?>((ConfigLocation site, out int? value) =>
-        {
-            bool read = inner.TryRead(site, out int number);
-            value = number;
-            return read;
-        });
-    }
+    /// <summary>Unset means that the program chooses.</summary>
+    public static ConfigValue<int?> OptionalInt(int min, int max) => Convert(Int(min, max), static number => (int?)number);
 
     public static ConfigValue<long> Size(long min, long max) => Text(
         (string text, out long value) =>
@@ -99,29 +88,15 @@ internal static class ConfigValues
                 : $"must be a size from {SizeText.Format(min)} to {SizeText.Format(max)}, in bytes or with KiB, MiB or GiB",
         SizeText.Format);
 
-    public static ConfigValue<int> IntSize(int min, int max)
-    {
-        ConfigValue<long> inner = Size(min, max);
-        return new ConfigValue<int>((ConfigLocation site, out int value) =>
-        {
-            bool read = inner.TryRead(site, out long size);
-            value = (int)size;
-            return read;
-        },
-        show: static size => SizeText.Format(size));
-    }
+    public static ConfigValue<int> IntSize(int min, int max) =>
+        Convert(Size(min, max), static size => (int)size, static size => SizeText.Format(size));
 
-    /// <summary>A time that must pass: more than nothing.</summary>
+    /// <summary>More than zero.</summary>
     public static ConfigValue<TimeSpan> Duration { get; } = DurationFrom(TimeSpan.FromMilliseconds(1));
 
     public static ConfigValue<TimeSpan> DurationOrZero { get; } = DurationFrom(TimeSpan.Zero);
 
-    public static ConfigValue<TimeSpan?> OptionalDuration { get; } = new((ConfigLocation site, out TimeSpan? value) =>
-    {
-        bool read = Duration.TryRead(site, out TimeSpan duration);
-        value = duration;
-        return read;
-    });
+    public static ConfigValue<TimeSpan?> OptionalDuration { get; } = Convert(Duration, static duration => (TimeSpan?)duration);
 
     public static ConfigValue<T> OneOf<T>(params (string Name, T Value)[] choices) => Text(
         (string text, out T value) =>
@@ -143,42 +118,39 @@ internal static class ConfigValues
     /// <summary>Any scalar, quoted or not.</summary>
     private static ConfigValue<T> Text<T>(TextParser<T> parse, Func<T, string>? show = null) => Scalar(parse, unquotedOnly: false, show);
 
-    /// <summary>Not in quotes: in YAML that would make it a text.</summary>
+    /// <summary>Not in quotes, which make it a string in YAML.</summary>
     private static ConfigValue<T> Typed<T>(TextParser<T> parse) => Scalar(parse, unquotedOnly: true);
 
-    private static ConfigValue<T> Scalar<T>(TextParser<T> parse, bool unquotedOnly, Func<T, string>? show = null) => new((ConfigLocation site, out T value) =>
-    {
-        if (site.Node is not YamlScalar scalar)
+    private static ConfigValue<T> Scalar<T>(TextParser<T> parse, bool unquotedOnly, Func<T, string>? show = null) => new(
+        (ConfigLocation location, out T value) =>
         {
-            parse("", out value);
-            return site.Fail(site.Node is YamlSequence ? "must be one value, not a list" : "must be one value, not a mapping");
-        }
+            var scalar = location.Node as YamlScalar;
+            string? problem = parse(scalar?.Text ?? "", out value);
+            if (scalar is null) problem = location.Node is YamlSequence ? "must be one value, not a list" : "must be one value, not a mapping";
+            else if (problem is null && unquotedOnly && scalar.Quoted) problem = "must not be in quotes";
+            return problem is null || location.Fail(problem);
+        },
+        show: show);
 
-        string? problem = parse(scalar.Text, out value);
-        if (problem is null && unquotedOnly && scalar.Quoted) problem = "must not be in quotes";
-        return problem is null || site.Fail(problem);
-    },
-    show: show);
+    private static ConfigValue<TOut> Convert<TIn, TOut>(ConfigValue<TIn> inner, Func<TIn, TOut> convert, Func<TOut, string>? show = null) => new(
+        (ConfigLocation location, out TOut value) =>
+        {
+            bool good = inner.TryRead(location, out TIn read);
+            value = convert(read);
+            return good;
+        },
+        show: show);
 
-    /// <summary>An empty text is no value.</summary>
+    /// <summary>An empty text means unset.</summary>
     private static ConfigValue<T?> Optional<T>(ConfigValue<T> inner, string none = "")
-        where T : class => new((ConfigLocation site, out T? value) =>
-    {
-        value = null;
-        if (site.Node is YamlScalar { Text: "" }) return true;
-        bool read = inner.TryRead(site, out T result);
-        value = result;
-        return read;
-    },
-    show: value => value is null ? none : inner.Show(value));
+        where T : class => new(
+        (ConfigLocation location, out T? value) =>
+        {
+            value = null;
+            return location.Node is YamlScalar { Text: "" } || inner.TryRead(location, out value!);
+        },
+        show: value => value is null ? none : inner.Show(value));
 
-    /// <param name="check">Why a text is no such value, or null.</param>
-    private static ConfigValue<string?> Hidden(Func<string, string?> check) => new((ConfigLocation site, out string? value) =>
-    {
-        value = null;
-        if (site.Node is not YamlScalar scalar) return site.Fail("must be one text, not a list or a mapping");
-        value = scalar.Text.Length == 0 ? null : scalar.Text;
-        return check(scalar.Text) is not { } why || site.Fail(why);
-    },
-    show: DisplayValue.Secret);
+    private static ConfigValue<string?> Hidden(Func<string, string?> check) =>
+        new(Optional(Text((string text, out string value) => check(value = text))).TryRead, show: DisplayValue.Secret);
 }

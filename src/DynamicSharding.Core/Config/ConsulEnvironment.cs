@@ -3,15 +3,20 @@ using DynamicSharding.Config.Values;
 namespace DynamicSharding.Config;
 
 /// <summary>
-/// The variables of Consul's own tools (its Go package api, DefaultConfig). They rank below the file, setting by setting: a file that names
-/// a token is not overruled by a token file in the environment, nor half a key pair completed by it. An empty variable counts as unset.
+/// The variables of Consul's own tools (Go package api, DefaultConfig). The file takes precedence, setting by setting: a token file in the
+/// environment does not override a token in the file, and does not complete half a key pair. An empty variable is unset.
 /// </summary>
 internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProblems problems)
 {
     public ConsulOptions FillGaps(ConsulOptions consul, ConfigDocument document)
     {
         ConsulOptions result = consul with { Namespace = Get("CONSUL_NAMESPACE"), Partition = Get("CONSUL_PARTITION") };
-        if (!document.Has("consul_server.addr") && Get("CONSUL_HTTP_ADDR") is { } addr) result = result with { Addr = CheckAddress(addr) };
+        if (!document.Has("consul_server.addr") && Get("CONSUL_HTTP_ADDR") is { } address)
+        {
+            Report("CONSUL_HTTP_ADDR", address, ConsulAddressText.Check);
+            result = result with { Addr = address };
+        }
+
         if (consul is { Username: null, Password: null } && Get("CONSUL_HTTP_AUTH") is { } auth) result = WithAuth(result, auth);
         if (consul is { Token: null, TokenFile: null })
         {
@@ -27,8 +32,8 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
         if (tls.CaFile is null)
         {
             result = result with { CaFile = GetFile("CONSUL_CACERT"), CaPath = GetDirectory("CONSUL_CAPATH") };
-            Report("CONSUL_CACERT", result.CaFile, ConfigCertificates.BadAuthority);
-            Report("CONSUL_CAPATH", result.CaPath, ConfigCertificates.BadAuthorities);
+            Report("CONSUL_CACERT", result.CaFile, PemFiles.BadAuthority);
+            Report("CONSUL_CAPATH", result.CaPath, PemFiles.BadAuthorities);
         }
 
         if (tls is { CertFile: null, KeyFile: null })
@@ -40,7 +45,7 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
             }
 
             string? key = result.KeyFile;
-            if (key is not null) Report("CONSUL_CLIENT_CERT", result.CertFile, cert => ConfigCertificates.BadPair(cert, key));
+            if (key is not null) Report("CONSUL_CLIENT_CERT", result.CertFile, cert => PemFiles.BadPair(cert, key));
         }
 
         if (tls.ServerName is null) result = result with { ServerName = Get("CONSUL_TLS_SERVER_NAME") };
@@ -48,9 +53,9 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
         return document.Has("consul_server.tls.insecure_skip_verify") ? result : result with { InsecureSkipVerify = verify == false };
     }
 
-    private void Report(string name, string? path, Func<string, string?> check)
+    private void Report(string name, string? value, Func<string, string?> check)
     {
-        if (path is not null && check(path) is { } why) problems.EnvironmentError($"{name}: {why}");
+        if (value is not null && check(value) is { } why) problems.EnvironmentError($"{name}: {why}");
     }
 
     private static ConsulOptions WithAuth(ConsulOptions consul, string auth)
@@ -59,23 +64,13 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
         return colon < 0 ? consul with { Username = auth } : consul with { Username = auth[..colon], Password = auth[(colon + 1)..] };
     }
 
-    private string CheckAddress(string text)
-    {
-        if (ConsulAddressText.Check(text) is { } problem)
-        {
-            problems.EnvironmentError($"CONSUL_HTTP_ADDR: {problem}");
-        }
-
-        return text;
-    }
-
     private string? Get(string name) => lookup(name) is { Length: > 0 } value ? value : null;
 
-    /// <summary>What is mounted or exported from a file often brings its last line break along.</summary>
+    /// <summary>A token exported from a file often ends with a line break.</summary>
     private string? GetToken()
     {
         string? token = Get("CONSUL_HTTP_TOKEN")?.Trim();
-        if (token is not null && ConfigText.UnsendableToken(token) is { } why) problems.EnvironmentError($"CONSUL_HTTP_TOKEN: {why}");
+        Report("CONSUL_HTTP_TOKEN", token, ConfigText.UnsendableToken);
         return string.IsNullOrEmpty(token) ? null : token;
     }
 

@@ -5,30 +5,27 @@ using System.Net.Sockets;
 namespace DynamicSharding.Config;
 
 /// <summary>
-/// Which addresses lead to this machine, as far as it can be said without asking a resolver. Read once a check, and only for a server whose
-/// port is that of a listener.
+/// Which addresses lead to this machine, without asking a resolver. Read once per check, and only if a server has the port of a listener.
 /// </summary>
 internal sealed class LocalAddresses
 {
     private readonly Lazy<(HashSet<IPAddress> Own, HashSet<IPAddress> Broadcast)> _addresses = new(Read, LazyThreadSafetyMode.None);
 
-    /// <summary>True for a connection that would arrive at the listener.</summary>
+    /// <summary>True if a connection to the server would arrive at our listener.</summary>
     /// <param name="host">Canonical.</param>
-    /// <param name="address">The host's, unless it is a name of another machine.</param>
-    /// <param name="port">The server's.</param>
-    /// <param name="listener">One of ours.</param>
+    /// <param name="address">Null for a name other than localhost.</param>
     public bool Reaches(string host, IPAddress? address, int port, ListenAddress listener)
     {
         if (listener.Port == 0 || listener.Port != port) return false;
-        bool everywhere = listener.Host is null || listener.Host.Equals(IPAddress.Any) || listener.Host.Equals(IPAddress.IPv6Any);
+        bool everywhere = listener.IsEveryAddress;
         if (address is null) return IsOwnName(host) && (everywhere || !IPAddress.IsLoopback(listener.Host!));
         if (!everywhere) return address.Equals(listener.Host) || (host == "localhost" && IPAddress.IsLoopback(listener.Host!));
         if (listener.Host is { AddressFamily: AddressFamily.InterNetwork } && address.AddressFamily != AddressFamily.InterNetwork) return false;
         return IPAddress.IsLoopback(address) || _addresses.Value.Own.Contains(address);
     }
 
-    /// <summary>No connection can be made to such an address, or it ends wherever the caller is.</summary>
-    public bool IsNobody(IPAddress address)
+    /// <summary>True if no connection can be made to the address, or it ends wherever the caller is.</summary>
+    public bool IsUnreachable(IPAddress address)
     {
         if (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any) || address.Equals(IPAddress.Broadcast)) return true;
         if (address.IsIPv6Multicast) return true;
@@ -55,7 +52,7 @@ internal sealed class LocalAddresses
         }
         catch (NetworkInformationException)
         {
-            // A sandbox may hide them; then there is nothing to warn about.
+            // A sandbox may hide them: no warning then.
         }
 
         return (own, broadcast);

@@ -1,10 +1,11 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
+using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Config;
 
-/// <summary>Everything an operator can set, validated and with defaults filled in. Immutable: a reload makes a new one.</summary>
+/// <summary>The whole configuration, validated, with defaults filled in. Immutable: a reload makes a new one.</summary>
 internal sealed record ServerOptions
 {
     public ListenAddress HttpListenAddr { get; init; } = new(null, 9292);
@@ -15,32 +16,38 @@ internal sealed record ServerOptions
     /// <summary>Null when off, which is the default.</summary>
     public ListenAddress? ForwardListenAddr { get; init; }
 
+    /// <summary>With the keys that name them; null for one that is off.</summary>
+    public (string Key, ListenAddress? Address)[] Listeners =>
+        [("http_listen_addr", HttpListenAddr), ("admin_listen_addr", AdminListenAddr), ("forward_listen_addr", ForwardListenAddr)];
+
     public bool ReusePort { get; init; }
-
     public DiscoveryKind Discovery { get; init; }
-
     public ConsulOptions Consul { get; init; } = new();
-
     public PushgatewayOptions Pushgateway { get; init; } = new();
-
     public ShardingOptions Sharding { get; init; } = new();
-
     public MembershipOptions Membership { get; init; } = new();
-
     public LimitOptions Limits { get; init; } = new();
-
     public ShutdownOptions Shutdown { get; init; } = new();
-
     public ForwardOptions Forward { get; init; } = new();
-
     public AdminOptions Admin { get; init; } = new();
-
     public LogOptions Log { get; init; } = new();
 }
 
 /// <summary>Where a listener binds. <see cref="Host"/> null means every address: dual-stack, IPv4 alone where the host has no IPv6.</summary>
 internal sealed record ListenAddress(IPAddress? Host, int Port)
 {
+    public bool IsEveryAddress => Host is null || Host.Equals(IPAddress.Any) || Host.Equals(IPAddress.IPv6Any);
+
+    public bool IsLoopback => Host is not null && IPAddress.IsLoopback(Host);
+
+    /// <summary>True when one cannot be bound while the other is.</summary>
+    public bool Overlaps(ListenAddress other)
+    {
+        if (Port == 0 || Port != other.Port) return false;
+        if (Host is null || other.Host is null || Host.Equals(other.Host)) return true;
+        return Host.AddressFamily == other.Host.AddressFamily && (IsEveryAddress || other.IsEveryAddress);
+    }
+
     public override string ToString() => Host is null
         ? string.Create(CultureInfo.InvariantCulture, $":{Port}")
         : new IPEndPoint(Host, Port).ToString();
@@ -54,10 +61,10 @@ internal enum DiscoveryKind
 
 internal sealed record ShardingOptions
 {
-    public ShardingKey Key { get; init; } = ShardingKey.Group;
-
     /// <summary>Points of a ring: 80 MB, twice while it is replaced, and about a second to build.</summary>
     public const int MaxPoints = 10_000_000;
+
+    public ShardingKey Key { get; init; } = ShardingKey.Group;
 
     /// <summary>Points per gateway on the ring.</summary>
     public int Replicas { get; init; } = 500;
@@ -69,68 +76,60 @@ internal enum ShardingKey
     Path,
 }
 
+/// <summary>How the file, the API and the commands spell <c>sharding.key</c>; the ring's fingerprint depends on it.</summary>
 internal static class ShardingKeyNames
 {
-    /// <summary>The key mode as the configuration file spells it.</summary>
-    public static string Name(this ShardingKey key) => key == ShardingKey.Path ? "path" : "group";
+    public static readonly (string Name, ShardingKey Value)[] All = [("group", ShardingKey.Group), ("path", ShardingKey.Path)];
+
+    public static string Name(this ShardingKey key) => All[(int)key].Name;
+
+    /// <returns>Null for a name that is neither.</returns>
+    public static ShardingKey? Find(string? name) => Array.Find(All, row => row.Name == name) is { Name: not null } row ? row.Value : null;
 }
 
 internal sealed record MembershipOptions
 {
     public AllowedGateways Allow { get; init; } = AllowedGateways.Any;
-
     public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(1);
-
     public TimeSpan AdmitAfter { get; init; } = TimeSpan.FromSeconds(5);
-
     public double MassLossRatio { get; init; } = 0.5;
-
     public TimeSpan MassLossHold { get; init; } = TimeSpan.FromSeconds(15);
 }
 
 internal sealed record LimitOptions
 {
-    /// <summary>Null = by the process's descriptor limit: <see cref="DescriptorBudget"/>.</summary>
+    /// <summary>Null for what the descriptor limit allows: <see cref="DescriptorBudget"/>.</summary>
     public int? MaxConnections { get; init; }
 
     /// <summary>Bytes of the request line without its CRLF.</summary>
     public int RequestLine { get; init; } = 8192;
-
     public int HeaderFields { get; init; } = 100;
 
     /// <summary>Bytes of all field lines with their CRLFs.</summary>
     public int HeaderBytes { get; init; } = 32 * 1024;
-
     public TimeSpan HeaderTimeout { get; init; } = TimeSpan.FromSeconds(10);
-
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(75);
-
     public long BodySkipBytes { get; init; } = 1024 * 1024;
 
-    /// <summary>Bytes per second, judged after five seconds of a body.</summary>
+    /// <summary>Bytes per second, enforced after the first five seconds of a body.</summary>
     public int BodyMinRate { get; init; } = 240;
-
     public TimeSpan LingerTimeout { get; init; } = TimeSpan.FromSeconds(5);
-
     public TimeSpan WriteTimeout { get; init; } = TimeSpan.FromSeconds(10);
 }
 
 internal sealed record ShutdownOptions
 {
     public TimeSpan DrainDelay { get; init; } = TimeSpan.FromSeconds(5);
-
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
 }
 
 internal sealed record ForwardOptions
 {
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
-
     public int MaxInFlight { get; init; } = 256;
-
     public long MaxBodyBytes { get; init; } = 64L * 1024 * 1024;
 
-    /// <summary>Whether a gateway is told the client's address.</summary>
+    /// <summary>Sends the client's address to the gateway.</summary>
     public bool XForwardedFor { get; init; }
 }
 
@@ -141,14 +140,12 @@ internal sealed record AdminOptions
         ImmutableSortedDictionary<string, string>.Empty;
 
     public string? TlsCertFile { get; init; }
-
     public string? TlsKeyFile { get; init; }
 }
 
 internal sealed record LogOptions
 {
     public LogLevelName Level { get; init; } = LogLevelName.Info;
-
     public LogFormat Format { get; init; } = LogFormat.Logfmt;
 }
 
@@ -158,19 +155,23 @@ internal enum LogFormat
     Json,
 }
 
+/// <summary>With the values of the framework's <see cref="LogLevel"/>.</summary>
 internal enum LogLevelName
 {
-    Debug,
-    Info,
-    Warn,
-    Error,
+    Debug = LogLevel.Debug,
+    Info = LogLevel.Information,
+    Warn = LogLevel.Warning,
+    Error = LogLevel.Error,
 }
 
-/// <summary>What the file and the flags call log levels and formats.</summary>
+/// <summary>How the file, the flags and the log lines spell levels and formats.</summary>
 internal static class LogNames
 {
     public static readonly (string Name, LogLevelName Value)[] Levels =
         [("debug", LogLevelName.Debug), ("info", LogLevelName.Info), ("warn", LogLevelName.Warn), ("error", LogLevelName.Error)];
 
     public static readonly (string Name, LogFormat Value)[] Formats = [("logfmt", LogFormat.Logfmt), ("json", LogFormat.Json)];
+
+    /// <summary>Trace is shown as debug, critical as error.</summary>
+    public static string Of(LogLevel level) => Levels[Math.Clamp(level - LogLevel.Debug, 0, Levels.Length - 1)].Name;
 }

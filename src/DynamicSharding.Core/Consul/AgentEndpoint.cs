@@ -4,41 +4,39 @@ using System.Text.Json;
 
 namespace DynamicSharding.Consul;
 
-/// <summary><c>/v1/agent</c>: what is registered on the one agent that we talk to. Reads are local and need no leader.</summary>
+/// <summary><c>/v1/agent</c>: the services registered on the local agent. Reads are local and need no leader.</summary>
 internal sealed class AgentEndpoint
 {
-    private static readonly TimeSpan ReadDeadline = TimeSpan.FromSeconds(15);
-
-    /// <summary>Without a leader a write is answered after seven seconds (rpc_hold_timeout), and it counts.</summary>
-    private static readonly TimeSpan WriteDeadline = TimeSpan.FromSeconds(15);
+    /// <summary>Without a leader the response to a write takes seven seconds (rpc_hold_timeout), and the write counts.</summary>
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(15);
 
     private readonly ConsulRequests _requests;
 
     internal AgentEndpoint(ConsulRequests requests) => _requests = requests;
 
-    /// <summary>Every service of this agent by its id.</summary>
+    /// <summary>By id.</summary>
     public async Task<IReadOnlyDictionary<string, AgentService>> Services(CancellationToken ct) =>
         (await _requests.GetAsync(
             "agent/services",
             ConsulJson.Default.AgentService,
             new Dictionary<string, AgentService>(),
-            static (services, id, service) => services[id ?? throw new JsonException("a list in place of an object")] = service,
-            ReadDeadline,
+            static (services, id, service) => services[id ?? throw new JsonException("expected an object, not a list")] = service,
+            Timeout,
             ct).ConfigureAwait(false)).Response;
 
-    /// <summary>Never with <c>replace-existing-checks</c>: that would cancel an operator's maintenance.</summary>
+    /// <summary>Without <c>replace-existing-checks</c>, which would end an operator's maintenance.</summary>
     public Task ServiceRegister(AgentServiceRegistration service, CancellationToken ct) => _requests.PutAsync(
         "agent/service/register",
         JsonSerializer.SerializeToUtf8Bytes(service, ConsulJson.Default.AgentServiceRegistration),
-        WriteDeadline,
+        Timeout,
         ct);
 
-    /// <summary>An id that is not there is deregistered: newer agents say 404 where older ones said 200.</summary>
+    /// <summary>Succeeds for an unknown id too: newer agents return 404 where older ones returned 200.</summary>
     public async Task ServiceDeregister(string id, CancellationToken ct)
     {
         try
         {
-            await _requests.PutAsync("agent/service/deregister/" + Uri.EscapeDataString(id), null, WriteDeadline, ct).ConfigureAwait(false);
+            await _requests.PutAsync("agent/service/deregister/" + Uri.EscapeDataString(id), null, Timeout, ct).ConfigureAwait(false);
         }
         catch (ConsulRequestException ex) when (ex.StatusCode == HttpStatusCode.NotFound)
         {
@@ -46,10 +44,10 @@ internal sealed class AgentEndpoint
     }
 }
 
-/// <summary>An instance as the agent or the catalog tells it. An empty address means the node's.</summary>
+/// <summary>An instance as the agent or the catalog lists it. An empty address means the node's.</summary>
 internal sealed record AgentService(string? ID, string? Service, string? Address, int Port, Dictionary<string, string>? Meta);
 
-/// <summary>What is written to register an instance. An agent refuses keys that it does not know, so what is null is left out.</summary>
+/// <summary>The body of a registration. An agent rejects keys that it does not know, so null values are omitted.</summary>
 internal sealed record AgentServiceRegistration
 {
     public required string ID { get; init; }
@@ -66,8 +64,8 @@ internal sealed record AgentServiceRegistration
 }
 
 /// <summary>
-/// The check that the agent runs for an instance. There is no <c>Status</c> on purpose: registering as passing would call a gateway healthy
-/// that nobody has asked.
+/// The check that the agent runs for an instance. It has no <c>Status</c> on purpose: a gateway registered as passing would count as
+/// healthy before anything has checked it.
 /// </summary>
 internal sealed record AgentServiceCheck
 {
@@ -77,7 +75,7 @@ internal sealed record AgentServiceCheck
 
     public SortedDictionary<string, string[]>? Header { get; init; }
 
-    /// <summary>A duration as Go writes it.</summary>
+    /// <summary>In Go's format, as are the other durations.</summary>
     public required string Interval { get; init; }
 
     public required string Timeout { get; init; }
@@ -89,7 +87,7 @@ internal sealed record AgentServiceCheck
     public string? DeregisterCriticalServiceAfter { get; init; }
 }
 
-/// <summary>Durations in the one spelling that an agent accepts.</summary>
+/// <summary>Durations in the format that an agent accepts.</summary>
 internal static class GoDuration
 {
     /// <summary>Whole seconds as <c>5s</c>, everything else in milliseconds, never less than one.</summary>

@@ -7,19 +7,23 @@ namespace DynamicSharding.Consul;
 internal sealed class ResponseTooLargeException(string message) : Exception(message);
 
 /// <summary>
-/// Reads a list or an object of rows, one row at a time from one buffer: what a broken or hostile agent sends is never held as a whole, and
-/// rows without end (an empty object costs two bytes on the wire and a hundred in memory) are refused when they are too many.
+/// Reads a list or an object row by row from one buffer. The response of a broken or hostile agent is never in memory as a whole, and the
+/// number of rows is bounded: an empty object costs two bytes on the wire and a hundred in memory.
 /// </summary>
 internal sealed class BoundedJson<T>(JsonTypeInfo<T> type, Action<string?, T> add)
     where T : class
 {
-    /// <summary>A thousand gateways that fifty agents hold a row for.</summary>
+    /// <summary>A thousand gateways, each registered on fifty agents.</summary>
     public const int MaxRows = 50_000;
 
-    /// <summary>A row takes about 1.3 kB, a check's output at most 4 kB of it.</summary>
+    /// <summary>A row has about 1.3 kB; a check's output adds at most 4 kB.</summary>
     private const int MaxRowBytes = 256 * 1024;
 
+    /// <summary>Room for the rows above, and an end to a response that has none.</summary>
+    private const long MaxBytes = 64 * 1024 * 1024;
+
     private byte[] _buffer = new byte[16 * 1024];
+    private long _bytes;
     private int _length;
     private int _rows;
     private bool _started;
@@ -29,9 +33,10 @@ internal sealed class BoundedJson<T>(JsonTypeInfo<T> type, Action<string?, T> ad
     {
         while (true)
         {
-            // Full or at the end: a row that comes byte by byte is not looked at byte by byte.
+            // Fills the buffer before parsing: a row that trickles in is not parsed again for each byte.
             int read = await stream.ReadAtLeastAsync(_buffer.AsMemory(_length), _buffer.Length - _length, throwOnEndOfStream: false, ct).ConfigureAwait(false);
             bool isEnd = _length + read < _buffer.Length;
+            if ((_bytes += read) > MaxBytes) throw new ResponseTooLargeException($"the response has more than {MaxBytes} bytes");
             _length += read;
             Parse(isEnd);
             if (isEnd) return;
@@ -41,7 +46,7 @@ internal sealed class BoundedJson<T>(JsonTypeInfo<T> type, Action<string?, T> ad
         }
     }
 
-    /// <summary>Takes the rows that are whole, and moves the rest to the front.</summary>
+    /// <summary>Parses the complete rows and moves the rest to the front.</summary>
     private void Parse(bool isEnd)
     {
         var reader = new Utf8JsonReader(_buffer.AsSpan(0, _length), isEnd, _state);
@@ -51,7 +56,7 @@ internal sealed class BoundedJson<T>(JsonTypeInfo<T> type, Action<string?, T> ad
             string? name = null;
             if (!_started)
             {
-                if (reader.TokenType is not (JsonTokenType.StartArray or JsonTokenType.StartObject)) throw new JsonException("neither a list nor an object");
+                if (reader.TokenType is not (JsonTokenType.StartArray or JsonTokenType.StartObject)) throw new JsonException("expected a list or an object");
                 _started = true;
             }
             else if (reader.TokenType is not (JsonTokenType.EndArray or JsonTokenType.EndObject))

@@ -6,55 +6,44 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace DynamicSharding.Consul;
 
-/// <summary>One exchange with the agent: fields, deadline, size bound, and a failure as one kind of exception per cause.</summary>
+/// <summary>One exchange with the agent: fields, timeout, size limit, and one type of exception per kind of failure.</summary>
 internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration configuration, TimeProvider time)
 {
-    /// <summary>About 1.3 kB per instance: room for 50,000 of them, and a bound on what a broken agent can make us hold.</summary>
-    private const long MaxAnswerBytes = 64 * 1024 * 1024;
-
     private const int MaxErrorTextBytes = 512;
 
     public ConsulClientConfiguration Configuration { get; } = configuration;
 
     /// <param name="pathAndQuery">Below <c>v1/</c>.</param>
-    /// <param name="type">Of a row.</param>
-    /// <param name="rows">What the rows are added to, with their names if they have some.</param>
-    /// <param name="add">Adds one.</param>
-    /// <param name="deadline">Of the whole exchange.</param>
-    /// <param name="ct">Stops it earlier.</param>
+    /// <param name="rows">Passed to <paramref name="add"/> with each row and, in an object, its name.</param>
+    /// <param name="timeout">Of the whole exchange.</param>
     public async Task<QueryResult<TRows>> GetAsync<TRows, T>(
-        string pathAndQuery, JsonTypeInfo<T> type, TRows rows, Action<TRows, string?, T> add, TimeSpan deadline, CancellationToken ct)
+        string pathAndQuery, JsonTypeInfo<T> type, TRows rows, Action<TRows, string?, T> add, TimeSpan timeout, CancellationToken ct)
         where TRows : class
         where T : class
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, Path(pathAndQuery));
-        return await ExchangeAsync(request, deadline, async (response, stop) =>
+        return await ExchangeAsync(request, timeout, async (response, stop) =>
         {
             await using Stream body = await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false);
-            await using var bounded = new BoundedReadStream(body, MaxAnswerBytes);
-            await new BoundedJson<T>(type, (name, row) => add(rows, name, row)).ReadAsync(bounded, stop).ConfigureAwait(false);
+            await new BoundedJson<T>(type, (name, row) => add(rows, name, row)).ReadAsync(body, stop).ConfigureAwait(false);
             return QueryResult<TRows>.From(rows, response.Headers);
         }, ct).ConfigureAwait(false);
     }
 
-    /// <param name="pathAndQuery">Below <c>v1/</c>.</param>
-    /// <param name="json">Null for a request without a body.</param>
-    /// <param name="deadline">Of the whole exchange.</param>
-    /// <param name="ct">Stops it earlier.</param>
-    public async Task PutAsync(string pathAndQuery, byte[]? json, TimeSpan deadline, CancellationToken ct)
+    public async Task PutAsync(string pathAndQuery, byte[]? json, TimeSpan timeout, CancellationToken ct)
     {
         using var request = new HttpRequestMessage(HttpMethod.Put, Path(pathAndQuery));
         if (json is not null) request.Content = new ByteArrayContent(json) { Headers = { ContentType = new("application/json") } };
-        await ExchangeAsync(request, deadline, static (_, _) => Task.FromResult(true), ct).ConfigureAwait(false);
+        await ExchangeAsync(request, timeout, static (_, _) => Task.FromResult(true), ct).ConfigureAwait(false);
     }
 
     private async Task<T> ExchangeAsync<T>(
-        HttpRequestMessage request, TimeSpan deadline, Func<HttpResponseMessage, CancellationToken, Task<T>> read, CancellationToken ct)
+        HttpRequestMessage request, TimeSpan timeout, Func<HttpResponseMessage, CancellationToken, Task<T>> read, CancellationToken ct)
     {
         if (Configuration.Token() is { Length: > 0 } token) request.Headers.TryAddWithoutValidation("X-Consul-Token", token);
         if (Configuration.Authorization is { } authorization) request.Headers.TryAddWithoutValidation("Authorization", authorization);
 
-        using var expiry = new CancellationTokenSource(deadline, time);
+        using var expiry = new CancellationTokenSource(timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
         try
         {
@@ -65,7 +54,7 @@ internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration 
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
-            throw new TimeoutException(string.Create(CultureInfo.InvariantCulture, $"no complete answer within {deadline.TotalSeconds:0.#} s"));
+            throw new TimeoutException(string.Create(CultureInfo.InvariantCulture, $"no complete response within {timeout.TotalSeconds:0.#} s"));
         }
     }
 
@@ -95,54 +84,13 @@ internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration 
     }
 }
 
-/// <summary>Reads from another stream and fails once more than a limit has come: an answer that never ends must not fill the memory.</summary>
-internal sealed class BoundedReadStream(Stream inner, long limit) : Stream
-{
-    private long _left = limit;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
-    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        Count(await inner.ReadAsync(buffer, cancellationToken).ConfigureAwait(false));
-
-    public override int Read(byte[] buffer, int offset, int count) => Count(inner.Read(buffer, offset, count));
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    private int Count(int read)
-    {
-        _left -= read;
-        return _left >= 0 ? read : throw new ResponseTooLargeException("the response is larger than this client accepts");
-    }
-}
-
-/// <summary>The agent answered, and its answer is a refusal.</summary>
+/// <summary>The agent returned an error.</summary>
 internal sealed class ConsulRequestException(HttpStatusCode statusCode, string text, TimeSpan? retryAfter)
     : Exception(string.Create(CultureInfo.InvariantCulture, $"status {(int)statusCode}: {text}"))
 {
     public HttpStatusCode StatusCode { get; } = statusCode;
 
-    /// <summary>What the agent said, shortened.</summary>
+    /// <summary>The body, shortened.</summary>
     public string Text { get; } = text;
 
     public TimeSpan? RetryAfter { get; } = retryAfter;

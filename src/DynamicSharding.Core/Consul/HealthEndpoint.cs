@@ -9,24 +9,24 @@ namespace DynamicSharding.Consul;
 /// <summary><c>/v1/health</c>.</summary>
 internal sealed class HealthEndpoint
 {
-    /// <summary>What an answer may take beyond its wait: the seven seconds that a server holds a call without a leader, and the way.</summary>
+    /// <summary>What a response may take beyond its wait: seven seconds that a server holds a call without a leader, and the network.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(15);
 
-    /// <summary>Those of the node and of the service. Consul itself adds one of each.</summary>
+    /// <summary>Of the node and the service together.</summary>
     private const int MaxChecks = 128;
 
     private readonly ConsulRequests _requests;
 
     internal HealthEndpoint(ConsulRequests requests) => _requests = requests;
 
-    /// <summary>All instances of a service with all their checks, healthy or not: the caller judges.</summary>
+    /// <summary>All instances of a service with all their checks, healthy or not.</summary>
     public Task<QueryResult<List<ServiceEntry>>> Service(string service, QueryOptions options, CancellationToken ct)
     {
         var query = new StringBuilder("health/service/").Append(Uri.EscapeDataString(service)).Append("?index=").Append(options.WaitIndex);
         TimeSpan deadline = Grace;
         if (options.WaitIndex > 0)
         {
-            // wait=0 would mean the server's default of five minutes. The server adds up to a sixteenth of its own.
+            // wait=0 would mean the server's default of five minutes. The server adds up to a sixteenth as jitter.
             long wait = Math.Max(1, (long)options.WaitTime.TotalMilliseconds);
             query.Append(CultureInfo.InvariantCulture, $"&wait={wait}ms");
             deadline += TimeSpan.FromMilliseconds(wait * 17 / 16);
@@ -40,22 +40,28 @@ internal sealed class HealthEndpoint
 
     private static void Add(List<ServiceEntry> rows, string? name, ServiceEntry row)
     {
-        if (name is not null) throw new JsonException("an object in place of a list");
+        if (name is not null) throw new JsonException("expected a list, not an object");
+        if (row.Checks?.Contains(null) == true) throw new JsonException("a check is null");
         if (row.Checks?.Length > MaxChecks) throw new ResponseTooLargeException($"an instance has more than {MaxChecks} checks");
         rows.Add(row);
     }
 }
 
 /// <summary>One row of <c>/v1/health/service</c>: an instance, the node of the agent that registered it, and the checks of both.</summary>
-internal sealed record ServiceEntry(Node? Node, AgentService? Service, HealthCheck[]? Checks);
+internal sealed record ServiceEntry(Node? Node, AgentService? Service, HealthCheck[]? Checks)
+{
+    /// <summary>The instance's address. An instance registered without one has the address of its node.</summary>
+    [JsonIgnore]
+    public string? Address => string.IsNullOrEmpty(Service?.Address) ? Node?.Address : Service.Address;
+}
 
 /// <summary>The machine of the agent that registered an instance.</summary>
 internal sealed record Node([property: JsonPropertyName("Node")] string? Name, string? Address);
 
-/// <summary>The state of one check. A check of the node has no service id; a maintenance has its reason in the notes.</summary>
+/// <summary>The state of one check. A check of the node has no service id. Maintenance has its reason in the notes.</summary>
 internal sealed record HealthCheck(string? CheckID, string? Status, string? Output, string? ServiceID, string? Notes = null);
 
-/// <summary>The words and check ids that Consul uses.</summary>
+/// <summary>Values of <see cref="HealthCheck.Status"/>, and check ids with a meaning.</summary>
 internal static class HealthStatus
 {
     public const string Passing = "passing";
@@ -65,11 +71,11 @@ internal static class HealthStatus
     public const string NodeMaintenance = "_node_maintenance";
     public const string ServiceMaintenancePrefix = "_service_maintenance:";
 
-    /// <summary>Whether the agent's node is alive as its fellow agents see it.</summary>
+    /// <summary>Whether the agent's node is alive, as other agents see it.</summary>
     public const string SerfHealth = "serfHealth";
 }
 
-/// <summary>How a read is made. An index of 0 answers at once; any other blocks until something newer is there or the wait is over.</summary>
+/// <summary>With an index of 0 the response is immediate; with any other the query blocks until there is something newer or the wait is over.</summary>
 internal readonly record struct QueryOptions(ConsistencyMode Consistency, ulong WaitIndex, TimeSpan WaitTime);
 
 internal enum ConsistencyMode
@@ -77,16 +83,16 @@ internal enum ConsistencyMode
     Default,
     Consistent,
 
-    /// <summary>Any server may answer: reads go on while there is no leader.</summary>
+    /// <summary>Any server may respond, so reads work without a leader.</summary>
     Stale,
 }
 
-/// <summary>An answer of status 200, with what its fields say about it.</summary>
+/// <summary>A response of status 200 with its fields.</summary>
 /// <param name="Response">The parsed body.</param>
-/// <param name="LastIndex">Null when the answer carries no readable index; never taken from an error, those say 1.</param>
-/// <param name="LastContact">How long the answering server has not heard from a leader.</param>
-/// <param name="KnownLeader">Whether it knows one.</param>
-/// <param name="FilteredByAcls">Newer servers say so when the token's rights hid something.</param>
+/// <param name="LastIndex">Null without a readable index. Never taken from an error, where it is always 1.</param>
+/// <param name="LastContact">Time since the responding server last heard from a leader.</param>
+/// <param name="KnownLeader">Whether the server knows a leader.</param>
+/// <param name="FilteredByAcls">The token's permissions hide something. Only newer servers report it.</param>
 internal sealed record QueryResult<T>(T Response, ulong? LastIndex, TimeSpan? LastContact, bool KnownLeader, bool FilteredByAcls)
     where T : class
 {

@@ -1,6 +1,6 @@
 namespace DynamicSharding.Discovery;
 
-/// <summary>Half a second, doubled per failure up to thirty, of which a random share is waited: many edges must not come back in step.</summary>
+/// <summary>A random share of half a second, doubled per failure up to thirty, so that many instances do not return in step.</summary>
 internal sealed class Backoff(Random random)
 {
     private static readonly TimeSpan First = TimeSpan.FromSeconds(0.5);
@@ -10,17 +10,17 @@ internal sealed class Backoff(Random random)
 
     public void Reset() => _failures = 0;
 
-    /// <param name="atLeast">What the server asked for, if it did; bounded like everything else.</param>
+    /// <param name="atLeast">From the server's Retry-After, if any; capped like everything else.</param>
     public TimeSpan Next(TimeSpan? atLeast)
     {
         TimeSpan ceiling = First * Math.Pow(2, Math.Min(_failures++, 10));
         TimeSpan pause = (ceiling < Cap ? ceiling : Cap) * random.NextDouble();
-        if (atLeast is { } asked && asked > pause) pause = asked < Cap ? asked : Cap;
+        if (atLeast is { } requested && requested > pause) pause = requested < Cap ? requested : Cap;
         return pause;
     }
 }
 
-/// <summary>A bucket of two, refilled once a second: a blocking query that returns at once, again and again, cannot become a spin.</summary>
+/// <summary>A bucket of two tokens, refilled once a second: blocking queries that keep returning at once must not spin.</summary>
 internal sealed class WatchRateLimiter(TimeProvider time)
 {
     private const double Burst = 2;

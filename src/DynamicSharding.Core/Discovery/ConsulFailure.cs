@@ -3,42 +3,37 @@ using DynamicSharding.Consul;
 
 namespace DynamicSharding.Discovery;
 
-/// <summary>What is wrong between us and Consul, as far as an operator has to do something different about it.</summary>
-internal enum ConsulFailure
-{
-    None,
-    Unreachable,
-    Refused,
-    BadRequest,
-    Forbidden,
-    Empty,
-    TooMuch,
-}
-
-internal static class ConsulFailures
+/// <summary>A kind of failure between this process and Consul: one for each thing that an operator can do about it.</summary>
+/// <param name="Name">As the log line shows it.</param>
+/// <param name="Template">What to do, with &lt;service&gt; in place of its name.</param>
+internal sealed record ConsulFailure(string Name, string Template)
 {
     public const string HiddenAdvice =
-        "the token probably lacks node:read for the node that it is registered on: its policy needs node_prefix \"\" { policy = \"read\" }";
+        "the token probably lacks node:read for the node that the gateway is registered on: its policy needs node_prefix \"\" { policy = \"read\" }";
 
-    public static ConsulFailure Of(Exception failure) => failure switch
+    public static readonly ConsulFailure Unreachable = new("unreachable", "check consul_server.addr and the agent; retrying");
+
+    public static readonly ConsulFailure Refused = new("refused", "the agent returns an error, as it does while the cluster has no leader; retrying");
+
+    public static readonly ConsulFailure BadRequest = new("badrequest", "the agent rejects a setting of consul_server: see err");
+
+    public static readonly ConsulFailure Forbidden = new(
+        "forbidden", "check consul_server.token: its policy needs service \"<service>\" { policy = \"write\" } and node_prefix \"\" { policy = \"read\" }");
+
+    public static readonly ConsulFailure Empty = new(
+        "empty",
+        "no instance of \"<service>\" is registered, its agent is restarting, or the token hides it: the token needs service \"<service>\" write and node_prefix \"\" read");
+
+    public static readonly ConsulFailure TooLarge = new("toomuch", "deregister what does not belong to \"<service>\": the whole response is ignored");
+
+    public static ConsulFailure Of(Exception exception) => exception switch
     {
-        ConsulRequestException { StatusCode: HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized } => ConsulFailure.Forbidden,
-        ConsulRequestException { StatusCode: HttpStatusCode.BadRequest } => ConsulFailure.BadRequest,
-        ConsulRequestException => ConsulFailure.Refused,
-        ResponseTooLargeException => ConsulFailure.TooMuch,
-        _ => ConsulFailure.Unreachable,
+        ConsulRequestException { StatusCode: HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized } => Forbidden,
+        ConsulRequestException { StatusCode: HttpStatusCode.BadRequest } => BadRequest,
+        ConsulRequestException => Refused,
+        ResponseTooLargeException => TooLarge,
+        _ => Unreachable,
     };
 
-    /// <summary>What to do, in a sentence.</summary>
-    public static string Advice(ConsulFailure trouble, string service) => trouble switch
-    {
-        ConsulFailure.Forbidden =>
-            $"check consul_server.token: its policy needs service \"{service}\" {{ policy = \"write\" }} and node_prefix \"\" {{ policy = \"read\" }}",
-        ConsulFailure.BadRequest => "the agent does not accept what the configuration asks for: see its answer",
-        ConsulFailure.Empty =>
-            $"nobody is registered as \"{service}\", its agent restarts, or the token hides it: it needs service \"{service}\" write and node_prefix \"\" read",
-        ConsulFailure.Refused => "the agent answers with an error, as it does while there is no leader; asking again",
-        ConsulFailure.TooMuch => $"deregister what should not be there as \"{service}\": nothing of such a response is taken",
-        _ => "check consul_server.addr and the agent; asking again",
-    };
+    public string Advice(string service) => Template.Replace("<service>", service, StringComparison.Ordinal);
 }

@@ -4,36 +4,32 @@ using DynamicSharding.Consul;
 
 namespace DynamicSharding.Discovery;
 
-/// <summary>Turns the rows of Consul's answer into one verdict per address. Pure.</summary>
+/// <summary>Turns the rows of Consul's response into one verdict per address. A pure function.</summary>
 internal static class ConsulHealthEvaluator
 {
-    /// <param name="rows">As Consul sent them.</param>
-    /// <param name="overloadIsHealthy">Whether a full write queue is no reason to leave.</param>
-    /// <param name="skipped">Filled with what cannot be an address.</param>
-    /// <param name="key">Decides on the spelling of addresses.</param>
-    /// <returns>Sorted by address; passing without output where no check has run, which is for the caller to prove.</returns>
-    public static ImmutableArray<GatewayVerdict> Evaluate(IEnumerable<ServiceEntry> rows, bool overloadIsHealthy, List<string> skipped, ShardingKey key = ShardingKey.Group)
+    /// <param name="skipped">Receives what cannot be an address.</param>
+    /// <returns>Sorted by address. Passing without output where no check has run: the caller has to prove those.</returns>
+    public static ImmutableArray<GatewayVerdict> Evaluate(
+        IEnumerable<ServiceEntry> rows, bool overloadIsHealthy, List<string> skipped, ShardingKey key = ShardingKey.Group)
     {
         var foreign = new HashSet<string>(StringComparer.Ordinal);
-        var best = new SortedDictionary<string, (bool Alive, GatewayVerdict Verdict)>(StringComparer.Ordinal);
+        var best = new SortedDictionary<string, (bool IsAlive, GatewayVerdict Verdict)>(StringComparer.Ordinal);
         foreach (ServiceEntry row in rows)
         {
             if (row.Service is not { } service) continue;
-            string? host = string.IsNullOrEmpty(service.Address) ? row.Node?.Address : service.Address;
-            if (!GatewayAddress.TryFormat(host, service.Port, key, out string address))
+            if (!GatewayAddress.TryFormat(row.Address, service.Port, key, out string address))
             {
-                skipped.Add($"{host}:{service.Port}");
+                skipped.Add($"{row.Address}:{service.Port}");
                 continue;
             }
 
-            bool isMarked = service.Meta?.GetValueOrDefault(GatewayRegistration.Marker) == GatewayRegistration.MarkerValue;
-            if (service.ID != GatewayRegistration.Id(address) && !isMarked) foreign.Add(address);
+            if (service.ID != GatewayRegistration.Id(address) && !GatewayRegistration.IsMarked(service)) foreign.Add(address);
             HealthCheck[] checks = row.Checks ?? [];
-            bool alive = !checks.Any(static c => c.CheckID == HealthStatus.SerfHealth && c.Status == HealthStatus.Critical);
+            bool isAlive = !checks.Any(static c => c.CheckID == HealthStatus.SerfHealth && c.Status == HealthStatus.Critical);
             GatewayVerdict verdict = EvaluateRow(address, service.ID ?? "", checks, overloadIsHealthy);
-            if (!best.TryGetValue(address, out (bool Alive, GatewayVerdict Verdict) other) || IsStronger(alive, verdict, other))
+            if (!best.TryGetValue(address, out (bool IsAlive, GatewayVerdict Verdict) other) || IsStronger(isAlive, verdict, other))
             {
-                best[address] = (alive, verdict);
+                best[address] = (isAlive, verdict);
             }
         }
 
@@ -41,22 +37,22 @@ internal static class ConsulHealthEvaluator
     }
 
     /// <summary>
-    /// Several agents may hold a row for one gateway, each with a check of its own. A row on a live node beats one on a dead node, whose
-    /// checks nobody runs. Then any passing row will do, as in the original: one agent's restart, its maintenance of the whole node included,
-    /// says nothing about the gateway. A finding (maintenance, critical) beats none.
+    /// Several agents may have a row for one gateway, each with its own check. A row on a live node beats one on a dead node, whose checks
+    /// no longer run. Then any passing row is enough, as in the original: that one agent restarts, or its whole node is in maintenance, says
+    /// nothing about the gateway. A finding (maintenance, critical) beats none.
     /// </summary>
-    private static bool IsStronger(bool alive, GatewayVerdict verdict, (bool Alive, GatewayVerdict Verdict) other)
+    private static bool IsStronger(bool isAlive, GatewayVerdict verdict, (bool IsAlive, GatewayVerdict Verdict) other)
     {
-        if (alive != other.Alive) return alive;
+        if (isAlive != other.IsAlive) return isAlive;
         int rank = Rank(verdict), otherRank = Rank(other.Verdict);
 
-        // "Passing" without output is no finding of anybody's: what a check on another agent found beats it.
-        // Among equals the choice must not hang on the order of the rows, or the report would change without a reason.
+        // Among equals the choice must not depend on the order of the rows, or the report would change for no reason.
         return rank != otherRank ? rank > otherRank : string.CompareOrdinal(verdict.Output, other.Verdict.Output) < 0;
     }
 
     private static int Rank(GatewayVerdict verdict) => verdict.Health switch
     {
+        // Passing without output is no finding: that of a check on another agent beats it.
         GatewayHealth.Passing when verdict.IsUnproven => 1,
         GatewayHealth.Passing => verdict.Overloaded ? 4 : 5,
         GatewayHealth.Maintenance => 3,
@@ -66,20 +62,16 @@ internal static class ConsulHealthEvaluator
 
     private static GatewayVerdict EvaluateRow(string address, string id, HealthCheck[] checks, bool overloadIsHealthy)
     {
+        HealthCheck? maintenance = checks.FirstOrDefault(
+            check => check.CheckID == HealthStatus.NodeMaintenance || check.CheckID == HealthStatus.ServiceMaintenancePrefix + id);
+        if (maintenance is not null) return new GatewayVerdict(address, GatewayHealth.Maintenance, false, GatewayVerdict.Shorten(maintenance.Notes));
+
         GatewayVerdict? unknown = null, overloaded = null;
         string? passingOutput = null;
-        foreach (HealthCheck check in checks)
-        {
-            if (check.CheckID == HealthStatus.NodeMaintenance || check.CheckID == HealthStatus.ServiceMaintenancePrefix + id)
-            {
-                return new GatewayVerdict(address, GatewayHealth.Maintenance, false, GatewayVerdict.Shorten(check.Notes));
-            }
-        }
 
-        foreach (HealthCheck check in checks)
+        // Checks of the node, serfHealth among them, are about the agent's machine; the gateway runs elsewhere.
+        foreach (HealthCheck check in checks.Where(check => check.ServiceID == id))
         {
-            // Checks of the node, serfHealth among them, speak of the agent's machine; the gateway runs elsewhere.
-            if (check.ServiceID != id) continue;
             string? output = GatewayVerdict.Shorten(check.Output);
             if (check.Status == HealthStatus.Passing)
             {
@@ -91,12 +83,12 @@ internal static class ConsulHealthEvaluator
             }
             else if (check.Status == HealthStatus.Critical && output is null)
             {
-                // Registered, or its agent restarted, and not run since.
+                // Registered, or its agent restarted, and the check has not run since.
                 unknown = new GatewayVerdict(address, GatewayHealth.Unknown, false, null);
             }
             else
             {
-                // A warning counts, too: the original asks for passing instances only, which leaves those out.
+                // A warning counts as well: the original asks only for passing instances, which excludes those.
                 return new GatewayVerdict(address, GatewayHealth.Critical, false, output ?? check.Status);
             }
         }

@@ -10,13 +10,13 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Discovery;
 
 /// <summary>
-/// Keeps the configured gateways registered. It reads first and writes only what is missing or different, because a blind write resets the
-/// counters and clocks of a check. See docs/decisions/0005-registration.md.
+/// Keeps the configured gateways registered. It reads first and writes only what is missing or different, because every write resets the
+/// counters and timers of a check. See docs/decisions/0005-registration.md.
 /// </summary>
 internal sealed class ConsulRegistrar
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan ReapFloor = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan MinDeregisterAfter = TimeSpan.FromMinutes(1);
 
     private readonly ConsulClient _client;
     private readonly Func<string?> _token;
@@ -27,21 +27,21 @@ internal sealed class ConsulRegistrar
     private readonly TimeProvider _time;
     private readonly Backoff _backoff = new(Random.Shared);
 
-    /// <summary>One slot: a wish to reconcile now.</summary>
-    private readonly Channel<bool> _now = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    /// <summary>One slot: a request to reconcile now.</summary>
+    private readonly Channel<bool> _requests = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
-    /// <summary>Guards what a reload changes: the options, and what is to be deregistered.</summary>
-    private readonly Lock _gate = new();
+    /// <summary>Guards what a reload changes: the options, and which gateways to deregister.</summary>
+    private readonly Lock _lock = new();
 
     private readonly HashSet<string> _leaving = new(StringComparer.Ordinal);
 
-    /// <summary>What this process wrote last, by id: a definition of somebody else's in its place is replaced once and then left alone.</summary>
+    /// <summary>What this process wrote last, by id: another process's definition in its place is replaced once and then left alone.</summary>
     private readonly Dictionary<string, AgentServiceRegistration> _written = new(StringComparer.Ordinal);
 
     private PushgatewayOptions _options;
-    private SecretFile? _password;
-    private bool _thresholds = true;
-    private bool _warnedOfStrays;
+    private GatewayCredentials? _credentials;
+    private bool _supportsThresholds = true;
+    private bool _checkedForStrays;
     private string? _failure;
     private long _writes, _failures;
 
@@ -56,7 +56,7 @@ internal sealed class ConsulRegistrar
         _logger = logger;
         _time = time;
         _options = options.Pushgateway;
-        _password = options.Pushgateway.BasicAuthPasswordFile is { } file ? new SecretFile(file) : null;
+        _credentials = GatewayCredentials.From(_options);
         WarnAboutMinimum(_options);
     }
 
@@ -64,18 +64,18 @@ internal sealed class ConsulRegistrar
 
     public long Failures => Interlocked.Read(ref _failures);
 
-    public void ReconcileNow() => _now.Writer.TryWrite(true);
+    public void ReconcileNow() => _requests.Writer.TryWrite(true);
 
-    /// <summary>What the old file had and the new one has not is deregistered; nothing else ever is.</summary>
+    /// <summary>Deregisters the gateways that the new file no longer names. Nothing else is ever deregistered.</summary>
     public void Apply(ServerOptions options)
     {
-        lock (_gate)
+        lock (_lock)
         {
-            // A file that names nobody leaves the naming to Consul: what is registered stays.
+            // A file without gateways leaves them to Consul: what is registered stays.
             if (!options.Pushgateway.Servers.IsEmpty) _leaving.UnionWith(_options.Servers);
             _leaving.ExceptWith(options.Pushgateway.Servers);
             _options = options.Pushgateway;
-            _password = options.Pushgateway.BasicAuthPasswordFile is { } file ? new SecretFile(file) : null;
+            _credentials = GatewayCredentials.From(_options);
         }
 
         WarnAboutMinimum(options.Pushgateway);
@@ -94,7 +94,7 @@ internal sealed class ConsulRegistrar
                 _failure = null;
                 _backoff.Reset();
 
-                // Edges that started together spread over the period.
+                // Spreads out instances that started together.
                 pause = Period * (0.8 + (0.4 * Random.Shared.NextDouble()));
             }
             catch (Exception ex) when (!ct.IsCancellationRequested)
@@ -111,69 +111,68 @@ internal sealed class ConsulRegistrar
     private async Task ReconcileAsync(CancellationToken ct)
     {
         PushgatewayOptions options;
-        string? password;
+        string? authorization;
         ImmutableArray<string> leaving;
-        lock (_gate)
+        lock (_lock)
         {
             options = _options;
-            password = _password?.Current();
+            authorization = _credentials?.Authorization();
             leaving = [.. _leaving];
         }
 
         IReadOnlyDictionary<string, AgentService> present = await _client.Agent.Services(ct).ConfigureAwait(false);
-        WarnAboutUnknownInstances(present, options.Servers);
+        WarnAboutStrays(present, options.Servers);
         foreach (string address in leaving)
         {
-            string id = GatewayRegistration.Id(address);
-            foreach (string registered in present.Where(p => IsOf(p.Value, p.Key, address)).Select(static p => p.Key))
+            foreach (string id in present.Where(p => IsRegistrationOf(p.Value, p.Key, address)).Select(static p => p.Key))
             {
-                await _client.Agent.ServiceDeregister(registered, ct).ConfigureAwait(false);
+                await _client.Agent.ServiceDeregister(id, ct).ConfigureAwait(false);
                 Interlocked.Increment(ref _writes);
-                Log.GatewayDeregistered(_logger, address, registered);
+                Log.GatewayDeregistered(_logger, address, id);
             }
 
-            _written.Remove(id);
-            lock (_gate) _leaving.Remove(address);
+            _written.Remove(GatewayRegistration.Id(address));
+            lock (_lock) _leaving.Remove(address);
         }
 
         foreach (string address in options.Servers)
         {
-            AgentServiceRegistration wanted = GatewayRegistration.Describe(address, _service, options, password, _token(), _thresholds);
+            AgentServiceRegistration wanted = GatewayRegistration.Describe(address, _service, options, authorization, _token(), _supportsThresholds);
             if (IsRegistered(present.GetValueOrDefault(wanted.ID), wanted)) continue;
-            await RegisterAsync(address, wanted, options, password, ct).ConfigureAwait(false);
+            await RegisterAsync(address, wanted, options, authorization, ct).ConfigureAwait(false);
         }
     }
 
     /// <summary>
-    /// True when there is nothing to write: it is there as we want it, or somebody replaced what we wrote (an original that started later,
-    /// an edge with another configuration). Two that both insisted would rewrite the check for ever.
+    /// True when there is nothing to write: the registration is as we want it, or another process (an original that started later, an
+    /// instance with another configuration) replaced ours. Two that both insist would rewrite the check forever.
     /// </summary>
     private bool IsRegistered(AgentService? present, AgentServiceRegistration wanted)
     {
         if (present is null) return false;
-        bool unchanged = _written.TryGetValue(wanted.ID, out AgentServiceRegistration? written)
-            && written.Meta?[GatewayRegistration.Digest] == wanted.Meta?[GatewayRegistration.Digest]
+        bool isWritten = _written.TryGetValue(wanted.ID, out AgentServiceRegistration? written)
+            && GatewayRegistration.Digest(written.Meta) == GatewayRegistration.Digest(wanted.Meta)
             && written.Check?.Header?["Authorization"][0] == wanted.Check?.Header?["Authorization"][0];
-        if (unchanged) return true;
-        bool same = present.Service == wanted.Name && present.Address == wanted.Address && present.Port == wanted.Port
-            && present.Meta?.GetValueOrDefault(GatewayRegistration.Digest) == wanted.Meta?[GatewayRegistration.Digest];
+        if (isWritten) return true;
 
-        // With credentials the check cannot be compared: the first round writes it.
-        return same && wanted.Check?.Header is null;
+        // The list does not include a check's credentials, so the first round writes a check that has some.
+        return wanted.Check?.Header is null
+            && present.Service == wanted.Name && present.Address == wanted.Address && present.Port == wanted.Port
+            && GatewayRegistration.Digest(present.Meta) == GatewayRegistration.Digest(wanted.Meta);
     }
 
     private async Task RegisterAsync(
-        string address, AgentServiceRegistration wanted, PushgatewayOptions options, string? password, CancellationToken ct)
+        string address, AgentServiceRegistration wanted, PushgatewayOptions options, string? authorization, CancellationToken ct)
     {
         try
         {
             await _client.Agent.ServiceRegister(wanted, ct).ConfigureAwait(false);
         }
-        catch (ConsulRequestException ex) when (_thresholds && IsUnknownThreshold(ex))
+        catch (ConsulRequestException ex) when (_supportsThresholds && IsUnknownThreshold(ex))
         {
-            _thresholds = false;
+            _supportsThresholds = false;
             Log.RegistrationWithoutThresholds(_logger, ex.Text);
-            wanted = GatewayRegistration.Describe(address, _service, options, password, _token(), thresholds: false);
+            wanted = GatewayRegistration.Describe(address, _service, options, authorization, _token(), thresholds: false);
             await _client.Agent.ServiceRegister(wanted, ct).ConfigureAwait(false);
         }
 
@@ -188,17 +187,16 @@ internal sealed class ConsulRegistrar
         && (ex.Text.Contains(nameof(AgentServiceCheck.SuccessBeforePassing), StringComparison.Ordinal)
             || ex.Text.Contains(nameof(AgentServiceCheck.FailuresBeforeCritical), StringComparison.Ordinal));
 
-    /// <summary>Nothing is deregistered at start: during a rolling change the others' files may still name it.</summary>
-    private void WarnAboutUnknownInstances(IReadOnlyDictionary<string, AgentService> present, ImmutableArray<string> servers)
+    /// <summary>Nothing is deregistered at the start: during a rolling change other instances' files may still name the gateway.</summary>
+    private void WarnAboutStrays(IReadOnlyDictionary<string, AgentService> present, ImmutableArray<string> servers)
     {
-        if (_warnedOfStrays) return;
-        _warnedOfStrays = true;
+        if (_checkedForStrays) return;
+        _checkedForStrays = true;
         var ours = servers.Select(GatewayRegistration.Id).ToHashSet(StringComparer.Ordinal);
         var addresses = servers.ToHashSet(StringComparer.Ordinal);
         foreach ((string id, AgentService service) in present)
         {
-            bool marked = service.Meta?.GetValueOrDefault(GatewayRegistration.Marker) == GatewayRegistration.MarkerValue;
-            if (!marked || service.Service != _service || ours.Contains(id)) continue;
+            if (!GatewayRegistration.IsMarked(service) || service.Service != _service || ours.Contains(id)) continue;
             string address = IdentityOf(service);
             if (addresses.Contains(address)) _spellings.Warn(address, GatewayRegistration.Id(address), id);
             else Log.UnknownRegistration(_logger, id);
@@ -206,29 +204,27 @@ internal sealed class ConsulRegistrar
     }
 
     /// <summary>
-    /// Also in another spelling, when it is marked as ours: an older version registered addresses as its file spelled them, and such a row
-    /// that outlived the gateway's removal would keep the gateway in the ring.
+    /// A marked registration may have another spelling: an older version registered addresses as its file spelled them. Left behind, such a
+    /// row would keep the removed gateway in the ring.
     /// </summary>
-    private bool IsOf(AgentService service, string id, string address) =>
+    private bool IsRegistrationOf(AgentService service, string id, string address) =>
         service.Service == _service
-        && (id == GatewayRegistration.Id(address)
-            || (service.Meta?.GetValueOrDefault(GatewayRegistration.Marker) == GatewayRegistration.MarkerValue && IdentityOf(service) == address));
+        && (id == GatewayRegistration.Id(address) || (GatewayRegistration.IsMarked(service) && IdentityOf(service) == address));
 
     private string IdentityOf(AgentService service) =>
         GatewayAddress.TryFormat(service.Address, service.Port, _key, out string address) ? address : "";
 
     private void WarnAboutMinimum(PushgatewayOptions options)
     {
-        if (options.HealthCheck.DeregisterCriticalAfter is { } after && after < ReapFloor) Log.DeregisterAfterBelowMinimum(_logger, GoDuration.Format(after));
+        if (options.HealthCheck.DeregisterCriticalAfter is { } after && after < MinDeregisterAfter) Log.DeregisterAfterBelowMinimum(_logger, GoDuration.Format(after));
     }
 
+    /// <summary>Logs a failure once, not its retries.</summary>
     private void LogFailure(Exception failure)
     {
-        // Retries of the same failure are not news.
-        string text = failure.Message;
-        if (text == _failure) return;
-        _failure = text;
-        Log.RegistrationFailed(_logger, text, ConsulFailures.Advice(ConsulFailures.Of(failure), _service));
+        if (failure.Message == _failure) return;
+        _failure = failure.Message;
+        Log.RegistrationFailed(_logger, failure.Message, ConsulFailure.Of(failure).Advice(_service));
     }
 
     private async Task PauseAsync(TimeSpan pause, CancellationToken ct)
@@ -237,7 +233,7 @@ internal sealed class ConsulRegistrar
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
         try
         {
-            await _now.Reader.ReadAsync(either.Token).ConfigureAwait(false);
+            await _requests.Reader.ReadAsync(either.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {

@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Net;
+using System.Threading.Channels;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
 using DynamicSharding.Logging;
@@ -8,54 +8,60 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Discovery;
 
 /// <summary>
-/// Follows one service with blocking queries, one at a time. An index is a hint and nothing more: what counts is the content, and whatever
-/// fails, the next question starts from the beginning.
+/// Follows one service with blocking queries, one at a time, and writes what it learns to a channel. An index is only a hint: what counts is
+/// the content, and after any failure the next query starts over.
 /// </summary>
 /// <remarks>
-/// An index means something only to the agent that gave it. HttpClient by itself repeats a request over a new connection when it finds
-/// the old one closed, and behind the new one may be an agent that has started anew: asked for what is newer than an index that it will
-/// not reach for long, it would be silent for the whole wait. So a question with an index keeps to the connection of the last answer.
+/// An index means something only to the agent that returned it. HttpClient silently repeats a request on a new connection when it finds the
+/// old one closed, and behind the new one may be an agent that has restarted: it would not reach the index for a long time and stay silent
+/// for the whole wait. So a query with an index never leaves the connection of the last response.
 /// </remarks>
 internal sealed class ConsulWatch : IDisposable
 {
-    /// <summary>Short: a query that is given up keeps its place in the agent until its wait is over.</summary>
+    /// <summary>Short, because the agent keeps an abandoned query until its wait is over.</summary>
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(60);
 
-    /// <summary>Of the question whether Consul still says so; much longer than an agent takes, shorter than any hold.</summary>
+    /// <summary>Much longer than an agent takes, shorter than any hold.</summary>
     private static readonly TimeSpan ConfirmTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>Ten times what was ever measured.</summary>
+    /// <summary>Between confirmations that fail, while the watch fails too.</summary>
+    private static readonly TimeSpan ConfirmPause = TimeSpan.FromSeconds(5);
+
+    /// <summary>Ten times the largest ring that was measured.</summary>
     private const int MaxMembers = 10_000;
 
     private readonly ConsulOptions _options;
+    private readonly int _replicas;
+    private readonly ChannelWriter<DiscoveryEvent> _events;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly ConnectGate _gate = new();
     private readonly ConsulClient _client;
-    private readonly string _service;
-    private readonly int _replicas;
     private readonly WatchRateLimiter _limiter;
     private readonly Backoff _backoff = new(Random.Shared);
-    private readonly Lock _gateOfStatus = new();
-    private ConsulFailure _trouble;
-    private ulong _newest;
-    private int _taken;
-    private bool _answered;
+
+    /// <summary>Guards what the watch and a confirmation both write.</summary>
+    private readonly Lock _lock = new();
+    private ConsulFailure? _failure;
+    private ulong _lastIndex;
+    private int _responses;
+    private volatile bool _isLost = true;
     private volatile DiscoveryStatus _status = new(DiscoveryKind.Consul, null, 0, null, 0, null);
 
-    /// <param name="options">How Consul is reached, and which service is followed.</param>
-    /// <param name="token">Asked before each request.</param>
-    /// <param name="logger">Hears of what lasts.</param>
-    /// <param name="time">The clock.</param>
-    /// <param name="replicas">Points of the ring per gateway.</param>
-    public ConsulWatch(ConsulOptions options, Func<string?> token, ILogger logger, TimeProvider time, int replicas = 1)
+    private bool _hadInstances;
+
+    /// <param name="token">Called before each request.</param>
+    /// <param name="replicas">Points on the ring per gateway.</param>
+    /// <param name="events">Unbounded.</param>
+    public ConsulWatch(
+        ConsulOptions options, Func<string?> token, int replicas, ChannelWriter<DiscoveryEvent> events, ILogger logger, TimeProvider time)
     {
-        _replicas = replicas;
         _options = options;
+        _replicas = replicas;
+        _events = events;
         _logger = logger;
         _time = time;
         _client = ConsulConnection.Open(options, token, time, _gate);
-        _service = options.RegisterServiceName;
         _limiter = new WatchRateLimiter(time);
     }
 
@@ -63,49 +69,40 @@ internal sealed class ConsulWatch : IDisposable
 
     public void Dispose() => _client.Dispose();
 
-    /// <param name="onRows">Told every complete answer that is not empty.</param>
-    /// <param name="onLost">Told when there is no such answer: a failure, or an empty list, which proves nothing.</param>
-    /// <param name="reconcile">Told when registrations may be gone: nobody is there, or Consul answers again after it could not be reached.</param>
-    /// <param name="ct">Ends it.</param>
-    public async Task RunAsync(Action<List<ServiceEntry>> onRows, Action onLost, Action reconcile, CancellationToken ct)
+    /// <summary>Runs until it is canceled.</summary>
+    public async Task RunAsync(CancellationToken ct)
     {
         ulong index = 0;
-        bool afresh = true;
+        bool startsOver = true;
         while (true)
         {
             await _limiter.WaitAsync(ct).ConfigureAwait(false);
 
-            // Also right after an answer to a question from the start: a proxy may close the connection after each.
-            _gate.IsOpen = afresh || index == 0;
-            afresh = index == 0;
+            // Open also for the query after the first response: a proxy may close the connection after each one.
+            _gate.IsOpen = startsOver || index == 0;
+            startsOver = index == 0;
             try
             {
-                QueryResult<List<ServiceEntry>> result = await _client.Health
-                    .Service(_service, new QueryOptions(Mode(_options.Consistency), index, Wait), ct).ConfigureAwait(false);
-                ulong newest = Math.Max(1, result.LastIndex ?? throw new InvalidDataException("the answer has no X-Consul-Index"));
+                QueryResult<List<ServiceEntry>> result = await QueryAsync(_client, index, Wait, ct).ConfigureAwait(false);
+                ulong newIndex = Math.Max(1, IndexOf(result));
                 _backoff.Reset();
-                if (newest < index)
+                if (newIndex < index)
                 {
-                    // A snapshot was restored or the cluster rebuilt: this answer may be of a passing moment, ask anew.
-                    Log.ConsulIndexWentBackwards(_logger, index, newest);
+                    // A snapshot was restored or the cluster rebuilt. This response may show a passing moment: query again.
+                    Log.ConsulIndexWentBackwards(_logger, index, newIndex);
                     index = 0;
                     continue;
                 }
 
-                if (index > 0 && newest < Volatile.Read(ref _newest))
+                // A confirmation may have brought something newer in the meantime; then this response is outdated.
+                if (index == 0 || newIndex >= Volatile.Read(ref _lastIndex))
                 {
-                    // A confirmation has brought something newer meanwhile: this is old news.
-                    index = newest;
-                    continue;
+                    Check(result);
+                    RecordSuccess(result, newIndex);
+                    Report(result.Response, isRepeated: newIndex == index);
                 }
 
-                // Never half a list: what the token's rights hide would look like gateways that left.
-                if (result.FilteredByAcls) throw new ConsulRequestException(HttpStatusCode.Forbidden, "the token's rights hide some instances", null);
-
-                CheckSize(result.Response);
-                Take(result, newest);
-                ReportRows(result.Response, isNews: newest != index, onRows, onLost, reconcile);
-                index = newest;
+                index = newIndex;
             }
             catch (HttpRequestException ex) when (ex.InnerException is ConnectionLostException)
             {
@@ -113,59 +110,105 @@ internal sealed class ConsulWatch : IDisposable
             }
             catch (Exception ex) when (!ct.IsCancellationRequested)
             {
-                // Whatever it is, a bug of ours included: the ring stays, the watch goes on.
+                // Whatever failed, even a bug: the ring stays and the watch continues.
                 index = 0;
-                Fail(ex);
-                onLost();
+                RecordFailure(ex);
                 await Task.Delay(_backoff.Next((ex as ConsulRequestException)?.RetryAfter), _time, ct).ConfigureAwait(false);
             }
         }
     }
 
     /// <summary>
-    /// One question beside the blocking one, which may hear nothing for a minute: whether Consul still says what it said. A response that is
-    /// older than the watch's last (another server's, with stale reads) confirms nothing.
+    /// Queries the current state next to the blocking query, which may be silent for a minute. Repeats while neither this query nor
+    /// the watch gets a usable response.
     /// </summary>
-    /// <param name="client">Not the watch's own, whose one connection is busy with the blocking query.</param>
-    /// <param name="confirmed">Told the rows of this moment.</param>
-    /// <param name="onLost">Told when there is no usable response.</param>
-    /// <param name="ct">Ends it.</param>
-    /// <returns>False when there was no usable response.</returns>
-    public async Task<bool> ConfirmAsync(ConsulClient client, Action<List<ServiceEntry>> confirmed, Action onLost, CancellationToken ct)
+    /// <param name="client">Not the watch's own: the blocking query occupies its one connection.</param>
+    public async Task ConfirmAsync(ConsulClient client, CancellationToken ct)
     {
-        int taken = Volatile.Read(ref _taken);
-        try
+        while (true)
         {
-            using var expiry = new CancellationTokenSource(ConfirmTimeout, _time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
-            QueryResult<List<ServiceEntry>> result = await client.Health
-                .Service(_service, new QueryOptions(Mode(_options.Consistency), 0, TimeSpan.Zero), either.Token).ConfigureAwait(false);
-            ulong index = result.LastIndex ?? throw new InvalidDataException("the answer has no X-Consul-Index");
-            if (index < Volatile.Read(ref _newest)) return true;
-            if (result.FilteredByAcls) throw new ConsulRequestException(HttpStatusCode.Forbidden, "the token's rights hide some instances", null);
-            CheckSize(result.Response);
-            if (result.Response.Count == 0) throw new InvalidDataException("nobody is registered");
-            Take(result, index);
-            Enter(ConsulFailure.None, "");
-            confirmed(result.Response);
-            return true;
-        }
-        catch (Exception ex) when (!ct.IsCancellationRequested)
-        {
-            // The watch has heard something while this question waited.
-            if (taken != Volatile.Read(ref _taken)) return true;
-            Fail(ex is OperationCanceledException ? new TimeoutException($"no response within {ConfirmTimeout.TotalSeconds:0} s", ex) : ex);
-            onLost();
-            return false;
+            await TryConfirmAsync(client, ct).ConfigureAwait(false);
+            if (!_isLost) return;
+            await Task.Delay(ConfirmPause, _time, ct).ConfigureAwait(false);
+            if (!_isLost) return;
         }
     }
 
-    private void Take(QueryResult<List<ServiceEntry>> result, ulong index)
+    private async Task TryConfirmAsync(ConsulClient client, CancellationToken ct)
     {
-        lock (_gateOfStatus)
+        int responses = Volatile.Read(ref _responses);
+        using var expiry = new CancellationTokenSource(ConfirmTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
+        try
         {
-            Volatile.Write(ref _newest, index);
-            _taken++;
+            QueryResult<List<ServiceEntry>> result = await QueryAsync(client, 0, TimeSpan.Zero, either.Token).ConfigureAwait(false);
+            ulong index = IndexOf(result);
+
+            // With stale reads a server that lags behind may respond. That confirms nothing.
+            if (index < Volatile.Read(ref _lastIndex)) return;
+            Check(result);
+            if (result.Response.Count == 0) throw new InvalidDataException("no instance is registered");
+            RecordSuccess(result, index);
+            SetFailure(null, "");
+            Write(new DiscoveryEvent.Response(result.Response, _time.GetTimestamp(), IsConfirmation: true));
+        }
+        catch (Exception ex) when (!ct.IsCancellationRequested)
+        {
+            // No failure if the watch got a response in the meantime.
+            if (responses != Volatile.Read(ref _responses)) return;
+            RecordFailure(ex is OperationCanceledException ? new TimeoutException($"no response within {ConfirmTimeout.TotalSeconds:0} s", ex) : ex);
+        }
+    }
+
+    private Task<QueryResult<List<ServiceEntry>>> QueryAsync(ConsulClient client, ulong index, TimeSpan wait, CancellationToken ct)
+    {
+        ConsistencyMode mode = _options.Consistency switch
+        {
+            ConsulConsistency.Default => ConsistencyMode.Default,
+            ConsulConsistency.Consistent => ConsistencyMode.Consistent,
+            _ => ConsistencyMode.Stale,
+        };
+        return client.Health.Service(_options.RegisterServiceName, new QueryOptions(mode, index, wait), ct);
+    }
+
+    private static ulong IndexOf(QueryResult<List<ServiceEntry>> result) =>
+        result.LastIndex ?? throw new InvalidDataException("the response has no X-Consul-Index");
+
+    /// <summary>All of a list or nothing: a part of it would make another ring than the other instances have.</summary>
+    private void Check(QueryResult<List<ServiceEntry>> result)
+    {
+        if (result.FilteredByAcls) throw new ConsulRequestException(HttpStatusCode.Forbidden, "the token's permissions hide some instances", null);
+        int gateways = result.Response.Select(static row => (row.Address, row.Service?.Port)).Distinct().Count();
+        if (gateways > MaxMembers) throw new ResponseTooLargeException($"{gateways} gateways: a ring has at most {MaxMembers} members");
+        if ((long)gateways * _replicas > ShardingOptions.MaxPoints)
+            throw new ResponseTooLargeException($"{gateways} gateways with sharding.replicas {_replicas}: a ring has at most {ShardingOptions.MaxPoints} points");
+    }
+
+    /// <summary>Reports repeated responses too: the reader compares them, and their age counts.</summary>
+    private void Report(List<ServiceEntry> rows, bool isRepeated)
+    {
+        bool isEmpty = rows.Count == 0;
+        bool wasUnreachable = _failure is not null && _failure != ConsulFailure.Empty;
+
+        // At the start nothing may be registered until the first instance does it: warn only if that lasts.
+        if (!isEmpty || _hadInstances || isRepeated) SetFailure(isEmpty ? ConsulFailure.Empty : null, "");
+        if (wasUnreachable || isEmpty) Write(new DiscoveryEvent.RegistrationsInDoubt());
+        _hadInstances |= !isEmpty;
+        Write(isEmpty ? new DiscoveryEvent.NoResponse() : new DiscoveryEvent.Response(rows, _time.GetTimestamp(), IsConfirmation: false));
+    }
+
+    private void Write(DiscoveryEvent item)
+    {
+        if (item is DiscoveryEvent.Response or DiscoveryEvent.NoResponse) _isLost = item is DiscoveryEvent.NoResponse;
+        _events.TryWrite(item);
+    }
+
+    private void RecordSuccess(QueryResult<List<ServiceEntry>> result, ulong index)
+    {
+        lock (_lock)
+        {
+            Volatile.Write(ref _lastIndex, index);
+            _responses++;
             _status = _status with
             {
                 LastGoodAnswer = _time.GetUtcNow(),
@@ -177,58 +220,44 @@ internal sealed class ConsulWatch : IDisposable
         }
     }
 
-    private void Fail(Exception ex)
+    private void RecordFailure(Exception ex)
     {
-        lock (_gateOfStatus) _status = _status with { Failures = _status.Failures + 1, LastError = ex.Message };
-        Enter(ConsulFailures.Of(ex), ex.Message);
+        lock (_lock) _status = _status with { Failures = _status.Failures + 1, LastError = ex.Message };
+        SetFailure(ConsulFailure.Of(ex), ex.Message);
         Log.ConsulQueryFailed(_logger, ex.Message);
+        Write(new DiscoveryEvent.NoResponse());
     }
 
-    /// <summary>Tells every complete answer, a repeated one, too: the listener compares contents, and may have new settings to judge them by.</summary>
-    private void ReportRows(List<ServiceEntry> rows, bool isNews, Action<List<ServiceEntry>> onRows, Action onLost, Action reconcile)
+    /// <summary>Logs once per kind of failure, and when it is over.</summary>
+    private void SetFailure(ConsulFailure? failure, string error)
     {
-        bool empty = rows.Count == 0;
-        bool wasLost = _trouble is not (ConsulFailure.None or ConsulFailure.Empty);
-
-        // At first nobody may be registered, until the first instance has done it: that is a warning only when it lasts.
-        if (!empty || _answered || !isNews) Enter(empty ? ConsulFailure.Empty : ConsulFailure.None, "");
-        if (wasLost || empty) reconcile();
-        _answered |= !empty;
-        if (empty) onLost();
-        else onRows(rows);
-    }
-
-    /// <summary>A part of the list would be another ring than the others have, so all of it is taken or nothing.</summary>
-    private void CheckSize(List<ServiceEntry> rows)
-    {
-        int gateways = rows.Select(static row => (row.Service?.Address is { Length: > 0 } own ? own : row.Node?.Address, row.Service?.Port)).Distinct().Count();
-        if (gateways > MaxMembers) throw new ResponseTooLargeException($"{gateways} gateways: a ring has at most {MaxMembers} members");
-        if ((long)gateways * _replicas > ShardingOptions.MaxPoints)
-            throw new ResponseTooLargeException($"{gateways} gateways with sharding.replicas {_replicas}: a ring has at most {ShardingOptions.MaxPoints} points");
-    }
-
-    /// <summary>Says a trouble once, when it begins or changes, and that it is over.</summary>
-    private void Enter(ConsulFailure trouble, string error)
-    {
-        lock (_gateOfStatus)
+        lock (_lock)
         {
-            if (trouble == _trouble) return;
-            _trouble = trouble;
+            if (failure == _failure) return;
+            _failure = failure;
         }
 
-        if (trouble == ConsulFailure.None)
-        {
-            Log.ConsulRecovered(_logger, _service);
-            return;
-        }
-
-        Log.ConsulFailure(_logger, trouble.ToString().ToLower(CultureInfo.InvariantCulture), error, ConsulFailures.Advice(trouble, _service));
+        if (failure is null) Log.ConsulRecovered(_logger, _options.RegisterServiceName);
+        else Log.ConsulFailure(_logger, failure.Name, error, failure.Advice(_options.RegisterServiceName));
     }
+}
 
-    private static ConsistencyMode Mode(ConsulConsistency consistency) => consistency switch
-    {
-        ConsulConsistency.Default => ConsistencyMode.Default,
-        ConsulConsistency.Consistent => ConsistencyMode.Consistent,
-        _ => ConsistencyMode.Stale,
-    };
+/// <summary>What makes <see cref="ConsulGatewaySource"/> evaluate the gateways again.</summary>
+internal abstract record DiscoveryEvent
+{
+    /// <summary>A complete response that lists at least one instance.</summary>
+    /// <param name="IsConfirmation">Requested by membership, which wants a report even when nothing changed.</param>
+    public sealed record Response(List<ServiceEntry> Rows, long ReceivedAt, bool IsConfirmation) : DiscoveryEvent;
+
+    /// <summary>A failure, or an empty list, which proves nothing.</summary>
+    public sealed record NoResponse : DiscoveryEvent;
+
+    /// <summary>Registrations may be gone: the list is empty, or Consul is back after a failure.</summary>
+    public sealed record RegistrationsInDoubt : DiscoveryEvent;
+
+    /// <summary>Membership is about to act and needs to know that Consul's last response still holds.</summary>
+    public sealed record ConfirmationRequested : DiscoveryEvent;
+
+    /// <summary>A probe's verdict changed, settings were reloaded, or time is up.</summary>
+    public sealed record Changed : DiscoveryEvent;
 }

@@ -4,20 +4,21 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
 using DynamicSharding.Config;
+using DynamicSharding.Config.Values;
 using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Discovery;
 
-/// <summary>Asks one gateway once whether it is healthy. One client with one pool for all of them.</summary>
+/// <summary>Probes gateways, one request at a time each, with one connection pool for all.</summary>
 internal sealed class GatewayProber : IDisposable
 {
-    /// <summary>How a Pushgateway says on its health page that it is busy, not broken.</summary>
+    /// <summary>What a Pushgateway's health page says while it is busy, not broken.</summary>
     public const string OverloadText = "write queue is full";
 
-    /// <summary>A health page is a line; whoever sends more is cut off, and so is his connection.</summary>
+    /// <summary>A health page is one line. The rest of a longer one is not read.</summary>
     private const int MaxBodyBytes = 64 * 1024;
 
-    /// <summary>Probes under way at once: a fleet that hangs must not cost a descriptor per gateway.</summary>
+    /// <summary>Gateways that all hang must not cost a descriptor each.</summary>
     private const int MaxConcurrent = 256;
 
     private readonly SemaphoreSlim _slots = new(MaxConcurrent);
@@ -37,11 +38,6 @@ internal sealed class GatewayProber : IDisposable
 
         var handler = new SocketsHttpHandler
         {
-            UseProxy = false,
-            UseCookies = false,
-            AllowAutoRedirect = false,
-            ActivityHeadersPropagator = null,
-
             PooledConnectionLifetime = NameResolver.ConnectionLifetime,
             MaxConnectionsPerServer = 2,
             MaxResponseHeadersLength = 32,
@@ -52,13 +48,13 @@ internal sealed class GatewayProber : IDisposable
         _http.DefaultRequestHeaders.TryAddWithoutValidation("User-Agent", "dynamic-sharding");
     }
 
-    /// <summary>When a probe last came to a result, whatever it was; null before the first.</summary>
+    /// <summary>When the last probe ended, whatever its result; null before the first.</summary>
     public DateTimeOffset? LastProbe => Interlocked.Read(ref _lastProbe) is > 0 and long ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
     /// <summary>Every failure is a result; only cancellation throws.</summary>
     public async Task<ProbeResult> ProbeAsync(string address, HealthCheckOptions check, CancellationToken ct)
     {
-        ProbeResult result = await AskAsync(address, check, ct).ConfigureAwait(false);
+        ProbeResult result = await ProbeOnceAsync(address, check, ct).ConfigureAwait(false);
         Interlocked.Exchange(ref _lastProbe, _time.GetUtcNow().UtcTicks);
         return result;
     }
@@ -69,12 +65,12 @@ internal sealed class GatewayProber : IDisposable
         _slots.Dispose();
     }
 
-    private async Task<ProbeResult> AskAsync(string address, HealthCheckOptions check, CancellationToken ct)
+    private async Task<ProbeResult> ProbeOnceAsync(string address, HealthCheckOptions check, CancellationToken ct)
     {
         await _slots.WaitAsync(ct).ConfigureAwait(false);
         try
         {
-            // Its clock starts with the probe itself, not with the wait for a slot.
+            // The timeout starts with the probe, not with the wait for a slot.
             using var expiry = new CancellationTokenSource(check.Timeout, _time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
             try
@@ -85,15 +81,12 @@ internal sealed class GatewayProber : IDisposable
             }
             catch (OperationCanceledException) when (!ct.IsCancellationRequested)
             {
-                return Failed(string.Create(CultureInfo.InvariantCulture, $"no answer within {check.Timeout.TotalSeconds:0.###} s"));
+                return Failed(string.Create(CultureInfo.InvariantCulture, $"no response within {check.Timeout.TotalSeconds:0.###} s"));
             }
-            catch (HttpRequestException ex)
+            catch (Exception ex) when (ex is HttpRequestException or IOException or SocketException or AuthenticationException)
             {
-                return Failed(Innermost(ex));
-            }
-            catch (Exception ex) when (ex is IOException or SocketException or AuthenticationException)
-            {
-                return Failed(Innermost(ex));
+                while (ex.InnerException is { } inner) ex = inner;
+                return Failed(ex.Message);
             }
         }
         finally
@@ -104,7 +97,7 @@ internal sealed class GatewayProber : IDisposable
 
     private static async Task<ProbeResult> ConnectAsync(string address, CancellationToken ct)
     {
-        (string host, int port) = GatewayAddress.Split(address);
+        (string host, int port) = HostText.Split(address, 0);
         using Socket socket = await NameResolver.Shared.ConnectAsync(host, port, ct).ConfigureAwait(false);
         return new ProbeResult(true, false, "connected");
     }
@@ -134,13 +127,6 @@ internal sealed class GatewayProber : IDisposable
     }
 
     private static ProbeResult Failed(string output) => new(false, false, output);
-
-    private static string Innermost(Exception ex)
-    {
-        while (ex.InnerException is { } inner) ex = inner;
-        return ex.Message;
-    }
 }
 
-/// <summary>What one probe found.</summary>
 internal readonly record struct ProbeResult(bool Healthy, bool Overloaded, string Output);

@@ -2,38 +2,40 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using DynamicSharding.Config;
+using DynamicSharding.Config.Values;
 using DynamicSharding.Consul;
 
 namespace DynamicSharding.Discovery;
 
-/// <summary>What we want Consul to know about one gateway.</summary>
+/// <summary>The registration that we want Consul to have for a gateway.</summary>
 internal static class GatewayRegistration
 {
-    public const string Marker = "managed-by";
-    public const string MarkerValue = "dynamic-sharding";
+    private const string Marker = "managed-by";
+    private const string MarkerValue = "dynamic-sharding";
 
-    /// <summary>An agent's list of services does not show their checks, so the registration carries a digest of itself.</summary>
-    public const string Digest = "dynamic-sharding-digest";
+    /// <summary>An agent's list of services does not include their checks, so the registration carries a digest of itself.</summary>
+    private const string DigestKey = "dynamic-sharding-digest";
 
-    /// <summary>As the original has it, so that old and new instances write the same row.</summary>
+    /// <summary>The original's format, so that old and new instances write the same row.</summary>
     public static string Id(string address)
     {
-        (string host, int port) = GatewayAddress.Split(address);
+        (string host, int port) = HostText.Split(address, 0);
         return $"{host}_{port}";
     }
 
-    /// <param name="address">The gateway.</param>
-    /// <param name="service">The name it is registered as.</param>
-    /// <param name="options">How its check looks.</param>
-    /// <param name="password">Read from its file, for an HTTP check with credentials.</param>
+    /// <summary>Registered by an instance of this program.</summary>
+    public static bool IsMarked(AgentService service) => service.Meta?.GetValueOrDefault(Marker) == MarkerValue;
+
+    public static string? Digest(IReadOnlyDictionary<string, string>? meta) => meta?.GetValueOrDefault(DigestKey);
+
     /// <param name="token">
-    /// The agent keeps it with the registration and reports the check's results with it for ever after, so another token means writing anew.
+    /// The agent stores it with the registration and reports the check's results with it from then on, so a new token requires a new registration.
     /// </param>
-    /// <param name="thresholds">Whether the agent knows the counters of successes and failures.</param>
+    /// <param name="thresholds">Whether the agent supports success_before_passing and failures_before_critical.</param>
     public static AgentServiceRegistration Describe(
-        string address, string service, PushgatewayOptions options, string? password, string? token, bool thresholds)
+        string address, string service, PushgatewayOptions options, string? authorization, string? token, bool thresholds)
     {
-        (string host, int port) = GatewayAddress.Split(address);
+        (string host, int port) = HostText.Split(address, 0);
         var registration = new AgentServiceRegistration
         {
             ID = Id(address),
@@ -45,8 +47,8 @@ internal static class GatewayRegistration
         string digest = Fingerprint(registration, token);
         return registration with
         {
-            Meta = new(StringComparer.Ordinal) { [Marker] = MarkerValue, [Digest] = digest },
-            Check = WithCredentials(registration.Check, options, password),
+            Meta = new(StringComparer.Ordinal) { [Marker] = MarkerValue, [DigestKey] = digest },
+            Check = WithCredentials(registration.Check, authorization),
         };
     }
 
@@ -67,15 +69,12 @@ internal static class GatewayRegistration
         };
     }
 
-    /// <summary>Added after the digest was made: a hash of a password has no place in a catalog that many may read.</summary>
-    private static AgentServiceCheck? WithCredentials(AgentServiceCheck? check, PushgatewayOptions options, string? password)
-    {
-        if (check?.HTTP is null || options.BasicAuthUsername is not { } username) return check;
-        string credentials = Convert.ToBase64String(Encoding.UTF8.GetBytes($"{username}:{password}"));
-        return check with { Header = new(StringComparer.Ordinal) { ["Authorization"] = ["Basic " + credentials] } };
-    }
+    /// <summary>Not part of the digest: a hash of a password does not belong in a catalog that many can read.</summary>
+    private static AgentServiceCheck? WithCredentials(AgentServiceCheck? check, string? authorization) => check?.HTTP is null || authorization is null
+        ? check
+        : check with { Header = new(StringComparer.Ordinal) { ["Authorization"] = [authorization] } };
 
-    /// <summary>A token is a random UUID, so its trace in eight bytes of a hash tells nobody anything; a password may be a word.</summary>
+    /// <summary>Eight bytes of a hash reveal nothing about a token, which is a random UUID. A password may be a word.</summary>
     private static string Fingerprint(AgentServiceRegistration registration, string? token)
     {
         string json = JsonSerializer.Serialize(registration, ConsulJson.Default.AgentServiceRegistration);

@@ -3,62 +3,61 @@ using DynamicSharding.Config;
 
 namespace DynamicSharding.Discovery;
 
-/// <summary>Who the gateways are, and what their health is.</summary>
+/// <summary>Finds the gateways and their health.</summary>
 internal interface IGatewaySource : IAsyncDisposable
 {
     DiscoveryStatus Status { get; }
 
-    /// <summary>Reports whenever something changed, until it is cancelled; it never ends on its own and never throws for what it meets.</summary>
+    /// <summary>Reports every change until it is canceled. No failure of Consul or a gateway ends it.</summary>
     IAsyncEnumerable<GatewayReport> WatchAsync(CancellationToken ct);
 
     /// <summary>
-    /// True while this source speaks for somebody else who may fall silent without an error: time counts only between reports, and
-    /// <see cref="Confirm"/> asks for one.
+    /// True while the reports come from a server that may fall silent without an error. Time then counts only between reports, and
+    /// <see cref="Confirm"/> requests one.
     /// </summary>
     bool NeedsConfirmation { get; }
 
-    /// <summary>Asks for a report of this moment, or for one that says that nothing can be heard. Never waits.</summary>
+    /// <summary>Requests a current report, which is an interruption if the server does not respond. Never waits.</summary>
     void Confirm();
 
-    /// <summary>Takes over a reloaded configuration. Never waits.</summary>
+    /// <summary>Applies a reloaded configuration. Never waits.</summary>
     void Apply(ServerOptions options);
 }
 
-/// <summary>Everything a source knows at one moment. A gateway that it does not name has no verdict.</summary>
-/// <param name="Verdicts">At most one per address.</param>
-/// <param name="VerdictTimeout">How long a gateway without a verdict keeps its state; infinite where a verdict is sure to come.</param>
+/// <summary>Everything a source knows at one moment.</summary>
+/// <param name="Verdicts">At most one per address. A gateway that is not listed has no verdict.</param>
+/// <param name="VerdictTimeout">How long a gateway without a verdict keeps its state; infinite where a verdict is certain to come.</param>
 internal sealed record GatewayReport(ImmutableArray<GatewayVerdict> Verdicts, TimeSpan VerdictTimeout)
 {
-    /// <summary>The source lost its own source: what was known stays true, and nothing may be concluded from time going by.</summary>
+    /// <summary>The source has no information. What was known stays, and no time passes.</summary>
     public static readonly GatewayReport Interruption = new([], Timeout.InfiniteTimeSpan) { Interrupted = true };
 
     public bool Interrupted { get; private init; }
 
-    /// <summary>Time counts only from one such report to the next, and only if they are close together.</summary>
+    /// <summary>Time counts only between such reports, and only if they are close together.</summary>
     public bool MustBeFresh { get; init; }
 
-    /// <summary>When the source's own source said so, as a timestamp of the clock; null: now. Judging old words anew makes them no newer.</summary>
-    public long? HeardAt { get; init; }
+    /// <summary>When the information was received, as a timestamp of the clock; null for now. Evaluating it again does not renew it.</summary>
+    public long? ReceivedAt { get; init; }
 
-    /// <summary>The first answer of the authority: it is taken over as it is, without damping, in place of the guesses before it.</summary>
+    /// <summary>Consul's first response: it replaces the assumptions before it at once, without damping.</summary>
     public bool Adopt { get; init; }
 }
 
-/// <summary>What a source says about one gateway at one moment.</summary>
-/// <param name="Address"><c>host:port</c>.</param>
-/// <param name="Health">Its verdict.</param>
-/// <param name="Overloaded">It answers that its write queue is full, and passes for that.</param>
-/// <param name="Output">What the last check said, shortened; null when it said nothing.</param>
+/// <summary>What a source knows about one gateway at one moment.</summary>
+/// <param name="Overloaded">Its write queue is full, which counts as passing.</param>
+/// <param name="Output">Of the last check, shortened; null without any.</param>
 internal sealed record GatewayVerdict(string Address, GatewayHealth Health, bool Overloaded, string? Output)
 {
     private const int MaxOutput = 256;
 
-    /// <summary>It has a registration that no instance of ours made, nor the original: somebody else says that it exists.</summary>
+    /// <summary>It has a registration that neither this program nor the original made.</summary>
     public bool Foreign { get; init; }
-    /// <summary>Consul says passing, and no check has said anything: so it was registered, or there is no check.</summary>
+
+    /// <summary>Passing in Consul without any check output: it was registered that way, or it has no check.</summary>
     public bool IsUnproven => Health == GatewayHealth.Passing && Output is null;
 
-    /// <summary>Check output comes from elsewhere: one line of bounded length, without control characters, is kept.</summary>
+    /// <summary>Reduces untrusted text to one line of bounded length without control characters.</summary>
     public static string? Shorten(string? output)
     {
         if (string.IsNullOrWhiteSpace(output)) return null;
@@ -70,27 +69,23 @@ internal sealed record GatewayVerdict(string Address, GatewayHealth Health, bool
     }
 }
 
-/// <summary>What a source knows about a gateway.</summary>
 internal enum GatewayHealth
 {
-    /// <summary>No verdict: not asked yet, missing from Consul's answer, or critical without a probe's output.</summary>
+    /// <summary>No verdict: not probed yet, absent from Consul's response, or critical without a check's output.</summary>
     Unknown,
-
     Passing,
-
     Critical,
 
     /// <summary>An operator took it out.</summary>
     Maintenance,
 }
 
-/// <summary>How the source of gateways is doing, for metrics and the status API.</summary>
-/// <param name="Source">Where the gateways come from.</param>
-/// <param name="LastGoodAnswer">Consul's, or when the last probe of a listed gateway ended. Null until the first, and for a list without probes.</param>
-/// <param name="Failures">Failed refreshes since the start.</param>
-/// <param name="LastError">The last failure in words; null after a success.</param>
-/// <param name="ConsulIndex">X-Consul-Index of the last good answer; 0 without Consul.</param>
-/// <param name="ConsulLastContact">How stale the answering server said it was; null without Consul.</param>
+/// <summary>The state of discovery, for metrics and the status API.</summary>
+/// <param name="LastGoodAnswer">Consul's last usable response, or the end of the last probe. Null before the first, and for a list without probes.</param>
+/// <param name="Failures">Failed queries since the start.</param>
+/// <param name="LastError">The last failure; null after a success.</param>
+/// <param name="ConsulIndex">X-Consul-Index of the last usable response; 0 without Consul.</param>
+/// <param name="ConsulLastContact">How far the responding server lagged behind; null without Consul.</param>
 internal sealed record DiscoveryStatus(
     DiscoveryKind Source,
     DateTimeOffset? LastGoodAnswer,
@@ -99,10 +94,10 @@ internal sealed record DiscoveryStatus(
     ulong ConsulIndex,
     TimeSpan? ConsulLastContact)
 {
-    /// <summary>Whether the answering server knew a leader; null without Consul.</summary>
+    /// <summary>Whether the responding server knew a leader; null without Consul.</summary>
     public bool? ConsulKnownLeader { get; init; }
 
-    /// <summary>Rows of Consul's answers that name no usable address, since the start.</summary>
+    /// <summary>Rows without a usable address in Consul's responses, since the start.</summary>
     public long SkippedAddresses { get; init; }
 
     /// <summary>Configured, absent from Consul's response for longer than a registration takes, and passing our own probe.</summary>

@@ -2,32 +2,28 @@ using DynamicSharding.Config;
 
 namespace DynamicSharding.Discovery;
 
-/// <summary>The gateways that this process asks itself, each in a loop of its own.</summary>
+/// <summary>The gateways that this process probes itself, each in its own loop.</summary>
 internal sealed class ProbeSet(PushgatewayOptions options, Action changed, TimeProvider time) : IAsyncDisposable
 {
     private readonly GatewayProber _prober = new(options, time);
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
     private readonly Dictionary<string, ProbedGateway> _probed = new(StringComparer.Ordinal);
     private readonly HashSet<Task> _running = [];
     private volatile HealthCheckOptions _check = options.HealthCheck;
     private bool _disposed;
 
-    /// <summary>When one of them was last asked, with whatever result; null before the first.</summary>
+    /// <summary>When the last probe ended, whatever its result; null before the first.</summary>
     public DateTimeOffset? LastProbe => _prober.LastProbe;
 
-    /// <summary>Starts and stops probes until they are these. One that goes on keeps its counters.</summary>
+    /// <summary>Starts and stops probes until exactly these are running. Those that keep running keep their counters.</summary>
     public void Update(IReadOnlyCollection<string> wanted, HealthCheckOptions check)
     {
-        lock (_gate)
+        lock (_lock)
         {
             if (_disposed) return;
             _check = check;
-            foreach (string address in _probed.Keys.Except(wanted, StringComparer.Ordinal).ToArray())
-            {
-                _probed.Remove(address, out ProbedGateway? gone);
-                gone?.Dispose();
-            }
-
+            var kept = wanted.ToHashSet(StringComparer.Ordinal);
+            Stop(address => !kept.Contains(address));
             _running.RemoveWhere(static task => task.IsCompleted);
             foreach (string address in wanted)
             {
@@ -39,15 +35,14 @@ internal sealed class ProbeSet(PushgatewayOptions options, Action changed, TimeP
         }
     }
 
-    /// <summary>Whoever these are, they are not asked any more from here on.</summary>
     public void Stop(Func<string, bool> which)
     {
-        lock (_gate)
+        lock (_lock)
         {
             foreach (string address in _probed.Keys.Where(which).ToArray())
             {
-                _probed.Remove(address, out ProbedGateway? gone);
-                gone?.Dispose();
+                _probed.Remove(address, out ProbedGateway? stopped);
+                stopped?.Dispose();
             }
         }
     }
@@ -55,23 +50,31 @@ internal sealed class ProbeSet(PushgatewayOptions options, Action changed, TimeP
     /// <summary>Null for a gateway that is not probed.</summary>
     public GatewayVerdict? Verdict(string address)
     {
-        lock (_gate) return _probed.TryGetValue(address, out ProbedGateway? probed) ? probed.Verdict : null;
+        lock (_lock) return _probed.TryGetValue(address, out ProbedGateway? probed) ? probed.Verdict : null;
     }
 
-    /// <summary>Waits for the probes that were under way.</summary>
+    /// <summary>Probes the configured gateways from now on, unless checks are disabled, and reports what is known of them.</summary>
+    public GatewayReport Report(PushgatewayOptions current)
+    {
+        Update(current.HealthCheck.Enabled ? current.Servers : [], current.HealthCheck);
+        return new GatewayReport(
+            [.. current.Servers.Select(address => Verdict(address) ?? new GatewayVerdict(address, GatewayHealth.Passing, false, "not probed"))],
+            Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>Waits for running probes.</summary>
     public async ValueTask DisposeAsync()
     {
         Task[] running;
-        lock (_gate)
+        lock (_lock)
         {
             if (_disposed) return;
             _disposed = true;
-            foreach (ProbedGateway gateway in _probed.Values) gateway.Dispose();
-            _probed.Clear();
+            Stop(static _ => true);
             running = [.. _running];
         }
 
-        // A stop goes on whatever became of them.
+        // Whatever became of them, the process stops.
         await Task.WhenAll(running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _prober.Dispose();
     }

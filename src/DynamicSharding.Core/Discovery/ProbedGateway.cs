@@ -2,35 +2,33 @@ using DynamicSharding.Config;
 
 namespace DynamicSharding.Discovery;
 
-/// <summary>One gateway that is probed again and again, until it is disposed.</summary>
+/// <summary>Probes one gateway periodically until it is disposed.</summary>
 internal sealed class ProbedGateway(string address) : IDisposable
 {
-    /// <summary>The share of an interval by which a round of a fleet is spread, so that its probes do not march in step.</summary>
+    /// <summary>The share of an interval that varies at random, so that the probes of many gateways do not align.</summary>
     private const double Jitter = 0.1;
 
     private readonly CancellationTokenSource _stop = new();
-    private readonly ProbeThreshold _counter = new();
+    private readonly ProbeThreshold _threshold = new();
     private volatile GatewayVerdict _verdict = new(address, GatewayHealth.Unknown, false, null);
 
     public GatewayVerdict Verdict => _verdict;
 
-    /// <param name="prober">Shared by all.</param>
-    /// <param name="settings">Asked before every probe: a reload changes them while this runs.</param>
-    /// <param name="changed">Told after the verdict changed.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="settings">Called before every probe, because a reload may change them.</param>
+    /// <param name="changed">Called after the verdict changed.</param>
     public async Task RunAsync(GatewayProber prober, Func<HealthCheckOptions> settings, Action changed, TimeProvider time)
     {
         CancellationToken ct = _stop.Token;
         try
         {
-            // The first round is spread over a fifth of the interval: soon, and not all at once.
+            // The first probes are spread over a fifth of the interval: soon, but not all at once.
             await Task.Delay(settings().Interval * (Random.Shared.NextDouble() / 5), time, ct).ConfigureAwait(false);
             while (true)
             {
                 HealthCheckOptions check = settings();
                 long begun = time.GetTimestamp();
                 ProbeResult result = await ProbeAsync(prober, check, ct).ConfigureAwait(false);
-                GatewayHealth health = _counter.Count(result.Healthy, check);
+                GatewayHealth health = _threshold.Count(result.Healthy, check);
                 var verdict = new GatewayVerdict(_verdict.Address, health, result.Overloaded, GatewayVerdict.Shorten(result.Output));
                 if (verdict != _verdict)
                 {
@@ -38,9 +36,9 @@ internal sealed class ProbedGateway(string address) : IDisposable
                     changed();
                 }
 
-                // Measured from start to start. After a failure the interval is exact: shortened, two probes could both fall into a
-                // restart that is shorter than interval times (failures - 1); lengthened, the bound for leaving would not hold.
-                TimeSpan interval = _counter.InDoubt ? check.Interval : check.Interval * (1 - Jitter * Random.Shared.NextDouble());
+                // From start to start. After a failure the interval is exact: if it were shorter, two probes could both hit a restart that
+                // takes less than interval * (failures - 1); if it were longer, a dead gateway would stay too long.
+                TimeSpan interval = _threshold.IsUndecided ? check.Interval : check.Interval * (1 - Jitter * Random.Shared.NextDouble());
                 TimeSpan pause = interval - time.GetElapsedTime(begun);
                 if (pause > TimeSpan.Zero) await Task.Delay(pause, time, ct).ConfigureAwait(false);
             }
@@ -51,7 +49,7 @@ internal sealed class ProbedGateway(string address) : IDisposable
         }
     }
 
-    /// <summary>Whatever goes wrong is a failed probe: a loop that ended unseen would leave a dead gateway a member for ever.</summary>
+    /// <summary>Any exception is a failed probe: a loop that ended unnoticed would keep a dead gateway in the ring forever.</summary>
     private async Task<ProbeResult> ProbeAsync(GatewayProber prober, HealthCheckOptions check, CancellationToken ct)
     {
         try
@@ -67,7 +65,7 @@ internal sealed class ProbedGateway(string address) : IDisposable
     public void Dispose() => _stop.Cancel();
 }
 
-/// <summary>Turns results of single probes into a verdict: so many failures in a row, so many successes in a row.</summary>
+/// <summary>Turns the results of probes into a verdict by counting failures and successes in a row.</summary>
 internal sealed class ProbeThreshold
 {
     private int _failures;
@@ -81,7 +79,7 @@ internal sealed class ProbeThreshold
         {
             _failures = 0;
 
-            // Like Consul's: a first success needs no company, there is no failure that it would have to outweigh.
+            // As in Consul, the first success suffices: there is no failure for it to outweigh.
             if (++_successes >= check.SuccessBeforePassing || Health == GatewayHealth.Unknown) Health = GatewayHealth.Passing;
         }
         else
@@ -93,6 +91,6 @@ internal sealed class ProbeThreshold
         return Health;
     }
 
-    /// <summary>Whether the last probe failed without deciding anything yet.</summary>
-    public bool InDoubt => _failures > 0 && Health != GatewayHealth.Critical;
+    /// <summary>The last probe failed, but not yet often enough.</summary>
+    public bool IsUndecided => _failures > 0 && Health != GatewayHealth.Critical;
 }

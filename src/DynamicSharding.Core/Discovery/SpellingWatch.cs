@@ -7,32 +7,33 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Discovery;
 
 /// <summary>
-/// Warns of a gateway that Consul knows in two spellings, once each: registered by hand, or by a version of this program that took addresses
-/// as they were written. On the ring it is one member, or with <see cref="ShardingKey.Path"/> two that share a process.
+/// Warns once about each gateway that Consul lists in two spellings: registered by hand, or by a version of this program that kept
+/// addresses as they were written. On the ring that is one member, or with <see cref="ShardingKey.Path"/> two that share a process.
 /// </summary>
 internal sealed class SpellingWatch(ShardingKey key, ILogger logger)
 {
-    /// <summary>The list comes from elsewhere and may be without end.</summary>
+    /// <summary>Anybody can register any number of instances.</summary>
     private const int MaxWarned = 100;
 
     private readonly HashSet<string> _warned = new(StringComparer.Ordinal);
 
     public ShardingKey Key => key;
 
-    public void Look(IEnumerable<ServiceEntry> rows)
+    public void Check(IEnumerable<ServiceEntry> rows)
     {
         var first = new Dictionary<string, (string Spelled, string? Id)>(StringComparer.Ordinal);
         foreach (ServiceEntry row in rows)
         {
-            if (row.Service is not { } service) continue;
-            string? host = string.IsNullOrEmpty(service.Address) ? row.Node?.Address : service.Address;
-            if (!GatewayAddress.TryFormat(host, service.Port, ShardingKey.Path, out string spelled)) continue;
+            if (row.Service is not { } service || !GatewayAddress.TryFormat(row.Address, service.Port, ShardingKey.Path, out string spelled)) continue;
             string address = HostText.Canonical(spelled, service.Port);
             if (!first.TryAdd(address, (spelled, service.ID)) && first[address].Spelled != spelled) Warn(address, first[address].Id, service.ID);
         }
     }
 
-    /// <summary>From any thread. To Consul's catalog, but not to its agents, ids that differ by case are one: both see what the other cannot.</summary>
+    /// <summary>
+    /// Thread-safe. The registrar warns too: ids that differ only in case are one to Consul's catalog and two to its agents, so each of the
+    /// two callers sees pairs that the other cannot.
+    /// </summary>
     public void Warn(string address, string? id, string? other)
     {
         lock (_warned)

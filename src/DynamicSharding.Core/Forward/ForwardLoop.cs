@@ -27,7 +27,7 @@ internal sealed class ForwardPlane : IDisposable
     private volatile byte[]? _authorization;
     private volatile ForwardSettings _settings;
 
-    public ForwardPlane(ServerOptions options, ForwardCounters counters, int maxConnections, ILoggerFactory loggers, TimeProvider time)
+    public ForwardPlane(ServerOptions options, ForwardCounters counters, int maxUpstreams, ILoggerFactory loggers, TimeProvider time)
     {
         _via = Encoding.ASCII.GetBytes($"Via: 1.1 {Encoding.ASCII.GetString(Pseudonym)}\r\n");
         Counters = counters;
@@ -35,7 +35,7 @@ internal sealed class ForwardPlane : IDisposable
         _gateways = options.Pushgateway;
         _time = time;
         _loops = new ForwardLoop?[counters.Loops.Length];
-        _settings = new ForwardSettings(options.Forward, maxConnections);
+        _settings = new ForwardSettings(options.Forward, maxUpstreams);
         _credentials = GatewayCredentials.From(options.Pushgateway);
         if (_credentials is null) return;
         RefreshCredentials();
@@ -69,7 +69,7 @@ internal sealed class ForwardPlane : IDisposable
         return _via.Length + length;
     }
 
-    public void Apply(ForwardOptions options, int maxConnections) => _settings = new ForwardSettings(options, maxConnections);
+    public void Apply(ForwardOptions options, int maxUpstreams) => _settings = new ForwardSettings(options, maxUpstreams);
 
     /// <summary>On the connection's loop.</summary>
     public HttpSession NewSession(Connection connection)
@@ -146,6 +146,16 @@ internal sealed class ForwardLoop(ForwardPlane plane, EventLoop loop, int index)
 
     /// <summary>This loop's share.</summary>
     public int MaxUpstreams => Math.Max(1, Plane.Settings.MaxUpstreams / Plane.Counters.Loops.Length);
+
+    /// <summary>A new connection needs a descriptor: when this loop has its share, an idle one makes room.</summary>
+    public void MakeRoom()
+    {
+        if (OpenUpstreams < MaxUpstreams) return;
+        foreach (UpstreamPool pool in _pools.Values)
+        {
+            if (pool.TryCloseIdle()) return;
+        }
+    }
 
     public UpstreamPool PoolOf(Gateway gateway)
     {

@@ -20,10 +20,10 @@ internal static class ForwardRefusal
                 text, $"pushgateway {gateway} has {options.MaxInFlight} pushes in flight, try again later (forward.max_in_flight)\n", out length),
             ForwardRejectReason.BodyTimeout => Utf8.TryWrite(
                 text,
-                $"the content came too slowly (limits.body_min_rate), or nothing of it for {DurationText.Format(options.Timeout)} (forward.timeout)\n",
+                $"content too slow (limits.body_min_rate), or stalled for {DurationText.Format(options.Timeout)} (forward.timeout)\n",
                 out length),
             ForwardRejectReason.Loop => Utf8.TryWrite(
-                text, $"loop detected: this push has come through here before, so pushgateway {gateway} is no gateway, or leads back here\n", out length),
+                text, $"loop detected: the push was here before, so pushgateway {gateway} is not a gateway, or leads back here\n", out length),
             _ => Utf8.TryWrite(text, $"the content ended early, or is malformed\n", out length),
         };
         ReadOnlySpan<byte> retry = reason == ForwardRejectReason.TooManyInFlight ? "Retry-After: 1\r\n"u8 : default;

@@ -71,7 +71,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     public override long GatewayDeadline =>
         _progressAt + (_phase is Phase.Resolving or Phase.Connecting ? ConnectMilliseconds : (long)_options.Timeout.TotalMilliseconds);
 
-    private protected override bool TakesPushes => true;
+    public override bool Forwards => true;
 
     private EventLoop Loop => connection.Loop;
 
@@ -103,7 +103,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
             _persist &= refusal == ForwardRejectReason.TooManyInFlight && MayPersist(route, context);
             WriteRefusal(refusal, ref writer);
             consumed += _parser.HeadLength;
-            return AfterResponse(_persist, nothingUnread);
+            return EndResponse(_persist, nothingUnread);
         }
 
         StageHead(route, fields);
@@ -111,7 +111,6 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         consumed += _parser.HeadLength;
         _isStreamed = _parser.ContentLength > MaxReplay;
         BeginBody();
-        _parser = default;
         InPush = true;
         _phase = Phase.Collecting;
         _pushNumber++;
@@ -152,8 +151,8 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     public override int EndPush(PushEnd end, SessionContext context, Span<byte> output)
     {
         var writer = new ResponseWriter(output, context.Date.Bytes);
-        _ = RefuseContent(end == PushEnd.BodyTimeout ? ForwardRejectReason.BodyTimeout : ForwardRejectReason.BrokenBody, ref writer);
-        return writer.Written;
+        ForwardRejectReason refusal = end == PushEnd.BodyTimeout ? ForwardRejectReason.BodyTimeout : ForwardRejectReason.BrokenBody;
+        return RefuseContent(refusal, ref writer) == SessionStep.Reset ? -1 : writer.Written;
     }
 
     public override void End()
@@ -361,7 +360,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         forward.Counters.CountReceived(received.Count);
         int left = _response.Take(buffer[..(kept + received.Count)], _persist && !InBody && !Loop.Context.Draining, ref writer);
         if (_response.Fault is { } fault)
-            return _response.HasHead ? Broken(fault) : Fail(502, "gave no whole answer: ", fault, ref writer);
+            return _response.HasHead ? Broken(fault) : Fail(502, "sent no complete response: ", fault, ref writer);
 
         // Fewer bytes than there was room for are all that there were.
         bool mayHaveMore = received.Count == buffer.Length - kept;
@@ -398,10 +397,10 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     /// <param name="error">The errno; 0 for a regular end.</param>
     private SessionStep OnUpstreamEnd(int error, ref ResponseWriter writer)
     {
-        string why = error == 0 ? "the connection was closed before an answer" : Marshal.GetPInvokeErrorMessage(error);
+        string why = error == 0 ? "the connection was closed before a response" : Marshal.GetPInvokeErrorMessage(error);
         if (error == 0 && _response.TryEnd(ref writer)) return Complete(canKeep: false);
         if (_response.HasHead) return Broken(why);
-        if (!MayReplay()) return Fail(502, "gave no whole answer: ", why, ref writer);
+        if (!MayReplay()) return Fail(502, "sent no complete response: ", why, ref writer);
         Gateway.CountReplay();
         _isReplayed = true;
         _upstream!.Close();
@@ -420,9 +419,9 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private SessionStep EndTimedOut(ref ResponseWriter writer)
     {
         string timeout = DurationText.Format(_options.Timeout);
-        if (_response.HasHead) return Broken($"nothing moved for {timeout} (forward.timeout)");
+        if (_response.HasHead) return Broken($"no progress for {timeout} (forward.timeout)");
         if (_phase is Phase.Resolving or Phase.Connecting) return Fail(502, "cannot be reached: ", "no connection in time", ref writer);
-        return Fail(504, "gave no answer ", $"within {timeout} (forward.timeout)", ref writer);
+        return Fail(504, "sent no response ", $"within {timeout} (forward.timeout)", ref writer);
     }
 
     /// <param name="what">With what stands between it and the reason.</param>
@@ -501,7 +500,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _holdsPlace = _holdsPlaceTaken = _isChunked = _isStreamed = _isReplayed = _wantsContent = false;
         _phase = Phase.None;
         InPush = false;
-        CountAnswered();
+        CountResponse();
         return SkipRest(_persist, nothingUnread: true);
     }
 }

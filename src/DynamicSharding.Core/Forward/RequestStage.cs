@@ -132,21 +132,14 @@ internal sealed class RequestStage(EventLoop loop)
         "\r\n"u8.CopyTo(target[8..]);
     }
 
-    /// <summary>As in the Location of a redirect: bytes from 0x80 on.</summary>
+    /// <summary>Bytes from 0x80 on, as in the Location of a redirect.</summary>
     private static int PercentEncoded(ReadOnlySpan<byte> text, Span<byte> output)
     {
         int written = 0;
         foreach (byte b in text)
         {
-            if (b < 0x80)
-            {
-                output[written++] = b;
-                continue;
-            }
-
-            output[written++] = (byte)'%';
-            output[written++] = (byte)"0123456789ABCDEF"[b >> 4];
-            output[written++] = (byte)"0123456789ABCDEF"[b & 15];
+            if (b < 0x80) output[written++] = b;
+            else written += Characters.WriteEncoded(b, output[written..]);
         }
 
         return written;

@@ -21,8 +21,6 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
     /// <summary>When a push last came this way, on the loop's clock.</summary>
     public long UsedAt { get; set; }
 
-    public bool HasIdle => _idle.Count > 0;
-
     /// <returns>Null when there is none that is fit for use.</returns>
     public Upstream? TryTake(ForwardSession user)
     {
@@ -43,6 +41,7 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
     /// <param name="error">The errno, when the result is null.</param>
     public Upstream? Connect(EndpointList endpoints, int index, ForwardSession user, out int error)
     {
+        owner.MakeRoom();
         var upstream = new Upstream(this);
         owner.OpenUpstreams++;
         error = upstream.Connect(endpoints, index, user);
@@ -73,9 +72,11 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
 
     public void OnClosed() => owner.OpenUpstreams--;
 
-    public void CloseIdle()
+    /// <summary>Closes the one that is idle for the longest time, if any.</summary>
+    public bool TryCloseIdle()
     {
-        foreach (Upstream upstream in _idle) upstream.Close();
-        _idle.Clear();
+        if (_idle.Count == 0) return false;
+        Drop(_idle[0]);
+        return true;
     }
 }

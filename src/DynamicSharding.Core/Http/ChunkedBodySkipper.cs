@@ -1,15 +1,15 @@
 namespace DynamicSharding.Http;
 
 /// <summary>
-/// Walks over chunked content (RFC 9112 7.1) without keeping it, strictly: CRLF only, bounded sizes, extensions and trailers, so that no
-/// byte of a body can be taken for the next request. Keeps its place between calls; the input is consumed as far as it goes.
+/// Skips chunked content (RFC 9112 7.1), strictly: CRLF only, bounded sizes, extensions and trailers, so that no byte of the content can pass
+/// for the next request. Keeps its place between calls.
 /// </summary>
 internal struct ChunkedBodySkipper
 {
-    /// <summary>Size line with extensions, and each trailer line: Go's bound for a chunk line.</summary>
+    /// <summary>A size line with its extensions, and each trailer line: Go's limit for a chunk line.</summary>
     private const int MaxLine = 4096;
 
-    /// <summary>All trailer lines with their CRLFs: Kestrel's default for a header section.</summary>
+    /// <summary>All trailer lines with their CRLFs: Kestrel's default for a field section.</summary>
     private const int MaxTrailers = 32 * 1024;
 
     private State _state;
@@ -34,11 +34,11 @@ internal struct ChunkedBodySkipper
         LastLineFeed,
     }
 
-    /// <summary>Bytes of the current chunk that have not come.</summary>
+    /// <summary>Bytes of the current chunk that are still to come.</summary>
     public readonly long DataAhead => _state == State.Data ? (long)Math.Min(_remaining, long.MaxValue) : 0;
 
-    /// <param name="consumed">How many bytes of the input belonged to the body.</param>
-    /// <returns><see cref="ParseStatus.Rejected"/> means <see cref="RejectReason.BadChunk"/>: nothing after it can be trusted.</returns>
+    /// <param name="consumed">How many bytes of the input belong to the content.</param>
+    /// <returns><see cref="ParseStatus.Rejected"/> means <see cref="RejectReason.BadChunk"/>: the framing is lost.</returns>
     public ParseStatus Skip(ReadOnlySpan<byte> input, out int consumed)
     {
         int i = 0;
@@ -84,7 +84,7 @@ internal struct ChunkedBodySkipper
                     else if (b is not ((byte)' ' or (byte)'\t') || ++_lineBytes > MaxLine) return Rejected(i, out consumed);
                     break;
                 case State.Extension or State.Trailer:
-                    // obs-text is opaque; a bare LF, a NUL or any other control is where parsers disagree.
+                    // obs-text is opaque. Parsers disagree about a bare LF, NUL or any other control.
                     if (b == '\r') _state = _state == State.Extension ? State.SizeLineFeed : State.TrailerLineFeed;
                     else if ((b < 0x20 && b != '\t') || b == 0x7f || ++_lineBytes > MaxLine) return Rejected(i, out consumed);
                     else if (_state == State.Trailer && ++_trailerBytes > MaxTrailers) return Rejected(i, out consumed);
@@ -128,16 +128,10 @@ internal struct ChunkedBodySkipper
         return ParseStatus.NeedMore;
     }
 
-    /// <summary>1*HEXDIG, at most 16 of them so that the value fits; then an extension or the end of the line.</summary>
+    /// <summary>1*HEXDIG, at most 16, which fit into 64 bits; then an extension or the end of the line.</summary>
     private bool TakeSizeByte(byte b)
     {
-        int digit = b switch
-        {
-            >= (byte)'0' and <= (byte)'9' => b - '0',
-            >= (byte)'a' and <= (byte)'f' => b - 'a' + 10,
-            >= (byte)'A' and <= (byte)'F' => b - 'A' + 10,
-            _ => -1,
-        };
+        int digit = Characters.HexValue(b);
         if (digit >= 0)
         {
             if (++_digits > 16) return false;

@@ -1,17 +1,17 @@
 namespace DynamicSharding.Http;
 
-/// <summary><c>uri-host [ ":" port ]</c> (RFC 9112 3.2, RFC 3986 3.2.2): what may stand in Host and in a target in absolute form.</summary>
+/// <summary><c>uri-host [ ":" port ]</c> (RFC 9112 3.2, RFC 3986 3.2.2): Host, and the authority of a target in absolute-form.</summary>
 internal static class HostValue
 {
     /// <summary>Unreserved characters, sub-delims and "%": a reg-name or an IPv4 address.</summary>
     private static readonly bool[] Name =
         Characters.Table("!$%&'()*+,-.0123456789;=ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"u8);
 
-    /// <summary>An IPv6 address with or without a zone, or one of the future: not taken apart, because nothing is done with it.</summary>
+    /// <summary>An IPv6 address with or without a zone, or IPvFuture. Not parsed further, because nothing uses it.</summary>
     private static readonly bool[] Literal =
         Characters.Table("%-.0123456789:ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"u8);
 
-    /// <summary>An empty value is valid: a target without an authority has nothing to say in it.</summary>
+    /// <summary>An empty value is valid: a client sends it when its target has no authority.</summary>
     public static bool IsValid(ReadOnlySpan<byte> value)
     {
         int end;

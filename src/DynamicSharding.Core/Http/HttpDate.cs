@@ -3,7 +3,7 @@ using System.Text;
 
 namespace DynamicSharding.Http;
 
-/// <summary>The Date field's value (IMF-fixdate, RFC 9110 5.6.7), refreshed once a second by its one owner.</summary>
+/// <summary>The value of the Date field (IMF-fixdate, RFC 9110 5.6.7), refreshed once a second by its owner.</summary>
 internal sealed class HttpDate
 {
     public const int Length = 29;

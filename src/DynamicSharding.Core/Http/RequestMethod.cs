@@ -1,6 +1,6 @@
 namespace DynamicSharding.Http;
 
-/// <summary>The methods that this server tells apart. The token is case-sensitive (RFC 9110 9.1).</summary>
+/// <summary>The methods that this server distinguishes. The token is case-sensitive (RFC 9110 9.1).</summary>
 internal enum RequestMethod : byte
 {
     Get,
@@ -13,6 +13,6 @@ internal enum RequestMethod : byte
     Connect,
     Patch,
 
-    /// <summary>A token that is none of the above.</summary>
+    /// <summary>Any other token.</summary>
     Unknown,
 }

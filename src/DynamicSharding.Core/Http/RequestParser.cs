@@ -4,12 +4,12 @@ using System.Text;
 namespace DynamicSharding.Http;
 
 /// <summary>
-/// Parses one request head (RFC 9112 2 to 6), strictly: whatever two parties could read differently is refused. Works on one contiguous
-/// span that starts where the request starts; keeps its place between calls, so that a head that comes byte by byte is read once.
-/// Positions and lengths refer to that span.
+/// Parses one request head (RFC 9112 2 to 6), strictly: rejects whatever two parsers could read differently. Works on one contiguous span that
+/// starts with the request, and keeps its place between calls, so that a head that arrives byte by byte is scanned once. Positions are offsets
+/// in that span.
 /// </summary>
 /// <remarks>
-/// A mutable struct that lives in its connection. Reset with <c>= default</c> before the next request. Never throws for any input.
+/// A mutable struct, reset with <c>= default</c> before the next request. Never throws, whatever the input.
 /// </remarks>
 internal struct RequestParser
 {
@@ -39,34 +39,34 @@ internal struct RequestParser
 
     public BodyFraming Framing { get; private set; }
 
-    /// <summary>Bytes; with <see cref="BodyFraming.ContentLength"/> only.</summary>
+    /// <summary>Set with <see cref="BodyFraming.ContentLength"/> only.</summary>
     public long ContentLength { get; private set; }
 
     /// <summary>Where the field lines begin.</summary>
     public readonly int FieldsStart => _fieldsStart;
 
-    /// <summary>The Connection field names other fields, which are not passed on (RFC 9110 7.6.1).</summary>
+    /// <summary>The Connection field names other fields, which must not be forwarded (RFC 9110 7.6.1).</summary>
     public bool NamesFields { get; private set; }
 
-    /// <summary>There is a Content-Length field, 0 included.</summary>
+    /// <summary>There is a Content-Length field, possibly 0.</summary>
     public readonly bool HasContentLength => _hasContentLength;
 
-    /// <summary>Length of the whole head with its empty line; set when done.</summary>
+    /// <summary>Length of the whole head with its empty line, set when done.</summary>
     public int HeadLength { get; private set; }
 
-    /// <summary>The client lets the connection persist (RFC 9112 9.3).</summary>
+    /// <summary>The client allows the connection to persist (RFC 9112 9.3).</summary>
     public readonly bool KeepAlive => !_closeToken && (!IsHttp10 || _keepAliveToken);
 
-    /// <summary>The client waits for a 100 or a final status before it sends the content (RFC 9110 10.1.1; not in HTTP/1.0).</summary>
+    /// <summary>The client waits for a 100 or a final response before it sends the content (RFC 9110 10.1.1; not in HTTP/1.0).</summary>
     public readonly bool ExpectContinue => _expectContinue && !IsHttp10 && Framing != BodyFraming.None;
 
-    /// <summary>True once a byte of a request was seen, be it an empty line before it: from then on the header timeout runs.</summary>
+    /// <summary>True once a byte was seen, even of an empty line before the request: the header timeout starts.</summary>
     public bool HasStarted { get; private set; }
 
-    /// <summary>True while the request line is not complete: decides between 414 and 431, and nothing before it is known of the request.</summary>
+    /// <summary>True while the request line is incomplete, and so the method unknown.</summary>
     public readonly bool InRequestLine => !_hasRequestLine;
 
-    /// <param name="input">Everything received of this request so far.</param>
+    /// <param name="input">All bytes of this request so far.</param>
     public ParseStatus Parse(ReadOnlySpan<byte> input, in ParserLimits limits)
     {
         HasStarted |= !input.IsEmpty;
@@ -81,7 +81,7 @@ internal struct RequestParser
 
     private ParseStatus ParseRequestLine(ReadOnlySpan<byte> input, in ParserLimits limits)
     {
-        // RFC 9112 2.2: empty lines before a request line are ignored; they count against its limit.
+        // RFC 9112 2.2: empty lines before a request line are ignored. They count against its limit.
         while (_lineStart < input.Length && input[_lineStart] is (byte)'\r' or (byte)'\n')
         {
             if (input[_lineStart] == '\n') return Reject(RejectReason.BadRequestLine);
@@ -91,7 +91,7 @@ internal struct RequestParser
             if (_lineStart > limits.RequestLine) return Reject(RejectReason.RequestLineTooLong);
         }
 
-        // A first byte that no method has is another protocol (TLS, SSH, …): say so without waiting for the end of a line.
+        // Another protocol (TLS, SSH) starts with a byte that no method has: reject it without waiting for the end of a line.
         if (_lineStart < input.Length && !Characters.IsToken(input[_lineStart])) return Reject(RejectReason.NotHttp);
 
         _position = Math.Max(_position, _lineStart);
@@ -113,7 +113,7 @@ internal struct RequestParser
         return ParseStatus.Done;
     }
 
-    /// <summary>method SP request-target SP HTTP-version, one SP each (RFC 9112 3).</summary>
+    /// <summary>method SP request-target SP HTTP-version (RFC 9112 3).</summary>
     private RejectReason ReadRequestLine(ReadOnlySpan<byte> line)
     {
         int methodEnd = Characters.IndexOfTokenEnd(line);
@@ -157,7 +157,7 @@ internal struct RequestParser
     {
         while (true)
         {
-            // Every line starts at _lineStart; _position is how far its value has been searched.
+            // The line starts at _lineStart and has been searched up to _position.
             ReadOnlySpan<byte> line = input[_lineStart..];
             if (line.IsEmpty) return NeedMore(_lineStart);
             if (line[0] == '\r')
@@ -185,19 +185,13 @@ internal struct RequestParser
     /// <summary>field-name ":" OWS field-value OWS, no whitespace before the colon and no folding (RFC 9112 5).</summary>
     private RejectReason ReadField(ReadOnlySpan<byte> line, int maxOptions)
     {
-        int nameLength = Characters.IndexOfTokenEnd(line);
-        if (nameLength <= 0)
-        {
-            if (nameLength < 0) return RejectReason.BadFieldLine;
-            return line[0] is (byte)' ' or (byte)'\t' ? RejectReason.FoldedField : RejectReason.BadFieldName;
-        }
+        RejectReason reason = FieldLine.Read(line, out int nameLength);
+        if (reason != RejectReason.None) return reason;
 
-        if (line[nameLength] != ':') return RejectReason.BadFieldName;
-
-        // Only these lengths belong to a field that decides anything here.
+        // Fields of other lengths do not matter here.
         return nameLength switch
         {
-            4 or 6 or 10 or 14 or 17 => ReadKnownField(line[..nameLength], TrimWhitespace(line[(nameLength + 1)..]), maxOptions),
+            4 or 6 or 10 or 14 or 17 => ReadKnownField(line[..nameLength], FieldLine.Trim(line[(nameLength + 1)..]), maxOptions),
             _ => RejectReason.None,
         };
     }
@@ -213,7 +207,7 @@ internal struct RequestParser
                 return HostValue.IsValid(value) ? RejectReason.None : RejectReason.BadHost;
 
             case 6 when Ascii.EqualsIgnoreCase(name, "expect"u8):
-                // Any other expectation is ignored, as nginx, HAProxy and Kestrel do; 417 is a MAY (RFC 9110 10.1.1).
+                // Other expectations are ignored, like in nginx, HAProxy and Kestrel; 417 is optional (RFC 9110 10.1.1).
                 if (Ascii.EqualsIgnoreCase(value, "100-continue"u8)) _expectContinue = true;
                 return RejectReason.None;
 
@@ -224,7 +218,7 @@ internal struct RequestParser
                 return ReadContentLength(value);
 
             case 17 when Ascii.EqualsIgnoreCase(name, "transfer-encoding"u8):
-                // One line with the one coding that this server can frame; a list or a second line is where parsers disagree.
+                // One line with the only supported coding. Parsers disagree about lists and repeated lines.
                 if (_hasTransferEncoding || !Ascii.EqualsIgnoreCase(value, "chunked"u8)) return RejectReason.BadTransferEncoding;
                 _hasTransferEncoding = true;
                 return RejectReason.None;
@@ -234,36 +228,29 @@ internal struct RequestParser
         }
     }
 
-    /// <summary>1*DIGIT that fits in 63 bits (RFC 9110 8.6). A second line is refused even when it repeats the first.</summary>
+    /// <summary>1*DIGIT that fits into 63 bits (RFC 9110 8.6). A second line is rejected even if it repeats the first.</summary>
     private RejectReason ReadContentLength(ReadOnlySpan<byte> value)
     {
         if (_hasContentLength) return RejectReason.DuplicateContentLength;
         _hasContentLength = true;
-        if (value.IsEmpty) return RejectReason.BadContentLength;
-        long length = 0;
-        foreach (byte b in value)
-        {
-            uint digit = (uint)(b - '0');
-            if (digit > 9 || length > (long.MaxValue - digit) / 10) return RejectReason.BadContentLength;
-            length = (length * 10) + digit;
-        }
-
+        if (!FieldLine.TryReadLength(value, out long length)) return RejectReason.BadContentLength;
         ContentLength = length;
         return RejectReason.None;
     }
 
-    /// <summary>Whole tokens of a list, on any number of lines (RFC 9110 7.6.1); no more than fields, because a forwarded head is searched for each.</summary>
+    /// <summary>
+    /// A list of tokens, on any number of lines (RFC 9110 7.6.1). At most as many as fields, because every field of a forwarded head is compared
+    /// with each of them.
+    /// </summary>
     private RejectReason ReadConnection(ReadOnlySpan<byte> value, int maxOptions)
     {
         while (!value.IsEmpty)
         {
-            int comma = value.IndexOf((byte)',');
-            ReadOnlySpan<byte> token = TrimWhitespace(comma < 0 ? value : value[..comma]);
-            if (Ascii.EqualsIgnoreCase(token, "close"u8)) _closeToken = true;
-            else if (Ascii.EqualsIgnoreCase(token, "keep-alive"u8)) _keepAliveToken = true;
-            else NamesFields |= !token.IsEmpty;
+            ReadOnlySpan<byte> option = FieldLine.TakeListElement(ref value);
+            if (FieldLine.Is(option, "close"u8)) _closeToken = true;
+            else if (FieldLine.Is(option, "keep-alive"u8)) _keepAliveToken = true;
+            else NamesFields |= !option.IsEmpty;
             if (++_optionCount > maxOptions) return RejectReason.TooManyFields;
-            value = comma < 0 ? default : value[(comma + 1)..];
         }
 
         return RejectReason.None;
@@ -300,43 +287,32 @@ internal struct RequestParser
     }
 
     private static bool IsDigit(byte b) => (uint)(b - '0') <= 9;
-
-    /// <summary>OWS is SP and HTAB, nothing else (RFC 9110 5.6.3).</summary>
-    private static ReadOnlySpan<byte> TrimWhitespace(ReadOnlySpan<byte> value)
-    {
-        int start = 0;
-        int end = value.Length;
-        while (start < end && value[start] is (byte)' ' or (byte)'\t') start++;
-        while (end > start && value[end - 1] is (byte)' ' or (byte)'\t') end--;
-        return value[start..end];
-    }
 }
 
-/// <summary>The three answers of a parser.</summary>
 internal enum ParseStatus : byte
 {
-    /// <summary>The input is a good beginning; more bytes are needed.</summary>
+    /// <summary>Valid so far, but incomplete.</summary>
     NeedMore,
 
     Done,
 
-    /// <summary>The input is wrong; the parser's <c>Reason</c> says why.</summary>
+    /// <summary>Invalid; the parser's <c>Reason</c> says why.</summary>
     Rejected,
 }
 
-/// <summary>How the length of a request's content is told (RFC 9112 6).</summary>
+/// <summary>How the length of the content is determined (RFC 9112 6).</summary>
 internal enum BodyFraming : byte
 {
     None,
     ContentLength,
     Chunked,
 
-    /// <summary>Of a response alone: everything up to the end of the connection.</summary>
+    /// <summary>Up to the end of the connection: responses only.</summary>
     UntilClose,
 }
 
-/// <summary>The limits of one request head, applied before anything is buffered beyond them.</summary>
-/// <param name="RequestLine">Bytes of the request line without its CRLF: 414.</param>
-/// <param name="FieldBytes">Bytes of all field lines with their CRLFs: 431.</param>
-/// <param name="FieldCount">Number of field lines: 431.</param>
+/// <summary>The limits of one request head, enforced before more is buffered.</summary>
+/// <param name="RequestLine">Bytes without the CRLF; more is 414.</param>
+/// <param name="FieldBytes">Bytes of all field lines with their CRLFs; more is 431.</param>
+/// <param name="FieldCount">Field lines; more is 431.</param>
 internal readonly record struct ParserLimits(int RequestLine, int FieldBytes, int FieldCount);

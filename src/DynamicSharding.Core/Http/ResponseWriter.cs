@@ -4,8 +4,8 @@ using System.Text;
 namespace DynamicSharding.Http;
 
 /// <summary>
-/// Writes whole responses into one span from bytes that were prepared ahead. The caller makes sure of the room:
-/// <see cref="MaxLength"/> is the most that one response takes.
+/// Writes whole responses into one span, mostly from prebuilt bytes. The caller provides the room: at most <see cref="MaxLength"/> per
+/// response.
 /// </summary>
 internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
 {
@@ -17,16 +17,16 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
 
     public int Written { get; private set; }
 
-    /// <summary>The most that a response to a target of that length takes: every target byte may become three in the Location.</summary>
+    /// <summary>The longest response to a target of this length: percent-encoding may triple it in the Location.</summary>
     public static int MaxLength(int targetLength, int locationPrefixLength) => (3 * targetLength) + locationPrefixLength + 512;
 
-    /// <summary>A 307 up to the target, with room for the date: made once per gateway.</summary>
+    /// <summary>A 307 up to the target, with room for the date: built once per gateway.</summary>
     public static byte[] RedirectHead(string locationPrefix) =>
         Encoding.ASCII.GetBytes(RedirectStart + new string(' ', HttpDate.Length) + RedirectMiddle + locationPrefix);
 
     /// <param name="head">From <see cref="RedirectHead"/>.</param>
-    /// <param name="path">Location-ready: visible ASCII only.</param>
-    /// <param name="query">Empty, or from its question mark; raw bytes from 0x80 on are percent-encoded here.</param>
+    /// <param name="path">As it appears in the Location: visible ASCII only.</param>
+    /// <param name="query">Empty, or from its question mark on; written percent-encoded.</param>
     public void WriteRedirect(ReadOnlySpan<byte> head, ReadOnlySpan<byte> path, ReadOnlySpan<byte> query, ConnectionOption option)
     {
         int start = Written;
@@ -38,7 +38,7 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
         WriteEnd(option);
     }
 
-    /// <summary>200 with a text body; HEAD gets the same head alone (RFC 9110 9.3.2).</summary>
+    /// <summary>200 with text; HEAD gets the same head alone (RFC 9110 9.3.2).</summary>
     public void WriteText(ReadOnlySpan<byte> body1, ReadOnlySpan<byte> body2, ReadOnlySpan<byte> body3, bool isHead, ConnectionOption option)
     {
         Write("HTTP/1.1 200 OK\r\nDate: "u8);
@@ -50,11 +50,11 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
         Write(body3);
     }
 
-    /// <param name="allow">The Allow field's value with 405, else empty.</param>
+    /// <param name="allow">The value of Allow for 405; otherwise empty.</param>
     public void WriteReject(RejectReason reason, ReadOnlySpan<byte> allow, bool isHead, ConnectionOption option)
     {
-        ReadOnlySpan<byte> body = RejectResponse.Body(reason);
-        Write(RejectResponse.Head(reason));
+        ReadOnlySpan<byte> body = RejectReasons.Body(reason);
+        Write(RejectReasons.Head(reason));
         WriteTextHead(body.Length);
         if (!allow.IsEmpty)
         {
@@ -67,7 +67,7 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
         if (!isHead) Write(body);
     }
 
-    /// <summary>503 with a sentence, for a health probe.</summary>
+    /// <summary>503 for a health probe.</summary>
     public void WriteUnavailable(ReadOnlySpan<byte> body, bool isHead, ConnectionOption option)
     {
         Write("HTTP/1.1 503 Service Unavailable\r\nDate: "u8);
@@ -113,24 +113,13 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
             return;
         }
 
-        foreach (byte b in text)
-        {
-            if (b < 0x80)
-            {
-                _output[Written++] = b;
-                continue;
-            }
-
-            _output[Written++] = (byte)'%';
-            _output[Written++] = (byte)"0123456789ABCDEF"[b >> 4];
-            _output[Written++] = (byte)"0123456789ABCDEF"[b & 15];
-        }
+        foreach (byte b in text) Written += Characters.WriteEncoded(b, _output[Written..]);
     }
 
-    /// <summary>What is not written yet, for a caller that writes by itself.</summary>
-    /// <summary>The Date field.s value.</summary>
+    /// <summary>The value of Date.</summary>
     public readonly ReadOnlySpan<byte> Date => _date;
 
+    /// <summary>The rest of the output, for a caller that writes by itself and then calls <see cref="Advance"/>.</summary>
     public readonly Span<byte> Free => _output[Written..];
 
     /// <param name="count">Bytes that were written into <see cref="Free"/>.</param>
@@ -143,13 +132,14 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
     }
 }
 
-/// <summary>What a response says in its Connection field.</summary>
+/// <summary>The Connection field of a response.</summary>
 internal enum ConnectionOption : byte
 {
-    /// <summary>Nothing: HTTP/1.1 persists by itself.</summary>
+    /// <summary>No field: HTTP/1.1 persists by default.</summary>
     None,
+
     Close,
 
-    /// <summary>An HTTP/1.0 client that asked for it must be told (RFC 9112 9.3).</summary>
+    /// <summary>For an HTTP/1.0 client that asked for it (RFC 9112 9.3).</summary>
     KeepAlive,
 }

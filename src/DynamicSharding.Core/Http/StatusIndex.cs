@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace DynamicSharding.Http;
 
-/// <summary>The statuses that the data plane answers with, as small indexes into its counters.</summary>
+/// <summary>The statuses of the data plane, as small indexes into its counters.</summary>
 internal static class StatusIndex
 {
     public const int Ok = 0;
@@ -16,25 +16,21 @@ internal static class StatusIndex
     public const int NotImplemented = 8;
     public const int ServiceUnavailable = 9;
     public const int VersionNotSupported = 10;
-
     public const int Count = VersionNotSupported + 1;
 
-    /// <summary>The status of each index.</summary>
-    public static ReadOnlySpan<short> Codes => [200, 307, 400, 404, 405, 408, 414, 431, 501, 503, 505];
+    /// <summary>The status code of each index.</summary>
+    public static readonly int[] Codes = [200, 307, 400, 404, 405, 408, 414, 431, 501, 503, 505];
 
-    public static int Of(int status) => status switch
+    /// <summary>The reason phrase of each index.</summary>
+    public static readonly string[] Phrases =
+    [
+        "OK", "Temporary Redirect", "Bad Request", "Not Found", "Method Not Allowed", "Request Timeout", "URI Too Long",
+        "Request Header Fields Too Large", "Not Implemented", "Service Unavailable", "HTTP Version Not Supported",
+    ];
+
+    public static int Of(int status)
     {
-        200 => Ok,
-        307 => TemporaryRedirect,
-        400 => BadRequest,
-        404 => NotFound,
-        405 => MethodNotAllowed,
-        408 => RequestTimeout,
-        414 => UriTooLong,
-        431 => FieldsTooLarge,
-        501 => NotImplemented,
-        503 => ServiceUnavailable,
-        505 => VersionNotSupported,
-        _ => throw new UnreachableException($"the data plane does not answer {status}"),
-    };
+        int index = Array.IndexOf(Codes, status);
+        return index >= 0 ? index : throw new UnreachableException($"the data plane never responds with {status}");
+    }
 }

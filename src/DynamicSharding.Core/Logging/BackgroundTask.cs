@@ -2,15 +2,13 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Logging;
 
-/// <summary>Tasks that nobody awaits before the end of the process: one that fails is a defect, and must not be a silent one.</summary>
+/// <summary>Logs the failures of tasks that are awaited only at the end of the process, or never.</summary>
 internal static class BackgroundTask
 {
-    /// <summary>Logs the failure of a task, as soon as it fails. A cancellation is none.</summary>
-    /// <param name="task">Not awaited, or with its exceptions suppressed.</param>
-    /// <param name="logger">Where its owner logs.</param>
-    /// <param name="what">What the task does, for the reader of the log.</param>
+    /// <summary>Logs a failure as soon as it happens. A cancellation is no failure.</summary>
+    /// <param name="what">What the task does, for the log.</param>
     /// <returns>The same task.</returns>
-    public static Task Watched(this Task task, ILogger logger, string what)
+    public static Task LogFailure(this Task task, ILogger logger, string what)
     {
         task.ContinueWith(
             failed => logger.BackgroundTaskFailed(what, failed.Exception!.InnerException!),
@@ -20,8 +18,8 @@ internal static class BackgroundTask
         return task;
     }
 
-    /// <summary>The net below: a task that failed and was forgotten by everybody is logged when the collector finds it.</summary>
-    public static IDisposable LogForgotten(ILogger logger)
+    /// <summary>Logs failures of tasks that nothing watches, once the garbage collector finds them.</summary>
+    public static IDisposable LogUnobservedFailures(ILogger logger)
     {
         EventHandler<UnobservedTaskExceptionEventArgs> handler = (_, e) =>
         {

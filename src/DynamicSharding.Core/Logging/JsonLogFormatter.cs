@@ -6,7 +6,7 @@ using System.Text.Unicode;
 namespace DynamicSharding.Logging;
 
 /// <summary>The same keys as logfmt, one JSON object per line; numbers and booleans keep their type.</summary>
-internal sealed class JsonLogFormatter : ILogLineFormatter
+internal static class JsonLogFormatter
 {
     private static readonly JsonWriterOptions Options = new()
     {
@@ -14,23 +14,17 @@ internal sealed class JsonLogFormatter : ILogLineFormatter
         Encoder = JavaScriptEncoder.Create(Readable()),
     };
 
-    public void Write(in LogEvent logEvent, IBufferWriter<byte> output)
+    public static void Write(IEnumerable<KeyValuePair<string, object?>> fields, IBufferWriter<byte> output)
     {
         using (var json = new Utf8JsonWriter(output, Options))
         {
             json.WriteStartObject();
-            json.WriteString("ts", logEvent.TimeText);
-            json.WriteString("level", logEvent.LevelName);
-            json.WriteString("msg", logEvent.Message);
-            if (logEvent.Component is not null) json.WriteString("component", logEvent.Component);
-            foreach ((string name, object? value) in logEvent.Values)
+            foreach ((string name, object? value) in fields)
             {
                 json.WritePropertyName(name);
                 WriteValue(json, value);
             }
 
-            if (logEvent.Error is not null) json.WriteString("err", logEvent.Error);
-            if (logEvent.Stack is not null) json.WriteString("stack", logEvent.Stack);
             json.WriteEndObject();
         }
 
@@ -60,7 +54,7 @@ internal sealed class JsonLogFormatter : ILogLineFormatter
                 json.WriteNumberValue(number);
                 break;
             default:
-                json.WriteStringValue(LogValue.Text(value));
+                json.WriteStringValue(value as string ?? LogValue.Text(value));
                 break;
         }
     }

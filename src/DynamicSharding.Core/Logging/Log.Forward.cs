@@ -23,4 +23,7 @@ internal static partial class Log
 
     [LoggerMessage(2510, LogLevel.Warning, "accepting connections failed on this listener; raise the descriptor limit (LimitNOFILE) if this lasts")]
     public static partial void WebAcceptBackedOff(this ILogger logger, EndPoint address, string err);
+
+    [LoggerMessage(2511, LogLevel.Debug, "first request of this listener to itself failed")]
+    public static partial void WarmUpFailed(this ILogger logger, EndPoint address, string err);
 }

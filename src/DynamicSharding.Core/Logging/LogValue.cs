@@ -4,10 +4,10 @@ using DynamicSharding.Config.Values;
 
 namespace DynamicSharding.Logging;
 
-/// <summary>How values and their names are spelled in a log line, whatever its format.</summary>
+/// <summary>How values and their names are written in a log line of any format.</summary>
 internal static class LogValue
 {
-    /// <summary>A longer text is somebody's payload, not an explanation.</summary>
+    /// <summary>A longer text is data, not an explanation.</summary>
     private const int MaxLength = 4096;
 
     public static string Text(object? value)
@@ -29,11 +29,19 @@ internal static class LogValue
         }
         catch (Exception e)
         {
-            // A value of foreign code that cannot be printed must not cost the event.
+            // A value that cannot be formatted must not cost the event.
             text = "!" + e.GetType().Name;
         }
 
         return text.Length <= MaxLength ? text : string.Concat(text.AsSpan(0, MaxLength), "...");
+    }
+
+    /// <summary>The first five names, and how many more there are.</summary>
+    public static string List(IEnumerable<string> names)
+    {
+        const int Shown = 5;
+        string[] all = [.. names];
+        return string.Join(", ", all.Take(Shown)) + (all.Length > Shown ? $" and {all.Length - Shown} more" : "");
     }
 
     /// <summary><c>MovedRatio</c> and <c>movedRatio</c> as <c>moved_ratio</c>.</summary>
@@ -50,7 +58,7 @@ internal static class LogValue
             result.Append(char.IsAsciiLetterOrDigit(c) ? char.ToLowerInvariant(c) : '_');
         }
 
-        // A value must not pass for one of the line's own keys.
+        // A value must not be mistaken for one of the line's own keys.
         string key = result.ToString();
         return key is "ts" or "level" or "msg" or "component" or "stack" or "" ? "logged_" + key : key;
     }

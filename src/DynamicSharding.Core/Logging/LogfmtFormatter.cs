@@ -4,25 +4,21 @@ using System.Text;
 
 namespace DynamicSharding.Logging;
 
-/// <summary><c>ts=2026-01-02T15:04:05.000Z level=info msg="ring changed" members=3</c>, as the Prometheus programs log.</summary>
-internal sealed class LogfmtFormatter : ILogLineFormatter
+/// <summary><c>ts=2026-01-02T15:04:05.000Z level=info msg="ring changed" members=3</c>, as Prometheus logs.</summary>
+internal static class LogfmtFormatter
 {
-    public void Write(in LogEvent logEvent, IBufferWriter<byte> output)
+    public static void Write(IEnumerable<KeyValuePair<string, object?>> fields, IBufferWriter<byte> output)
     {
         var line = new StringBuilder(256);
-        line.Append("ts=").Append(logEvent.TimeText).Append(" level=").Append(logEvent.LevelName);
-        Append(line, "msg", logEvent.Message);
-        if (logEvent.Component is not null) Append(line, "component", logEvent.Component);
-        foreach ((string name, object? value) in logEvent.Values) Append(line, name, LogValue.Text(value));
-        if (logEvent.Error is not null) Append(line, "err", logEvent.Error);
-        if (logEvent.Stack is not null) Append(line, "stack", logEvent.Stack);
+        foreach ((string name, object? value) in fields) Append(line, name, value as string ?? LogValue.Text(value));
         line.Append('\n');
         foreach (ReadOnlyMemory<char> chunk in line.GetChunks()) Encoding.UTF8.GetBytes(chunk.Span, output);
     }
 
     private static void Append(StringBuilder line, string name, string value)
     {
-        line.Append(' ').Append(name).Append('=');
+        if (line.Length > 0) line.Append(' ');
+        line.Append(name).Append('=');
         if (!NeedsQuotes(value))
         {
             line.Append(value);
@@ -44,9 +40,7 @@ internal sealed class LogfmtFormatter : ILogLineFormatter
         return value.Length == 0;
     }
 
-    /// <summary>
-    /// Whatever could end the line, move a terminal's cursor or reorder its text is escaped: values may come from a client or from Consul.
-    /// </summary>
+    /// <summary>Escapes what could end the line, move a terminal's cursor or reorder its text: values may come from a client or from Consul.</summary>
     private static void AppendQuoted(StringBuilder line, string value, ref int i)
     {
         char c = value[i];

@@ -2,50 +2,50 @@ using DynamicSharding.Discovery;
 
 namespace DynamicSharding.Membership;
 
-/// <summary>What the policy remembers of one gateway. All moments are on the policy's own monotonic clock.</summary>
+/// <summary>What the policy remembers of one gateway. Times are on the policy's own clock.</summary>
 internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wallClock)
 {
     public string Address { get; } = address;
 
-    /// <summary>The file names it: it is shown even while nobody reports it.</summary>
+    /// <summary>The file names it: it is shown even while no report does.</summary>
     public bool Configured { get; set; }
 
     /// <summary>The last report named it.</summary>
     public bool Reported { get; set; }
 
     /// <summary>
-    /// A reload took it out. Reports of it are of before, or of instances whose file still names it and who register it again: not
-    /// believed until the file names it again, somebody else registers it, or it was gone for long.
+    /// A reload removed it. Reports of it are outdated, or come from instances whose file still names it and which register it again. They
+    /// are ignored until the file names it again, something else registers it, or it was gone for a long time.
     /// </summary>
     public bool Removed { get; set; }
 
-    /// <summary>Since when no report names it.</summary>
+    /// <summary>Since when reports no longer name it.</summary>
     public TimeSpan? GoneSince { get; set; }
 
-    /// <summary>The last report knew a registration of it that no instance made.</summary>
+    /// <summary>The last report knew a registration that no instance of this program made.</summary>
     public bool Foreign { get; private set; }
+
     /// <summary>The configuration does not allow it.</summary>
     public bool Refused { get; set; }
 
     public bool InRing { get; set; }
 
-    /// <summary>Kept in the ring only because too much was lost.</summary>
+    /// <summary>In the ring only because too many were lost at once.</summary>
     public bool Held { get; set; }
 
-    /// <summary>It was held during the loss that it is in.</summary>
-    public bool WasHeld { get; set; }
+    /// <summary>It was held since it became unhealthy.</summary>
+    public bool WasHeld { get; private set; }
 
     public GatewayHealth Health { get; private set; } = GatewayHealth.Unknown;
 
-    /// <summary>When it came to that health.</summary>
     public TimeSpan HealthSince { get; private set; } = now;
 
     public bool Overloaded { get; private set; }
 
     public string? Output { get; private set; }
 
-    /// <summary>Somebody said something definite about it, or its time to do so is over.</summary>
-    public bool HasVerdict { get; set; }
+    /// <summary>Its health was known once, or the timeout for that is over.</summary>
+    public bool HasVerdict { get; private set; }
 
     public GatewayState State { get; private set; } = GatewayState.Out;
 
@@ -53,7 +53,7 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
 
     public string Reason { get; private set; } = "";
 
-    /// <summary>Out of the ring by an operator's will: never held, never counted as lost.</summary>
+    /// <summary>Taken out by an operator: never held, never counted as lost.</summary>
     public bool IsExcluded => Removed || Refused || Health == GatewayHealth.Maintenance;
 
     public void Update(GatewayVerdict verdict, TimeSpan now)
@@ -66,13 +66,13 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
         if (Health != GatewayHealth.Unknown) HasVerdict = true;
     }
 
-    /// <summary>The patience with a gateway without a verdict begins anew.</summary>
+    /// <summary>Restarts the timeout of a gateway without a verdict.</summary>
     public void RestartVerdictTimeout(TimeSpan now)
     {
         if (Health == GatewayHealth.Unknown) HealthSince = now;
     }
 
-    /// <summary>Since when it is unhealthy; null while it is not. Without a verdict it counts as unhealthy once the patience is over.</summary>
+    /// <summary>Null while healthy. A gateway without a verdict is unhealthy once the timeout is over.</summary>
     public TimeSpan? UnhealthySince(TimeSpan verdictTimeout, TimeSpan now) => Health switch
     {
         GatewayHealth.Critical => HealthSince,
@@ -80,44 +80,44 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
         _ => null,
     };
 
-    public void SetState(GatewayState state, string reason, DateTimeOffset wallClock)
+    /// <param name="isUnhealthy">Critical, or without a verdict for too long.</param>
+    /// <param name="isPending">The ring is about to change.</param>
+    /// <param name="wallClock">The current time.</param>
+    public void UpdateState(bool isUnhealthy, bool isPending, DateTimeOffset wallClock)
     {
-        if (state != State) StateSince = wallClock;
-        State = state;
-        Reason = reason;
+        WasHeld = InRing && isUnhealthy && (Held || WasHeld);
+        HasVerdict |= isUnhealthy;
+        GatewayState before = State;
+        (State, Reason) = InRing ? DescribeMember(isUnhealthy, isPending) : DescribeOther();
+        if (State != before) StateSince = wallClock;
     }
-}
 
-/// <summary>A candidate's state and the sentence that explains it to an operator.</summary>
-internal static class CandidateDescription
-{
-    /// <param name="candidate">Whose.</param>
-    /// <param name="unhealthy">Critical, or without a verdict for too long.</param>
-    /// <param name="pending">A change of the ring is settling.</param>
-    public static (GatewayState State, string Reason) Describe(Candidate candidate, bool unhealthy, bool pending)
+    private (GatewayState State, string Reason) DescribeMember(bool isUnhealthy, bool isPending)
     {
-        string output = candidate.Output ?? "its check is critical";
-        if (candidate.InRing)
-        {
-            if (candidate.Removed) return (GatewayState.Leaving, "removed from the configuration, kept until another gateway is in");
-            if (candidate.Health == GatewayHealth.Maintenance) return (GatewayState.Draining, "in maintenance: " + (candidate.Output ?? "no reason given"));
-            if (candidate.Held) return (GatewayState.Held, "too many were lost at once: " + output);
-            if (unhealthy && !pending) return (GatewayState.Held, "nobody else is healthy: " + output);
-            if (unhealthy) return (GatewayState.Leaving, Unhealthy(candidate, output));
-            if (candidate.Health == GatewayHealth.Unknown) return (GatewayState.Member, "no verdict yet");
-            return (GatewayState.Member, candidate.Overloaded ? "overloaded: " + output : "healthy");
-        }
+        if (Removed) return (GatewayState.Leaving, "removed from the configuration, kept until another gateway joins");
+        if (Health == GatewayHealth.Maintenance) return (GatewayState.Draining, Maintenance);
+        if (Held) return (GatewayState.Held, "too many were lost at once: " + Failure);
+        if (isUnhealthy && !isPending) return (GatewayState.Held, "no other gateway is healthy: " + Failure);
+        if (isUnhealthy) return (GatewayState.Leaving, Unhealthy);
+        if (Health == GatewayHealth.Unknown) return (GatewayState.Member, "no verdict yet");
+        return (GatewayState.Member, Overloaded ? "overloaded: " + Failure : "healthy");
+    }
 
-        if (candidate.Removed) return (GatewayState.Out, "removed from the configuration, still registered for another instance");
-        if (candidate.Refused) return (GatewayState.Refused, "membership.allow does not allow it");
-        return candidate.Health switch
+    private (GatewayState State, string Reason) DescribeOther()
+    {
+        if (Removed) return (GatewayState.Out, "removed from the configuration, still registered for another instance");
+        if (Refused) return (GatewayState.Refused, "not allowed by membership.allow");
+        return Health switch
         {
-            GatewayHealth.Maintenance => (GatewayState.Draining, "in maintenance: " + (candidate.Output ?? "no reason given")),
-            GatewayHealth.Passing => (GatewayState.Joining, "healthy, about to be let in"),
-            _ => (GatewayState.Out, Unhealthy(candidate, output)),
+            GatewayHealth.Maintenance => (GatewayState.Draining, Maintenance),
+            GatewayHealth.Passing => (GatewayState.Joining, "healthy, about to join"),
+            _ => (GatewayState.Out, Unhealthy),
         };
     }
 
-    private static string Unhealthy(Candidate candidate, string output) =>
-        candidate.Health == GatewayHealth.Unknown ? "no verdict" : output;
+    private string Failure => Output ?? "its check is critical";
+
+    private string Unhealthy => Health == GatewayHealth.Unknown ? "no verdict" : Failure;
+
+    private string Maintenance => "in maintenance: " + (Output ?? "no reason given");
 }

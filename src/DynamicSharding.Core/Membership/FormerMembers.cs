@@ -4,27 +4,23 @@ using DynamicSharding.Routing;
 namespace DynamicSharding.Membership;
 
 /// <summary>
-/// The addresses that left the ring most recently. Discovery can bring new ones without end, so what is kept for their return is bounded.
+/// The addresses that left the ring most recently. Discovery can bring new ones endlessly, so what is kept for their return is bounded.
 /// </summary>
 internal sealed class FormerMembers
 {
-    /// <summary>At three kilobytes each, a few megabytes. Between one and two times as many are remembered.</summary>
+    /// <summary>At least so many are remembered, at most twice as many: a few megabytes at three kilobytes each.</summary>
     public const int Remembered = 1024;
 
     private readonly Dictionary<string, long> _leftAt = new(StringComparer.Ordinal);
     private long _changes;
 
     /// <param name="before">Null before the first ring.</param>
-    /// <param name="after">The ring that replaced it; null when none did.</param>
-    /// <returns>The addresses that are no longer remembered.</returns>
+    /// <param name="after">The ring that replaced it, if any.</param>
+    /// <returns>The addresses that are forgotten.</returns>
     public IReadOnlyList<string> Update(HashRing<Gateway>? before, HashRing<Gateway>? after)
     {
         _changes++;
-        if (before is not null)
-        {
-            foreach (Gateway gateway in before.Members) _leftAt[gateway.Address] = _changes;
-        }
-
+        foreach (Gateway gateway in before?.Members ?? []) _leftAt[gateway.Address] = _changes;
         foreach (Gateway gateway in after?.Members ?? []) _leftAt.Remove(gateway.Address);
         if (_leftAt.Count <= 2 * Remembered) return [];
         string[] oldest = [.. _leftAt.OrderBy(static former => former.Value).Take(_leftAt.Count - Remembered).Select(static former => former.Key)];

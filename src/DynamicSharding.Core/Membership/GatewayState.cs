@@ -1,58 +1,44 @@
 using System.Collections.Immutable;
-using System.Diagnostics;
 
 namespace DynamicSharding.Membership;
 
-/// <summary>Where a gateway stands towards the ring.</summary>
+/// <summary>The names are in <see cref="GatewayStates"/>, in this order.</summary>
 internal enum GatewayState
 {
-    /// <summary>Healthy, not long enough to be let in.</summary>
+    /// <summary>Healthy, but not yet for long enough.</summary>
     Joining,
 
     /// <summary>In the ring.</summary>
     Member,
 
-    /// <summary>In the ring, unhealthy, about to go once the change has settled.</summary>
+    /// <summary>In the ring, unhealthy, leaving once the change has settled.</summary>
     Leaving,
 
-    /// <summary>In the ring, unhealthy, kept because too many left at once.</summary>
+    /// <summary>In the ring, unhealthy, kept because too many were lost at once.</summary>
     Held,
 
-    /// <summary>In maintenance by an operator: out of the ring, or about to be.</summary>
+    /// <summary>In maintenance: out of the ring or leaving it.</summary>
     Draining,
 
     /// <summary>Not in the ring.</summary>
     Out,
 
-    /// <summary>Discovered, and not allowed by the configuration: it gets no request of ours.</summary>
+    /// <summary>Discovered, but not allowed by the configuration: it gets no request from us.</summary>
     Refused,
 }
 
-/// <summary>One gateway's place in or outside the ring, for operators.</summary>
-/// <param name="Address"><c>host:port</c>.</param>
-/// <param name="State">Where it stands now.</param>
-/// <param name="Since">When it came to that state.</param>
-/// <param name="Reason">A sentence: why it is in that state.</param>
-/// <param name="CheckOutput">What the last health check said, if it said anything.</param>
-/// <param name="Overloaded">It answers that its write queue is full, and stays a member for that.</param>
+/// <summary>A gateway's state, for operators.</summary>
+/// <param name="CheckOutput">Of the last health check, if it had any.</param>
+/// <param name="Overloaded">Its write queue is full, and it stays a member.</param>
 internal sealed record GatewayStatus(
     string Address, GatewayState State, DateTimeOffset Since, string Reason, string? CheckOutput, bool Overloaded);
 
 internal static class GatewayStates
 {
-    public static ImmutableArray<GatewayState> All { get; } =
-        [GatewayState.Joining, GatewayState.Member, GatewayState.Leaving, GatewayState.Held, GatewayState.Draining, GatewayState.Out, GatewayState.Refused];
+    private static readonly ImmutableArray<string> Labels = ["joining", "member", "leaving", "held", "draining", "out", "refused"];
+
+    public static ImmutableArray<GatewayState> All { get; } = [.. Enum.GetValues<GatewayState>()];
 
     /// <summary>The value of the <c>state</c> label and of the JSON field.</summary>
-    public static string Label(GatewayState state) => state switch
-    {
-        GatewayState.Joining => "joining",
-        GatewayState.Member => "member",
-        GatewayState.Leaving => "leaving",
-        GatewayState.Held => "held",
-        GatewayState.Draining => "draining",
-        GatewayState.Out => "out",
-        GatewayState.Refused => "refused",
-        _ => throw new UnreachableException($"gateway state {state} has no label"),
-    };
+    public static string Label(GatewayState state) => Labels[(int)state];
 }

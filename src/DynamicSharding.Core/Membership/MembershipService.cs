@@ -7,17 +7,17 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Membership;
 
-/// <summary>Drives the policy: reports, reloads and time go in under one lock, rings come out.</summary>
+/// <summary>Drives the policy with reports, reloads and time, one at a time, and publishes its rings.</summary>
 internal sealed class MembershipService : IAsyncDisposable
 {
-    /// <summary>Anybody can register any number of instances.</summary>
+    /// <summary>In a log line: anybody can register any number of instances.</summary>
     private const int MaxNamed = 10;
 
     private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ConfirmPeriod = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Soonest = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LastRetry = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan MinConfirmPeriod = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan MinRetryPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxRetryPause = TimeSpan.FromSeconds(30);
 
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -26,58 +26,55 @@ internal sealed class MembershipService : IAsyncDisposable
     private readonly IGatewaySource _source;
     private readonly ITimer _timer;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
     private ServerOptions _options;
     private Task _watching = Task.CompletedTask;
 
-    /// <summary>What the policy takes for the ring and what could not be built; null while the two are the same.</summary>
-    private PolicyDecision? _owed;
+    /// <summary>The decision whose ring could not be built; null after a success.</summary>
+    private PolicyDecision? _unpublished;
     private long _triedAt;
-    private TimeSpan _retryPause = FirstRetry;
+    private TimeSpan _retryPause = MinRetryPause;
     private bool _stopped;
     private volatile MembershipView _view;
 
-    /// <param name="options">Validated.</param>
-    /// <param name="ring">Written by nobody else.</param>
-    /// <param name="gatewayFor">Makes the data plane's object for an address; called once per address.</param>
-    /// <param name="loggers">For the rooms of discovery and membership.</param>
-    /// <param name="time">The clock.</param>
+    /// <param name="ring">Written only here.</param>
+    /// <param name="gateways">Used only here.</param>
     public MembershipService(
-        ServerOptions options, ActiveRing ring, Func<string, Gateway> gatewayFor, ILoggerFactory loggers, TimeProvider time)
+        ServerOptions options, ActiveRing ring, GatewayRegistry gateways, ILoggerFactory loggers, TimeProvider time)
     {
         _options = options;
         _time = time;
         _logger = loggers.CreateLogger("membership");
         _policy = new MembershipPolicy(options.Membership, time);
-        _publisher = new RingPublisher(ring, gatewayFor, options.Sharding, _logger, time);
+        _publisher = new RingPublisher(ring, gateways, options.Sharding, _logger, time);
         _source = options.Discovery == DiscoveryKind.Consul
             ? new ConsulGatewaySource(options, loggers.CreateLogger("discovery"), time)
             : new StaticGatewaySource(options, time);
-        _timer = time.CreateTimer(_ => Wake(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _timer = time.CreateTimer(_ => OnTimer(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _view = new MembershipView([], [], 0, false, _source.Status);
     }
 
     public MembershipView View => _view with { Discovery = _source.Status };
 
-    /// <summary>The configured gateways are the first ring, at once; everything else happens behind it.</summary>
+    /// <summary>Publishes the configured gateways as the first ring at once. Discovery starts in the background.</summary>
     public void Start()
     {
         Advance(() => _policy.Configure(_options.Pushgateway.Servers, _options.Membership));
         _watching = Task.Run(WatchAsync);
     }
 
-    /// <summary>A reload. Never waits for anyone.</summary>
+    /// <summary>Applies a reloaded configuration. Never waits.</summary>
     public void Apply(ServerOptions options)
     {
-        lock (_gate) _options = options;
+        lock (_lock) _options = options;
         Advance(() => _policy.Configure(options.Pushgateway.Servers, options.Membership));
         _source.Apply(options);
     }
 
-    /// <summary>The ring stays as it is: connections that drain still need it.</summary>
+    /// <summary>Leaves the ring: draining connections still need it.</summary>
     public async Task StopAsync()
     {
-        lock (_gate)
+        lock (_lock)
         {
             if (_stopped) return;
             _stopped = true;
@@ -107,14 +104,14 @@ internal sealed class MembershipService : IAsyncDisposable
             }
             catch (Exception ex)
             {
-                // A source handles what it meets; this is a bug of ours, and no reason to stop watching for good.
+                // A source handles every failure of Consul and the gateways, so this is a bug. Keep watching anyway.
                 Log.GatewaySourceFailed(_logger, ex);
                 await Task.Delay(RestartPause, _time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }
 
-    private void Wake()
+    private void OnTimer()
     {
         if (_source.NeedsConfirmation) _source.Confirm();
         Advance(_policy.Tick);
@@ -122,7 +119,7 @@ internal sealed class MembershipService : IAsyncDisposable
 
     private void Advance(Func<PolicyDecision?> step)
     {
-        lock (_gate)
+        lock (_lock)
         {
             if (_stopped) return;
             ImmutableArray<GatewayStatus> before = _view.Gateways;
@@ -131,35 +128,35 @@ internal sealed class MembershipService : IAsyncDisposable
             LogChanges(before, _view.Gateways);
             TimeSpan? due = _policy.NextDeadline;
 
-            // Membership never acts on time alone when the source may have fallen silent: it asks, and the report decides.
-            if (due is { } distance && _source.NeedsConfirmation) due = TimeSpan.FromTicks(Math.Clamp(distance.Ticks, Soonest.Ticks, ConfirmPeriod.Ticks));
-            if (_owed is not null && (due is null || due > UntilRetry())) due = UntilRetry();
+            // If the source may have fallen silent, time alone decides nothing: a confirmation is requested, and its report decides.
+            if (due is { } distance && _source.NeedsConfirmation) due = TimeSpan.FromTicks(Math.Clamp(distance.Ticks, MinConfirmPeriod.Ticks, ConfirmPeriod.Ticks));
+            if (_unpublished is not null && (due is null || due > UntilRetry())) due = UntilRetry();
             _timer.Change(due is { } pause ? Ceiling(pause) : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }
     }
 
-    /// <summary>The policy believes that its ring is in force, and will not ask for it again: what fails is owed until it succeeds.</summary>
+    /// <summary>The policy decides on a ring only once, so a failed one is retried here.</summary>
     private void Publish(PolicyDecision? decision)
     {
         if (decision is not null)
         {
-            // Until the first ring is there, whatever is published is the start.
-            _owed = _owed?.Cause == RingChangeCause.Start ? decision with { Cause = RingChangeCause.Start } : decision;
-            _retryPause = FirstRetry;
+            // Whatever becomes the first ring counts as the start.
+            _unpublished = _unpublished?.Cause == RingChangeCause.Start ? decision with { Cause = RingChangeCause.Start } : decision;
+            _retryPause = MinRetryPause;
         }
-        else if (_owed is null || UntilRetry() > TimeSpan.Zero)
+        else if (_unpublished is null || UntilRetry() > TimeSpan.Zero)
         {
             return;
         }
 
         _triedAt = _time.GetTimestamp();
-        if (_publisher.TryPublish(_owed))
+        if (_publisher.TryPublish(_unpublished))
         {
-            _owed = null;
+            _unpublished = null;
             return;
         }
 
-        if (decision is null) _retryPause = _retryPause * 2 < LastRetry ? _retryPause * 2 : LastRetry;
+        if (decision is null) _retryPause = _retryPause * 2 < MaxRetryPause ? _retryPause * 2 : MaxRetryPause;
     }
 
     private TimeSpan UntilRetry()
@@ -168,7 +165,7 @@ internal sealed class MembershipService : IAsyncDisposable
         return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
-    /// <summary>Timers count whole milliseconds and may round down; a tick before its deadline would decide nothing and be asked again.</summary>
+    /// <summary>Timers count whole milliseconds and may round down, but a tick before its deadline decides nothing.</summary>
     private static TimeSpan Ceiling(TimeSpan due) => TimeSpan.FromMilliseconds(Math.Ceiling(due.TotalMilliseconds));
 
     private MembershipView Snapshot()
@@ -186,7 +183,7 @@ internal sealed class MembershipService : IAsyncDisposable
         };
     }
 
-    /// <summary>What an operator should hear of; a ring's change has its own line.</summary>
+    /// <summary>Logs changes of gateways. A change of the ring has its own line.</summary>
     private void LogChanges(ImmutableArray<GatewayStatus> before, ImmutableArray<GatewayStatus> after)
     {
         Dictionary<string, GatewayStatus> old = before.ToDictionary(static g => g.Address, StringComparer.Ordinal);

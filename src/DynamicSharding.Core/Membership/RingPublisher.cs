@@ -7,32 +7,28 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Membership;
 
-/// <summary>Builds the ring that the policy asks for, off to the side, and replaces the old one with a single store.</summary>
+/// <summary>Builds the rings that the policy decides on. The old one serves until a single store replaces it.</summary>
 internal sealed class RingPublisher(
-    ActiveRing ring, Func<string, Gateway> gatewayFor, ShardingOptions sharding, ILogger logger, TimeProvider time)
+    ActiveRing ring, GatewayRegistry gateways, ShardingOptions sharding, ILogger logger, TimeProvider time)
 {
     private const int HistoryLength = 50;
 
-    private readonly string _keyMode = sharding.Key == ShardingKey.Path ? "path" : "group";
+    private readonly string _keyMode = sharding.Key.Name();
 
-    /// <summary>One object per address: its counters go on when it returns.</summary>
-    private readonly Dictionary<string, Gateway> _gateways = new(StringComparer.Ordinal);
+    private readonly FormerMembers _former = new();
 
-    /// <summary>Why the last attempt failed; null after one that did not.</summary>
+    /// <summary>Why the last attempt failed; null after a success.</summary>
     private string? _failure;
-
-    /// <summary>Those of them that are in no ring now; the oldest are forgotten.</summary>
-    private readonly FormerMembers _gone = new();
 
     /// <summary>Newest first, bounded.</summary>
     public ImmutableArray<RingChange> History { get; private set; } = [];
 
-    /// <summary>Every change of the process by its cause, the start included.</summary>
+    /// <summary>Changes since the start by their cause, including the first ring.</summary>
     public ImmutableDictionary<RingChangeCause, long> Changes { get; private set; } = ImmutableDictionary<RingChangeCause, long>.Empty;
 
     public long Failures { get; private set; }
 
-    /// <summary>False when the ring could not be built: the old one goes on.</summary>
+    /// <summary>False when the ring could not be built. The old one stays.</summary>
     public bool TryPublish(PolicyDecision decision)
     {
         try
@@ -44,10 +40,8 @@ internal sealed class RingPublisher(
         }
         catch (Exception ex)
         {
-            // A bug or no memory; either way the old ring serves better than none.
+            // A bug, or out of memory: the old ring is better than none. The retries that follow log only another failure.
             Failures++;
-
-            // It is tried again and again; the same failure is no news.
             if (_failure != ex.Message) Log.RingBuildFailed(logger, ex);
             _failure = ex.Message;
             return false;
@@ -61,12 +55,12 @@ internal sealed class RingPublisher(
         if (before is null && decision.Members.IsEmpty) return;
 
         long begun = time.GetTimestamp();
-        HashRing<Gateway>? after = decision.Members.IsEmpty ? null : HashRing<Gateway>.Build(decision.Members.Select(GatewayOf), sharding.Replicas, _keyMode);
+        HashRing<Gateway>? after = decision.Members.IsEmpty ? null : HashRing<Gateway>.Build(decision.Members.Select(gateways.For), sharding.Replicas, _keyMode);
         TimeSpan buildTime = time.GetElapsedTime(begun);
         double moved = before is null ? 0 : after is null ? 1 : HashRing<Gateway>.MovedRatio(before, after);
         if (after is null) ring.Withdraw();
         else ring.Publish(after);
-        foreach (string forgotten in _gone.Update(before, after)) _gateways.Remove(forgotten);
+        foreach (string forgotten in _former.Update(before, after)) gateways.Forget(forgotten);
 
         var change = new RingChange(
             time.GetUtcNow(),
@@ -90,11 +84,5 @@ internal sealed class RingPublisher(
             Math.Round(moved, 4),
             Math.Round(buildTime.TotalMilliseconds, 3),
             change.Fingerprint);
-    }
-
-    private Gateway GatewayOf(string address)
-    {
-        if (!_gateways.TryGetValue(address, out Gateway? gateway)) _gateways.Add(address, gateway = gatewayFor(address));
-        return gateway;
     }
 }

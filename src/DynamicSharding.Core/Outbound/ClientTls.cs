@@ -4,31 +4,29 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace DynamicSharding.Outbound;
 
-/// <summary>
-/// How a client connects: names through <see cref="NameResolver"/>, and TLS from PEM files as <see cref="SocketsHttpHandler"/> wants it.
-/// </summary>
+/// <summary>What all clients have in common: no proxy, no redirects, names through <see cref="NameResolver"/>, TLS from PEM files.</summary>
 internal static class ClientTls
 {
-    /// <param name="handler">Whose connections these are.</param>
     /// <param name="caFile">Trusted instead of the host's authorities.</param>
-    /// <param name="caPath">A folder of such files.</param>
-    /// <param name="certFile">The client certificate, when the server asks for one.</param>
-    /// <param name="keyFile">Its key.</param>
-    /// <param name="serverName">The name in the server's certificate where it is not the host that is dialled.</param>
-    /// <param name="insecureSkipVerify">Any certificate will do.</param>
+    /// <param name="caPath">A directory of such files.</param>
+    /// <param name="serverName">The name in the server's certificate, if it is not the host.</param>
     public static void Configure(
         SocketsHttpHandler handler, string? caFile, string? caPath, string? certFile, string? keyFile, string? serverName, bool insecureSkipVerify)
     {
+        handler.UseProxy = false;
+        handler.UseCookies = false;
+        handler.AllowAutoRedirect = false;
+        handler.ActivityHeadersPropagator = null;
         SslClientAuthenticationOptions ssl = handler.SslOptions;
         Configure(ssl, caFile, caPath, certFile, keyFile, insecureSkipVerify);
 
-        // The handler overwrites TargetHost with the dialled host; only a stream that is encrypted already keeps another name.
+        // The handler sets TargetHost to the host, so another name needs a stream that is already encrypted.
         handler.ConnectCallback = serverName is null
             ? static async (context, ct) => new NetworkStream(await DialAsync(context, ct).ConfigureAwait(false), ownsSocket: true)
             : (context, ct) => ConnectAsync(context, ssl, serverName, ct);
     }
 
-    /// <summary>What a connection trusts and shows.</summary>
+    /// <summary>Which servers to trust, and which certificate to present.</summary>
     public static void Configure(
         SslClientAuthenticationOptions ssl, string? caFile, string? caPath, string? certFile, string? keyFile, bool insecureSkipVerify)
     {
@@ -47,13 +45,13 @@ internal static class ClientTls
         {
             ssl.ClientCertificates = [X509Certificate2.CreateFromPemFile(certFile, keyFile)];
 
-            // A server that names its authorities in no way we know must get the certificate all the same.
+            // Send it even if the server's list of acceptable authorities does not match.
             ssl.LocalCertificateSelectionCallback = (_, _, certificates, _, _) => certificates[0];
         }
 
         if (insecureSkipVerify)
         {
-#pragma warning disable CA5359 // The operator asked for it by name: insecure_skip_verify.
+#pragma warning disable CA5359 // Only with insecure_skip_verify.
             ssl.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
 #pragma warning restore CA5359
         }

@@ -4,54 +4,55 @@ using System.Net.Sockets;
 namespace DynamicSharding.Outbound;
 
 /// <summary>
-/// Turns host names into addresses on threads of its own. The system's resolver blocks its caller for as long as a name server is silent, 5
-/// to 40 seconds; on pool threads a few such names would hold up everything else. Each name has at most one lookup under way, each kind of
-/// name its own bounded set of threads, and the addresses that a name had last are used for as long as no newer ones are known.
+/// Resolves host names on its own threads. The system's resolver blocks for 5 to 40 seconds while a name server is silent; on pool threads a
+/// few such names would stall everything else. A name has at most one lookup at a time, each kind of name has its own bounded number of
+/// threads, and the last addresses of a name stay in use until newer ones are known.
 /// </summary>
 /// <param name="lookup">Blocks, and throws when there are no addresses.</param>
-/// <param name="time">The clock of what is fresh.</param>
+/// <param name="time">The clock.</param>
+#pragma warning disable CA1001 // Semaphores without a wait handle have nothing to dispose.
 internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvider time)
+#pragma warning restore CA1001
 {
     /// <summary>
-    /// For this long a name's addresses are used unasked. Then a name that is slow is looked up behind the connection that asks: with the time
-    /// that this one and the next are kept, a move is followed within 30 seconds.
+    /// Younger addresses are used without a lookup. Older ones of a slow name are used once more while a lookup runs, so together with the
+    /// lifetime of two connections a move is noticed within 30 seconds.
     /// </summary>
-    public static readonly TimeSpan Fresh = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long a pooled connection is kept: the other half of following a name that moved.</summary>
+    /// <summary>Of a pooled connection: an open one does not notice that its name has moved.</summary>
     public static readonly TimeSpan ConnectionLifetime = TimeSpan.FromSeconds(7);
 
-    /// <summary>How long newer addresses are waited for while there are old ones. Lookups that take longer are waited for by nobody.</summary>
-    private static readonly TimeSpan VerdictTimeout = TimeSpan.FromSeconds(1);
+    /// <summary>How long to wait for newer addresses while there are old ones. A name whose lookups take longer is slow.</summary>
+    private static readonly TimeSpan RefreshTimeout = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long first addresses are waited for.</summary>
-    private static readonly TimeSpan FirstPatience = TimeSpan.FromSeconds(5);
+    /// <summary>How long to wait for a name's first addresses.</summary>
+    private static readonly TimeSpan FirstTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>Between a lookup that failed and the next.</summary>
+    /// <summary>Between a failed lookup and the next.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
-    private static readonly TimeSpan IdleThread = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan Unused = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(5);
 
-    private readonly Lock _gate = new();
+    private readonly Lock _lock = new();
     private readonly Dictionary<string, Name> _names = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>Names whose last lookup succeeded soon: they wait for no name that hangs, only for one that begins to.</summary>
-    private readonly Lane _good = new("names", 24);
+    /// <summary>Names whose last lookup was fast. They never wait for a name that is known to hang.</summary>
+    private readonly SemaphoreSlim _fast = new(24);
 
-    /// <summary>Names that were not looked up before.</summary>
-    private readonly Lane _new = new("new names", 64);
+    /// <summary>Names without a lookup so far.</summary>
+    private readonly SemaphoreSlim _new = new(64);
 
-    /// <summary>Names whose last lookup failed or took long: they wait for each other.</summary>
-    private readonly Lane _slow = new("slow names", 16);
+    /// <summary>Names whose last lookup failed or was slow.</summary>
+    private readonly SemaphoreSlim _slow = new(16);
 
     private int _sweepAt = 1024;
 
-    /// <summary>The one of the process: what a name means is the machine's business, and so is the bound on threads.</summary>
+    /// <summary>One for the process, because names and threads belong to the machine.</summary>
     public static NameResolver Shared { get; } = new(Dns.GetHostAddresses, TimeProvider.System);
 
-    /// <summary>Tries the addresses in their order.</summary>
-    /// <exception cref="SocketException">The name has no address, or none of them can be reached.</exception>
+    /// <summary>Tries the addresses in order.</summary>
+    /// <exception cref="SocketException">The name has no address, or none is reachable.</exception>
     /// <exception cref="IOException">The resolver does not respond.</exception>
     public async ValueTask<Socket> ConnectAsync(string host, int port, CancellationToken ct)
     {
@@ -65,7 +66,7 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
             }
             catch (SocketException) when (i + 1 < addresses.Length)
             {
-                // The next one.
+                // Try the next one.
             }
         }
     }
@@ -73,30 +74,30 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
     /// <returns>At least one.</returns>
     public async ValueTask<IPAddress[]> ResolveAsync(string host, CancellationToken ct)
     {
-        Task<Found> pending;
+        Task<LookupResult> pending;
         IPAddress[]? old;
         Name name;
-        lock (_gate)
+        lock (_lock)
         {
-            name = Find(host);
+            name = GetOrAdd(host);
             name.UsedAt = time.GetTimestamp();
             old = name.Addresses;
-            bool isFresh = name.AskedAt is { } asked && time.GetElapsedTime(asked) < (name.Error is null ? Fresh : RetryPause);
+            bool isFresh = name.LookedUpAt is { } then && time.GetElapsedTime(then) < (name.Error is null ? MaxAge : RetryPause);
             if (name.Pending is null && isFresh) return old ?? throw name.Error!;
-            pending = name.Pending ??= Begin(name);
+            pending = name.Pending ??= LookupAsync(name, name.Lane);
             if (old is not null && name.Lane == _slow) return old;
         }
 
         try
         {
-            Found found = await pending.WaitAsync(old is null ? FirstPatience : VerdictTimeout, time, ct).ConfigureAwait(false);
-            return found.Addresses ?? old ?? throw found.Error!;
+            LookupResult result = await pending.WaitAsync(old is null ? FirstTimeout : RefreshTimeout, time, ct).ConfigureAwait(false);
+            return result.Addresses ?? old ?? throw result.Error!;
         }
         catch (TimeoutException)
         {
-            // The next one need not wait for a lookup that hangs.
-            lock (_gate) name.Lane = _slow;
-            return old ?? throw new IOException($"no addresses of {host} within {FirstPatience.TotalSeconds} s: its name server does not respond");
+            // The next caller does not wait for a lookup that hangs.
+            lock (_lock) name.Lane = _slow;
+            return old ?? throw new IOException($"no addresses of {host} within {FirstTimeout.TotalSeconds} s: its name server does not respond");
         }
     }
 
@@ -115,12 +116,12 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
         }
     }
 
-    private Name Find(string host)
+    private Name GetOrAdd(string host)
     {
         if (_names.TryGetValue(host, out Name? name)) return name;
         if (_names.Count >= _sweepAt)
         {
-            foreach (Name unused in _names.Values.Where(n => n.Pending is null && time.GetElapsedTime(n.UsedAt) > Unused).ToArray()) _names.Remove(unused.Host);
+            foreach (Name unused in _names.Values.Where(n => n.Pending is null && time.GetElapsedTime(n.UsedAt) > ForgetAfter).ToArray()) _names.Remove(unused.Host);
             _sweepAt = Math.Max(1024, 2 * _names.Count);
         }
 
@@ -129,110 +130,59 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
         return name;
     }
 
-    private Task<Found> Begin(Name name)
+    private async Task<LookupResult> LookupAsync(Name name, SemaphoreSlim lane)
     {
-        var result = new TaskCompletionSource<Found>(TaskCreationOptions.RunContinuationsAsynchronously);
-        name.Lane.Run(() =>
+        // The caller holds the lock.
+        await Task.Yield();
+        await lane.WaitAsync().ConfigureAwait(false);
+        long start = time.GetTimestamp();
+        LookupResult result;
+        try
         {
-            long begun = time.GetTimestamp();
-            Found found;
-            try
-            {
-                IPAddress[] addresses = lookup(name.Host);
-                found = addresses.Length > 0 ? new Found(addresses, null) : new Found(null, new SocketException((int)SocketError.HostNotFound));
-            }
-            catch (Exception e)
-            {
-                // Whatever it is, it is the lookup's result.
-                found = new Found(null, e);
-            }
+            IPAddress[] addresses = await Task.Factory.StartNew(
+                () => lookup(name.Host), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
+            result = addresses.Length > 0 ? new LookupResult(addresses, null) : new LookupResult(null, new SocketException((int)SocketError.HostNotFound));
+        }
+        catch (Exception ex)
+        {
+            result = new LookupResult(null, ex);
+        }
 
-            lock (_gate)
-            {
-                bool isSlow = time.GetElapsedTime(begun) > VerdictTimeout;
-                name.Lane = isSlow || found.Addresses is null ? _slow : _good;
-                name.Addresses = found.Addresses ?? name.Addresses;
-                name.Error = found.Error;
-                name.AskedAt = time.GetTimestamp();
-                name.Pending = null;
-            }
+        lane.Release();
+        lock (_lock)
+        {
+            bool isSlow = result.Addresses is null || time.GetElapsedTime(start) > RefreshTimeout;
+            name.Lane = isSlow ? _slow : _fast;
+            name.Addresses = result.Addresses ?? name.Addresses;
+            name.Error = result.Error;
+            name.LookedUpAt = time.GetTimestamp();
+            name.Pending = null;
+        }
 
-            result.SetResult(found);
-        });
-        return result.Task;
+        return result;
     }
 
-    /// <summary>What a lookup came to: one of the two.</summary>
-    private sealed record Found(IPAddress[]? Addresses, Exception? Error);
+    /// <summary>Exactly one is not null.</summary>
+    private sealed record LookupResult(IPAddress[]? Addresses, Exception? Error);
 
-    private sealed class Name(string host, Lane lane)
+    private sealed class Name(string host, SemaphoreSlim lane)
     {
         public string Host { get; } = host;
 
-        public Lane Lane { get; set; } = lane;
+        /// <summary>Bounds the threads of its next lookup.</summary>
+        public SemaphoreSlim Lane { get; set; } = lane;
 
-        /// <summary>The last that were found, also while lookups fail.</summary>
+        /// <summary>Of the last lookup that succeeded.</summary>
         public IPAddress[]? Addresses { get; set; }
 
         /// <summary>Of the last lookup.</summary>
         public Exception? Error { get; set; }
 
         /// <summary>When the last lookup ended; null before.</summary>
-        public long? AskedAt { get; set; }
+        public long? LookedUpAt { get; set; }
 
         public long UsedAt { get; set; }
 
-        public Task<Found>? Pending { get; set; }
-    }
-
-    /// <summary>Lookups in their order on a bounded number of threads, which come when they are needed and go when they are not.</summary>
-    private sealed class Lane(string name, int maxThreads)
-    {
-        /// <summary>A lookup takes some tens of kilobytes.</summary>
-        private const int StackBytes = 512 * 1024;
-
-        private readonly object _lock = new();
-        private readonly Queue<Action> _waiting = [];
-        private int _threads;
-        private int _idle;
-
-        public void Run(Action work)
-        {
-            lock (_lock)
-            {
-                _waiting.Enqueue(work);
-                if (_idle >= _waiting.Count)
-                {
-                    Monitor.Pulse(_lock);
-                }
-                else if (_threads < maxThreads)
-                {
-                    _threads++;
-                    new Thread(Serve, StackBytes) { IsBackground = true, Name = name }.Start();
-                }
-            }
-        }
-
-        private void Serve()
-        {
-            while (true)
-            {
-                Action? work;
-                lock (_lock)
-                {
-                    while (!_waiting.TryDequeue(out work))
-                    {
-                        _idle++;
-                        bool woken = Monitor.Wait(_lock, IdleThread);
-                        _idle--;
-                        if (woken || _waiting.Count > 0) continue;
-                        _threads--;
-                        return;
-                    }
-                }
-
-                work();
-            }
-        }
+        public Task<LookupResult>? Pending { get; set; }
     }
 }

@@ -4,11 +4,11 @@ using DynamicSharding.Config;
 namespace DynamicSharding.Outbound;
 
 /// <summary>
-/// A secret that lives in a file of one line and is read again when the file changes. An unreadable file, or one whose content cannot be
-/// the secret, leaves the last good one.
+/// A secret in a file of one line, which is read again when it changes. While the file is unreadable or its content cannot be the secret,
+/// the last valid secret stays.
 /// </summary>
-/// <param name="isGood">What the content must be like; null for any.</param>
-internal sealed class SecretFile(string path, Func<string, bool>? isGood = null)
+/// <param name="isValid">Null for any content.</param>
+internal sealed class SecretFile(string path, Func<string, bool>? isValid = null)
 {
     private readonly Lock _gate = new();
     private (string File, DateTime Written, long Length) _stamp;
@@ -24,16 +24,16 @@ internal sealed class SecretFile(string path, Func<string, bool>? isGood = null)
                 (string, DateTime, long) stamp = (file.FullName, file.LastWriteTimeUtc, file.Length);
                 if (_secret is not null && stamp == _stamp) return _secret;
 
-                // A pipe or a device has no length, and a pipe in the file's place would block whoever opens it.
+                // A pipe or a device has no length, and opening a pipe would block.
                 if (file.Length == 0) return _secret;
                 string text = ConfigFiles.ReadSecret(path);
-                if (isGood is not null && !isGood(text)) return _secret;
+                if (isValid is not null && !isValid(text)) return _secret;
                 _secret = text;
                 _stamp = stamp;
             }
             catch (Exception ex) when (ex is IOException or UnauthorizedAccessException)
             {
-                // Being replaced, or gone for a moment: the server says it if the old secret is wrong by now.
+                // It is just being replaced. If the old secret is no longer valid, the server says so.
             }
 
             return _secret;
@@ -41,7 +41,7 @@ internal sealed class SecretFile(string path, Func<string, bool>? isGood = null)
     }
 }
 
-/// <summary>What this program shows to the gateways as <c>Authorization</c>, with the password of the moment.</summary>
+/// <summary>The credentials for the gateways, with the current content of the password file.</summary>
 internal sealed class GatewayCredentials
 {
     private readonly string _username;
@@ -57,7 +57,11 @@ internal sealed class GatewayCredentials
     public static GatewayCredentials? From(PushgatewayOptions options) =>
         options.BasicAuthUsername is { } username ? new GatewayCredentials(username, options.BasicAuthPasswordFile) : null;
 
-    /// <summary>The field's value.</summary>
-    public string Authorization() =>
-        "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{_username}:{_password?.Current()}"));
+    public string Authorization() => BasicCredentials.Header(_username, _password?.Current());
+}
+
+internal static class BasicCredentials
+{
+    /// <summary>The value of an Authorization field, RFC 7617 section 2.</summary>
+    public static string Header(string user, string? password) => "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{password}"));
 }

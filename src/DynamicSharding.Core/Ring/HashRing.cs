@@ -7,8 +7,8 @@ using System.Text;
 namespace DynamicSharding.Ring;
 
 /// <summary>
-/// An immutable consistent-hash ring, bit-compatible with the original program's. A lookup reads one entry of an index over the hash's top
-/// bits and then, on average, less than two of the sorted points that lie behind it (docs/decisions/0002-ring-lookup.md).
+/// An immutable consistent-hash ring, bit-compatible with the original program. A lookup reads one entry of an index over the top bits of the
+/// hash and then, on average, less than two sorted points (docs/decisions/0002-ring-lookup.md).
 /// </summary>
 internal sealed class HashRing<TMember>
     where TMember : RingMember
@@ -16,52 +16,53 @@ internal sealed class HashRing<TMember>
     private const int OwnerBits = RingPoints.OwnerBits;
     private const ulong OwnerMask = (1UL << OwnerBits) - 1;
 
-    /// <summary>A point's position above its owner's number, ascending; the last entry is the first point once more, one turn later.</summary>
+    /// <summary>Points above the indexes of their owners, ascending; the last entry is the first point again, one turn later.</summary>
     private readonly ulong[] _points;
 
-    /// <summary>For each value of the top bits: the first point that is not before them.</summary>
+    /// <summary>For each value of the top bits, the first point that is not below it.</summary>
     private readonly int[] _index;
     private readonly int _indexShift;
     private readonly TMember[] _owners;
 
-    private HashRing(TMember[] gateways, ulong[] points, string fingerprint)
+    private HashRing(TMember[] members, ulong[] points, string fingerprint)
     {
-        _owners = gateways;
+        _owners = members;
         _points = points;
-        Members = ImmutableArray.Create(gateways);
+        Members = ImmutableArray.Create(members);
         Fingerprint = fingerprint;
 
-        // As many slots as points, rounded up: at most one point per slot on average. At least two, because a shift by 32 is a shift by 0.
+        // At least as many slots as points, so on average at most one point per slot. At least two, because a shift by 32 is a shift by 0.
         int bits = Math.Max(1, BitOperations.Log2(BitOperations.RoundUpToPowerOf2((uint)PointCount)));
         _indexShift = 32 - bits;
         _index = BuildIndex(points, bits);
     }
 
-    /// <summary>The members, sorted ordinally by address.</summary>
+    /// <summary>Sorted ordinally by name.</summary>
     public ImmutableArray<TMember> Members { get; }
 
-    /// <summary>16 hex digits: equal on every instance with the same members, replicas and key mode (<see cref="RingFingerprint"/>).</summary>
+    /// <summary>Equal on every instance with the same members, replicas and key mode; see <see cref="RingFingerprint"/>.</summary>
     public string Fingerprint { get; }
 
-    /// <summary>Distinct points: members times replicas, less those that collided.</summary>
+    /// <summary>Distinct points: members times replicas, minus collisions.</summary>
     public int PointCount => _points.Length - 1;
 
-    /// <param name="members">At least one; the order does not matter.</param>
+    /// <param name="members">At least one, in any order.</param>
     /// <param name="replicas">Points per member.</param>
     /// <param name="keyMode"><c>group</c> or <c>path</c>; part of the fingerprint only.</param>
+    /// <exception cref="InvalidOperationException">More than <see cref="RingPoints.MaxPoints"/> points.</exception>
     public static HashRing<TMember> Build(IEnumerable<TMember> members, int replicas, string keyMode)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(replicas, 1);
-        TMember[] gateways = [.. members];
-        if (gateways.Length == 0) throw new ArgumentException("A ring has at least one member.", nameof(members));
-        Array.Sort(gateways, static (a, b) => string.CompareOrdinal(a.Name, b.Name));
-        return new HashRing<TMember>(gateways, RingPoints.Build(gateways, replicas), RingFingerprint.Compute(gateways, replicas, keyMode));
+        TMember[] sorted = [.. members];
+        if (sorted.Length == 0) throw new ArgumentException("A ring has at least one member.", nameof(members));
+        Array.Sort(sorted, static (a, b) => string.CompareOrdinal(a.Name, b.Name));
+        return new HashRing<TMember>(sorted, RingPoints.Build(sorted, replicas), RingFingerprint.Compute(sorted, replicas, keyMode));
     }
 
-    /// <summary>The owner: the gateway of the first point strictly greater than the hash, wrapping.</summary>
+    /// <summary>The owner: the member of the first point strictly greater than the hash, wrapping.</summary>
     public TMember Find(uint hash) => _owners[(int)(_points[FirstPointAfter(hash)] & OwnerMask)];
 
-    /// <summary>The gateway that would own the hash if its owner left; null on a ring of one.</summary>
+    /// <summary>The member that would own the hash if its owner left; null on a ring of one.</summary>
     public TMember? FindRunnerUp(uint hash)
     {
         int start = FirstPointAfter(hash);
@@ -75,7 +76,7 @@ internal sealed class HashRing<TMember>
         return null;
     }
 
-    /// <summary>Each gateway's share of the hash space, in the order of <see cref="Members"/>; sums to 1.</summary>
+    /// <summary>Each member's share of the hash space, in the order of <see cref="Members"/>; sums to 1.</summary>
     public double[] OwnershipRatios()
     {
         var widths = new ulong[_owners.Length];
@@ -90,19 +91,19 @@ internal sealed class HashRing<TMember>
     /// <summary>The share of the hash space (0 to 1) whose owner differs between the two rings.</summary>
     public static double MovedRatio(HashRing<TMember> before, HashRing<TMember> after)
     {
-        int[] numberAfter = NumbersOf(before, after);
+        int[] indexAfter = IndexesOf(before, after);
         ulong moved = 0;
         ulong previous = 0;
         int b = 0;
         int a = 0;
 
-        // Both lists of points are walked once; between two neighbouring edges the owners are those of the next point on either side.
+        // One walk over both lists of points. Between two neighboring edges, each ring's owner is that of its next point.
         while (previous <= uint.MaxValue)
         {
             ulong edgeBefore = before._points[b] >> OwnerBits;
             ulong edgeAfter = after._points[a] >> OwnerBits;
             ulong edge = Math.Min(Math.Min(edgeBefore, edgeAfter), 1UL << 32);
-            if (numberAfter[(int)(before._points[b] & OwnerMask)] != (int)(after._points[a] & OwnerMask)) moved += edge - previous;
+            if (indexAfter[(int)(before._points[b] & OwnerMask)] != (int)(after._points[a] & OwnerMask)) moved += edge - previous;
             if (edgeBefore == edge) b++;
             if (edgeAfter == edge) a++;
             previous = edge;
@@ -111,12 +112,12 @@ internal sealed class HashRing<TMember>
         return moved / 4294967296.0;
     }
 
-    /// <summary>For each member of the first ring its number in the second, or -1.</summary>
-    private static int[] NumbersOf(HashRing<TMember> before, HashRing<TMember> after)
+    /// <summary>For each member of the first ring its index in the second, or -1.</summary>
+    private static int[] IndexesOf(HashRing<TMember> before, HashRing<TMember> after)
     {
-        var numbers = new Dictionary<string, int>(after._owners.Length, StringComparer.Ordinal);
-        for (int i = 0; i < after._owners.Length; i++) numbers[after._owners[i].Name] = i;
-        return Array.ConvertAll(before._owners, gateway => numbers.GetValueOrDefault(gateway.Name, -1));
+        var indexes = new Dictionary<string, int>(after._owners.Length, StringComparer.Ordinal);
+        for (int i = 0; i < after._owners.Length; i++) indexes[after._owners[i].Name] = i;
+        return Array.ConvertAll(before._owners, member => indexes.GetValueOrDefault(member.Name, -1));
     }
 
     private static int[] BuildIndex(ulong[] points, int bits)
@@ -135,24 +136,23 @@ internal sealed class HashRing<TMember>
 
     private int FirstPointAfter(uint hash)
     {
-        // The last entry lies beyond every hash, so the walk ends without a test for the array's end.
+        // The last entry is greater than every hash, so the walk needs no bounds check.
         int i = _index[hash >> _indexShift];
         while (_points[i] >> OwnerBits <= hash) i++;
         return i;
     }
 }
 
-/// <summary>What a ring distributes over; unsealed, because whoever uses a ring says what a member is besides its name.</summary>
+/// <summary>A member of a ring. Unsealed: users of a ring derive from it.</summary>
 internal class RingMember(string name)
 {
-    /// <summary>What is hashed, and what the members are sorted by.</summary>
+    /// <summary>The points are hashed from it, and the members sorted by it.</summary>
     public string Name { get; } = name;
 }
 
 /// <summary>
-/// What two instances compare to know that they send every group to the same gateway: the first eight bytes, in lower-case hex, of the
-/// SHA-256 of this text in UTF-8: the members' addresses sorted ordinally and joined by commas, a line feed, the replicas in decimal, a
-/// line feed, the key mode (<c>group</c> or <c>path</c>). No line feed at the end.
+/// Instances with the same fingerprint send every group to the same member. It is the first eight bytes, in lower-case hex, of the SHA-256 of
+/// this UTF-8 text: the ordinally sorted names joined by commas, LF, the replicas in decimal, LF, the key mode (<c>group</c> or <c>path</c>).
 /// </summary>
 internal static class RingFingerprint
 {
@@ -161,11 +161,7 @@ internal static class RingFingerprint
     public static string Compute(ReadOnlySpan<RingMember> sorted, int replicas, string keyMode)
     {
         var text = new StringBuilder();
-        foreach (RingMember gateway in sorted)
-        {
-            if (text.Length > 0) text.Append(',');
-            text.Append(gateway.Name);
-        }
+        foreach (RingMember member in sorted) text.Append(text.Length > 0 ? "," : "").Append(member.Name);
 
         text.Append(CultureInfo.InvariantCulture, $"\n{replicas}\n{keyMode}");
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())).AsSpan(0, Bytes));

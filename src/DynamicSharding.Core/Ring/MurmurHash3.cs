@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 
 namespace DynamicSharding.Ring;
 
-/// <summary>MurmurHash3 x86 32-bit with seed 0, the hash of the original's ring.</summary>
+/// <summary>MurmurHash3 x86 32-bit with seed 0: the hash of the original's ring.</summary>
 internal static class MurmurHash3
 {
     private const uint C1 = 0xcc9e2d51;

@@ -1,6 +1,6 @@
 namespace DynamicSharding.Ring;
 
-/// <summary>What a change of members does to a sample of keys: how many move, from where to where, and what each gateway owns.</summary>
+/// <summary>The effect of a change of members on a sample of keys: how many move, from where to where, and what each member owns.</summary>
 internal sealed class RingComparison<TMember>
     where TMember : RingMember
 {
@@ -30,12 +30,12 @@ internal sealed class RingComparison<TMember>
 
     public int Moved { get; }
 
-    /// <summary>Of the whole hash space (0 to 1), not of the sample.</summary>
+    /// <summary>The share of the whole hash space (0 to 1), not of the sample.</summary>
     public double MovedRatio { get; }
 
     public IReadOnlyDictionary<(string From, string To), int> Moves => _moves;
 
-    /// <summary>Every gateway of either ring, by address.</summary>
+    /// <summary>Every member of either ring, sorted by name.</summary>
     public IReadOnlyCollection<GatewayShare> Shares => _shares.Values;
 
     private void AddShares(HashRing<TMember> ring, Func<GatewayShare, double, GatewayShare> set)
@@ -49,6 +49,6 @@ internal sealed class RingComparison<TMember>
     }
 }
 
-/// <summary>A gateway's part before and after a change; the ratios (0 to 1) are null where it is no member.</summary>
+/// <summary>A member's share before and after a change; a ratio (0 to 1) is null if it is not a member then.</summary>
 internal sealed record GatewayShare(
     string Address, double? RatioBefore = null, double? RatioAfter = null, int KeysBefore = 0, int KeysAfter = 0);

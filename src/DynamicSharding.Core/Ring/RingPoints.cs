@@ -1,41 +1,50 @@
 using System.Buffers.Text;
+using System.Globalization;
 using System.Text;
 
 namespace DynamicSharding.Ring;
 
 /// <summary>
-/// Makes a ring's sorted points. A point is the hash of its number in decimal followed by the gateway's address, as in the original; where
-/// two points collide the gateway that sorts later keeps it, which is what the original's sorted rebuilds do.
+/// Builds the sorted points of a ring. A point is the hash of its decimal number followed by the member's name, like in the original. Of
+/// members whose points collide the last in order gets the point, like in the original's sorted rebuilds.
 /// </summary>
 internal static class RingPoints
 {
-    /// <summary>The low bits of an entry hold the owner's number; the point itself lies above them and has 33 bits, one for the next turn.</summary>
+    /// <summary>80 MB, twice while a ring is replaced. The configuration has the same limit; here it also covers discovered members.</summary>
+    public const int MaxPoints = 10_000_000;
+
+    /// <summary>The low bits of an entry hold the owner's index; the point above them has 33 bits, one for the next turn.</summary>
     public const int OwnerBits = 24;
 
     private const int MaxDigits = 10;
 
-    /// <summary>Three passes of eleven bits cover the 32 bits of a point, and 2,048 counters stay in the first-level cache.</summary>
+    /// <summary>Three passes of 11 bits cover the 32 bits of a point, and 2,048 counters fit into the L1 cache.</summary>
     private const int DigitBits = 11;
 
+    /// <summary>What is wrong with a ring of this size, or null.</summary>
+    public static string? CheckCount(int members, int replicas) => (long)members * replicas <= MaxPoints
+        ? null
+        : string.Create(CultureInfo.InvariantCulture, $"{members} gateways with {replicas} points each: a ring has at most {MaxPoints} points");
+
     /// <returns>The distinct points ascending, then the first one again, one turn later.</returns>
-    public static ulong[] Build(ReadOnlySpan<RingMember> gateways, int replicas)
+    public static ulong[] Build(ReadOnlySpan<RingMember> members, int replicas)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(gateways.Length, 1 << OwnerBits);
-        ulong[] points = HashAll(gateways, replicas);
+        if (CheckCount(members.Length, replicas) is { } problem) throw new InvalidOperationException(problem);
+        ulong[] points = HashAll(members, replicas);
         SortByPoint(ref points);
         return DropCollisions(points);
     }
 
-    private static ulong[] HashAll(ReadOnlySpan<RingMember> gateways, int replicas)
+    private static ulong[] HashAll(ReadOnlySpan<RingMember> members, int replicas)
     {
-        var points = new ulong[checked(gateways.Length * replicas)];
+        var points = new ulong[members.Length * replicas];
         Span<byte> digits = stackalloc byte[MaxDigits];
         int count = 0;
-        for (int owner = 0; owner < gateways.Length; owner++)
+        for (int owner = 0; owner < members.Length; owner++)
         {
-            // The address stays where it is; each number is written right before it.
-            byte[] text = new byte[MaxDigits + Encoding.UTF8.GetByteCount(gateways[owner].Name)];
-            Encoding.UTF8.GetBytes(gateways[owner].Name, text.AsSpan(MaxDigits));
+            // The name stays in place; each number is written right before it.
+            byte[] text = new byte[MaxDigits + Encoding.UTF8.GetByteCount(members[owner].Name)];
+            Encoding.UTF8.GetBytes(members[owner].Name, text.AsSpan(MaxDigits));
             for (int i = 0; i < replicas; i++)
             {
                 Utf8Formatter.TryFormat(i, digits, out int length);

@@ -2,12 +2,12 @@ using DynamicSharding.Ring;
 
 namespace DynamicSharding.Routing;
 
-/// <summary>The one reference through which the current ring is read and replaced. One writer (the publisher), any number of readers.</summary>
+/// <summary>The reference to the current ring. One writer (the publisher), any number of readers.</summary>
 internal sealed class ActiveRing
 {
     private volatile HashRing<Gateway>? _current;
 
-    /// <summary>Null until a first ring was published, and while the configuration allows nobody.</summary>
+    /// <summary>Null until the first ring is published, and while no gateway is allowed.</summary>
     public HashRing<Gateway>? Current => _current;
 
     public void Publish(HashRing<Gateway> ring)
@@ -16,6 +16,6 @@ internal sealed class ActiveRing
         _current = ring;
     }
 
-    /// <summary>No ring: better no response than one that names a gateway which is not allowed.</summary>
+    /// <summary>Without a ring, pushes get 503: better than a redirect to a gateway that is not allowed.</summary>
     public void Withdraw() => _current = null;
 }

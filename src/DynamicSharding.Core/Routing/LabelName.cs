@@ -1,16 +1,17 @@
 using System.Text;
 using System.Text.Unicode;
+using DynamicSharding.Http;
 
 namespace DynamicSharding.Routing;
 
 /// <summary>
-/// What Pushgateway makes of a label name. With its UTF-8 flag it takes any UTF-8 and reads <c>U__f_2e_b</c> as <c>f.b</c>; without it, it
-/// takes the old names only, <c>U__f_2e_b</c> among them. Which flag runs is unknown here, so a name is good if either takes it, and is
-/// always unescaped: without the flag the unescaped twin is another group at most, and sharing a key with it does no harm.
+/// How Pushgateway reads a label name. With its UTF-8 flag it accepts any UTF-8 and reads <c>U__f_2e_b</c> as <c>f.b</c>; without the flag it
+/// accepts only the classic names, <c>U__f_2e_b</c> among them. The flag is unknown here, so a name is valid if either accepts it, and is always
+/// unescaped: without the flag the two spellings are two groups, and it does no harm if they share a key.
 /// </summary>
 internal static class LabelName
 {
-    /// <summary>Those of the highest code point. Pushgateways read four or five, by version; with more the name is literal there.</summary>
+    /// <summary>Enough for the highest code point. Pushgateway reads four or five, depending on its version, and takes more literally.</summary>
     private const int MaxHexDigits = 6;
 
     public static ReadOnlySpan<byte> Job => "job"u8;
@@ -19,15 +20,15 @@ internal static class LabelName
 
     private static ReadOnlySpan<byte> ReservedPrefix => "__"u8;
 
-    /// <summary>Good, not escaped, and not the job's.</summary>
+    /// <summary>Valid, not escaped, and not <c>job</c>.</summary>
     public static bool IsOrdinary(ReadOnlySpan<byte> name) =>
         !name.StartsWith(ReservedPrefix) && !name.StartsWith(EscapePrefix) && !name.SequenceEqual(Job);
 
-    /// <summary>False when every Pushgateway refuses the name, whatever its flags.</summary>
-    public static bool IsGood(ReadOnlySpan<byte> name) => !name.IsEmpty && !name.StartsWith(ReservedPrefix) && Utf8.IsValid(name);
+    /// <summary>False if every Pushgateway refuses the name, whatever its flags.</summary>
+    public static bool IsValid(ReadOnlySpan<byte> name) => !name.IsEmpty && !name.StartsWith(ReservedPrefix) && Utf8.IsValid(name);
 
-    /// <summary>Replaces an escaped name by what it stands for; one that is escaped badly is a literal name.</summary>
-    /// <returns>The length of the name now.</returns>
+    /// <summary>Unescapes a name; a malformed escape makes it a literal name.</summary>
+    /// <returns>The new length of the name.</returns>
     public static int UnescapeInPlace(Span<byte> name, Span<byte> scratch)
     {
         if (!name.StartsWith(EscapePrefix) || !TryUnescape(name[EscapePrefix.Length..], scratch, out int length)) return name.Length;
@@ -54,22 +55,18 @@ internal static class LabelName
                 continue;
             }
 
-            if (end < 0 || end > MaxHexDigits || !TryParseHex(escaped.Slice(i + 1, end), out int codePoint)) return false;
+            if (end < 0 || end > MaxHexDigits) return false;
+            int codePoint = 0;
+            foreach (byte digit in escaped.Slice(i + 1, end))
+            {
+                int value = Characters.HexValue(digit);
+                if (value < 0) return false;
+                codePoint = (codePoint << 4) | value;
+            }
+
             if (!Rune.TryCreate(codePoint, out Rune rune)) return false;
             length += rune.EncodeToUtf8(destination[length..]);
             i += end + 1;
-        }
-
-        return true;
-    }
-
-    private static bool TryParseHex(ReadOnlySpan<byte> digits, out int value)
-    {
-        value = 0;
-        foreach (byte digit in digits)
-        {
-            if (!char.IsAsciiHexDigit((char)digit)) return false;
-            value = (value << 4) | (digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
         }
 
         return true;

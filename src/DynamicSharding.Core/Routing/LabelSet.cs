@@ -4,24 +4,23 @@ using System.Buffers.Text;
 namespace DynamicSharding.Routing;
 
 /// <summary>
-/// The job and labels of one decoded push path: parsed as Pushgateway does, sorted, and written out as the group's key. Its memory is kept
-/// from call to call.
+/// The job and labels of one decoded push path: parsed like in Pushgateway, sorted, and written as the group's key. Reuses its memory.
 /// </summary>
 internal sealed class LabelSet
 {
-    /// <summary>A label takes at least a byte of name and two slashes.</summary>
+    /// <summary>A one-byte name and two slashes.</summary>
     private const int MinLabelBytes = 3;
 
     private readonly byte[] _text;
     private readonly Label[] _labels;
 
-    /// <summary>Kept, because passing the method itself would make a delegate for every sort.</summary>
+    /// <summary>Cached: a method group would allocate a delegate per sort.</summary>
     private readonly Comparison<Label> _byName;
     private int _count;
     private int _jobStart;
     private int _jobLength;
 
-    /// <param name="text">Where the caller puts the decoded path; what is base64 or escaped in it is decoded over its own place.</param>
+    /// <param name="text">Will hold the decoded path; base64 and escapes in it are decoded in place.</param>
     public LabelSet(byte[] text)
     {
         _text = text;
@@ -29,43 +28,44 @@ internal sealed class LabelSet
         _byName = CompareByName;
     }
 
-    /// <param name="length">Bytes of the decoded path, which begins with one of the two push prefixes.</param>
+    /// <param name="length">Bytes of the decoded path, which starts with one of the two push prefixes.</param>
     /// <param name="scratch">As long as the text.</param>
-    /// <returns>False when every Pushgateway refuses the path.</returns>
+    /// <returns>False if every Pushgateway refuses the path.</returns>
     public bool TryParse(int length, Span<byte> scratch)
     {
         ReadOnlySpan<byte> path = _text.AsSpan(0, length);
         bool base64Job = path.StartsWith(PushPath.Base64Prefix);
         _count = 0;
         _jobStart = base64Job ? PushPath.Base64Prefix.Length : PushPath.Prefix.Length;
-        int end = SegmentEnd(path, _jobStart);
+        int end = PathDecoder.SegmentEnd(path, _jobStart);
         _jobLength = end - _jobStart;
         if (base64Job) _jobLength = LenientBase64.DecodeInPlace(_text.AsSpan(_jobStart, _jobLength));
         if (_jobLength <= 0) return false;
 
-        // A slash after the job with nothing behind it is nothing; one after a label's value begins a name that has no value.
+        // A trailing slash after the job is ignored; one after a label's value starts a name without a value.
         bool ascending = true;
         if (end + 1 >= length) return true;
         do
         {
             int start = end + 1;
-            int nameEnd = SegmentEnd(path, start);
+            int nameEnd = PathDecoder.SegmentEnd(path, start);
             if (nameEnd == length) return false;
-            end = SegmentEnd(path, nameEnd + 1);
+            end = PathDecoder.SegmentEnd(path, nameEnd + 1);
             if (!TryAdd(start, nameEnd, end, scratch, ref ascending)) return false;
         }
         while (end < length);
 
-        if (!ascending) Sort();
+        // Introspective sort: n log n whatever the client sends.
+        if (!ascending) _labels.AsSpan(0, _count).Sort(_byName);
         return true;
     }
 
     /// <summary>
-    /// Writes <c>/metrics/job/&lt;job&gt;{/&lt;name&gt;/&lt;value&gt;}</c>. Only base64 can bring a slash into a job or value; such a one is
-    /// written as base64 again, so that it does not read like two segments. Labels without a value are left out: Pushgateway keeps such a
-    /// group apart from the one without the label, but both write the same series.
+    /// Writes <c>/metrics/job/&lt;job&gt;{/&lt;name&gt;/&lt;value&gt;}</c>. A job or value with a slash, which only base64 can bring, is written as
+    /// base64 again, so that it does not read like two segments. Labels with an empty value are left out: to Pushgateway such a group differs
+    /// from the one without the label, but both write the same series.
     /// </summary>
-    /// <param name="key">As long as the decoded path: no part is longer here than it was there.</param>
+    /// <param name="key">As long as the decoded path: no part grows.</param>
     /// <returns>How many bytes were written.</returns>
     public int WriteKey(Span<byte> key)
     {
@@ -95,7 +95,7 @@ internal sealed class LabelSet
             if (valueLength < 0) return false;
         }
 
-        if (!LabelName.IsGood(name)) return false;
+        if (!LabelName.IsValid(name)) return false;
         name = name[..LabelName.UnescapeInPlace(name, scratch)];
         if (name.SequenceEqual(LabelName.Job)) return true;
         ascending &= _count == 0 || NameOf(_labels[_count - 1]).SequenceCompareTo(name) < 0;
@@ -103,26 +103,17 @@ internal sealed class LabelSet
         return true;
     }
 
-    /// <summary>The runtime's introspective sort, so n log n whatever the client sends; <see cref="_byName"/> leaves no two labels equal.</summary>
-    private void Sort() => _labels.AsSpan(0, _count).Sort(_byName);
-
     private int CompareByName(Label a, Label b)
     {
         if (a.Prefix != b.Prefix) return a.Prefix < b.Prefix ? -1 : 1;
         bool same = a.NameLength == b.NameLength && a.NameLength <= sizeof(ulong);
         int order = same ? 0 : NameOf(a).SequenceCompareTo(NameOf(b));
 
-        // Of duplicates the last one counts, as in Pushgateway's map.
+        // Keeps duplicates in order: the last one wins, like in Pushgateway's map.
         return order != 0 ? order : a.NameStart - b.NameStart;
     }
 
     private ReadOnlySpan<byte> NameOf(in Label label) => _text.AsSpan(label.NameStart, label.NameLength);
-
-    private static int SegmentEnd(ReadOnlySpan<byte> path, int start)
-    {
-        int length = path[start..].IndexOf((byte)'/');
-        return length < 0 ? path.Length : start + length;
-    }
 
     private static int AppendValue(Span<byte> key, int written, ReadOnlySpan<byte> value)
     {
@@ -145,7 +136,7 @@ internal sealed class LabelSet
 }
 
 /// <summary>Where a label lies in the decoded path.</summary>
-/// <param name="Prefix">The first bytes of the name as a number that sorts as they do: decides nearly every comparison without the text.</param>
+/// <param name="Prefix">The first bytes of the name as a number that sorts like them: decides nearly every comparison without the text.</param>
 internal readonly record struct Label(ulong Prefix, int NameStart, int NameLength, int ValueStart, int ValueLength)
 {
     public static ulong PrefixOf(ReadOnlySpan<byte> name)

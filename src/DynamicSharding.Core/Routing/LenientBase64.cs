@@ -1,8 +1,8 @@
 namespace DynamicSharding.Routing;
 
 /// <summary>
-/// Base64 as Pushgateway reads label values: the URL alphabet (RFC 4648 5), trailing padding of any length, CR and LF skipped, spare bits
-/// ignored. The framework's decoder refuses spare bits and accepts other white space, so two spellings of one value would come apart.
+/// Base64 the way Pushgateway reads it: URL alphabet (RFC 4648 5), any amount of trailing padding, CR and LF skipped, spare bits ignored. The
+/// framework's decoder rejects spare bits and accepts other white space, so two spellings of one value would get two keys.
 /// </summary>
 internal static class LenientBase64
 {
@@ -13,7 +13,7 @@ internal static class LenientBase64
 
     private static readonly sbyte[] Values = BuildValues();
 
-    /// <summary>Whether <see cref="DecodeInPlace"/> would take it.</summary>
+    /// <summary>True if <see cref="DecodeInPlace"/> would succeed.</summary>
     public static bool IsValid(ReadOnlySpan<byte> text)
     {
         int digits = 0;
@@ -27,8 +27,7 @@ internal static class LenientBase64
         return digits % 4 != 1;
     }
 
-    /// <summary>Decodes over the input itself.</summary>
-    /// <returns>The decoded length, or -1 when it is no base64.</returns>
+    /// <returns>The decoded length, or -1 if the text is not base64.</returns>
     public static int DecodeInPlace(Span<byte> text)
     {
         int written = 0;

@@ -2,11 +2,11 @@ using DynamicSharding.Http;
 
 namespace DynamicSharding.Routing;
 
-/// <summary>Percent-decoding as Pushgateway's router does it: once, to bytes, a plus is a plus (RFC 3986 2.1).</summary>
+/// <summary>Percent-decoding like in Pushgateway's router: once, to bytes, and a plus stays a plus (RFC 3986 2.1).</summary>
 internal static class PathDecoder
 {
-    /// <param name="length">Bytes written; never more than the input has.</param>
-    /// <returns>Why the path is none: a broken escape, or a NUL.</returns>
+    /// <param name="length">Bytes written, at most the length of the input.</param>
+    /// <returns>None, or the reason: a broken escape or a NUL.</returns>
     public static RejectReason TryDecode(ReadOnlySpan<byte> path, Span<byte> destination, out int length)
     {
         length = 0;
@@ -18,7 +18,7 @@ internal static class PathDecoder
             length += run;
             if (run == path.Length) return RejectReason.None;
             if (path.Length - run < 3) return RejectReason.BadPercentEncoding;
-            int value = (HexDigit(path[run + 1]) << 4) | HexDigit(path[run + 2]);
+            int value = (Characters.HexValue(path[run + 1]) << 4) | Characters.HexValue(path[run + 2]);
             if (value < 0) return RejectReason.BadPercentEncoding;
             if (value == 0) return RejectReason.BadTarget;
             destination[length++] = (byte)value;
@@ -27,10 +27,9 @@ internal static class PathDecoder
     }
 
     /// <summary>
-    /// A client resolves <c>.</c> and <c>..</c> when it follows a Location, in some libraries also where they or the slashes around them
-    /// were percent-encoded, and so would leave <c>/metrics/job/</c>.
+    /// A client that follows a Location resolves <c>.</c> and <c>..</c>, in some libraries even percent-encoded or between encoded slashes, and so
+    /// would leave <c>/metrics/job/</c>.
     /// </summary>
-    /// <param name="decoded">The decoded path.</param>
     public static bool HasDotSegment(ReadOnlySpan<byte> decoded)
     {
         while (true)
@@ -43,36 +42,33 @@ internal static class PathDecoder
         }
     }
 
-    /// <summary>The digit's value, or -1, which also makes a byte of two digits negative.</summary>
-    private static int HexDigit(byte digit) => digit switch
+    public static int SegmentEnd(ReadOnlySpan<byte> path, int start)
     {
-        >= (byte)'0' and <= (byte)'9' => digit - '0',
-        >= (byte)'A' and <= (byte)'F' => digit - 'A' + 10,
-        >= (byte)'a' and <= (byte)'f' => digit - 'a' + 10,
-        _ => -1,
-    };
+        int length = path[start..].IndexOf((byte)'/');
+        return length < 0 ? path.Length : start + length;
+    }
 }
 
 /// <summary>
-/// Makes the path that a Location carries. Empty inner segments go, because a Pushgateway that meets one answers with a redirect of its own
-/// that newer versions escape twice; a trailing slash stays. Bytes from 0x80 on are percent-encoded, because a field value of ours is ASCII
-/// (RFC 3986 2.1). Every other byte is what the client sent.
+/// Makes the path that a Location carries. Removes empty inner segments, because Pushgateway responds to one with a redirect of its own, which
+/// newer versions escape twice; keeps a trailing slash. Percent-encodes bytes from 0x80 on, because our field values are ASCII. Leaves every
+/// other byte as the client sent it.
 /// </summary>
 internal static class PathCleaner
 {
-    /// <summary>How many bytes one byte of input may become.</summary>
+    /// <summary>How many bytes one byte may become.</summary>
     public const int MaxGrowth = 3;
 
     public static bool IsClean(ReadOnlySpan<byte> path) => path.IndexOf("//"u8) < 0 && !path.ContainsAnyInRange((byte)0x80, (byte)0xFF);
 
     /// <summary>
-    /// Whether an empty segment, between two slashes as received, stands where a value belongs. Without it the rest would move up by one: names
-    /// would become values. A slash at the very end is none: Pushgateway reads it as an empty value, and nothing can move.
+    /// Whether an empty segment (two slashes as received) stands in the place of a value. Removing it would turn the names behind it into values.
+    /// A slash at the very end does not count: Pushgateway reads it as an empty value, and nothing is behind it.
     /// </summary>
-    /// <param name="path">The path of a push; its escapes are whole.</param>
+    /// <param name="path">The path of a push, with valid escapes.</param>
     public static bool HasBlankValue(ReadOnlySpan<byte> path)
     {
-        // metrics, job, the job's value, a name, its value: a value follows an even number of segments. An encoded slash ends one, too.
+        // metrics, job, the job's value, a name, its value: values follow an even number of segments. An encoded slash ends a segment, too.
         int segments = 0;
         bool inside = false;
         for (int i = path.IndexOf("//"u8) < 0 ? path.Length : 0; i < path.Length; i++)
@@ -99,10 +95,10 @@ internal static class PathCleaner
     }
 
     /// <summary>
-    /// Takes the empty inner segments out of a decoded path, as Go's path.Clean does for a Pushgateway up to 1.9, which redirects to the
-    /// result: there an encoded slash beside a slash is none.
+    /// Removes empty inner segments from a decoded path, like Go's path.Clean: a Pushgateway up to 1.9 redirects to the result, so there an encoded
+    /// slash next to a slash vanishes.
     /// </summary>
-    /// <returns>The length of the path now.</returns>
+    /// <returns>The new length of the path.</returns>
     public static int CollapseInPlace(Span<byte> decoded)
     {
         int first = decoded.IndexOf("//"u8);
@@ -125,15 +121,7 @@ internal static class PathCleaner
         {
             if (b == '/' && previous == '/') continue;
             previous = b;
-            if (b < 0x80)
-            {
-                destination[written++] = b;
-                continue;
-            }
-
-            destination[written++] = (byte)'%';
-            destination[written++] = "0123456789ABCDEF"u8[b >> 4];
-            destination[written++] = "0123456789ABCDEF"u8[b & 0xF];
+            written += Characters.WriteEncoded(b, destination[written..]);
         }
 
         return written;

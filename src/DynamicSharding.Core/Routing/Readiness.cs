@@ -2,14 +2,14 @@ using System.Text;
 
 namespace DynamicSharding.Routing;
 
-/// <summary>Whether this instance should be sent traffic, and if not, why. Written by the host, read by both listeners.</summary>
+/// <summary>Whether this instance is ready for traffic, and if not, why. Written by the host, read by all listeners.</summary>
 internal sealed class Readiness
 {
     private volatile State _state = new("starting", "starting\n"u8.ToArray());
 
     public bool IsReady => _state.Body is null;
 
-    /// <summary>One sentence: why it is, or is not, ready.</summary>
+    /// <summary><c>ready</c>, or why it is not.</summary>
     public string Reason => _state.Reason;
 
     /// <summary>The reason as a response body; empty when ready.</summary>

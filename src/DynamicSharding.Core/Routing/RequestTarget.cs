@@ -8,7 +8,7 @@ internal static class RequestTarget
 {
     /// <param name="path">From its slash on; empty for asterisk-form.</param>
     /// <param name="query">Empty, or from its question mark on.</param>
-    /// <returns>False for a target of no form that this server takes: 400.</returns>
+    /// <returns>False if the target has none of these forms: 400.</returns>
     public static bool TrySplit(ReadOnlySpan<byte> target, RequestMethod method, out ReadOnlySpan<byte> path, out ReadOnlySpan<byte> query)
     {
         query = default;
@@ -26,8 +26,8 @@ internal static class RequestTarget
     }
 
     /// <summary>
-    /// absolute-form must be taken (RFC 9112 3.2.2) and only its path matters here; what could be userinfo or an empty host is an error
-    /// (RFC 9110 4.2). "*" is for OPTIONS, authority-form for CONNECT: neither has a path.
+    /// A server must accept absolute-form (RFC 9112 3.2.2), and only its path matters here; userinfo or an empty host is an error (RFC 9110 4.2).
+    /// "*" is for OPTIONS, authority-form for CONNECT: neither has a path.
     /// </summary>
     private static bool TryCutAuthority(ReadOnlySpan<byte> target, RequestMethod method, out ReadOnlySpan<byte> path)
     {
@@ -50,11 +50,11 @@ internal static class RequestTarget
         text.Length >= start.Length && Ascii.EqualsIgnoreCase(text[..start.Length], start);
 }
 
-/// <summary>What an operator types or a file holds, a path or a whole URL, taken by the rules that a request-target is taken by.</summary>
+/// <summary>A path or URL that an operator typed or a file lists, parsed by the rules of a request-target.</summary>
 internal static class TargetPath
 {
-    /// <param name="path">The raw path, without scheme, authority and query; nothing is decoded.</param>
-    /// <returns>None, or the reason for which the data listener would answer 400.</returns>
+    /// <param name="path">The raw path, not decoded, without scheme, authority and query.</param>
+    /// <returns>None, or why the data listener would respond with 400.</returns>
     public static RejectReason Parse(string pathOrUrl, out byte[] path)
     {
         path = [];

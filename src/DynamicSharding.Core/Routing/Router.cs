@@ -3,13 +3,13 @@ using DynamicSharding.Http;
 namespace DynamicSharding.Routing;
 
 /// <summary>
-/// The one answer to "what is this request, and who owns its group?". One object per event loop, because <see cref="GroupingKey"/> keeps
-/// its scratch memory; all of them read the same ring.
+/// Decides what a request is and which gateway owns its group. One object per event loop, because <see cref="GroupingKey"/> has scratch memory;
+/// all read the same ring.
 /// </summary>
 internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readiness)
 {
-    /// <param name="target">The request-target, not empty.</param>
-    public void Respond(RequestMethod method, ReadOnlySpan<byte> target, out Route route)
+    /// <param name="target">Not empty.</param>
+    public void Resolve(RequestMethod method, ReadOnlySpan<byte> target, out Route route)
     {
         route = default;
         if (method == RequestMethod.Unknown)
@@ -24,13 +24,13 @@ internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readine
             return;
         }
 
-        GroupResult verdict = path.IsEmpty ? GroupResult.NotAGroup : key.Compute(path, out route.Path);
-        if (verdict == GroupResult.Group) RespondToGroup(method, query, ref route);
-        else if (verdict == GroupResult.Rejected) route.Reason = key.Reason;
-        else RespondElsewhere(method, path, ref route);
+        GroupResult result = path.IsEmpty ? GroupResult.NotAGroup : key.Compute(path, out route.Path);
+        if (result == GroupResult.Group) ResolveGroup(method, query, ref route);
+        else if (result == GroupResult.Rejected) route.Reason = key.Reason;
+        else ResolveOther(method, path, ref route);
     }
 
-    private void RespondToGroup(RequestMethod method, ReadOnlySpan<byte> query, ref Route route)
+    private void ResolveGroup(RequestMethod method, ReadOnlySpan<byte> query, ref Route route)
     {
         switch (method)
         {
@@ -53,7 +53,7 @@ internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readine
         route.Reason = RejectReason.NoGateway;
     }
 
-    private void RespondElsewhere(RequestMethod method, ReadOnlySpan<byte> path, ref Route route)
+    private void ResolveOther(RequestMethod method, ReadOnlySpan<byte> path, ref Route route)
     {
         RouteKind kind = path switch
         {
@@ -65,7 +65,7 @@ internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readine
 
         if (kind == RouteKind.Reject)
         {
-            // CONNECT and "OPTIONS *" have no path: the server as a whole does not do that.
+            // CONNECT and "OPTIONS *" address the server as a whole.
             route.Reason = path.IsEmpty && method is RequestMethod.Connect or RequestMethod.Options
                 ? RejectReason.MethodNotAllowed
                 : RejectReason.NotFound;
@@ -86,22 +86,22 @@ internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readine
     }
 }
 
-/// <summary>What is to be answered to one request. The spans point into the request or the router's scratch memory: use before the next.</summary>
+/// <summary>How to respond to one request. The spans point into the request or into scratch memory that the next request overwrites.</summary>
 internal ref struct Route
 {
     public RouteKind Kind;
     public RejectReason Reason;
 
-    /// <summary>With <see cref="RouteKind.Redirect"/> and <see cref="RouteKind.NextUrl"/>.</summary>
+    /// <summary>Set with <see cref="RouteKind.Redirect"/> and <see cref="RouteKind.NextUrl"/>.</summary>
     public Gateway? Owner;
 
-    /// <summary>The path as the Location carries it.</summary>
+    /// <summary>The path for the Location.</summary>
     public ReadOnlySpan<byte> Path;
 
     /// <summary>Empty, or from its question mark on.</summary>
     public ReadOnlySpan<byte> Query;
 
-    /// <summary>With 405: the value of Allow. With <see cref="RouteKind.NotReady"/>: the sentence why.</summary>
+    /// <summary>With 405, the value of Allow; with <see cref="RouteKind.NotReady"/>, the reason.</summary>
     public ReadOnlySpan<byte> Text;
 }
 
@@ -110,11 +110,12 @@ internal enum RouteKind : byte
     Reject,
     Redirect,
 
-    /// <summary>GET of a group: the original's text that names the owner.</summary>
+    /// <summary>GET of a group: the original's text with the URL at the owner.</summary>
     NextUrl,
 
-    /// <summary><c>/test/v1</c>, the original's liveness text.</summary>
+    /// <summary><c>/test/v1</c>: the original's liveness text.</summary>
     Liveness,
+
     Healthy,
     Ready,
     NotReady,

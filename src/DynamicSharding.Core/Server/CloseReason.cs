@@ -1,8 +1,6 @@
-using System.Diagnostics;
-
 namespace DynamicSharding.Server;
 
-/// <summary>Why a connection ended. The first reason wins; one list serves the metric, the debug line and the tests.</summary>
+/// <summary>Why a connection ended. The first reason wins.</summary>
 internal enum CloseReason : byte
 {
     /// <summary>The client closed between requests.</summary>
@@ -11,40 +9,40 @@ internal enum CloseReason : byte
     /// <summary>No request within the idle timeout.</summary>
     Idle,
 
-    /// <summary>A request that began and whose head did not arrive in time.</summary>
+    /// <summary>The head of a request did not arrive in time, counted from its first byte.</summary>
     HeaderTimeout,
 
-    /// <summary>A body that came slower than the minimum rate, or stopped for the idle timeout.</summary>
+    /// <summary>The content came slower than the minimum rate, or paused for the idle timeout.</summary>
     BodyTimeout,
 
-    /// <summary>A client that did not read its answers.</summary>
+    /// <summary>The client did not read its responses.</summary>
     WriteTimeout,
 
-    /// <summary>Answered, half-closed, and the client did not close its side in time, sending or silent.</summary>
+    /// <summary>After the last response and our half-close the client did not close its side in time, sending or silent.</summary>
     LingerTimeout,
 
-    /// <summary>Answered, half-closed, and the client closed its side in time.</summary>
+    /// <summary>After the last response and our half-close the client closed its side in time.</summary>
     Lingered,
 
-    /// <summary>As <see cref="Lingered"/>, after a request that left the framing of the connection not to be trusted.</summary>
+    /// <summary>Like <see cref="Lingered"/>, after a request that broke the framing of the connection.</summary>
     Rejected,
 
-    /// <summary>The client asked for it: <c>Connection: close</c>, or HTTP/1.0 without keep-alive.</summary>
+    /// <summary><c>Connection: close</c>, or HTTP/1.0 without keep-alive.</summary>
     ConnectionCloseRequested,
 
-    /// <summary>Closed after its last answer because the server is stopping.</summary>
+    /// <summary>Closed after its last response because the server is stopping.</summary>
     Drained,
 
-    /// <summary>Cut off because the server's stop ran out of time.</summary>
+    /// <summary>Reset because the server's stop ran out of time.</summary>
     Aborted,
 
     /// <summary>Reset by the client.</summary>
     Reset,
 
-    /// <summary>Over the limit of connections: answered 503 and closed.</summary>
+    /// <summary>Over the connection limit: 503 and closed.</summary>
     TooManyConnections,
 
-    /// <summary>A defect of the server's own, which is in the log.</summary>
+    /// <summary>A defect of the server, which is in the log.</summary>
     IoError,
 }
 
@@ -52,23 +50,12 @@ internal static class CloseReasons
 {
     public const int Count = (int)CloseReason.IoError + 1;
 
+    private static readonly string[] Labels =
+    [
+        "client_closed", "idle", "header_timeout", "body_timeout", "write_timeout", "linger_timeout", "lingered", "rejected",
+        "connection_close_requested", "drained", "aborted", "reset", "too_many_connections", "io_error",
+    ];
+
     /// <summary>The value of the <c>reason</c> label.</summary>
-    public static string Label(CloseReason reason) => reason switch
-    {
-        CloseReason.ClientClosed => "client_closed",
-        CloseReason.Idle => "idle",
-        CloseReason.HeaderTimeout => "header_timeout",
-        CloseReason.BodyTimeout => "body_timeout",
-        CloseReason.WriteTimeout => "write_timeout",
-        CloseReason.LingerTimeout => "linger_timeout",
-        CloseReason.Lingered => "lingered",
-        CloseReason.Rejected => "rejected",
-        CloseReason.ConnectionCloseRequested => "connection_close_requested",
-        CloseReason.Drained => "drained",
-        CloseReason.Aborted => "aborted",
-        CloseReason.Reset => "reset",
-        CloseReason.TooManyConnections => "too_many_connections",
-        CloseReason.IoError => "io_error",
-        _ => throw new UnreachableException($"close reason {reason} has no label"),
-    };
+    public static string Label(CloseReason reason) => Labels[(int)reason];
 }

@@ -7,18 +7,18 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Server;
 
 /// <summary>
-/// One client connection: reads, lets its session answer, sends, and ends in good order. Runs on its loop's thread from the first byte to
-/// the last; the only awaits are for readiness.
+/// One client connection: reads, lets its session respond, sends, and closes in order. Runs on its loop's thread from the first byte to the
+/// last and awaits nothing but socket readiness.
 /// </summary>
 internal sealed class Connection : LoopMember
 {
     /// <summary>nginx's ratio of lingering_time (30 s) to lingering_timeout (5 s), doubled for slow uplinks.</summary>
     private const int LingerTotalFactor = 12;
 
-    /// <summary>Kestrel's grace before a minimum rate is judged.</summary>
+    /// <summary>Kestrel's grace period before a minimum rate applies.</summary>
     private const int RateGraceMilliseconds = 5000;
 
-    /// <summary>What a stop grants to a client that has something to do: a slow round trip.</summary>
+    /// <summary>How long a stop waits for a client that is still sending: a slow round trip.</summary>
     private static readonly TimeSpan DrainGrace = TimeSpan.FromSeconds(2);
 
     private readonly LoopSocket _socket;
@@ -27,8 +27,10 @@ internal sealed class Connection : LoopMember
     private readonly HttpSession _session;
     private readonly ConnectionLimit _limit;
     private readonly ILogger _logger;
-    private DeadlineKind _deadlineKind;
-    private DeadlineKind _expired;
+
+    /// <summary>Why the connection ends when <see cref="_deadline"/> passes; null without a deadline.</summary>
+    private CloseReason? _deadlineReason;
+    private CloseReason? _expired;
     private long _deadline;
     private long _bodyStart;
     private long _requestsAtHead = -1;
@@ -48,16 +50,16 @@ internal sealed class Connection : LoopMember
 
     public EventLoop Loop => _loop;
 
-    /// <summary>The client's address; null when the kernel does not know any more.</summary>
+    /// <summary>The client's address; null when the kernel no longer knows it.</summary>
     public System.Net.IPAddress? Peer => PeerAddress.EndPointOf(_socket.Fd)?.Address;
 
-    /// <summary>Whatever its session waited for is there.</summary>
+    /// <summary>Ends the wait of a session that waits for its gateway.</summary>
     public void Wake() => _socket.Wake();
 
-    /// <summary>The client has closed neither side, by what has arrived at this machine.</summary>
+    /// <summary>The client has closed neither side, according to what has arrived at this machine.</summary>
     public bool IsFullyOpen() => !_socket.IsReset && _socket.IsFullyOpen();
 
-    /// <summary>Serves the connection to its end. Never throws for anything that a client does.</summary>
+    /// <summary>Serves the connection to its end. No client can make it throw.</summary>
     public async Task RunAsync()
     {
         CloseReason reason = CloseReason.IoError;
@@ -70,7 +72,7 @@ internal sealed class Connection : LoopMember
             _logger.ConnectionFailed(error);
         }
 
-        // Nobody awaits this task: what fails must be said here.
+        // Nobody awaits this task, so it logs its own failure.
         try
         {
             End(reason);
@@ -83,29 +85,34 @@ internal sealed class Connection : LoopMember
 
     public override void OnTick(long now)
     {
-        if (_deadlineKind == DeadlineKind.Body && IsTooSlow(now)) Expire(DeadlineKind.Body);
-        else if (_deadlineKind != DeadlineKind.None && now > _deadline) Expire(_deadlineKind);
+        if (_session.WaitsForGateway && now > _session.GatewayDeadline)
+        {
+            _session.OnGatewayTimeout();
+            _socket.Wake();
+        }
+
+        if (_deadlineReason is { } reason && (now > _deadline || (reason == CloseReason.BodyTimeout && IsTooSlow(now)))) Expire(reason);
     }
 
     /// <summary>
-    /// The server stops: an idle connection ends now, another after its current answer. One whose first request is still on its way gets
-    /// the time of a slow round trip for it.
+    /// The server stops: an idle connection ends now, a busy one after its current response. A connection without any request yet gets a slow
+    /// round trip's time to send one.
     /// </summary>
     public void Drain()
     {
         _draining = true;
-        if (_deadlineKind == DeadlineKind.Linger) _deadline = Math.Min(_deadline, _loop.Now + (long)DrainGrace.TotalMilliseconds);
-        if (_deadlineKind != DeadlineKind.Idle) return;
-        if (_session.Requests > 0) Expire(DeadlineKind.Drain);
-        else SetDeadline(DeadlineKind.Drain, DrainGrace);
+        if (_deadlineReason == CloseReason.LingerTimeout) _deadline = Math.Min(_deadline, _loop.Now + (long)DrainGrace.TotalMilliseconds);
+        if (_deadlineReason != CloseReason.Idle) return;
+        if (_session.Requests > 0) Expire(CloseReason.Drained);
+        else SetDeadline(CloseReason.Drained, DrainGrace);
     }
 
-    /// <summary>The server's stop is out of time.</summary>
-    public void Abort() => Expire(DeadlineKind.Abort);
+    /// <summary>The server's stop ran out of time.</summary>
+    public void Abort() => Expire(CloseReason.Aborted);
 
     private async Task<CloseReason> ServeAsync()
     {
-        SetDeadline(DeadlineKind.Idle, _loop.Context.Limits.IdleTimeout);
+        SetDeadline(CloseReason.Idle, _loop.Context.Limits.IdleTimeout);
         SessionStep step = SessionStep.Read;
         bool ends = false;
         while (true)
@@ -113,21 +120,15 @@ internal sealed class Connection : LoopMember
             int unsent;
             if (_session.WaitsForGateway)
             {
-                // Nothing of the client is read until the response is sent.
-                if (step == SessionStep.Wait && !await _socket.WaitForWakeAsync())
-                {
-                    if (_expired != DeadlineKind.Gateway) return ExpiredReason();
-                    _expired = DeadlineKind.None;
-                    _session.OnGatewayTimeout();
-                }
-
+                // Nothing of the client is read until its response is sent.
+                if (step == SessionStep.Wait && !await _socket.WaitForWakeAsync()) return ExpiredReason();
                 if (_socket.IsReset) return CloseReason.Reset;
                 step = Handle(default, out _, out unsent);
                 if (!_session.WaitsForGateway && _socket.TakeEvent()) _reader.MayBeReadable();
             }
             else
             {
-                // A stop ends the connection here; but what has arrived is a request like any other, and a close now would reset it.
+                // A stop ends the connection here, unless a request has arrived: closing would reset it.
                 ReadResult read;
                 if (!ends) read = await _reader.ReadAsync();
                 else if (!_reader.TryReceiveNow(out read)) return CloseReason.Drained;
@@ -136,12 +137,12 @@ internal sealed class Connection : LoopMember
                 {
                     _reader.AdvanceTo(read.Buffer.End);
 
-                    // What arrived since the loop last looked is a request like any other: a close now would reset it.
-                    if (_expired is not (DeadlineKind.Idle or DeadlineKind.Drain) || !_reader.TryRead(out read)) return await EndExpiredAsync();
-                    _expired = DeadlineKind.None;
+                    // A request may have arrived since the last read: closing would reset it.
+                    if (_expired is not (CloseReason.Idle or CloseReason.Drained) || !_reader.TryRead(out read)) return await EndExpiredAsync();
+                    _expired = null;
                 }
 
-                // A client that closed its side still gets the answers to what it had sent (RFC 9112 9.6): they were sent when it came.
+                // A client that closed its side has its responses already (RFC 9112 9.6): each was sent when its request arrived.
                 if (read.IsCompleted) return _session.InPush ? await EndPushAsync(PushEnd.ClientClosed) : Ended();
                 step = HandleBuffered(read.Buffer, out unsent);
             }
@@ -156,29 +157,32 @@ internal sealed class Connection : LoopMember
                 case SessionStep.Reset:
                     _socket.ResetOnClose();
                     return CloseReason.Aborted;
+                case var _ when _session.WaitsForGateway:
+                    _deadlineReason = null;
+                    break;
+                default:
+                    ends = _draining && step == SessionStep.Read && !_session.InHead && !_session.InBody;
+                    SetReadDeadline();
+                    break;
             }
-
-            if (_session.WaitsForGateway)
-            {
-                _deadlineKind = DeadlineKind.Gateway;
-                _deadline = _session.GatewayDeadline;
-                continue;
-            }
-
-            ends = _draining && step == SessionStep.Read && !_session.InHead && !_session.InBody;
-            SetReadDeadline();
         }
     }
 
-    private async ValueTask<CloseReason> EndPushAsync(PushEnd end)
+    private async Task<CloseReason> EndPushAsync(PushEnd end)
     {
         int written = _session.EndPush(end, _loop.Context, _loop.OutputBuffer);
+        if (written < 0)
+        {
+            _socket.ResetOnClose();
+            return CloseReason.Aborted;
+        }
+
         if (written > 0) _ = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
         return end == PushEnd.ClientClosed ? Ended() : await LingerAsync();
     }
 
-    /// <summary>From "bytes are here" to "bytes are sent": nothing in here waits, throws or allocates.</summary>
-    /// <param name="unsent">0, or how many bytes at the end of the output did not fit into the socket; negative when it is dead.</param>
+    /// <summary>From received bytes to sent bytes: never waits, throws or allocates.</summary>
+    /// <param name="unsent">How many bytes at the end of the output did not fit into the socket; negative when the socket is dead.</param>
     private SessionStep HandleBuffered(in ReadOnlySequence<byte> buffer, out int unsent)
     {
         SessionStep step = Handle(buffer.FirstSpan, out int consumed, out unsent);
@@ -186,7 +190,7 @@ internal sealed class Connection : LoopMember
         _reader.ContentAhead = step == SessionStep.Linger ? long.MaxValue : _session.ContentAhead;
         if (step == SessionStep.Read) _reader.AdvanceTo(used, buffer.End);
         else if (step is SessionStep.Flush or SessionStep.Wait) _reader.AdvanceTo(used, used);
-        else _reader.AdvanceTo(buffer.End); // the last answer is written: nothing more is held for this client
+        else _reader.AdvanceTo(buffer.End); // after the last response nothing is kept for this client
         return step;
     }
 
@@ -200,15 +204,13 @@ internal sealed class Connection : LoopMember
         unsent = 0;
         if (written == 0) return step;
         SocketResult sent = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
-        long now = System.Diagnostics.Stopwatch.GetTimestamp();
-        _session.Counters.ObserveBatch(now - _loop.Began, (int)(_session.Requests - requests));
-        _loop.Began = now;
+        if (!_session.Forwards) _loop.ObserveBatch((int)(_session.Requests - requests));
         unsent = sent.Failed ? -1 : written - sent.Count;
         _unsentEnd = written;
         return step;
     }
 
-    /// <summary>The client does not read as fast as it asks: keeps what is left and reads no further request until it is sent.</summary>
+    /// <summary>The client reads slower than it sends requests: keeps the rest and reads no further request until the rest is sent.</summary>
     private async ValueTask<bool> SendRestAsync(int unsent)
     {
         if (unsent < 0) return false;
@@ -217,13 +219,13 @@ internal sealed class Connection : LoopMember
         try
         {
             int sent = 0;
-            SetDeadline(DeadlineKind.Write, _loop.Context.Limits.WriteTimeout);
+            SetDeadline(CloseReason.WriteTimeout, _loop.Context.Limits.WriteTimeout);
             while (sent < unsent)
             {
                 if (!await _socket.WaitAsync(LoopSocket.Output)) return false;
                 SocketResult result = _socket.TrySend(rest.AsSpan(sent, unsent - sent));
                 if (result.Failed) return false;
-                if (result.Count > 0) SetDeadline(DeadlineKind.Write, _loop.Context.Limits.WriteTimeout);
+                if (result.Count > 0) SetDeadline(CloseReason.WriteTimeout, _loop.Context.Limits.WriteTimeout);
                 sent += result.Count;
             }
 
@@ -237,8 +239,13 @@ internal sealed class Connection : LoopMember
 
     private async Task<CloseReason> EndExpiredAsync()
     {
-        if (_expired == DeadlineKind.Body && _session.InPush) return await EndPushAsync(PushEnd.BodyTimeout);
-        if (_expired != DeadlineKind.Head) return ExpiredReason();
+        if (_expired == CloseReason.BodyTimeout && _session.InPush)
+        {
+            _ = await EndPushAsync(PushEnd.BodyTimeout);
+            return CloseReason.BodyTimeout;
+        }
+
+        if (_expired != CloseReason.HeaderTimeout) return ExpiredReason();
         int written = _session.WriteHeaderTimeout(_loop.Context, _loop.OutputBuffer);
         LogRejects(_loop.Context);
         _ = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
@@ -247,7 +254,7 @@ internal sealed class Connection : LoopMember
     }
 
     /// <summary>
-    /// Half-closes and discards what still comes, until the client closes too: bounded between two reads and in all, as in nginx.
+    /// Half-closes and discards input until the client closes too: with a timeout per read and one in total, like nginx.
     /// </summary>
     private async Task<CloseReason> LingerAsync()
     {
@@ -256,7 +263,7 @@ internal sealed class Connection : LoopMember
         long end = _loop.Now + (LingerTotalFactor * (long)timeout.TotalMilliseconds);
         while (true)
         {
-            SetDeadline(DeadlineKind.Linger, _draining && timeout > DrainGrace ? DrainGrace : timeout);
+            SetDeadline(CloseReason.LingerTimeout, _draining && timeout > DrainGrace ? DrainGrace : timeout);
             _deadline = Math.Min(_deadline, end);
             ReadResult read = await _reader.ReadAsync();
             _reader.AdvanceTo(read.Buffer.End);
@@ -269,28 +276,28 @@ internal sealed class Connection : LoopMember
     {
         if (_session.InBody)
         {
-            // An average alone would let a client that sent much at once keep silent for an hour.
-            bool isNew = _deadlineKind != DeadlineKind.Body || _requestsAtHead != _session.Requests;
-            SetDeadline(DeadlineKind.Body, _session.ContentTimeout(_loop.Context.Limits));
+            // By its average rate alone, a client could pause for an hour after a fast start.
+            bool isNew = _deadlineReason != CloseReason.BodyTimeout || _requestsAtHead != _session.Requests;
+            SetDeadline(CloseReason.BodyTimeout, _session.ContentTimeout(_loop.Context.Limits));
             if (!isNew) return;
             _bodyStart = _loop.Now;
             _requestsAtHead = _session.Requests;
         }
         else if (!_session.InHead)
         {
-            SetDeadline(DeadlineKind.Idle, _loop.Context.Limits.IdleTimeout);
+            SetDeadline(CloseReason.Idle, _loop.Context.Limits.IdleTimeout);
         }
-        else if (_deadlineKind != DeadlineKind.Head || _requestsAtHead != _session.Requests)
+        else if (_deadlineReason != CloseReason.HeaderTimeout || _requestsAtHead != _session.Requests)
         {
-            // From the head's first byte to its end; more bytes do not renew it.
-            SetDeadline(DeadlineKind.Head, _loop.Context.Limits.HeaderTimeout);
+            // Counted from the first byte of the head; more bytes do not extend it.
+            SetDeadline(CloseReason.HeaderTimeout, _loop.Context.Limits.HeaderTimeout);
             _requestsAtHead = _session.Requests;
         }
     }
 
-    private void SetDeadline(DeadlineKind kind, TimeSpan timeout)
+    private void SetDeadline(CloseReason reason, TimeSpan timeout)
     {
-        _deadlineKind = kind;
+        _deadlineReason = reason;
         _deadline = _loop.Now + (long)timeout.TotalMilliseconds;
     }
 
@@ -301,27 +308,18 @@ internal sealed class Connection : LoopMember
         return elapsed > RateGraceMilliseconds && _session.BodySkipped * 1000 < _loop.Context.Limits.BodyMinRate * elapsed;
     }
 
-    private void Expire(DeadlineKind kind)
+    private void Expire(CloseReason reason)
     {
-        if (_expired != DeadlineKind.Abort) _expired = kind;
-        _deadlineKind = DeadlineKind.None;
+        if (_expired != CloseReason.Aborted) _expired = reason;
+        _deadlineReason = null;
         _socket.Cancel();
     }
 
-    private CloseReason ExpiredReason() => _expired switch
-    {
-        DeadlineKind.Idle => CloseReason.Idle,
-        DeadlineKind.Head => CloseReason.HeaderTimeout,
-        DeadlineKind.Body => CloseReason.BodyTimeout,
-        DeadlineKind.Write or DeadlineKind.Gateway => CloseReason.WriteTimeout,
-        DeadlineKind.Linger => CloseReason.LingerTimeout,
-        DeadlineKind.Drain => CloseReason.Drained,
-        _ => CloseReason.Aborted,
-    };
+    private CloseReason ExpiredReason() => _expired ?? CloseReason.Aborted;
 
     private CloseReason Ended() => _reader.Error == 0 ? CloseReason.ClientClosed : CloseReason.Reset;
 
-    private CloseReason EndedWriting() => _expired == DeadlineKind.None ? CloseReason.Reset : ExpiredReason();
+    private CloseReason EndedWriting() => _expired ?? CloseReason.Reset;
 
     private void LogRejects(SessionContext context)
     {
@@ -341,34 +339,4 @@ internal sealed class Connection : LoopMember
         _loop.Context.Counters.CountClose(reason);
         _limit.Leave();
     }
-}
-
-/// <summary>What a connection is waiting for, and so what its one deadline means.</summary>
-internal enum DeadlineKind : byte
-{
-    None,
-
-    /// <summary>The next request; silence is no fault.</summary>
-    Idle,
-
-    /// <summary>The rest of a request's head, counted from its first byte.</summary>
-    Head,
-
-    /// <summary>Content, at a minimum rate.</summary>
-    Body,
-
-    /// <summary>Progress between this edge and the gateway of a push.</summary>
-    Gateway,
-
-    /// <summary>Room in the client's window for an answer.</summary>
-    Write,
-
-    /// <summary>The client's end of a connection that is answered and half-closed.</summary>
-    Linger,
-
-    /// <summary>The server's stop: idle connections end at once.</summary>
-    Drain,
-
-    /// <summary>The server's stop has run out of time.</summary>
-    Abort,
 }

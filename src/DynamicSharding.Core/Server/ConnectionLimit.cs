@@ -1,6 +1,6 @@
 namespace DynamicSharding.Server;
 
-/// <summary>How many connections all loops together may hold. Two interlocked operations per connection, none per request.</summary>
+/// <summary>Limits the connections of all loops. Two interlocked operations per connection, none per request.</summary>
 internal sealed class ConnectionLimit(int max)
 {
     private int _open;
@@ -16,7 +16,7 @@ internal sealed class ConnectionLimit(int max)
         return false;
     }
 
-    /// <summary>Counted, but not limited.</summary>
+    /// <summary>Counts a connection without enforcing the limit.</summary>
     public void Enter() => Interlocked.Increment(ref _open);
 
     public void Leave() => Interlocked.Decrement(ref _open);

@@ -3,72 +3,36 @@ using DynamicSharding.Http;
 
 namespace DynamicSharding.Server;
 
-/// <summary>The counters of all event loops, summed when somebody asks.</summary>
-internal sealed class DataPlaneCounters
+/// <summary>The counters of all event loops, summed on demand.</summary>
+internal sealed class DataPlaneCounters(int loops)
 {
-    public DataPlaneCounters(int loops)
-    {
-        var counters = ImmutableArray.CreateBuilder<LoopCounters>(loops);
-        for (int i = 0; i < loops; i++) counters.Add(new LoopCounters());
-        Loops = counters.MoveToImmutable();
-    }
+    /// <summary>One per event loop, by its index.</summary>
+    public ImmutableArray<LoopCounters> Loops { get; } = [.. Enumerable.Range(0, loops).Select(static _ => new LoopCounters())];
 
-    /// <summary>One for each event loop, by its index.</summary>
-    public ImmutableArray<LoopCounters> Loops { get; }
-
-    public long Accepted
-    {
-        get
-        {
-            long sum = 0;
-            foreach (LoopCounters loop in Loops) sum += loop.Accepted;
-            return sum;
-        }
-    }
+    public long Accepted => Loops.Sum(static loop => loop.Accepted);
 
     /// <summary>Connections that are open now.</summary>
     public long Open
     {
         get
         {
-            // Closed is read first: a connection that comes and goes between the two reads is then counted as open, never as minus one.
+            // Closed is read first: a connection that comes and goes between the two reads counts as open, never as minus one.
             long closed = 0;
             for (int reason = 0; reason < CloseReasons.Count; reason++) closed += Closed((CloseReason)reason);
             return Accepted - closed;
         }
     }
 
-    public long Requests(RequestMethod method, int codeIndex)
-    {
-        long sum = 0;
-        foreach (LoopCounters loop in Loops) sum += loop.Requests(method, codeIndex);
-        return sum;
-    }
+    public long Requests(RequestMethod method, int codeIndex) => Loops.Sum(loop => loop.Requests(method, codeIndex));
 
-    public long Rejected(RejectReason reason)
-    {
-        long sum = 0;
-        foreach (LoopCounters loop in Loops) sum += loop.Rejected(reason);
-        return sum;
-    }
+    public long Rejected(RejectReason reason) => Loops.Sum(loop => loop.Rejected(reason));
 
-    public long Closed(CloseReason reason)
-    {
-        long sum = 0;
-        foreach (LoopCounters loop in Loops) sum += loop.Closed(reason);
-        return sum;
-    }
+    public long Closed(CloseReason reason) => Loops.Sum(loop => loop.Closed(reason));
 
-    /// <summary>
-    /// How many requests fell into the bucket, and how long they took together. The count is read first: see
-    /// <see cref="LoopCounters.ObserveBatch"/>.
-    /// </summary>
-    public (long Count, long Ticks) Duration(int bucket)
+    /// <summary>How many requests fell into the bucket, and their total time. The count is read first: see <see cref="LoopCounters.ObserveBatch"/>.</summary>
+    public (long Count, long Nanoseconds) Duration(int bucket)
     {
-        long count = 0;
-        foreach (LoopCounters loop in Loops) count += loop.DurationCount(bucket);
-        long ticks = 0;
-        foreach (LoopCounters loop in Loops) ticks += loop.DurationTicks(bucket);
-        return (count, ticks);
+        long count = Loops.Sum(loop => loop.DurationCount(bucket));
+        return (count, Loops.Sum(loop => loop.DurationSum(bucket)));
     }
 }

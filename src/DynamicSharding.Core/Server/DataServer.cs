@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using DynamicSharding.Config;
 using DynamicSharding.Http;
 using DynamicSharding.Logging;
@@ -7,19 +6,16 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Server;
 
-/// <summary>The redirect listener: one event loop per core on one listening socket, and the stop in order.</summary>
+/// <summary>The data plane: one event loop per core, the listeners that they share, one set of limits, one stop.</summary>
 internal sealed class DataServer : IDisposable
 {
-    /// <summary>A soft limit of 1,024 is what a shell gives; an edge tier wants more than what is left of it.</summary>
+    /// <summary>A shell's soft limit of 1,024 descriptors leaves fewer, which is too few for an edge tier.</summary>
     private const int FewConnections = 1024;
 
     private readonly EventLoop[] _loops;
-    private readonly Listener[] _listeners;
+    private readonly DataListener[] _listeners;
     private readonly HttpDate[] _dates;
-    private readonly SelfCheck _probe;
-    private readonly Socket _socket;
-    private readonly Socket? _forwardSocket;
-    private readonly Listener[] _forwardListeners = [];
+    private readonly SelfCheck _selfCheck;
     private readonly ActiveRing _ring;
     private readonly Readiness _readiness;
     private readonly DataPlaneCounters _counters;
@@ -27,19 +23,18 @@ internal sealed class DataServer : IDisposable
     private readonly ShardingKey _key;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly PortHandover? _handover;
-    private readonly bool _inherited;
     private readonly bool _forwards;
 
-    /// <summary>One order for what a reload and a stop tell the loops.</summary>
-    private readonly Lock _order = new();
+    /// <summary>Serializes what a reload and a stop post to the loops.</summary>
+    private readonly Lock _contextLock = new();
     private LimitOptions _limits;
     private bool _draining;
 
-    /// <summary>Binds the listener; <see cref="Start"/> begins to serve.</summary>
-    /// <exception cref="IOException">The address cannot be bound.</exception>
+    /// <summary>Binds the listeners; <see cref="Start"/> starts serving.</summary>
+    /// <param name="addresses">The first is the one that checks of the process itself go to.</param>
+    /// <exception cref="IOException">An address cannot be bound.</exception>
     public DataServer(
-        ServerOptions options, ActiveRing ring, Readiness readiness, DataPlaneCounters counters, Func<Connection, HttpSession>? newForwardSession,
+        ServerOptions options, IReadOnlyList<DataAddress> addresses, ActiveRing ring, Readiness readiness, DataPlaneCounters counters,
         ILoggerFactory loggers, TimeProvider time)
     {
         _ring = ring;
@@ -51,63 +46,64 @@ internal sealed class DataServer : IDisposable
         _logger = loggers.CreateLogger<DataServer>();
         _forwards = options.ForwardListenAddr is not null;
         _limit = new ConnectionLimit(MaxConnections(options.Limits));
-        _socket = ListenSocket.Open(options.HttpListenAddr, options.ReusePort, out _inherited);
-        if (options.ReusePort && !_inherited) _handover = new PortHandover(_socket, time);
         int loops = counters.Loops.Length;
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
         _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i), time, _logger))];
-        _listeners = [.. _loops.Select(loop => new Listener(new LoopSocket(loop, (int)_socket.Handle), _limit, NewSession, loggers))];
-        if (options.ForwardListenAddr is { } forwardAddress && newForwardSession is not null)
-        {
-            _forwardSocket = ListenSocket.Bind(forwardAddress, "forward_listen_addr");
-            _forwardListeners = [.. _loops.Select(loop => new Listener(new LoopSocket(loop, (int)_forwardSocket.Handle), _limit, newForwardSession, loggers))];
-        }
-
-        _probe = new SelfCheck(EndPoint, _loops, _limit, loggers.CreateLogger<Connection>());
+        Dictionary<string, Socket> inherited = SocketActivation.TakeSockets([.. addresses.Select(static address => address.Name)]);
+        _listeners =
+        [
+            .. addresses.Select(address => new DataListener(
+                address, inherited.GetValueOrDefault(address.Name), options.ReusePort, _loops, _limit, loggers, time)),
+        ];
+        _selfCheck = new SelfCheck(EndPoint, _loops, _limit, loggers.CreateLogger<Connection>());
     }
 
-    /// <summary>The bound address, with the port that the system chose if 0 was asked for.</summary>
-    public System.Net.IPEndPoint EndPoint => (System.Net.IPEndPoint)_socket.LocalEndPoint!;
+    /// <summary>What serves a connection of a redirect listener.</summary>
+    public static HttpSession NewRedirectSession(Connection connection) => new(connection.Loop.Context.Counters);
 
-    /// <summary>Done when the listening socket has died: somebody who shares it has shut it down. Time to stop.</summary>
-    public Task ListenerDead => Task.WhenAny(_listeners.Select(listener => listener.Dead));
+    /// <summary>The bound address of the first listener, with the port that the system chose for port 0.</summary>
+    public System.Net.IPEndPoint EndPoint => _listeners[0].EndPoint;
 
-    public System.Net.IPEndPoint? ForwardEndPoint => (System.Net.IPEndPoint?)_forwardSocket?.LocalEndPoint;
+    /// <summary>Done when a listening socket is dead, because a process that shares it has shut it down. Time to stop.</summary>
+    public Task ListenerDead => Task.WhenAny(_listeners.Select(static listener => listener.Dead));
 
     public int OpenConnections => _limit.Open;
 
-    /// <summary>Pooled arrays that connections hold: 0 when nobody has sent half a request or refuses to read.</summary>
+    /// <summary>Pooled arrays that connections keep, for incomplete requests and unread responses.</summary>
     public int KeptBuffers => _loops.Sum(loop => loop.KeptBuffers);
 
-    /// <summary>The length of these arrays in all.</summary>
+    /// <summary>The total length of these arrays.</summary>
     public long KeptBytes => _loops.Sum(loop => loop.KeptBytes);
 
-    /// <summary>The kernel's ids of the loops' threads.</summary>
+    /// <summary>The kernel's thread ids of the loops.</summary>
     public IEnumerable<int> LoopThreads => _loops.Select(loop => loop.ThreadId);
 
     public void Start()
     {
         foreach (EventLoop loop in _loops) loop.Start();
-        foreach (Listener listener in _listeners) listener.Start();
-        foreach (Listener listener in _forwardListeners) listener.Start();
-        if (ForwardEndPoint is { } forward) _logger.ForwardStarted(forward, _limit.Max);
-        _logger.DataListenerStarted(EndPoint.ToString(), _loops.Length, _limit.Max);
-        if (_limits.MaxConnections is null && _limit.Max < FewConnections) _logger.FewConnections(_limit.Max, DescriptorLimit.Current);
+        foreach (DataListener listener in _listeners)
+        {
+            listener.Start();
+            if (listener.Address.Name is DataAddresses.Forward or DataAddresses.ForwardHttps) _logger.ForwardStarted(listener.EndPoint, _limit.Max);
+            else _logger.DataListenerStarted(listener.EndPoint.ToString(), _loops.Length, _limit.Max);
+        }
+
+        if (_limits.MaxConnections is null && _limit.Max < FewConnections) _logger.FewConnections(_limit.Max, OpenFileLimit.Current);
     }
 
-    /// <summary>After <see cref="Start"/>: this process's other threads stand back for the loops.</summary>
+    /// <summary>Lowers the priority of all other threads of this process. Call after <see cref="Start"/>.</summary>
     public void RaiseLoopPriority()
     {
         if (LoopPriority.LowerOthers(LoopThreads.ToHashSet()) is { } refusal) _logger.LoopPriorityFailed(refusal);
     }
 
-    /// <returns>Null when the listener and every loop answer a lookup before the cancellation; else what does not.</returns>
-    public Task<string?> ProbeAsync(CancellationToken cancellation) => _probe.RunAsync(cancellation);
+    /// <returns>Null if the listener and every loop respond before the cancellation; otherwise what does not.</returns>
+    public Task<string?> ProbeAsync(CancellationToken cancellation) => _selfCheck.RunAsync(cancellation);
 
-    /// <summary>A reload's limits: requests in flight go on under the new ones.</summary>
+    /// <summary>Applies a reload's limits, also to requests in flight.</summary>
     public void Apply(LimitOptions limits)
     {
-        lock (_order)
+        lock (_contextLock)
         {
             _limits = limits;
             _limit.Max = MaxConnections(limits);
@@ -115,52 +111,31 @@ internal sealed class DataServer : IDisposable
         }
     }
 
-    /// <summary>First step of a stop: everything is still answered, and every answer closes its connection.</summary>
+    /// <summary>The first step of a stop: still serves everything, but every response closes its connection.</summary>
     public void Drain()
     {
-        lock (_order)
+        lock (_contextLock)
         {
             _draining = true;
             ReplaceContexts();
         }
 
-        _handover?.Announce();
+        foreach (DataListener listener in _listeners) listener.AnnounceStop();
     }
 
-    /// <summary>
-    /// The rest of a stop: accept no more, end what is idle, wait for what is in flight, and cut off what is left after the timeout.
-    /// </summary>
+    /// <summary>Stops accepting, closes idle connections, waits for requests in flight, and resets what is left after the timeout.</summary>
     public async Task StopAsync(TimeSpan timeout)
     {
-        if (_handover is not null) await _handover.SteerAwayAsync();
-        await Task.WhenAll(_listeners.Skip(1).Select(listener => listener.StopAsync()));
-        if (_forwardSocket is not null)
-        {
-            await Task.WhenAll(_forwardListeners.Skip(1).Select(listener => listener.StopAsync()));
-            await _forwardListeners[0].StopAsync(_forwardSocket.Dispose);
-            _logger.ForwardStopped();
-        }
-
-        if (_inherited)
-        {
-            // Its accept queue stays with whoever holds the socket.
-            await _listeners[0].StopAsync();
-            _socket.Dispose();
-        }
-        else
-        {
-            await _listeners[0].StopAsync(CloseSocket);
-            _handover?.Dispose();
-        }
+        await Task.WhenAll(_listeners.Select(static listener => listener.StopAsync()));
 
         _logger.StoppedAccepting(OpenConnections, timeout);
 
-        foreach (EventLoop loop in _loops) loop.Post(() => loop.ForEachConnection(connection => connection.Drain()));
+        ForEachConnection(static connection => connection.Drain());
         await WaitUntilEmptyAsync(timeout);
         if (OpenConnections > 0)
         {
             _logger.ConnectionsAborted(OpenConnections);
-            foreach (EventLoop loop in _loops) loop.Post(() => loop.ForEachConnection(connection => connection.Abort()));
+            ForEachConnection(static connection => connection.Abort());
             await WaitUntilEmptyAsync(TimeSpan.FromSeconds(1));
         }
 
@@ -169,16 +144,13 @@ internal sealed class DataServer : IDisposable
 
     public void Dispose()
     {
-        _handover?.Dispose();
-        _socket.Dispose();
-        _forwardSocket?.Dispose();
+        foreach (DataListener listener in _listeners) listener.Dispose();
         foreach (EventLoop loop in _loops) loop.Dispose();
     }
 
-    private void CloseSocket()
+    private void ForEachConnection(Action<Connection> action)
     {
-        _handover?.Leave();
-        _socket.Dispose();
+        foreach (EventLoop loop in _loops) loop.Post(() => loop.ForEachConnection(action));
     }
 
     private async Task WaitUntilEmptyAsync(TimeSpan timeout)
@@ -187,7 +159,7 @@ internal sealed class DataServer : IDisposable
         while (OpenConnections > 0 && _time.GetElapsedTime(start) < timeout) await Task.Delay(TimeSpan.FromMilliseconds(20), _time);
     }
 
-    /// <summary>In the order: a context that was made before a stop must not reach a loop after the one of the stop.</summary>
+    /// <summary>Under the lock: a context made before a stop must not reach a loop after the stop's context.</summary>
     private void ReplaceContexts()
     {
         for (int i = 0; i < _loops.Length; i++)
@@ -204,7 +176,5 @@ internal sealed class DataServer : IDisposable
         return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining };
     }
 
-    private static HttpSession NewSession(Connection connection) => new(connection.Loop.Context.Counters);
-
-    private int MaxConnections(LimitOptions limits) => DescriptorBudget.Of(DescriptorLimit.Current, limits, _forwards).Data;
+    private int MaxConnections(LimitOptions limits) => DescriptorBudget.Of(OpenFileLimit.Current, limits, _forwards).Data;
 }

@@ -8,8 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Server;
 
 /// <summary>
-/// One thread, one epoll instance, and the connections that belong to them. Everything about a connection happens on this thread: its
-/// continuations run inline, so the data plane needs no lock, and nothing of the control plane ever runs here.
+/// One thread, one epoll instance, and their connections. All work for a connection happens on this thread: continuations run inline, so the
+/// data plane needs no lock. The control plane never runs here.
 /// </summary>
 internal sealed unsafe class EventLoop : IDisposable
 {
@@ -17,10 +17,10 @@ internal sealed unsafe class EventLoop : IDisposable
     private const int EventsPerWait = 512;
     private const int TickMilliseconds = 1000;
 
-    /// <summary>Of content, which comes in bulk; of heads a receive takes less.</summary>
+    /// <summary>For content, which comes in bulk; receives of heads take less.</summary>
     private const int ReceiveLength = 64 * 1024;
 
-    /// <summary>A loop wakes once a second at least. Kestrel draws the line at a missed heartbeat, too.</summary>
+    /// <summary>A loop wakes at least once a second; a longer sleep means that the process was suspended.</summary>
     private const int LongestWait = 2 * TickMilliseconds;
 
     private readonly int _epoll;
@@ -33,9 +33,13 @@ internal sealed unsafe class EventLoop : IDisposable
     private readonly Thread _thread;
     private readonly ManualResetEventSlim _running = new();
     private readonly long _ticksPerMillisecond;
+    private readonly long _nanosecondsPerTick;
     private LoopSocket?[] _sockets = new LoopSocket?[1024];
     private int _slots = WakeSlot + 1;
     private long _nextTick;
+
+    /// <summary>When the loop's last wait ended or its last batch of responses was sent, in the clock's ticks.</summary>
+    private long _batchStart;
     private long _awake;
     private long _suspended;
     private byte[]? _tlsBuffer;
@@ -53,33 +57,28 @@ internal sealed unsafe class EventLoop : IDisposable
         Check(LibC.EpollControl(_epoll, LibC.EPOLL_CTL_ADD, _inbox.Fd, wakeEvent), "epoll_ctl");
         OutputBuffer = NewOutputBuffer(context);
         _ticksPerMillisecond = time.TimestampFrequency / 1000;
+        _nanosecondsPerTick = 1_000_000_000 / time.TimestampFrequency;
         Now = ReadClock();
         _thread = new Thread(Run) { IsBackground = true, Name = $"loop-{context.LoopIndex}" };
     }
 
-    /// <summary>Limits, router and counters. Replaced as a whole by a reload, between two events.</summary>
+    /// <summary>Limits, router and counters. A reload replaces it as a whole between two events.</summary>
     public SessionContext Context { get; private set; }
 
-    /// <summary>Where the receives of this loop go, but for those behind a long head that is not complete.</summary>
+    /// <summary>The target of all receives of this loop, except those that continue a long incomplete head.</summary>
     public byte[] ReceiveBuffer { get; } = GC.AllocateUninitializedArray<byte>(ReceiveLength, pinned: true);
 
-    /// <summary>Plaintext on its way into and out of TLS; made when it is first needed.</summary>
+    /// <summary>Plaintext on its way into and out of TLS; allocated on first use.</summary>
     public byte[] TlsBuffer => _tlsBuffer ??= GC.AllocateUninitializedArray<byte>(ReceiveLength);
 
-    /// <summary>Where the answers of one batch are written.</summary>
+    /// <summary>The responses of one batch.</summary>
     public byte[] OutputBuffer { get; private set; }
 
     /// <summary>
-    /// Milliseconds on a clock that never goes back and stands still while the process is suspended; refreshed after every wait. So no
-    /// deadline charges a client for the server's own pause.
+    /// Milliseconds on a monotonic clock that stops while the process is suspended, so that no client misses a deadline because of the server's
+    /// own pause. Refreshed after every wait.
     /// </summary>
     public long Now { get; private set; }
-
-    /// <summary>
-    /// When the loop began with the bytes at hand, in <see cref="System.Diagnostics.Stopwatch"/>'s ticks: the end of its wait or of the
-    /// answers before, so that a batch of answers costs one look at the clock.
-    /// </summary>
-    public long Began { get; set; }
 
     /// <summary>Counts the waits for events.</summary>
     public long Turn { get; private set; }
@@ -87,26 +86,26 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>Connections of this loop that are open.</summary>
     public int Connections { get; set; }
 
-    /// <summary>Pooled arrays that hold the beginning of a request, or answers that a client has not taken.</summary>
+    /// <summary>Pooled arrays with the beginning of a request, or with responses that a client has not read.</summary>
     public int KeptBuffers { get; private set; }
 
-    /// <summary>The length of these arrays in all.</summary>
+    /// <summary>The total length of these arrays.</summary>
     public long KeptBytes { get; private set; }
 
-    /// <summary>The kernel's id of the thread; 0 before <see cref="Start"/>.</summary>
+    /// <summary>The kernel's thread id; 0 before <see cref="Start"/>.</summary>
     public int ThreadId { get; private set; }
 
-    /// <summary>Returns when the thread runs.</summary>
+    /// <summary>Returns once the thread runs.</summary>
     public void Start()
     {
         _thread.Start();
         _running.Wait();
     }
 
-    /// <summary>Runs an action on the loop's thread, between two events. From any thread; after the end of the loop it is dropped.</summary>
+    /// <summary>Runs an action on the loop's thread, between two events. Callable from any thread; does nothing once the loop has ended.</summary>
     public void Post(Action action) => _inbox.Post(action);
 
-    /// <summary>Ends the thread after the current events. The connections must be closed by then.</summary>
+    /// <summary>Ends the thread after the current events. The connections must be closed before.</summary>
     public void Stop()
     {
         Post(() => _stopped = true);
@@ -122,7 +121,7 @@ internal sealed unsafe class EventLoop : IDisposable
         _running.Dispose();
     }
 
-    /// <summary>On the loop's thread: an array that a connection keeps until <see cref="ReturnBuffer"/>.</summary>
+    /// <summary>On the loop's thread: an array for a connection to keep until <see cref="ReturnBuffer"/>.</summary>
     public byte[] RentBuffer(int length)
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
@@ -138,14 +137,22 @@ internal sealed unsafe class EventLoop : IDisposable
         ArrayPool<byte>.Shared.Return(buffer);
     }
 
-    /// <summary>On the loop's thread: what a reload changed.</summary>
+    /// <summary>On the loop's thread: counts requests whose responses one send carried, and starts the time of the next batch.</summary>
+    public void ObserveBatch(int requests)
+    {
+        long now = _time.GetTimestamp();
+        Context.Counters.ObserveBatch((now - _batchStart) * _nanosecondsPerTick, requests);
+        _batchStart = now;
+    }
+
+    /// <summary>On the loop's thread: applies a reload.</summary>
     public void Apply(SessionContext context)
     {
         Context = context;
         if (OutputBuffer.Length < NewOutputLength(context)) OutputBuffer = NewOutputBuffer(context);
     }
 
-    /// <summary>On the loop's thread: a socket joins the loop; the kernel hears of it when it first waits.</summary>
+    /// <summary>On the loop's thread: adds a socket. It is registered with epoll when it first waits.</summary>
     public void Add(LoopSocket socket)
     {
         int slot;
@@ -164,7 +171,7 @@ internal sealed unsafe class EventLoop : IDisposable
         _sockets[slot] = socket;
     }
 
-    /// <summary>The slot is not given out again before the events at hand are through: one of them may still name it.</summary>
+    /// <summary>The slot is not reused before the current events are handled: one of them may still refer to it.</summary>
     public void Release(LoopSocket socket)
     {
         _sockets[socket.Slot] = null;
@@ -177,14 +184,14 @@ internal sealed unsafe class EventLoop : IDisposable
         byte* epollEvent = stackalloc byte[16];
         EpollEvents.Write(epollEvent, interest, socket.Slot);
 
-        // The kernel refuses only what would be our own error, or for lack of memory. A connection's deadline then ends it, a listener asks
-        // again at the next heartbeat.
+        // Fails only for lack of memory or by a defect of ours. Then a connection ends at its deadline, and a listener tries again at the next
+        // heartbeat.
         if (LibC.EpollControl(_epoll, operation, socket.Fd, epollEvent) >= 0) return true;
         _logger.EpollControlFailed(Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError()));
         return false;
     }
 
-    /// <summary>On the loop's thread: every connection of this loop, while none is added.</summary>
+    /// <summary>On the loop's thread.</summary>
     public void ForEachConnection(Action<Connection> action)
     {
         int slots = _slots;
@@ -199,13 +206,13 @@ internal sealed unsafe class EventLoop : IDisposable
         ThreadId = LibC.GetThreadId();
         _running.Set();
 
-        // Nothing flows with the continuations of this thread, so that none of them is run by way of a context.
+        // Without an ExecutionContext, continuations run directly.
         using AsyncFlowControl flow = ExecutionContext.SuppressFlow();
         _awake = ReadClock();
         _nextTick = _awake + TickMilliseconds;
         while (!_stopped)
         {
-            // Counted from the last wait's end: a tick may come later by what the last events took, and the clock is read once a turn.
+            // Counted from the end of the last wait, so that the clock is read once per turn; a tick may be late by the time the last events took.
             int timeout = (int)Math.Clamp(_nextTick - Now, 0, TickMilliseconds);
             int count = LibC.EpollWait(_epoll, _events.Pointer, _events.Capacity, timeout);
             AdvanceClock();
@@ -247,19 +254,19 @@ internal sealed unsafe class EventLoop : IDisposable
         for (int slot = WakeSlot + 1; slot < _slots; slot++) _sockets[slot]?.Owner?.OnTick(Now);
     }
 
-    /// <returns>Milliseconds, suspensions included.</returns>
+    /// <returns>Milliseconds, including suspensions.</returns>
     private long ReadClock()
     {
-        Began = _time.GetTimestamp();
-        return Began / _ticksPerMillisecond;
+        _batchStart = _time.GetTimestamp();
+        return _batchStart / _ticksPerMillisecond;
     }
 
     private static byte[] NewOutputBuffer(SessionContext context) =>
         GC.AllocateUninitializedArray<byte>(NewOutputLength(context), pinned: true);
 
     /// <summary>
-    /// Room for some hundred short answers and for at least one to the longest request. It is also what is held at most of the answers to
-    /// a client that does not read.
+    /// Room for a few hundred short responses and for at least one to the longest request. Also the most that is kept for a client that does
+    /// not read its responses.
     /// </summary>
     private static int NewOutputLength(SessionContext context) => Math.Max(64 * 1024, 2 * context.MaxResponse);
 
@@ -267,9 +274,7 @@ internal sealed unsafe class EventLoop : IDisposable
         result >= 0 ? result : throw new Win32Exception(Marshal.GetLastPInvokeError(), $"{call} failed");
 }
 
-/// <summary>
-/// An array of <c>struct epoll_event</c>, which the kernel packs to 12 bytes on x86-64 and aligns to 16 elsewhere.
-/// </summary>
+/// <summary>An array of <c>struct epoll_event</c>, which has 12 bytes on x86-64 and 16 elsewhere.</summary>
 internal sealed unsafe class EpollEvents
 {
     public static readonly int Stride = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
@@ -291,7 +296,7 @@ internal sealed unsafe class EpollEvents
 
     public int DataAt(int index) => (int)Unsafe.ReadUnaligned<ulong>(ref _bytes[(index * Stride) + DataOffset]);
 
-    /// <summary>One event for <c>epoll_ctl</c>, written into 16 bytes of the caller's.</summary>
+    /// <summary>Writes one event for <c>epoll_ctl</c> into a buffer of 16 bytes.</summary>
     public static void Write(byte* target, uint events, int data)
     {
         Unsafe.WriteUnaligned(target, events);

@@ -5,35 +5,32 @@ using DynamicSharding.Routing;
 namespace DynamicSharding.Server;
 
 /// <summary>
-/// The HTTP side of one connection without its socket: from bytes received to bytes to send. Answers every complete request in the input,
-/// in order, skips their content by its framing, and decides whether the connection may go on.
+/// The HTTP side of one connection, without its socket: responds to every complete request in the input, in order, skips the content, and
+/// decides whether the connection persists.
 /// </summary>
 /// <param name="counters">Of the loop and the listener.</param>
 internal class HttpSession(LoopCounters counters)
 {
-    private readonly LoopCounters _counters = counters;
     private protected RequestParser _parser;
     private ChunkedBodySkipper _chunks;
     private BodyFraming _body;
     private long _bodyRemaining;
-    private bool _lastAnswered;
+    private bool _lastResponseWritten;
     private bool _clientPersists;
 
-    public LoopCounters Counters => _counters;
-
-    /// <summary>A request has begun and its head is not complete: the header timeout runs.</summary>
+    /// <summary>A head has begun and is incomplete: the header timeout runs.</summary>
     public bool InHead => _body == BodyFraming.None && _parser.HasStarted;
 
-    /// <summary>A request's content is on its way: the minimum rate applies.</summary>
+    /// <summary>Content is being received: the minimum rate applies.</summary>
     public bool InBody => _body != BodyFraming.None;
 
-    /// <summary>Bytes of the current request's content that were skipped so far.</summary>
+    /// <summary>Bytes of the current request's content skipped so far.</summary>
     public long BodySkipped { get; private set; }
 
-    /// <summary>Requests answered since the connection began.</summary>
+    /// <summary>Responses written since the connection began.</summary>
     public long Requests { get; private set; }
 
-    /// <summary>Bytes of content that are known to come next; what follows them may be a request.</summary>
+    /// <summary>How many of the next bytes are known to be content; a request may follow them.</summary>
     public long ContentAhead => _body switch
     {
         BodyFraming.None => 0,
@@ -41,26 +38,23 @@ internal class HttpSession(LoopCounters counters)
         _ => _chunks.DataAhead,
     };
 
-    /// <summary>A push is under way that is not answered yet: what comes next is its content, or its gateway's response.</summary>
+    /// <summary>Pushes are forwarded, not redirected.</summary>
+    public virtual bool Forwards => false;
+
+    /// <summary>A push is under way whose response is not complete: its content comes next, or its gateway's response.</summary>
     public bool InPush { get; private protected set; }
 
-    /// <summary>
-    /// The push waits for its gateway, and nothing of the client is read: <see cref="Advance"/> is called without input when the connection is
-    /// woken.
-    /// </summary>
+    /// <summary>The push waits for its gateway: nothing of the client is read, and <see cref="Advance"/> is called without input when the connection wakes.</summary>
     public virtual bool WaitsForGateway => false;
 
-    /// <summary>When a wait for the gateway has been too long, on the loop's clock.</summary>
+    /// <summary>When the gateway has been silent for too long, on the loop's clock.</summary>
     public virtual long GatewayDeadline => long.MaxValue;
 
-    /// <summary>How long content may keep silent.</summary>
-    public virtual TimeSpan ContentTimeout(LimitOptions limits) => limits.IdleTimeout;
-
-    /// <summary>The framing cannot be trusted any more: the connection ends because of what the client sent.</summary>
+    /// <summary>The client broke the framing, so the connection ends.</summary>
     public bool IsBroken { get; private set; }
 
-    /// <param name="consumed">How many bytes of the input will not be needed again.</param>
-    /// <param name="written">How many bytes of the output are to be sent.</param>
+    /// <param name="consumed">How many bytes of the input are no longer needed.</param>
+    /// <param name="written">How many bytes of the output to send.</param>
     public SessionStep Advance(ReadOnlySpan<byte> input, SessionContext context, Span<byte> output, out int consumed, out int written)
     {
         consumed = 0;
@@ -81,7 +75,7 @@ internal class HttpSession(LoopCounters counters)
         return step;
     }
 
-    /// <summary>A request whose head did not arrive in time. The connection closes after it.</summary>
+    /// <summary>Writes 408, after which the connection closes.</summary>
     public int WriteHeaderTimeout(SessionContext context, Span<byte> output)
     {
         context.Rejects.Clear();
@@ -107,31 +101,25 @@ internal class HttpSession(LoopCounters counters)
         }
 
         ReadOnlySpan<byte> target = rest.Slice(_parser.TargetStart, _parser.TargetLength);
-        context.Router.Respond(_parser.Method, target, out Route route);
+        context.Router.Resolve(_parser.Method, target, out Route route);
         bool persist = MayPersist(route, context);
-        if (route.Kind == RouteKind.Redirect && TakesPushes) return BeginPush(input, route, context, ref writer, ref consumed);
-        Write(route, Option(persist), context, ref writer);
+        if (Forwards && route.Kind == RouteKind.Redirect) return BeginPush(input, route, context, ref writer, ref consumed);
+        Write(route, OptionFor(persist), context, ref writer);
         consumed += _parser.HeadLength;
-        return AfterResponse(persist, consumed == input.Length);
+        return EndResponse(persist, consumed == input.Length);
     }
 
-    /// <summary>What a response says of the connection.</summary>
-    private protected ConnectionOption Option(bool persist) => !persist ? ConnectionOption.Close
+    private protected ConnectionOption OptionFor(bool persist) => !persist ? ConnectionOption.Close
         : _parser.IsHttp10 ? ConnectionOption.KeepAlive : ConnectionOption.None;
 
-    /// <summary>The response to a head is written, and the head is consumed: its content is skipped.</summary>
-    private protected SessionStep AfterResponse(bool persist, bool nothingUnread)
+    /// <summary>The response to a head is written and the head is consumed: its content is skipped.</summary>
+    private protected SessionStep EndResponse(bool persist, bool nothingUnread)
     {
-        _lastAnswered = !persist;
         BeginBody();
-        _parser = default;
-        if (!_lastAnswered) return SessionStep.Read;
-        if (_body == BodyFraming.None) return CloseOrLinger(nothingUnread);
-
-        // Content that is here is skipped first: where it ends, a close can do. It may be broken itself, which is another line in the log.
-        return nothingUnread ? SessionStep.Linger : SessionStep.Read;
+        return SkipRest(persist, nothingUnread);
     }
 
+    /// <summary>The head is consumed: its content comes next.</summary>
     private protected void BeginBody()
     {
         _clientPersists = _parser.KeepAlive;
@@ -139,31 +127,42 @@ internal class HttpSession(LoopCounters counters)
         _bodyRemaining = _parser.ContentLength;
         BodySkipped = 0;
         _chunks = default;
+        _parser = default;
     }
 
-    /// <summary>A session that forwards pushes handles them itself.</summary>
-    private protected virtual bool TakesPushes => false;
+    private protected SessionStep SkipRest(bool persist, bool nothingUnread)
+    {
+        _lastResponseWritten = !persist;
+        if (persist) return SessionStep.Read;
+        if (_body == BodyFraming.None) return CloseOrLinger(nothingUnread);
 
-    /// <param name="input">The head, which is parsed, begins behind what is consumed.</param>
-    private protected virtual SessionStep BeginPush(
-        ReadOnlySpan<byte> input, in Route route, SessionContext context, ref ResponseWriter writer, ref int consumed) => throw new NotSupportedException();
+        // Skip the content received so far: if it is complete, the connection may close without lingering. If it is malformed, that is logged.
+        return nothingUnread ? SessionStep.Linger : SessionStep.Read;
+    }
 
-    private protected virtual SessionStep ContinuePush(
-        ReadOnlySpan<byte> input, SessionContext context, ref ResponseWriter writer, ref int consumed) => throw new NotSupportedException();
+    /// <summary>How long content may pause.</summary>
+    public virtual TimeSpan ContentTimeout(LimitOptions limits) => limits.IdleTimeout;
 
     /// <summary><see cref="GatewayDeadline"/> has passed; <see cref="Advance"/> is called next.</summary>
     public virtual void OnGatewayTimeout()
     {
     }
 
-    /// <summary>A deadline has passed, or the client has closed its side, in the middle of a push.</summary>
-    /// <returns>Bytes of a last response in the output.</returns>
+    /// <summary>The content of a push does not arrive.</summary>
+    /// <returns>Bytes of the last response in the output; negative when the connection must be reset.</returns>
     public virtual int EndPush(PushEnd end, SessionContext context, Span<byte> output) => 0;
 
-    /// <summary>The connection ends. Nothing of it is left at its gateway.</summary>
+    /// <summary>The connection ends: nothing of it stays at its gateway.</summary>
     public virtual void End()
     {
     }
+
+    /// <param name="input">The head, which is parsed, begins after what is consumed.</param>
+    private protected virtual SessionStep BeginPush(
+        ReadOnlySpan<byte> input, in Route route, SessionContext context, ref ResponseWriter writer, ref int consumed) => throw new NotSupportedException();
+
+    private protected virtual SessionStep ContinuePush(
+        ReadOnlySpan<byte> input, SessionContext context, ref ResponseWriter writer, ref int consumed) => throw new NotSupportedException();
 
     /// <summary>The next piece of the current request's content.</summary>
     private protected ParseStatus TakeBody(ReadOnlySpan<byte> input, out int consumed, out ReadOnlySpan<byte> data)
@@ -186,23 +185,13 @@ internal class HttpSession(LoopCounters counters)
         return status;
     }
 
-    /// <summary>The rest of a push's content is of no use any more: it is skipped, and the connection ends behind it.</summary>
-    private protected SessionStep SkipRest(bool persist, bool nothingUnread)
-    {
-        _lastAnswered = !persist;
-        if (persist) return SessionStep.Read;
-        if (_body == BodyFraming.None) return CloseOrLinger(nothingUnread);
-        return nothingUnread ? SessionStep.Linger : SessionStep.Read;
-    }
-
     /// <summary>
-    /// RFC 9112 9.3: a connection persists only if all of the content is read. After an early final answer to "Expect: 100-continue" the
-    /// client may send the content or not (RFC 9110 10.1.1), and nothing in the bytes tells which: whatever part of it is here, such a
-    /// connection ends, so that the answer does not depend on how the bytes were cut into segments. What follows a refused CONNECT may be
-    /// meant for the tunnel, and is no request. Content of a GET or HEAD has no meaning (RFC 9110 9.3.1): a proxy may take the response for the
-    /// end of the exchange and give the connection to another client, whose request an error in that content would lose.
+    /// A connection persists only if all content is read (RFC 9112 9.3). After an early final response to "Expect: 100-continue" the client may or
+    /// may not send the content (RFC 9110 10.1.1), and the bytes do not tell which: such a connection always ends, so that the response does not
+    /// depend on TCP segments. Bytes behind a refused CONNECT may belong to the tunnel. Content of a GET or HEAD has no meaning (RFC 9110 9.3.1):
+    /// a proxy may reuse the connection for another client after the response, and an error in that content would lose that client's request.
     /// </summary>
-    private protected virtual bool MayPersist(in Route route, SessionContext context)
+    private protected bool MayPersist(in Route route, SessionContext context)
     {
         if (!_parser.KeepAlive || _parser.ExpectContinue || context.Draining || _parser.Method == RequestMethod.Connect) return false;
         if (route.Kind == RouteKind.Reject && RejectReasons.Status(route.Reason) is not (404 or 405 or 503)) return false;
@@ -230,8 +219,8 @@ internal class HttpSession(LoopCounters counters)
         BodySkipped += skipped;
         if (status == ParseStatus.Rejected)
         {
-            // The answer has gone out with the head; nothing that follows may be taken for a request.
-            _counters.CountReject(RejectReason.BadChunk);
+            // The response was written after the head; nothing behind it may be read as a request.
+            counters.CountReject(RejectReason.BadChunk);
             context.Rejects.Add(RejectReason.BadChunk);
             consumed = input.Length;
             return Break();
@@ -239,7 +228,7 @@ internal class HttpSession(LoopCounters counters)
 
         if (status == ParseStatus.Done) _body = BodyFraming.None;
         if (BodySkipped > context.Limits.BodySkipBytes) return SessionStep.Linger;
-        if (!_lastAnswered) return SessionStep.Read;
+        if (!_lastResponseWritten) return SessionStep.Read;
         return status == ParseStatus.Done ? CloseOrLinger(consumed == input.Length) : SessionStep.Linger;
     }
 
@@ -249,9 +238,14 @@ internal class HttpSession(LoopCounters counters)
         return SessionStep.Linger;
     }
 
+    /// <summary>Bytes of content that were announced and have not arrived.</summary>
+    private protected long ContentRemaining => _bodyRemaining;
+
+    private protected void CountResponse() => Requests++;
+
     /// <summary>
-    /// A client that asked for the close sends nothing more; one that wanted to go on may have its next request under way, and a close
-    /// would answer that with a reset, which can take the last answer with it (RFC 9112 9.6).
+    /// A client that asked to close sends nothing more. Any other may already have sent its next request, and closing would reset the connection,
+    /// which can destroy the last response (RFC 9112 9.6).
     /// </summary>
     private SessionStep CloseOrLinger(bool nothingUnread) => nothingUnread && !_clientPersists ? SessionStep.Close : SessionStep.Linger;
 
@@ -285,64 +279,54 @@ internal class HttpSession(LoopCounters counters)
                 return;
         }
 
-        CountRequest(method, status);
-    }
-
-    /// <summary>Bytes of content that were announced and have not come.</summary>
-    private protected long ContentRemaining => _bodyRemaining;
-
-    private protected void CountAnswered() => Requests++;
-
-    private protected void CountRequest(RequestMethod method, int statusIndex)
-    {
         Requests++;
-        _counters.CountRequest(method, statusIndex);
+        counters.CountRequest(method, status);
     }
 
     private void Reject(
         RejectReason reason, ReadOnlySpan<byte> allow, ConnectionOption option, SessionContext context, ref ResponseWriter writer)
     {
-        // Before its request line is complete, a request has no method.
+        // The method is unknown until the request line is complete.
         RequestMethod method = _parser.InRequestLine ? RequestMethod.Unknown : _parser.Method;
         writer.WriteReject(reason, allow, method == RequestMethod.Head, option);
         Requests++;
         context.Rejects.Add(reason);
-        _counters.CountReject(reason);
-        _counters.CountRequest(method, StatusIndex.Of(RejectReasons.Status(reason)));
+        counters.CountReject(reason);
+        counters.CountRequest(method, StatusIndex.Of(RejectReasons.Status(reason)));
     }
 }
 
-/// <summary>What a connection does after its session has gone through the bytes at hand.</summary>
+/// <summary>What a connection does after its session has handled the input.</summary>
 internal enum SessionStep : byte
 {
-    /// <summary>Everything complete is answered; read on.</summary>
+    /// <summary>All complete requests have their responses; read more.</summary>
     Read,
 
-    /// <summary>The push waits for its gateway: send what is written, then wait to be woken.</summary>
+    /// <summary>The push waits for its gateway: send the output, then wait to be woken.</summary>
     Wait,
 
-    /// <summary>The gateway broke off its response when a part of it was on its way: reset the connection.</summary>
+    /// <summary>The gateway broke off its response after a part of it was relayed: reset the connection.</summary>
     Reset,
 
-    /// <summary>There is no room for another answer: send what is written, then go on with the same input.</summary>
+    /// <summary>The output is full: send it, then continue with the same input.</summary>
     Flush,
 
-    /// <summary>The last answer is written and every byte that was announced has come: close.</summary>
+    /// <summary>The last response is written and nothing more is expected: close.</summary>
     Close,
 
     /// <summary>
-    /// The last answer is written, but the client may still be sending: close our side only and read on for a while, because a close with
-    /// unread bytes resets the connection and can take the answer with it (RFC 9112 9.6).
+    /// The last response is written, but the client may still be sending: half-close and keep reading for a while, because closing with unread
+    /// bytes resets the connection and can destroy the response (RFC 9112 9.6).
     /// </summary>
     Linger,
 }
 
-/// <summary>Why a push ends before its response.</summary>
+/// <summary>Why the content of a push does not arrive.</summary>
 internal enum PushEnd : byte
 {
-    /// <summary>The client has closed its side in the middle of its content.</summary>
+    /// <summary>The client has closed its side.</summary>
     ClientClosed,
 
-    /// <summary>The client sends its content too slowly.</summary>
+    /// <summary>The client is too slow.</summary>
     BodyTimeout,
 }

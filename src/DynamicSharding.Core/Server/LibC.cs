@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace DynamicSharding.Server;
 
-/// <summary>The system calls of the event loop. Errors come back as values: -1, and errno from <see cref="Marshal.GetLastPInvokeError"/>.</summary>
+/// <summary>System calls. On error they return -1, and <see cref="Marshal.GetLastPInvokeError"/> is errno.</summary>
 internal static unsafe partial class LibC
 {
     public const int ESRCH = 3;
@@ -56,7 +56,6 @@ internal static unsafe partial class LibC
     public const int TCP_NOTSENT_LOWAT = 25;
     public const int FIONBIO = 0x5421;
 
-    public const int RLIMIT_NOFILE = 7;
     public const int PRIO_PROCESS = 0;
 
     private const string Library = "libc";
@@ -120,7 +119,4 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "setpriority", SetLastError = true)]
     public static partial int SetPriority(int which, int who, int niceness);
-
-    [LibraryImport(Library, EntryPoint = "getrlimit", SetLastError = true)]
-    public static partial int GetResourceLimit(int resource, ulong* limits);
 }

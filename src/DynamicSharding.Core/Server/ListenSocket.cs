@@ -6,46 +6,30 @@ using DynamicSharding.Config;
 
 namespace DynamicSharding.Server;
 
-/// <summary>Opens the data listener's socket: bound, listening and non-blocking.</summary>
+/// <summary>Opens the socket of a data listener: bound, listening and non-blocking.</summary>
 internal static unsafe class ListenSocket
 {
     /// <summary>
-    /// Bytes that the kernel takes for a client beyond what the client's window has room for. Without it a client that asks and never
-    /// reads gets answers buffered up to net.ipv4.tcp_wmem's maximum, four megabytes for each connection.
+    /// Unsent bytes that the kernel buffers per connection. Without this limit, responses to a client that never reads fill the send buffer up to
+    /// the maximum of net.ipv4.tcp_wmem: 4 MB per connection.
     /// </summary>
     private const int MaxUnsent = 64 * 1024;
 
-    /// <summary>A socket that was handed over wins over the address: it is bound and listening already.</summary>
     /// <param name="address">Where to listen.</param>
+    /// <param name="key">The configuration key of the address.</param>
+    /// <param name="inherited">From socket activation, bound and listening: used instead of the address.</param>
     /// <param name="reusePort">SO_REUSEPORT.</param>
-    /// <param name="inherited">True when it was handed over, so that others may be listening on it too.</param>
     /// <exception cref="IOException">The address cannot be bound; the message names it.</exception>
-    public static Socket Open(ListenAddress address, bool reusePort, out bool inherited)
+    public static Socket Open(ListenAddress address, string key, Socket? inherited, bool reusePort)
     {
-        Socket? handedOver;
         try
         {
-            handedOver = SocketActivation.TakeDataListener();
-            inherited = handedOver is not null;
-            if (handedOver is not null)
+            if (inherited is not null)
             {
-                SetOptions(handedOver);
-                return handedOver;
+                SetOptions(inherited);
+                return inherited;
             }
-        }
-        catch (SocketException error)
-        {
-            throw new IOException($"cannot listen on {address} (http_listen_addr): {error.Message}", error);
-        }
 
-        return Bind(address, "http_listen_addr", reusePort);
-    }
-
-    /// <exception cref="IOException">The address cannot be bound; the message names it.</exception>
-    public static Socket Bind(ListenAddress address, string key, bool reusePort = false)
-    {
-        try
-        {
             if (address.Host is { } host) return Listen(new IPEndPoint(host, address.Port), reusePort, dualMode: false);
             return Socket.OSSupportsIPv6
                 ? Listen(new IPEndPoint(IPAddress.IPv6Any, address.Port), reusePort, dualMode: true)
@@ -83,7 +67,7 @@ internal static unsafe class ListenSocket
 
     private static void SetOptions(Socket socket)
     {
-        // Accepted sockets inherit both: every batch of answers is one send and must not wait for an acknowledgement.
+        // Accepted sockets inherit both. Every batch of responses is one send and must not wait for an ACK.
         socket.NoDelay = true;
         int maxUnsent = MaxUnsent;
         socket.SetRawSocketOption(LibC.IPPROTO_TCP, LibC.TCP_NOTSENT_LOWAT, new ReadOnlySpan<byte>(&maxUnsent, sizeof(int)));
@@ -94,8 +78,8 @@ internal static unsafe class ListenSocket
 }
 
 /// <summary>
-/// A listening socket that somebody else holds: systemd, or a launcher that speaks its protocol (sd_listen_fds(3)). It outlives this process,
-/// so a restart refuses and resets nobody.
+/// Socket activation by systemd or another launcher with its protocol (sd_listen_fds(3)). The launcher keeps the socket open, so a restart
+/// refuses and resets no connection.
 /// </summary>
 internal static class SocketActivation
 {
@@ -104,42 +88,53 @@ internal static class SocketActivation
     private const string Pid = "LISTEN_PID";
     private const string Names = "LISTEN_FDNAMES";
 
-    /// <summary>FileDescriptorName= of the listeners; only the first takes a socket.</summary>
-    private static readonly string[] ListenerNames = ["data", "admin", "forward"];
-
-    /// <returns>The data listener's socket when the environment hands one over to this very process; else null.</returns>
-    /// <exception cref="IOException">The environment names sockets that are not there, or that nobody here would serve.</exception>
-    public static Socket? TakeDataListener()
+    /// <param name="listeners">The names of the listeners that are configured. A single socket without a name is the first one's.</param>
+    /// <returns>The sockets that the environment passes to this process, by <c>FileDescriptorName=</c>.</returns>
+    /// <exception cref="IOException">A socket is missing or unsuitable, or nobody would serve it.</exception>
+    public static Dictionary<string, Socket> TakeSockets(string[] listeners)
     {
-        // Another process's variables, inherited by accident, are no error (sd_listen_fds(3)).
+        // Variables for another process, inherited by accident, are no error (sd_listen_fds(3)).
         string own = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
         string? count = Environment.GetEnvironmentVariable(Count);
-        if (count is null || Environment.GetEnvironmentVariable(Pid) != own) return null;
+        if (count is null || Environment.GetEnvironmentVariable(Pid) != own) return [];
         string[] names = Environment.GetEnvironmentVariable(Names) is { Length: > 0 } text ? text.Split(':') : [];
         foreach (string name in (string[])[Count, Pid, Names]) Environment.SetEnvironmentVariable(name, null);
-
-        // Clients of a socket that nobody serves would hang, so a surplus is refused.
-        if (count != "1")
+        if (!int.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out int sockets) || sockets < 1 || sockets > listeners.Length)
         {
             string given = names.Length > 0 ? $" ({string.Join(", ", names)})" : "";
-            throw new IOException($"{Count} is '{count}'{given}: hand over exactly one socket, the data listener's");
+            throw new IOException($"{Count} is '{count}'{given}: hand over a socket for each of these listeners at most: {string.Join(", ", listeners)}");
         }
 
-        // A launcher may give no name, and systemd gives the unit's where FileDescriptorName= is missing.
-        if (names is [var only] && Array.IndexOf(ListenerNames, only) > 0)
+        var taken = new Dictionary<string, Socket>(StringComparer.Ordinal);
+        for (int i = 0; i < sockets; i++) taken.Add(NameOf(i, sockets, names, listeners, taken), Open(FirstDescriptor + i));
+        return taken;
+    }
+
+    /// <summary>Clients of a socket that nobody serves would hang.</summary>
+    private static string NameOf(int index, int sockets, string[] names, string[] listeners, Dictionary<string, Socket> taken)
+    {
+        string? name = index < names.Length ? names[index] : null;
+        if (name is not null && Array.IndexOf(listeners, name) >= 0)
         {
-            throw new IOException($"{Names} is '{only}': only the data listener takes a socket; remove the unit, or write FileDescriptorName=data");
+            return taken.ContainsKey(name) ? throw new IOException($"{Names} has '{name}' twice: hand over one socket per listener") : name;
         }
 
+        // A launcher may pass no name, and systemd passes the name of the unit without FileDescriptorName=.
+        if (sockets == 1 && name is not ("admin" or "https" or "forward" or "forward-https")) return listeners[0];
+        throw new IOException($"{Names} is '{name}': write FileDescriptorName= with one of {string.Join(", ", listeners)}, or remove the unit");
+    }
+
+    private static Socket Open(int descriptor)
+    {
         try
         {
-            var socket = new Socket(new SafeSocketHandle(FirstDescriptor, ownsHandle: true));
+            var socket = new Socket(new SafeSocketHandle(descriptor, ownsHandle: true));
             if (socket is { SocketType: SocketType.Stream, LocalEndPoint: System.Net.IPEndPoint }) return socket;
-            throw new IOException($"descriptor {FirstDescriptor}, handed over by {Count}, is no TCP socket: use ListenStream= with an address");
+            throw new IOException($"descriptor {descriptor}, handed over by {Count}, is no TCP socket: use ListenStream= with an address");
         }
         catch (SocketException error)
         {
-            throw new IOException($"descriptor {FirstDescriptor}, handed over by {Count}, is no socket: {error.Message}", error);
+            throw new IOException($"descriptor {descriptor}, handed over by {Count}, is no socket: {error.Message}", error);
         }
     }
 }

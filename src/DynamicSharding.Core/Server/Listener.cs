@@ -1,3 +1,4 @@
+using System.Net.Security;
 using System.Runtime.InteropServices;
 using DynamicSharding.Http;
 using DynamicSharding.Logging;
@@ -5,19 +6,20 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Server;
 
-/// <summary>One event loop's share of the listening socket: accepts, and starts a <see cref="Connection"/> for each.</summary>
+/// <summary>Accepts connections for one event loop and starts a <see cref="Connection"/> for each.</summary>
 internal sealed class Listener : LoopMember
 {
-    /// <summary>Between two looks at the other connections of the loop.</summary>
+    /// <summary>After so many, the loop serves its other connections.</summary>
     private const int AcceptsPerTurn = 64;
 
-    /// <summary>The longest accept queue that somaxconn allows, once: clients that connect without end do not hold up a stop.</summary>
-    private const int LastTurns = 65_535 / AcceptsPerTurn;
+    /// <summary>The longest accept queue that somaxconn allows: clients that keep connecting do not delay a stop.</summary>
+    private const int MaxFinalTurns = 65_535 / AcceptsPerTurn;
 
     private readonly LoopSocket _socket;
     private readonly EventLoop _loop;
     private readonly ConnectionLimit _limit;
     private readonly Func<Connection, HttpSession> _newSession;
+    private readonly Func<SslServerAuthenticationOptions>? _tls;
     private readonly ILogger _logger;
     private readonly ILogger _connectionLogger;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -25,45 +27,43 @@ internal sealed class Listener : LoopMember
     private bool _stopping;
     private bool _backingOff;
 
-    public Listener(LoopSocket socket, ConnectionLimit limit, Func<Connection, HttpSession> newSession, ILoggerFactory loggers)
+    public Listener(
+        LoopSocket socket, ConnectionLimit limit, Func<Connection, HttpSession> newSession, Func<SslServerAuthenticationOptions>? tls, ILoggerFactory loggers)
     {
         _socket = socket;
         _loop = socket.Loop;
         _limit = limit;
         _newSession = newSession;
+        _tls = tls;
         _logger = loggers.CreateLogger<Listener>();
         _connectionLogger = loggers.CreateLogger<Connection>();
         socket.Owner = this;
     }
 
-    /// <summary>Done when the listening socket is of no use any more: no connection will ever come.</summary>
+    /// <summary>Done when the listening socket is dead.</summary>
     public Task Dead => _dead.Task;
 
-    /// <summary>Begins to accept, on the loop's thread. From any thread.</summary>
+    /// <summary>Starts accepting on the loop's thread. Callable from any thread.</summary>
     public void Start() => _loop.Post(() =>
     {
         _loop.Add(_socket);
         _ = AcceptLoopAsync();
     });
 
-    /// <summary>Accepts no more.</summary>
-    public Task StopAsync() => StopAsync(static () => { });
-
     /// <summary>
-    /// The last listener of a socket that nobody else holds: takes what waits in the accept queue, because a closing socket resets it, and
-    /// closes right behind.
+    /// Stops accepting. Empties the accept queue right before the socket closes, because closing resets the connections in it.
     /// </summary>
-    /// <param name="close">Closes the listening socket; runs on the loop's thread.</param>
-    public Task StopAsync(Action close)
+    /// <param name="close">Closes the listening socket, unless others hold it too; runs on the loop's thread.</param>
+    public Task StopAsync(Action? close = null)
     {
         _loop.Post(() =>
         {
-            for (int turn = 0; turn < LastTurns && AcceptTurn(); turn++)
+            for (int turn = 0; turn < MaxFinalTurns && AcceptTurn(); turn++)
             {
             }
 
             _socket.Unregister();
-            close();
+            close?.Invoke();
             _stopping = true;
             _socket.Cancel();
         });
@@ -78,8 +78,8 @@ internal sealed class Listener : LoopMember
             {
                 if (!_backingOff) AcceptTurn();
 
-                // Every loop waits for the same socket; the kernel wakes one of them per connection. While descriptors are short nobody is to
-                // be woken, because the socket stays readable; the next heartbeat ends the wait.
+                // All loops wait for the same socket, and the kernel wakes one of them per connection. Without free descriptors the socket would
+                // stay readable, so it is not watched until the next heartbeat.
                 if (_backingOff) _socket.Unregister();
                 if (!_stopping) await _socket.WaitAsync(_backingOff ? 0 : LibC.EPOLLIN | LibC.EPOLLEXCLUSIVE);
             }
@@ -89,7 +89,7 @@ internal sealed class Listener : LoopMember
         }
         catch (Exception error)
         {
-            // Nobody awaits this task, and a loop that accepts nothing is a listener that is of no use.
+            // Nobody awaits this task, and a listener that does not accept is useless.
             _logger.AcceptLoopFailed(error);
             _dead.TrySetResult();
         }
@@ -101,13 +101,13 @@ internal sealed class Listener : LoopMember
 
     public override void OnTick(long now)
     {
-        // The kernel may have refused to watch the socket, for lack of memory.
+        // The kernel may have failed to watch the socket for lack of memory.
         if (!_backingOff && _socket.IsWatched) return;
         _backingOff = false;
         _socket.Cancel();
     }
 
-    /// <returns>True when more may be waiting.</returns>
+    /// <returns>True if more connections may be waiting.</returns>
     private bool AcceptTurn()
     {
         for (int i = 0; i < AcceptsPerTurn; i++)
@@ -120,7 +120,7 @@ internal sealed class Listener : LoopMember
         return true;
     }
 
-    /// <summary>Three kinds of errors: this client is gone, resources are short, or the listener is dead.</summary>
+    /// <returns>True to continue accepting.</returns>
     private bool HandleAcceptError(int error)
     {
         switch (error)
@@ -134,7 +134,7 @@ internal sealed class Listener : LoopMember
                 if (_dead.TrySetResult()) _logger.ListenerDead(Marshal.GetPInvokeErrorMessage(error));
                 return false;
             default:
-                // accept(2): ECONNABORTED, and on Linux any network error that is pending on the new socket; EINTR. The next may be well.
+                // This connection failed: ECONNABORTED, or on Linux a pending network error of the new socket (accept(2)); or EINTR.
                 return true;
         }
     }
@@ -151,6 +151,7 @@ internal sealed class Listener : LoopMember
         var socket = new LoopSocket(_loop, fd);
         _loop.Add(socket);
         _loop.Connections++;
+        if (_tls is not null) socket.AddTls()?.Accept(_tls());
         _ = new Connection(socket, _limit, _newSession, _connectionLogger).RunAsync();
     }
 
@@ -160,7 +161,7 @@ internal sealed class Listener : LoopMember
         var socket = new LoopSocket(_loop, fd);
         _loop.Add(socket);
 
-        // Whatever the client sent is taken off the socket first: a close with unread bytes would reset the answer away.
+        // Read first: closing with unread bytes would reset the connection and destroy the response.
         _ = socket.TryReceive(_loop.ReceiveBuffer);
         var writer = new ResponseWriter(_loop.OutputBuffer, context.Date.Bytes);
         writer.WriteReject(RejectReason.TooManyConnections, default, isHead: false, ConnectionOption.Close);

@@ -4,11 +4,11 @@ using System.Runtime.InteropServices;
 
 namespace DynamicSharding.Server;
 
-/// <summary>What other threads ask a loop to do, and the descriptor that wakes it. Nothing comes this way with a request.</summary>
+/// <summary>Work from other threads for a loop, and the descriptor that wakes it. Requests do not use it.</summary>
 internal sealed unsafe class LoopInbox : IDisposable
 {
     private readonly ConcurrentQueue<Action> _posted = new();
-    private readonly Lock _waking = new();
+    private readonly Lock _lock = new();
     private bool _closed;
 
     public LoopInbox()
@@ -17,13 +17,13 @@ internal sealed unsafe class LoopInbox : IDisposable
         if (Fd < 0) throw new Win32Exception(Marshal.GetLastPInvokeError(), "eventfd failed");
     }
 
-    /// <summary>Readable when something was posted.</summary>
+    /// <summary>Readable when there is work.</summary>
     public int Fd { get; }
 
-    /// <summary>From any thread. Dropped when the loop is gone: the descriptor's number may be another's by then.</summary>
+    /// <summary>Callable from any thread. Does nothing after the end of the loop, when the descriptor's number may have been reused.</summary>
     public void Post(Action action)
     {
-        lock (_waking)
+        lock (_lock)
         {
             if (_closed) return;
             _posted.Enqueue(action);
@@ -42,7 +42,7 @@ internal sealed unsafe class LoopInbox : IDisposable
 
     public void Dispose()
     {
-        lock (_waking)
+        lock (_lock)
         {
             if (_closed) return;
             _closed = true;

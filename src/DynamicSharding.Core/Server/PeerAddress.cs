@@ -3,7 +3,7 @@ using System.Net;
 
 namespace DynamicSharding.Server;
 
-/// <summary>Who is at the other end, asked of the kernel only when a debug line needs it.</summary>
+/// <summary>The address of a connection's peer, for debug logging only.</summary>
 internal static unsafe class PeerAddress
 {
     public static string Of(int fd) => EndPointOf(fd)?.ToString() ?? "unknown";

@@ -4,29 +4,30 @@ using System.Net.Sockets;
 namespace DynamicSharding.Server;
 
 /// <summary>
-/// The way out of a port that other processes share by SO_REUSEPORT: new connections are steered to one that stays, before the socket closes
-/// (docs/decisions/0008). Nothing tells a process which place in the group is its own, and places change when somebody leaves. So it is tried:
-/// a place at which a few connections of our own are taken belongs to somebody who stays, because whoever stops ignores such connections.
+/// Leaves a port that other processes share by SO_REUSEPORT: steers new connections to a process that stays, before the socket closes
+/// (docs/decisions/0008). A process cannot find out its own index in the group, and indexes change when a process leaves. So it probes: an index
+/// that accepts a few probe connections belongs to a process that stays, because stopping processes ignore probes.
 /// </summary>
 internal sealed class PortHandover(Socket socket, TimeProvider time) : IDisposable
 {
-    /// <summary>A hash over two sockets, which the kernel falls back to beyond the last place, gives the same one so often in one of 256 cases.</summary>
-    private const int ProbesPerPlace = 8;
+    /// <summary>
+    /// Beyond the last index the kernel falls back to its hash, which selects the same of two sockets eight times in only one of 256 cases.
+    /// </summary>
+    private const int ProbesPerIndex = 8;
 
-    /// <summary>More processes on one port are steered to by chance only.</summary>
-    private const int MaxPlaces = 64;
+    private const int MaxIndexes = 64;
 
-    /// <summary>On one machine a handshake is a matter of microseconds; a busy one may take a while to tell.</summary>
-    private static readonly TimeSpan ProbePatience = TimeSpan.FromMilliseconds(100);
+    /// <summary>A local handshake takes microseconds, on a busy machine longer.</summary>
+    private static readonly TimeSpan ProbeTimeout = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>So that a SYN that is being handled when new connections are steered away is through, and is not left to its repetition.</summary>
+    /// <summary>Until a SYN that the kernel was handling when the steering began is handled; ignoring it would cost a retransmission.</summary>
     private static readonly TimeSpan SteeringGrace = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>A slow round trip: how long handshakes with a socket that is about to close may take.</summary>
+    /// <summary>A slow round trip, in which pending handshakes complete.</summary>
     private static readonly TimeSpan HandshakeGrace = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>For those that leave before us, half a second each; whoever holds the turn longer hangs.</summary>
-    private static readonly TimeSpan TurnPatience = TimeSpan.FromSeconds(5);
+    /// <summary>Time for several processes that leave first, half a second each.</summary>
+    private static readonly TimeSpan TurnTimeout = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan TurnPoll = TimeSpan.FromMilliseconds(20);
 
@@ -34,19 +35,19 @@ internal sealed class PortHandover(Socket socket, TimeProvider time) : IDisposab
     private readonly IPEndPoint _endPoint = (IPEndPoint)socket.LocalEndPoint!;
     private Socket? _turn;
 
-    /// <summary>From now on nobody who leaves steers to this socket. Clients notice nothing.</summary>
+    /// <summary>From now on no leaving process steers to this socket. Clients notice nothing.</summary>
     public void Announce() => ReusePortGroup.IgnoreProbes(_fd);
 
-    /// <summary>Still accepting: lets those who stay have what is new, and the handshakes at hand come to their end.</summary>
+    /// <summary>While still accepting, steers new connections to a process that stays and lets pending handshakes complete.</summary>
     public async Task SteerAwayAsync()
     {
         Announce();
 
-        // Each who leaves moves the places of the others and ends the steering: one after the other.
+        // A process that leaves changes the indexes of the others and ends the steering, so they leave one by one.
         await TakeTurnAsync();
-        if (!await SteerToOneThatStaysAsync())
+        if (!await TrySteerAsync())
         {
-            // Alone, or the others stop as well: whoever comes is served to the last moment.
+            // No other process stays: serves new connections to the last moment.
             ReusePortGroup.EndSteering(_fd);
             return;
         }
@@ -59,12 +60,12 @@ internal sealed class PortHandover(Socket socket, TimeProvider time) : IDisposab
     /// <summary>Right before the socket closes.</summary>
     public void Leave() => ReusePortGroup.Leave(_fd);
 
-    /// <summary>After the socket has closed: the next may leave.</summary>
+    /// <summary>After the socket has closed: lets the next process leave.</summary>
     public void Dispose() => _turn?.Dispose();
 
     private async Task TakeTurnAsync()
     {
-        // An abstract name lives in the network namespace, as the port does, and ends with its process.
+        // An abstract name belongs to the network namespace, like the port, and ends with its process.
         var name = new UnixDomainSocketEndPoint($"\0dynamic-sharding leaves {_endPoint}");
         var turn = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
         long start = time.GetTimestamp();
@@ -76,42 +77,42 @@ internal sealed class PortHandover(Socket socket, TimeProvider time) : IDisposab
                 _turn = turn;
                 return;
             }
-            catch (SocketException error) when (error.SocketErrorCode == SocketError.AddressAlreadyInUse && time.GetElapsedTime(start) < TurnPatience)
+            catch (SocketException error) when (error.SocketErrorCode == SocketError.AddressAlreadyInUse && time.GetElapsedTime(start) < TurnTimeout)
             {
                 await Task.Delay(TurnPoll, time);
             }
             catch (SocketException)
             {
-                // Out of patience, or a sandbox: without a turn a few SYNs may have to be repeated.
+                // Timeout, or a sandbox. Without a turn a few SYNs may need a retransmission.
                 turn.Dispose();
                 return;
             }
         }
     }
 
-    private async Task<bool> SteerToOneThatStaysAsync()
+    private async Task<bool> TrySteerAsync()
     {
-        // By the kernel's hash, anybody: with one other of two, none of these reaches it in one of 65,536 cases.
+        // Is there another process? By the kernel's hash, all of these miss one other process in one of 65,536 cases.
         ReusePortGroup.EndSteering(_fd);
-        if (await ProbeAsync(2 * ProbesPerPlace) == 0) return false;
-        for (uint place = 0; place < MaxPlaces; place++)
+        if (await ProbeAsync(2 * ProbesPerIndex) == 0) return false;
+        for (uint index = 0; index < MaxIndexes; index++)
         {
-            ReusePortGroup.SteerTo(_fd, place);
-            if (await ProbeAsync(ProbesPerPlace) == ProbesPerPlace) return true;
+            ReusePortGroup.SteerTo(_fd, index);
+            if (await ProbeAsync(ProbesPerIndex) == ProbesPerIndex) return true;
         }
 
         return false;
     }
 
-    /// <returns>How many of these connections somebody took.</returns>
+    /// <returns>How many of these connections succeeded.</returns>
     private async Task<int> ProbeAsync(int count)
     {
-        using var patience = new CancellationTokenSource(ProbePatience, time);
-        bool[] taken = await Task.WhenAll(Enumerable.Range(0, count).Select(_ => ConnectAsync(patience.Token)));
-        return taken.Count(static one => one);
+        using var timeout = new CancellationTokenSource(ProbeTimeout, time);
+        bool[] connected = await Task.WhenAll(Enumerable.Range(0, count).Select(_ => TryConnectAsync(timeout.Token)));
+        return connected.Count(static success => success);
     }
 
-    private async Task<bool> ConnectAsync(CancellationToken cancellation)
+    private async Task<bool> TryConnectAsync(CancellationToken cancellation)
     {
         IPAddress address = _endPoint.Address.Equals(IPAddress.Any) ? IPAddress.Loopback
             : _endPoint.Address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback : _endPoint.Address;

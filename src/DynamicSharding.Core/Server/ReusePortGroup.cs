@@ -3,17 +3,17 @@ using System.Runtime.InteropServices;
 namespace DynamicSharding.Server;
 
 /// <summary>
-/// How a listening socket leaves its SO_REUSEPORT group so that no connection is lost. Linux ties a connection to one socket of the group
-/// with its SYN, and resets what is not accepted when that socket closes. net.ipv4.tcp_migrate_req moves it to another socket instead, but
-/// not a handshake that ends on one core while the socket closes on another (docs/decisions/0008). So a socket that is about to close gets no
-/// new connection first, and closes when the last handshake is over.
+/// Lets a listening socket leave its SO_REUSEPORT group without losing a connection. With the SYN, Linux assigns a connection to one socket of the
+/// group, and resets connections that are not accepted when that socket closes. net.ipv4.tcp_migrate_req moves them to another socket, except for
+/// a handshake that completes on one core while the socket closes on another (docs/decisions/0008). So a socket first stops getting new
+/// connections, and closes after the last handshake.
 /// </summary>
-/// <remarks>What an old kernel refuses is left out: then it is as without this class.</remarks>
+/// <remarks>Errors of older kernels are ignored.</remarks>
 internal static unsafe class ReusePortGroup
 {
     /// <summary>
-    /// The maximum segment size that the SYNs of <see cref="PortHandover"/> announce: by it a filter tells them from those of clients. A client
-    /// that announces the same would have to send its SYN again, if that came to a process that stops.
+    /// The maximum segment size in the SYNs of <see cref="PortHandover"/>, by which a filter recognizes them. A client with the same size would need a
+    /// retransmission if its SYN reached a stopping process.
     /// </summary>
     public const int ProbeSegment = 1237;
 
@@ -32,10 +32,10 @@ internal static unsafe class ReusePortGroup
     private const uint Whole = uint.MaxValue;
 
     /// <summary>
-    /// New connections of the whole group go to the socket in this place. The kernel keeps a group in the order of listen(2) and lets the last
-    /// take the place of one that leaves. Where there is no such place, it falls back to its hash.
+    /// Sends all new connections of the group to the socket with this index. The kernel orders a group by listen(2) and moves the last socket to the
+    /// index of one that leaves. For an index that does not exist, it falls back to its hash.
     /// </summary>
-    public static void SteerTo(int fd, uint place) => Attach(fd, LibC.SO_ATTACH_REUSEPORT_CBPF, [new(Return, 0, 0, place)]);
+    public static void SteerTo(int fd, uint index) => Attach(fd, LibC.SO_ATTACH_REUSEPORT_CBPF, [new(Return, 0, 0, index)]);
 
     public static void EndSteering(int fd)
     {
@@ -44,17 +44,17 @@ internal static unsafe class ReusePortGroup
     }
 
     /// <summary>
-    /// Ends the steering, because the program is the whole group's, and leaves the group at once: in between, SYNs come here and are ignored.
+    /// Ends the steering, which applies to the whole group, and leaves the group right after: SYNs in between come here and are ignored.
     /// </summary>
     public static void Leave(int fd)
     {
-        // A first call is compiled, which takes long enough for some SYNs; this one does nothing.
+        // The first call of a P/Invoke takes long enough for some SYNs. This call does nothing.
         _ = LibC.Shutdown(-1, LibC.SHUT_RD);
         EndSteering(fd);
         _ = LibC.Shutdown(fd, LibC.SHUT_RD);
     }
 
-    /// <summary>A SYN with <see cref="ProbeSegment"/> is not answered; of one without options there is nothing to be read.</summary>
+    /// <summary>Drops SYNs with <see cref="ProbeSegment"/>. A SYN without options passes.</summary>
     public static void IgnoreProbes(int fd) => Attach(
         fd,
         LibC.SO_ATTACH_FILTER,
@@ -69,10 +69,7 @@ internal static unsafe class ReusePortGroup
             new(Return, 0, 0, Whole),
         ]);
 
-    /// <summary>
-    /// What still comes to this socket, because it was under way, is not answered: its client sends the SYN again after a second, and another
-    /// socket of the group gets it.
-    /// </summary>
+    /// <summary>Drops SYNs that were under way to this socket. The client retransmits after a second, to another socket of the group.</summary>
     public static void IgnoreSyns(int fd) => Attach(
         fd,
         LibC.SO_ATTACH_FILTER,

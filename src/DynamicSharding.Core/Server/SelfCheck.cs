@@ -7,40 +7,40 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Server;
 
 /// <summary>
-/// Asks what a client would ask: which gateway owns a group. Once through the listener's own address, which only one loop picks up, and
-/// once of every loop on a connection that it is handed. For the watchdog: it never runs on a loop's thread.
+/// Sends a lookup like a client: once to the listener's address, which one of the loops accepts, and once to every loop over a socket pair. For the
+/// watchdog; never runs on a loop's thread.
 /// </summary>
 internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, ConnectionLimit limit, ILogger connectionLogger)
 {
     private static readonly byte[] Request =
         "GET /metrics/job/dynamic-sharding-watchdog HTTP/1.1\r\nHost: watchdog\r\nConnection: close\r\n\r\n"u8.ToArray();
 
-    /// <returns>Null when the listener and every loop answered; else what did not.</returns>
+    /// <returns>Null if the listener and every loop responded; otherwise what did not.</returns>
     public async Task<string?> RunAsync(CancellationToken cancellation)
     {
-        string asked = $"the data listener {listener}";
+        string target = $"the data listener {listener}";
         try
         {
             using (Socket client = await ConnectAsync(cancellation).ConfigureAwait(false))
             {
-                if (await AskAsync(client, cancellation).ConfigureAwait(false) is { } answer) return $"{asked} {answer}";
+                if (await LookUpAsync(client, cancellation).ConfigureAwait(false) is { } problem) return $"{target} {problem}";
             }
 
             for (int i = 0; i < loops.Length; i++)
             {
-                asked = $"event loop {i}";
-                if (await CheckLoopAsync(loops[i], cancellation).ConfigureAwait(false) is { } answer) return $"{asked} {answer}";
+                target = $"event loop {i}";
+                if (await CheckLoopAsync(loops[i], cancellation).ConfigureAwait(false) is { } problem) return $"{target} {problem}";
             }
 
             return null;
         }
         catch (SocketException error)
         {
-            return $"{asked} cannot be asked: {error.Message}";
+            return $"{target} is not reachable: {error.Message}";
         }
         catch (OperationCanceledException)
         {
-            return $"{asked} does not answer";
+            return $"{target} does not respond";
         }
     }
 
@@ -54,7 +54,7 @@ internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, Connecti
         }
         catch (SocketException)
         {
-            // A machine may have IPv6 and no ::1; the socket takes IPv4 too, unless who handed it over said otherwise.
+            // A machine may have IPv6 but not ::1. The socket is dual-stack, unless socket activation made it IPv6-only.
             return await ConnectAsync(IPAddress.Loopback, cancellation).ConfigureAwait(false);
         }
     }
@@ -80,7 +80,7 @@ internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, Connecti
         using (client)
         {
             loop.Post(() => Serve(loop, served, cancellation.IsCancellationRequested));
-            return await AskAsync(client, cancellation).ConfigureAwait(false);
+            return await LookUpAsync(client, cancellation).ConfigureAwait(false);
         }
     }
 
@@ -96,40 +96,40 @@ internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, Connecti
         return new Socket(new SafeSocketHandle(pair[0], ownsHandle: true));
     }
 
-    /// <summary>On the loop's thread: a connection like any other, only that nobody accepted it.</summary>
-    private void Serve(EventLoop loop, int fd, bool tooLate)
+    /// <summary>On the loop's thread: serves the socket like an accepted connection.</summary>
+    private void Serve(EventLoop loop, int fd, bool canceled)
     {
-        if (tooLate)
+        if (canceled)
         {
             _ = LibC.Close(fd);
             return;
         }
 
-        // Beyond the limit on connections if need be: it is there for clients, and a loop that is full is not stuck.
+        // May exceed the connection limit, which is for clients: a full loop is not stuck.
         limit.Enter();
         loop.Context.Counters.CountAccept();
         var socket = new LoopSocket(loop, fd);
         loop.Add(socket);
         loop.Connections++;
-        _ = new Connection(socket, limit, static connection => new HttpSession(connection.Loop.Context.Counters), connectionLogger).RunAsync();
+        _ = new Connection(socket, limit, DataServer.NewRedirectSession, connectionLogger).RunAsync();
     }
 
-    /// <summary>503 is an answer, too: a restart would mend neither too many connections nor a lack of gateways.</summary>
-    private static async Task<string?> AskAsync(Socket client, CancellationToken cancellation)
+    /// <summary>503 is fine, too: a restart would help neither against too many connections nor against missing gateways.</summary>
+    private static async Task<string?> LookUpAsync(Socket client, CancellationToken cancellation)
     {
         await client.SendAsync(Request, cancellation).ConfigureAwait(false);
-        var reply = new byte[512];
+        var buffer = new byte[512];
         int length = 0;
-        while (length < reply.Length)
+        while (length < buffer.Length)
         {
-            int read = await client.ReceiveAsync(reply.AsMemory(length), cancellation).ConfigureAwait(false);
+            int read = await client.ReceiveAsync(buffer.AsMemory(length), cancellation).ConfigureAwait(false);
             if (read == 0) break;
             length += read;
         }
 
-        ReadOnlySpan<byte> answer = reply.AsSpan(0, length);
-        if (answer.StartsWith("HTTP/1.1 200 "u8) || answer.StartsWith("HTTP/1.1 503 "u8)) return null;
-        int line = answer.IndexOf("\r\n"u8);
-        return line < 0 ? "closed without an answer" : "answers " + Encoding.ASCII.GetString(answer[..line]);
+        ReadOnlySpan<byte> response = buffer.AsSpan(0, length);
+        if (response.StartsWith("HTTP/1.1 200 "u8) || response.StartsWith("HTTP/1.1 503 "u8)) return null;
+        int line = response.IndexOf("\r\n"u8);
+        return line < 0 ? "closed the connection without a response" : "responds with " + Encoding.ASCII.GetString(response[..line]);
     }
 }

@@ -5,7 +5,7 @@ using DynamicSharding.Routing;
 
 namespace DynamicSharding.Server;
 
-/// <summary>What every session of one event loop shares. Touched on the loop's thread only.</summary>
+/// <summary>Shared by all sessions of one event loop, and used on its thread only.</summary>
 internal sealed class SessionContext(int loopIndex, LimitOptions limits, Router router, LoopCounters counters, HttpDate date)
 {
     public int LoopIndex { get; } = loopIndex;
@@ -20,12 +20,12 @@ internal sealed class SessionContext(int loopIndex, LimitOptions limits, Router 
 
     public HttpDate Date { get; } = date;
 
-    /// <summary>What the last bytes that a session took were refused for, in order: for the debug log.</summary>
+    /// <summary>The rejects in a session's last input, in order, for the debug log.</summary>
     public List<RejectReason> Rejects { get; } = [];
 
-    /// <summary>Room that must be free before a request is answered.</summary>
+    /// <summary>The room that a response needs at most.</summary>
     public int MaxResponse { get; } = ResponseWriter.MaxLength(limits.RequestLine, LocationText.MaxLength);
 
-    /// <summary>True while the server is stopping: every answer says <c>Connection: close</c>.</summary>
+    /// <summary>The server is stopping: every response has <c>Connection: close</c>.</summary>
     public bool Draining { get; init; }
 }

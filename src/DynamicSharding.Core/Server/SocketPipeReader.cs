@@ -5,21 +5,20 @@ using System.Threading.Tasks.Sources;
 namespace DynamicSharding.Server;
 
 /// <summary>
-/// The receiving side of a connection as a <see cref="PipeReader"/>. Bytes are received into the loop's one buffer, which is hot in the
-/// cache and shared by all of its connections; only what a reader could not consume (the beginning of a request) is kept, in a pooled array
-/// of its size. What comes behind a short beginning is received into the loop's buffer again, behind a copy of it; behind a long one it is
-/// received into the kept array, so that a client that drips its bytes never costs more than the copy of a short one. An idle connection holds no
-/// buffer.
+/// The receiving side of a connection as a <see cref="PipeReader"/>. Receives into the loop's buffer, which is shared by all of its connections and
+/// hot in the cache. Only what the session could not consume (the beginning of a request) is kept in a pooled array. The bytes behind a short
+/// beginning are received into the loop's buffer again, behind a copy of the beginning; those behind a long one go directly into the kept
+/// array, so a client that sends byte by byte never costs more than the copy of a short beginning. An idle connection holds no buffer.
 /// </summary>
 /// <remarks>
-/// The buffer of a result is one segment and valid until <see cref="AdvanceTo(SequencePosition, SequencePosition)"/>, which must come
-/// before the next await on the loop's thread. Socket errors end the reading as a result, never as an exception.
+/// The buffer of a result is one segment, valid until <see cref="AdvanceTo(SequencePosition, SequencePosition)"/>, which must be called before the
+/// next await on the loop's thread. Socket errors complete the reader and never throw.
 /// </remarks>
 internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTaskSource<ReadResult>
 {
     /// <summary>
-    /// One receive of heads: more than any batch of pipelined requests in practice, and what is kept at most for a client that asks and
-    /// does not read its answers.
+    /// One receive of heads: more than any batch of pipelined requests in practice. Also the most that is kept of the requests of a client that
+    /// does not read its responses.
     /// </summary>
     private const int HeadBytes = 16 * 1024;
 
@@ -30,16 +29,16 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
     private int _resultLength;
     private bool _hasUnexamined;
 
-    // The result at hand is in the kept array, not in the loop's buffer.
+    // The current result is in the kept array, not in the loop's buffer.
     private bool _inPlace;
 
-    // A new connection's first request has usually arrived with it.
+    // The first request usually arrives with its connection.
     private bool _maybeReadable = true;
 
-    /// <summary>So many of the next bytes are content, of which nothing is kept: a receive takes them and one receive of heads at most.</summary>
+    /// <summary>How many of the next bytes are content, of which nothing is kept: a receive takes these and <see cref="HeadBytes"/> at most.</summary>
     public long ContentAhead { get; set; }
 
-    /// <summary>The errno that ended the reading; 0 after a regular end.</summary>
+    /// <summary>The errno that completed the reader; 0 after a regular end.</summary>
     public int Error { get; private set; }
 
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) =>
@@ -64,15 +63,15 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
         return TryReceive(out result);
     }
 
-    /// <summary>Events were taken by somebody else: the next read asks the socket.</summary>
-    public void MayBeReadable() => _maybeReadable = true;
-
-    /// <summary>What is there or has arrived, without a wait.</summary>
+    /// <summary>Reads what has arrived, without waiting.</summary>
     public bool TryReceiveNow(out ReadResult result)
     {
         _maybeReadable = true;
         return TryRead(out result);
     }
+
+    /// <summary>Somebody else has taken the socket's events: the next read asks the socket.</summary>
+    public void MayBeReadable() => _maybeReadable = true;
 
     public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
 
@@ -93,7 +92,7 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
     {
         if (!_socket.GetResult(token))
         {
-            // A wait that was cut off says nothing about the socket.
+            // A canceled wait says nothing about the socket.
             _maybeReadable = true;
             return new ReadResult(Restore(_keptLength).Buffer, isCanceled: true, isCompleted: false);
         }
@@ -107,7 +106,7 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _socket.OnCompleted(continuation, state, token, flags);
 
-    /// <summary>One receive behind what was kept. False when there was nothing to read.</summary>
+    /// <summary>One receive behind the kept bytes. False if there was nothing to read.</summary>
     private bool TryReceive(out ReadResult result)
     {
         if (_keptLength > HeadBytes && _keptLength == _kept!.Length) Grow();
@@ -147,7 +146,7 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
         }
         else
         {
-            // Nothing consumed: the array holds the beginning already, so a client that drips its bytes costs one copy each way of a few.
+            // If nothing was consumed, the array already has the beginning: only the new bytes are copied.
             int known = start == 0 ? _keptLength : 0;
             _loop.ReceiveBuffer.AsSpan(start + known, length - known).CopyTo(_kept.AsSpan(known));
         }
@@ -155,7 +154,7 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
         _keptLength = length;
     }
 
-    /// <summary>A long head is complete: what follows it is kept in an array of its own size.</summary>
+    /// <summary>A long head is complete: keeps the rest in an array of its own size.</summary>
     private void MoveToFront(int start, int length)
     {
         byte[] rest = _loop.RentBuffer(length);
@@ -164,7 +163,7 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
         _kept = rest;
     }
 
-    /// <summary>To the double, so that all copies of a head together are not longer than the head.</summary>
+    /// <summary>Doubles the array, so that all copies of a head together are not longer than the head.</summary>
     private void Grow()
     {
         byte[] larger = _loop.RentBuffer(2 * _kept!.Length);

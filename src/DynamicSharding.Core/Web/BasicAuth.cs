@@ -9,68 +9,68 @@ using Microsoft.Extensions.Primitives;
 namespace DynamicSharding.Web;
 
 /// <summary>
-/// HTTP basic authentication against bcrypt hashes (RFC 7617). A good password is checked the slow way once for each user and then known
+/// HTTP basic authentication against bcrypt hashes (RFC 7617). A correct password is verified with bcrypt once per user and then recognized
 /// by a keyed digest, because Prometheus sends it with every scrape.
 /// </summary>
 /// <remarks>
-/// The digest belongs to the one user whose hash accepted the password, and its key to this process: no other user, name or hash can be
-/// confused with it, which is how a cache of this kind was once bypassed (CVE-2022-46146). A wrong password and an unknown user cost the
-/// same, as long as all hashes have one cost.
+/// The digest is stored with the user whose hash accepted the password, and keyed with a secret of this process, so that it cannot be taken
+/// for another user's, which is how such a cache was once bypassed (CVE-2022-46146). A wrong password and an unknown user cost the same if
+/// all hashes have the same cost.
 /// </remarks>
 internal sealed class BasicAuth : IDisposable
 {
     public const string Challenge = "Basic realm=\"dynamic-sharding\", charset=\"UTF-8\"";
 
-    /// <summary>Checks that may stand in line; one runs at a time, with a rest after it, so that guessing takes half a core at most.</summary>
-    private const int MaxWaiting = 16;
+    /// <summary>The queue of passwords to verify. One is verified at a time, with a rest after it: guessing takes half a core at most.</summary>
+    private const int MaxQueued = 16;
 
-    // Its salt and hash are of no password that anybody has; what it answers is never looked at.
-    private const string Nobody = "abcdefghijklmnopqrstuu5Lfv7TSVLjL1HfJ6VJ9xGz8cXnDMqBq";
+    /// <summary>Salt and hash for unknown users. The result of verifying against it is ignored.</summary>
+    private const string DummyHash = "abcdefghijklmnopqrstuu5Lfv7TSVLjL1HfJ6VJ9xGz8cXnDMqBq";
 
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
     private readonly Dictionary<string, User> _users;
-    private readonly User _nobody;
-    private readonly WebWorker _checks = new("admin passwords", MaxWaiting, rest: 1);
-    private int _waiting;
+    private readonly User _unknownUser;
+    private readonly WebWorker _verifier = new("admin passwords", MaxQueued, rest: 1);
+    private int _queued;
 
     /// <param name="hashes">User name to bcrypt hash; at least one.</param>
     public BasicAuth(ImmutableSortedDictionary<string, string> hashes)
     {
         _users = hashes.ToDictionary(entry => entry.Key, entry => new User(entry.Value), StringComparer.Ordinal);
-        _nobody = new User(string.Create(CultureInfo.InvariantCulture, $"$2b${hashes.Values.Max(BcryptText.Cost):00}${Nobody}"));
+        _unknownUser = new User(string.Create(CultureInfo.InvariantCulture, $"$2b${hashes.Values.Max(BcryptText.Cost):00}${DummyHash}"));
     }
 
-    /// <returns>Null for a user with the right password.</returns>
+    /// <returns>Null if the password is correct.</returns>
     public async ValueTask<AdminRejectReason?> CheckAsync(StringValues authorization, CancellationToken cancellation)
     {
         if (authorization is not [{ } field] || !TryParse(field, out string? name, out string? password)) return AdminRejectReason.Unauthorized;
-        User user = _users.GetValueOrDefault(name, _nobody);
+        User user = _users.GetValueOrDefault(name, _unknownUser);
         byte[] digest = HMACSHA256.HashData(_key, Strict.GetBytes(password));
-        return user.IsCached(digest) ? null : await CheckSlowlyAsync(user, password, digest, cancellation);
+        return user.IsCached(digest) ? null : await VerifyAsync(user, password, digest, cancellation);
     }
 
-    public void Dispose() => _checks.Dispose();
+    public void Dispose() => _verifier.Dispose();
 
-    private async ValueTask<AdminRejectReason?> CheckSlowlyAsync(User user, string password, byte[] digest, CancellationToken cancellation)
+    private async ValueTask<AdminRejectReason?> VerifyAsync(User user, string password, byte[] digest, CancellationToken cancellation)
     {
         try
         {
-            if (Interlocked.Increment(ref _waiting) > MaxWaiting || _checks.TryRun(Check) is not { } check) return AdminRejectReason.Busy;
-            return await check ? null : AdminRejectReason.Unauthorized;
+            if (Interlocked.Increment(ref _queued) > MaxQueued || _verifier.TryRun(Verify) is not { } verified) return AdminRejectReason.Busy;
+            return await verified ? null : AdminRejectReason.Unauthorized;
         }
         finally
         {
-            Interlocked.Decrement(ref _waiting);
+            Interlocked.Decrement(ref _queued);
         }
 
-        bool Check()
+        bool Verify()
         {
-            // The one before may have been the same user's, and a client that went away needs no verdict.
+            // An earlier request in the queue may have been the same user's.
             if (user.IsCached(digest)) return true;
             if (cancellation.IsCancellationRequested) return false;
-            bool good = BCrypt.Net.BCrypt.Verify(password, user.Hash) && user != _nobody;
+            bool good = BCrypt.Net.BCrypt.Verify(password, user.Hash) && user != _unknownUser;
             if (good) user.CacheDigest(digest);
             return good;
         }
@@ -107,15 +107,15 @@ internal sealed class BasicAuth : IDisposable
     }
 }
 
-/// <summary>Why the admin listener turned a request away.</summary>
+/// <summary>Why the admin listener rejected a request.</summary>
 internal enum AdminRejectReason
 {
     /// <summary>No credentials, or wrong ones.</summary>
     Unauthorized,
 
-    /// <summary>Too many passwords are being checked already.</summary>
+    /// <summary>Too many passwords are being verified.</summary>
     Busy,
 
-    /// <summary>Sent by a page of another origin.</summary>
+    /// <summary>Sent by a page from another origin.</summary>
     CrossOrigin,
 }

@@ -8,25 +8,25 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Web;
 
 /// <summary>
-/// Accepts for Kestrel. Kestrel's own loop takes every error for a connection that was reset in the backlog and tries again at once, so
-/// without descriptors it burns a core. It counts the connections, too: Kestrel's limit closes what is too many some time after it was accepted,
-/// and a burst would take every descriptor until then.
+/// Accepts connections for Kestrel. Kestrel's own loop treats every error as a connection that was reset in the backlog and retries at once, so
+/// without free descriptors it burns a core. It also enforces the connection limit: Kestrel closes excess connections only some time after
+/// accepting them, and until then a burst could take every descriptor.
 /// </summary>
-/// <param name="maxConnections">Beyond it a connection is closed at once.</param>
-/// <param name="logger">Of the listener.</param>
+/// <param name="maxConnections">A connection above it is closed at once.</param>
+/// <param name="logger">The listener's logger.</param>
 internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger logger) : IConnectionListenerFactory
 {
     private const int Backlog = 512;
 
-    /// <summary>What waits in a connection until it is read: Kestrel's default is a megabyte.</summary>
-    private const int MaxUnread = 64 * 1024;
+    /// <summary>Received bytes of a connection that wait to be read; Kestrel's default is a megabyte.</summary>
+    private const int MaxBuffered = 64 * 1024;
 
-    /// <summary>As on the redirect listener.</summary>
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+    /// <summary>The same as on the redirect listener.</summary>
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
     private int _open;
 
-    /// <summary>To be passed by each connection.</summary>
+    /// <summary>Middleware of each connection: counts it until it ends.</summary>
     public async Task CountAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         try
@@ -46,13 +46,13 @@ internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger l
         {
             socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
             socket.Listen(Backlog);
-            return new ValueTask<IConnectionListener>(new Accepting(this, socket, logger));
+            return new ValueTask<IConnectionListener>(new Listener(this, socket, logger));
         }
         catch (SocketException e)
         {
             socket?.Dispose();
 
-            // The type that Kestrel expects of a transport.
+            // The exception that Kestrel expects from a transport.
             if (e.SocketErrorCode == SocketError.AddressAlreadyInUse) throw new AddressInUseException(e.Message, e);
             throw;
         }
@@ -65,11 +65,11 @@ internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger l
         return false;
     }
 
-    private sealed class Accepting(BoundedListenerFactory owner, Socket socket, ILogger logger) : IConnectionListener
+    private sealed class Listener(BoundedListenerFactory owner, Socket socket, ILogger logger) : IConnectionListener
     {
-        private readonly SocketConnectionContextFactory _connections = new(new SocketConnectionFactoryOptions { MaxReadBufferSize = MaxUnread }, logger);
+        private readonly SocketConnectionContextFactory _connections = new(new SocketConnectionFactoryOptions { MaxReadBufferSize = MaxBuffered }, logger);
         private readonly CancellationTokenSource _unbound = new();
-        private bool _isShort;
+        private bool _backedOff;
 
         public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
 
@@ -81,7 +81,7 @@ internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger l
                 try
                 {
                     accepted = await socket.AcceptAsync(cancellationToken);
-                    _isShort = false;
+                    _backedOff = false;
                     accepted.NoDelay = true;
                     if (!owner.TryEnter())
                     {
@@ -93,13 +93,13 @@ internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger l
                 }
                 catch (SocketException e) when (e.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
                 {
-                    if (!_isShort) logger.WebAcceptBackedOff(EndPoint, e.Message);
-                    _isShort = true;
-                    await Task.Delay(Pause, _unbound.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                    if (!_backedOff) logger.WebAcceptBackedOff(EndPoint, e.Message);
+                    _backedOff = true;
+                    await Task.Delay(RetryDelay, _unbound.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 }
                 catch (SocketException e) when (e.SocketErrorCode != SocketError.OperationAborted)
                 {
-                    // It was reset before it was accepted.
+                    // The connection was reset before it was accepted.
                     accepted?.Dispose();
                 }
                 catch (Exception e) when (e is SocketException or ObjectDisposedException)

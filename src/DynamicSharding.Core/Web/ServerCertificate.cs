@@ -3,39 +3,40 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using DynamicSharding.Config;
 using DynamicSharding.Logging;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Web;
 
 /// <summary>
-/// The certificate that the admin listener shows. A handshake looks whether the files have changed, at most once a second; their content
-/// is compared, because a renewal that moves a symbolic link changes no time stamp. A pair that does not fit is not taken: while
-/// one of two files is new, the old certificate goes on.
+/// The certificate of the admin listener. A handshake checks at most once a second whether the files have changed. It compares their content,
+/// because a renewal that moves a symbolic link changes no time stamp. A certificate and key that do not match are ignored: while only one
+/// of the two files is new, the old pair stays.
 /// </summary>
 internal sealed class ServerCertificate
 {
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(1);
 
     private readonly string _certFile;
     private readonly string _keyFile;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
-    private long _looked;
-    private string _read;
+    private long _checked;
+    private string _content;
     private SslServerAuthenticationOptions _options;
 
-    /// <exception cref="IOException">The files cannot be read or do not fit; the message says which key names them.</exception>
+    /// <exception cref="IOException">The files cannot be read or do not match; the message names the file and its key.</exception>
     public ServerCertificate(string certFile, string keyFile, ILogger logger, TimeProvider time)
     {
         _certFile = certFile;
         _keyFile = keyFile;
         _logger = logger;
         _time = time;
-        _looked = time.GetTimestamp();
+        _checked = time.GetTimestamp();
         try
         {
-            _options = Load(out _read);
+            _options = Load(out _content);
         }
         catch (Exception e) when (IsBadFile(e))
         {
@@ -43,18 +44,23 @@ internal sealed class ServerCertificate
         }
     }
 
-    /// <summary>For the next handshake.</summary>
+    public TlsHandshakeCallbackOptions Handshake => new()
+    {
+        HandshakeTimeout = TimeSpan.FromSeconds(10),
+        OnConnection = _ => ValueTask.FromResult(Current()),
+    };
+
+    /// <returns>The options of the next handshake.</returns>
     public SslServerAuthenticationOptions Current()
     {
         lock (_gate)
         {
-            if (_time.GetElapsedTime(_looked) < Pause) return _options;
-            _looked = _time.GetTimestamp();
-            string before = _read;
+            if (_time.GetElapsedTime(_checked) < CheckInterval) return _options;
+            _checked = _time.GetTimestamp();
             try
             {
-                if (Read() == before) return _options;
-                _options = Load(out _read);
+                if (ConfigFiles.Reread(_certFile) + ConfigFiles.Reread(_keyFile) == _content) return _options;
+                _options = Load(out _content);
                 _logger.CertificateReloaded(_certFile);
             }
             catch (Exception e) when (IsBadFile(e))
@@ -68,16 +74,14 @@ internal sealed class ServerCertificate
 
     private static bool IsBadFile(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException;
 
-    private string Read() => ConfigFiles.Reread(_certFile) + ConfigFiles.Reread(_keyFile);
-
-    private SslServerAuthenticationOptions Load(out string read)
+    private SslServerAuthenticationOptions Load(out string content)
     {
         string certificates = ConfigFiles.Reread(_certFile);
         string key = ConfigFiles.Reread(_keyFile);
         X509Certificate2 own = X509Certificate2.CreateFromPem(certificates, key);
         var chain = new X509Certificate2Collection();
         chain.ImportFromPem(certificates);
-        read = certificates + key;
+        content = certificates + key;
         return new SslServerAuthenticationOptions
         {
             // Offline: a handshake must not wait for an authority's server.

@@ -1,60 +1,59 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Http.Headers;
-using System.Text;
+using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Commands;
 
 /// <summary>
-/// One GET to a running server. A proxy that the environment names stands before other people's servers, not before this one; a user and
-/// password may stand before the host, and no message repeats them.
+/// One GET to a running server, without the proxy that the environment may name. The URL may have a user and password, which no message
+/// repeats.
 /// </summary>
 internal static class AdminClient
 {
-    /// <summary>Several thousand gateways with what their checks say.</summary>
-    private const int MaxAnswerBytes = 16 << 20;
+    /// <summary>Enough for several thousand gateways with the output of their checks.</summary>
+    private const int MaxResponseBytes = 16 << 20;
 
-    /// <exception cref="CommandException">It is no URL of HTTP.</exception>
-    public static Uri AddressOf(string url) =>
+    /// <exception cref="CommandException">It is not an HTTP URL.</exception>
+    public static Uri ParseUrl(string url) =>
         Uri.TryCreate(url, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https"
             ? address
-            : throw new CommandException("--url is no http or https address");
+            : throw new CommandException("--url is not an http or https address");
 
     /// <summary>
-    /// The address without its user and password, and without a query, which may hold a token. Nor is a path shown with an @ in it: a slash in
-    /// a password ends the host before its time.
+    /// The address without user, password and query, which may hold a token. A path with an @ is left out, too: a slash in a password ends the
+    /// host too early.
     /// </summary>
-    public static string Shown(Uri address)
+    public static string Printable(Uri address)
     {
         UriComponents parts = address.AbsolutePath.Contains('@') ? UriComponents.SchemeAndServer : UriComponents.SchemeAndServer | UriComponents.Path;
         return address.GetComponents(parts, UriFormat.UriEscaped);
     }
 
-    /// <exception cref="CommandException">No answer, or none in time.</exception>
-    public static async Task<(HttpStatusCode Status, byte[] Content)> GetAsync(Uri address, TimeSpan wait, CancellationToken cancellation)
+    /// <exception cref="CommandException">No response, or none in time.</exception>
+    public static async Task<(HttpStatusCode Status, byte[] Content)> GetAsync(Uri address, TimeSpan timeout, CancellationToken cancellation)
     {
-        string shown = Shown(address);
         try
         {
             using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false };
-            using var client = new HttpClient(handler) { Timeout = wait, MaxResponseContentBufferSize = MaxAnswerBytes };
+            using var client = new HttpClient(handler) { Timeout = timeout, MaxResponseContentBufferSize = MaxResponseBytes };
             using var request = new HttpRequestMessage(HttpMethod.Get, address.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped));
             if (address.UserInfo.Length > 0)
             {
-                byte[] credentials = Encoding.UTF8.GetBytes(Uri.UnescapeDataString(address.UserInfo));
-                request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(credentials));
+                string[] login = [.. address.UserInfo.Split(':', 2).Select(Uri.UnescapeDataString)];
+                request.Headers.TryAddWithoutValidation("Authorization", BasicCredentials.Header(login[0], login.ElementAtOrDefault(1)));
             }
 
-            using HttpResponseMessage answer = await client.SendAsync(request, cancellation).ConfigureAwait(false);
-            return (answer.StatusCode, await answer.Content.ReadAsByteArrayAsync(cancellation).ConfigureAwait(false));
+            using HttpResponseMessage response = await client.SendAsync(request, cancellation).ConfigureAwait(false);
+            return (response.StatusCode, await response.Content.ReadAsByteArrayAsync(cancellation).ConfigureAwait(false));
         }
         catch (TaskCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            throw new CommandException($"{shown}: no answer within {wait.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s", ExitCode.Failed);
+            string seconds = timeout.TotalSeconds.ToString(CultureInfo.InvariantCulture);
+            throw new CommandException($"{Printable(address)}: no response within {seconds} s", ExitCode.Failed);
         }
         catch (HttpRequestException error)
         {
-            throw new CommandException($"{shown}: {(error.InnerException ?? error).Message}", ExitCode.Failed);
+            throw new CommandException($"{Printable(address)}: {(error.InnerException ?? error).Message}", ExitCode.Failed);
         }
     }
 }

@@ -3,13 +3,13 @@ using DynamicSharding.Config;
 
 namespace DynamicSharding.Commands;
 
-/// <summary><c>check-config FILE</c>: what a start would say about the file, without starting.</summary>
+/// <summary><c>check-config FILE</c>: prints what a start would log about the file.</summary>
 internal static class CheckConfigCommand
 {
     public static Command Create()
     {
-        var file = new Argument<string>("FILE") { Description = "The configuration file to check." };
-        var command = new Command("check-config", "Check a configuration file: exit code 0 when it is valid, 2 when it is not.") { file };
+        Argument<string> file = Flags.FileArgument("FILE", "The configuration file to check.");
+        var command = new Command("check-config", "Check a configuration file: exit code 0 if it is valid, 2 if it is not.") { file };
         command.SetAction(parsed => Run(
             parsed.GetRequiredValue(file), parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error));
         return command;
@@ -20,11 +20,10 @@ internal static class CheckConfigCommand
         ConfigResult config = ConfigFile.Load(file, Environment.GetEnvironmentVariable);
         foreach (ConfigProblem problem in config.Errors) error.WriteLine(problem);
         foreach (ConfigProblem warning in config.Warnings) error.WriteLine(warning with { Message = "warning: " + warning.Message });
-        if (config.Options is null) return ExitCode.BadConfiguration;
+        if (config.Options is not { } options) return ExitCode.BadConfiguration;
 
-        string discovery = config.Options.Discovery == DiscoveryKind.Consul ? "consul" : "static";
-        int servers = config.Options.Pushgateway.Servers.Length;
-        output.WriteLine($"{file}: valid, discovery={discovery} servers={servers} warnings={config.Warnings.Length}");
+        string discovery = options.Discovery == DiscoveryKind.Consul ? "consul" : "static";
+        output.WriteLine($"{file}: valid, discovery={discovery} servers={options.Pushgateway.Servers.Length} warnings={config.Warnings.Length}");
         return ExitCode.Stopped;
     }
 }

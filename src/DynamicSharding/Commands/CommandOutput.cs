@@ -1,9 +1,9 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
-using System.Globalization;
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using DynamicSharding.Config;
 
 namespace DynamicSharding.Commands;
 
@@ -11,7 +11,7 @@ namespace DynamicSharding.Commands;
 internal static class CommandOutput
 {
     /// <summary>For terminals and scripts, not for web pages: a plus stays a plus.</summary>
-    private static readonly JsonWriterOptions JsonOptions = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly CommandJson Json = new(new(CommandJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
     public static async Task<int> RunAsync(ParseResult arguments, Func<TextWriter, Task<int>> run)
     {
@@ -26,28 +26,26 @@ internal static class CommandOutput
         }
     }
 
-    public static void WriteJson(TextWriter output, Action<Utf8JsonWriter> write)
+    /// <exception cref="CommandException">The file has errors.</exception>
+    public static ServerOptions LoadConfig(string file)
     {
-        using var bytes = new MemoryStream();
-        using (var json = new Utf8JsonWriter(bytes, JsonOptions)) write(json);
-        output.WriteLine(Encoding.UTF8.GetString(bytes.ToArray()));
+        ConfigResult config = ConfigFile.Load(file, Environment.GetEnvironmentVariable);
+        return config.Options ?? throw new CommandException(string.Join('\n', config.Errors));
     }
+
+    public static void WriteJson<T>(TextWriter output, T value) =>
+        output.WriteLine(JsonSerializer.Serialize(value, (JsonTypeInfo<T>)Json.GetTypeInfo(typeof(T))!));
 }
+
+/// <summary>The JSON documents that commands print.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true)]
+[JsonSerializable(typeof(LookupResult[]))]
+[JsonSerializable(typeof(SimulationResult))]
+internal sealed partial class CommandJson : JsonSerializerContext;
 
 /// <summary>What a one-shot command says on stderr, and the exit code it ends with.</summary>
 internal sealed class CommandException(string message, int exitCode = ExitCode.BadConfiguration) : Exception(message)
 {
-    /// <summary><see cref="ExitCode.BadConfiguration"/> for what was typed, <see cref="ExitCode.Failed"/> for what could not be reached.</summary>
+    /// <summary><see cref="ExitCode.BadConfiguration"/> for wrong arguments, <see cref="ExitCode.Failed"/> for a server that does not respond.</summary>
     public int ExitCode { get; } = exitCode;
-}
-
-/// <summary>Holds a number option to a range. The library's conversion error comes after the validators, so the text is read here.</summary>
-internal static class NumberRange
-{
-    public static void Check(OptionResult result, int least, int most)
-    {
-        if (result.Tokens is not [var token]) return;
-        if (int.TryParse(token.Value, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= least && number <= most) return;
-        result.AddError(string.Create(CultureInfo.InvariantCulture, $"{result.Option.Name} is a number from {least} to {most}."));
-    }
 }

@@ -10,89 +10,86 @@ namespace DynamicSharding.Commands;
 /// <summary><c>lookup</c>: which gateway owns a push path, why, and which would own it if that one left.</summary>
 internal static class LookupCommand
 {
-    internal static Command Create()
+    public static Command Create()
     {
         var paths = new Argument<string[]>("path") { Arity = ArgumentArity.OneOrMore, Description = "Push paths or URLs." };
-        var json = new Option<bool>("--json") { Description = "One JSON document instead of text." };
+        var json = new Option<bool>("--json") { Description = "Print one JSON document instead of text." };
         var source = new MemberSource();
         var command = new Command("lookup", "Show the key, the hash, the owner and the runner-up of push paths.") { paths, json };
         source.AddTo(command);
-        command.SetAction((arguments, cancellationToken) => CommandOutput.RunAsync(arguments, async output =>
+        command.SetAction((arguments, cancellation) => CommandOutput.RunAsync(arguments, async output =>
         {
-            RingDefinition definition = await source.ReadAsync(arguments, cancellationToken).ConfigureAwait(false);
-            Lookup[] lookups = LookUp(definition, arguments.GetValue(paths)!);
-            if (arguments.GetValue(json)) WriteJson(output, lookups);
-            else WriteText(output, lookups);
-            return lookups.All(static lookup => lookup.Owner is not null) ? 0 : 1;
+            RingDefinition definition = await source.ReadAsync(arguments, cancellation).ConfigureAwait(false);
+            LookupResult[] results = LookUp(definition, arguments.GetValue(paths)!);
+            if (arguments.GetValue(json)) CommandOutput.WriteJson(output, results);
+            else WriteText(output, results);
+            return results.All(static result => result.Owner is not null) ? ExitCode.Stopped : ExitCode.Failed;
         }));
         return command;
     }
 
-    private static Lookup[] LookUp(RingDefinition definition, string[] targets)
+    private static LookupResult[] LookUp(RingDefinition definition, string[] targets)
     {
         HashRing<Gateway> ring = definition.Build();
         var grouping = new GroupingKey(definition.Key, targets.Max(static target => Encoding.UTF8.GetByteCount(target)));
         return Array.ConvertAll(targets, target => LookUp(ring, grouping, target));
     }
 
-    private static Lookup LookUp(HashRing<Gateway> ring, GroupingKey grouping, string target)
+    private static LookupResult LookUp(HashRing<Gateway> ring, GroupingKey grouping, string target)
     {
-        // What the shell passed was no UTF-8, and which bytes it was is lost.
-        if (target.Contains('\ufffd')) throw new CommandException($"{Printable(target)}: has bytes that are no UTF-8; write them as %XX");
-        RejectReason reason = TargetPath.Parse(target, out byte[] path);
-        if (reason != RejectReason.None) return Rejected(target, reason);
+        string shown = WithoutCredentials(target);
+
+        // The shell passed bytes that are not UTF-8, and which ones is lost.
+        if (target.Contains('\ufffd')) throw new CommandException($"{Printable(shown)}: has bytes that are not UTF-8; write them as %XX");
+        if (TargetPath.Parse(target, out byte[] path) is not RejectReason.None and var reason) return Rejected(shown, reason);
         return grouping.Compute(path, out _, out ReadOnlySpan<byte> key) switch
         {
-            GroupResult.Group => new Lookup(
-                target, Encoding.UTF8.GetString(key), grouping.Hash, ring.Find(grouping.Hash).Address, ring.FindRunnerUp(grouping.Hash)?.Address,
-                grouping.RefusedByPushgateway ? "Pushgateway answers this path with 400; it is hashed as received" : null),
-            GroupResult.NotAGroup => new Lookup(target, null, 0, null, null, "not a push path: 404"),
-            _ => Rejected(target, grouping.Reason),
+            GroupResult.Group => new LookupResult(
+                shown, Encoding.UTF8.GetString(key), grouping.Hash, ring.Find(grouping.Hash).Address, ring.FindRunnerUp(grouping.Hash)?.Address,
+                grouping.RefusedByPushgateway ? "Pushgateway rejects this path with 400; it is hashed as received" : null),
+            GroupResult.NotAGroup => LookupResult.None(shown, "not a push path: 404"),
+            _ => Rejected(shown, grouping.Reason),
         };
     }
 
-    private static Lookup Rejected(string target, RejectReason reason) =>
-        new(target, null, 0, null, null, $"rejected with 400: {RejectReasons.Label(reason)}: {RejectResponse.Sentence(reason)}");
+    private static LookupResult Rejected(string path, RejectReason reason) =>
+        LookupResult.None(path, $"rejected with 400: {RejectReasons.Label(reason)}: {RejectReasons.Sentence(reason)}");
 
-    private static void WriteText(TextWriter output, Lookup[] lookups)
+    /// <summary>A URL without its user and password. The password may hold a slash, and a push path an @.</summary>
+    private static string WithoutCredentials(string target)
     {
-        foreach (Lookup lookup in lookups)
+        int scheme = target.IndexOf("://", StringComparison.Ordinal);
+        if (scheme < 0) return target;
+        int host = scheme + "://".Length;
+        int path = target.IndexOf("/metrics/", host, StringComparison.Ordinal);
+        int end = path < 0 ? target.Length : path;
+        return target.Remove(host, target.LastIndexOf('@', end - 1, end - host) is >= 0 and var at ? at + 1 - host : 0);
+    }
+
+    private static void WriteText(TextWriter output, LookupResult[] results)
+    {
+        foreach (LookupResult result in results)
         {
-            output.WriteLine(Printable(lookup.Path));
-            if (lookup.Owner is not null)
+            output.WriteLine(Printable(result.Path));
+            if (result.Owner is not null)
             {
-                output.WriteLine($"  key        {Printable(lookup.Key!)}");
-                output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  hash       0x{lookup.Hash:x8}"));
-                output.WriteLine($"  owner      {lookup.Owner}");
-                output.WriteLine($"  runner-up  {lookup.RunnerUp ?? "none"}");
+                output.WriteLine($"  key        {Printable(result.Key!)}");
+                output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  hash       0x{result.Hash:x8}"));
+                output.WriteLine($"  owner      {result.Owner}");
+                output.WriteLine($"  runner-up  {result.RunnerUp ?? "none"}");
             }
 
-            if (lookup.Note is not null) output.WriteLine($"  note       {lookup.Note}");
+            if (result.Note is not null) output.WriteLine($"  note       {result.Note}");
         }
     }
 
-    /// <summary>Paths come from clients: what a terminal would obey is shown as it is written in a path.</summary>
+    /// <summary>Paths come from clients: control characters, which a terminal would obey, are percent-encoded.</summary>
     private static string Printable(string text) =>
         string.Concat(text.Select(static c => char.IsControl(c) ? $"%{(int)c:X2}" : c.ToString()));
+}
 
-    private static void WriteJson(TextWriter output, Lookup[] lookups) => CommandOutput.WriteJson(output, json =>
-    {
-        json.WriteStartArray();
-        foreach (Lookup lookup in lookups)
-        {
-            json.WriteStartObject();
-            json.WriteString("path", lookup.Path);
-            json.WriteString("key", lookup.Key);
-            if (lookup.Owner is not null) json.WriteNumber("hash", lookup.Hash);
-            else json.WriteNull("hash");
-            json.WriteString("owner", lookup.Owner);
-            json.WriteString("runner_up", lookup.RunnerUp);
-            json.WriteString("note", lookup.Note);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-    });
-
-    private sealed record Lookup(string Path, string? Key, uint Hash, string? Owner, string? RunnerUp, string? Note);
+/// <summary>One path of <c>lookup</c>, in the order of the JSON document.</summary>
+internal sealed record LookupResult(string Path, string? Key, uint? Hash, string? Owner, string? RunnerUp, string? Note)
+{
+    public static LookupResult None(string path, string note) => new(path, null, null, null, null, note);
 }

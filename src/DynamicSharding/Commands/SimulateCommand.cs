@@ -14,57 +14,56 @@ internal static class SimulateCommand
     private const int MaxSample = 10_000_000;
     private const int BarWidth = 40;
 
-    internal static Command Create()
+    public static Command Create()
     {
         var add = new Option<string[]>("--add") { Description = "Gateways that join.", AllowMultipleArgumentsPerToken = true };
         var remove = new Option<string[]>("--remove") { Description = "Gateways that leave.", AllowMultipleArgumentsPerToken = true };
-        var keys = new Option<int>("--keys") { Description = "How many random keys to sample.", DefaultValueFactory = static _ => DefaultSample };
-        var file = new Option<string?>("--keys.file") { Description = "Take the push paths or URLs of this file instead, one a line." };
-        var json = new Option<bool>("--json") { Description = "One JSON document instead of text." };
+        Option<int?> keys = Flags.Number("--keys", "How many random keys to sample (default 100000).", 1, MaxSample);
+        Option<string?> file = Flags.File("--keys.file", "Take the push paths or URLs of this file instead, one a line.");
+        var json = new Option<bool>("--json") { Description = "Print one JSON document instead of text." };
         var source = new MemberSource();
         var command = new Command("simulate", "Show how many keys a change of gateways would move, from where to where.") { add, remove, keys, file, json };
         source.AddTo(command);
-        keys.Validators.Add(static result => NumberRange.Check(result, 1, MaxSample));
         command.Validators.Add(result =>
         {
-            if (result.GetValue(add) is null or [] && result.GetValue(remove) is null or []) result.AddError("Give --add or --remove.");
-            bool sampled = result.GetResult(keys) is { Implicit: false };
-            if (sampled && result.GetValue(file) is not null) result.AddError("Give --keys or --keys.file, not both.");
+            if (result.GetResult(add) is null && result.GetResult(remove) is null) result.AddError("Give --add or --remove.");
+            if (result.GetResult(keys) is not null && result.GetResult(file) is not null) result.AddError("Give --keys or --keys.file, not both.");
         });
-        command.SetAction((arguments, cancellationToken) => CommandOutput.RunAsync(arguments, async output =>
+        command.SetAction((arguments, cancellation) => CommandOutput.RunAsync(arguments, async output =>
         {
-            RingDefinition before = await source.ReadAsync(arguments, cancellationToken).ConfigureAwait(false);
-            RingDefinition after = Change(before, Split(arguments.GetValue(add), before), Split(arguments.GetValue(remove), before));
-            if (after.Members.SequenceEqual(before.Members)) throw new CommandException("--add and --remove name no gateway");
-            IEnumerable<uint> hashes = arguments.GetValue(file) is { } path ? ReadHashes(before, path) : SampleHashes(arguments.GetValue(keys));
+            RingDefinition before = await source.ReadAsync(arguments, cancellation).ConfigureAwait(false);
+            RingDefinition after = Change(before, Parse(add.Name, arguments.GetValue(add), before), Parse(remove.Name, arguments.GetValue(remove), before));
+            IEnumerable<uint> hashes = arguments.GetValue(file) is { } path ? ReadHashes(before, path) : SampleHashes(arguments.GetValue(keys) ?? DefaultSample);
             var comparison = new RingComparison<Gateway>(before.Build(), after.Build(), hashes);
-            if (arguments.GetValue(json)) WriteJson(output, comparison);
+            if (arguments.GetValue(json)) CommandOutput.WriteJson(output, SimulationResult.Of(comparison));
             else WriteText(output, comparison);
-            return 0;
+            return ExitCode.Stopped;
         }));
         return command;
     }
 
     private static RingDefinition Change(RingDefinition before, string[] added, string[] removed)
     {
-        foreach (string gateway in added.Where(before.Members.Contains)) throw new CommandException($"{gateway} is a member already");
-        foreach (string gateway in removed.Where(gateway => !before.Members.Contains(gateway))) throw new CommandException($"{gateway} is no member");
+        if (added.Length + removed.Length == 0) throw new CommandException("--add and --remove name no gateway");
+        if (Array.Find(added, before.Members.Contains) is { } present) throw new CommandException($"{present} is already a member");
+        if (Array.Find(removed, gateway => !before.Members.Contains(gateway)) is { } absent) throw new CommandException($"{absent} is not a member");
         RingDefinition after = before with { Members = [.. before.Members.Except(removed), .. added] };
         return after.Members.Length > 0 ? after : throw new CommandException("no gateway would be left");
     }
 
-    /// <summary>A member is meant by its own spelling too: an older server, asked by --url, has those of its file on its ring.</summary>
-    private static string[] Split(string[]? lists, RingDefinition ring)
-    {
-        string[] gateways = MemberSource.ParseGateways(string.Join(',', lists ?? []));
-        return [.. gateways.SelectMany(gateway => ring.Members.Contains(gateway) ? [gateway] : MemberSource.Identify([gateway], ring.Key)).Distinct()];
-    }
+    /// <summary>A member keeps its own spelling: the ring of an older server, read with --url, has the spellings of its file.</summary>
+    private static string[] Parse(string flag, string[]? lists, RingDefinition ring) =>
+    [
+        .. MemberSource.ParseGateways(flag, string.Join(',', lists ?? []))
+            .SelectMany(gateway => ring.Members.Contains(gateway) ? [gateway] : MemberSource.Identify([gateway], ring.Key))
+            .Distinct(),
+    ];
 
     /// <summary>The same keys in every run, so that two simulations can be compared.</summary>
     private static IEnumerable<uint> SampleHashes(int count) => Enumerable.Range(0, count)
         .Select(static i => MurmurHash3.Hash32(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"/metrics/job/job-{i}/instance/{i * 7}"))));
 
-    /// <summary>A line that is no push path is an error: left out, it would make the shares look like those of the whole file.</summary>
+    /// <summary>A line that is not a push path is an error: without it, the shares would look like those of the whole file.</summary>
     private static List<uint> ReadHashes(RingDefinition definition, string file)
     {
         string[] lines;
@@ -87,7 +86,7 @@ internal static class SimulateCommand
             hashes.Add(grouping.Hash);
         }
 
-        return hashes.Count > 0 ? hashes : throw new CommandException($"{file} holds no push path");
+        return hashes.Count > 0 ? hashes : throw new CommandException($"{file} has no push path");
     }
 
     private static void WriteText(TextWriter output, RingComparison<Gateway> comparison)
@@ -114,37 +113,19 @@ internal static class SimulateCommand
     }
 
     private static string Percent(double? ratio) => (ratio is { } value ? value.ToString("P2", CultureInfo.InvariantCulture) : "-").PadLeft(7);
+}
 
-    private static void WriteJson(TextWriter output, RingComparison<Gateway> comparison) => CommandOutput.WriteJson(output, json =>
-    {
-        json.WriteStartObject();
-        json.WriteNumber("keys", comparison.Keys);
-        json.WriteNumber("moved", comparison.Moved);
-        json.WriteNumber("moved_ratio", comparison.MovedRatio);
-        json.WriteStartArray("gateways");
-        foreach (GatewayShare gateway in comparison.Shares)
-        {
-            json.WriteStartObject();
-            json.WriteString("address", gateway.Address);
-            json.WriteNumber("ratio_before", gateway.RatioBefore ?? 0);
-            json.WriteNumber("ratio_after", gateway.RatioAfter ?? 0);
-            json.WriteNumber("keys_before", gateway.KeysBefore);
-            json.WriteNumber("keys_after", gateway.KeysAfter);
-            json.WriteEndObject();
-        }
+/// <summary>The JSON document of <c>simulate</c>.</summary>
+internal sealed record SimulationResult(int Keys, int Moved, double MovedRatio, SimulationResult.Share[] Gateways, SimulationResult.Move[] Moves)
+{
+    public static SimulationResult Of(RingComparison<Gateway> comparison) => new(
+        comparison.Keys,
+        comparison.Moved,
+        comparison.MovedRatio,
+        [.. comparison.Shares.Select(static share => new Share(share.Address, share.RatioBefore ?? 0, share.RatioAfter ?? 0, share.KeysBefore, share.KeysAfter))],
+        [.. comparison.Moves.Select(static move => new Move(move.Key.From, move.Key.To, move.Value))]);
 
-        json.WriteEndArray();
-        json.WriteStartArray("moves");
-        foreach (((string from, string to), int count) in comparison.Moves)
-        {
-            json.WriteStartObject();
-            json.WriteString("from", from);
-            json.WriteString("to", to);
-            json.WriteNumber("keys", count);
-            json.WriteEndObject();
-        }
+    internal sealed record Share(string Address, double RatioBefore, double RatioAfter, int KeysBefore, int KeysAfter);
 
-        json.WriteEndArray();
-        json.WriteEndObject();
-    });
+    internal sealed record Move(string From, string To, int Keys);
 }

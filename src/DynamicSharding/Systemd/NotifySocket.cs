@@ -6,8 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Systemd;
 
 /// <summary>
-/// sd_notify(3): what the process says about itself, as datagrams to the socket that NOTIFY_SOCKET names. Nobody listening is logged and
-/// changes nothing else.
+/// sd_notify(3): sends the state of the process as datagrams to the socket that NOTIFY_SOCKET names. A failure is logged and has no other effect.
 /// </summary>
 internal sealed class NotifySocket : IDisposable
 {
@@ -25,11 +24,12 @@ internal sealed class NotifySocket : IDisposable
         _logger = logger;
     }
 
-    /// <returns>Null when nobody asked to be told, or cannot be.</returns>
+    /// <returns>Null when there is no service manager, or its socket cannot be used.</returns>
     public static NotifySocket? Take(ILogger logger)
     {
         string? name = Environment.GetEnvironmentVariable(Variable);
-        // A child that inherited it would speak in this process's name.
+
+        // A child that inherits the variable would speak in this process's name.
         Environment.SetEnvironmentVariable(Variable, null);
         if (string.IsNullOrEmpty(name)) return null;
         try
@@ -47,7 +47,8 @@ internal sealed class NotifySocket : IDisposable
         }
     }
 
-    /// <param name="assignments">One of them, or more with line feeds between them. From any thread.</param>
+    /// <summary>Thread-safe.</summary>
+    /// <param name="assignments">One or more, separated by line feeds.</param>
     public void Send(string assignments)
     {
         try
@@ -57,7 +58,7 @@ internal sealed class NotifySocket : IDisposable
         }
         catch (SocketException error)
         {
-            // The status is looked at every second: once is enough.
+            // The status may be sent every second: only the first failure is logged.
             if (Interlocked.Exchange(ref _failing, 1) == 0) _logger.NotifyFailed($"{Variable} '{_manager}': {error.Message}");
         }
     }

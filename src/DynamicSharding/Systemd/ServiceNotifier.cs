@@ -5,12 +5,12 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Systemd;
 
-/// <summary>What a service manager of Type=notify hears of a server's life: when it serves, reloads and stops, how it is, and that it lives.</summary>
+/// <summary>Tells a service manager of Type=notify when the server is ready, reloads and stops, its status, and that it is alive.</summary>
 internal sealed class ServiceNotifier : IAsyncDisposable
 {
-    private static readonly TimeSpan StatusPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan StatusInterval = TimeSpan.FromSeconds(1);
 
-    /// <summary>Between the end of the stop that the configuration allows and the manager's patience.</summary>
+    /// <summary>The manager waits this much longer than a stop may take by the configuration.</summary>
     private static readonly TimeSpan StopMargin = TimeSpan.FromSeconds(10);
 
     private readonly NotifySocket _manager;
@@ -18,81 +18,79 @@ internal sealed class ServiceNotifier : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _running;
+
+    /// <summary>Orders reloads and the stop: nothing is sent after STOPPING=1.</summary>
     private readonly Lock _order = new();
     private bool _stopping;
-    private volatile string _told = "";
+    private volatile string _sentStatus = "";
 
     private ServiceNotifier(NotifySocket manager, ServerHost host, ILogger logger, TimeProvider time)
     {
         _manager = manager;
         _host = host;
         _time = time;
-        host.Reloading += OnReloading;
+        host.Reloader.Reloading += OnReloading;
         NotifyReady();
-        TimeSpan? period = Watchdog.TakePeriod();
-        var watchdog = period is { } patience ? new Watchdog(patience, host.ProbeAsync, () => manager.Send("WATCHDOG=1"), logger, time) : null;
+        var watchdog = Watchdog.TakePeriod() is { } period ? new Watchdog(period, host.ProbeAsync, () => manager.Send("WATCHDOG=1"), logger, time) : null;
         _running = Task.WhenAll(
-            NotifyStatusAsync().Watched(logger, "status for the service manager"),
-            watchdog?.RunAsync(_stop.Token).Watched(logger, "watchdog") ?? Task.CompletedTask);
+            NotifyStatusAsync().LogFailure(logger, "status for the service manager"),
+            watchdog?.RunAsync(_stop.Token).LogFailure(logger, "watchdog") ?? Task.CompletedTask);
     }
 
-    /// <summary>The server serves from now on.</summary>
+    /// <summary>Reports that the server is ready.</summary>
     /// <returns>Null when there is no manager.</returns>
     public static ServiceNotifier? Start(NotifySocket? manager, ServerHost host, ILogger logger, TimeProvider time) =>
         manager is null ? null : new ServiceNotifier(manager, host, logger, time);
 
-    /// <summary>The stop begins: nothing but its end is to be heard any more.</summary>
+    /// <summary>Reports that a stop begins. Nothing is sent afterwards.</summary>
     public async Task StopAsync()
     {
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _host.Reloading -= OnReloading;
-        long patience = (long)(_host.StopTime + StopMargin).TotalMicroseconds;
-
-        // A reload that ends at this moment must not say READY=1 behind it.
-        lock (_order) _stopping = true;
-        _manager.Send(string.Create(CultureInfo.InvariantCulture, $"STOPPING=1\nSTATUS=stopping: draining\nEXTEND_TIMEOUT_USEC={patience}"));
+        await FallSilentAsync().ConfigureAwait(false);
+        long timeout = (long)(_host.StopTime + StopMargin).TotalMicroseconds;
+        _manager.Send(string.Create(CultureInfo.InvariantCulture, $"STOPPING=1\nSTATUS=stopping: draining\nEXTEND_TIMEOUT_USEC={timeout}"));
     }
 
     public async ValueTask DisposeAsync()
     {
+        await FallSilentAsync().ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    private async Task FallSilentAsync()
+    {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _host.Reloading -= OnReloading;
+        _host.Reloader.Reloading -= OnReloading;
         lock (_order) _stopping = true;
-        _stop.Dispose();
     }
 
     private void OnReloading(bool begins)
     {
         lock (_order)
         {
-            if (!_stopping) TellReloading(begins);
+            // sd_notify(3): microseconds of CLOCK_MONOTONIC, which is the stopwatch's clock on Linux.
+            long now = Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000);
+            if (_stopping) return;
+            if (begins) _manager.Send(string.Create(CultureInfo.InvariantCulture, $"RELOADING=1\nMONOTONIC_USEC={now}"));
+            else NotifyReady();
         }
     }
 
-    private void TellReloading(bool begins)
-    {
-        // sd_notify(3): microseconds of CLOCK_MONOTONIC, which is what the stopwatch counts on Linux.
-        if (begins) _manager.Send(string.Create(CultureInfo.InvariantCulture, $"RELOADING=1\nMONOTONIC_USEC={Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000)}"));
-        else NotifyReady();
-    }
-
-    /// <summary>After a reload that failed, too: the server serves. The status says that it failed.</summary>
+    /// <summary>Also after a reload that failed: the server still serves, and the status says that the reload failed.</summary>
     private void NotifyReady()
     {
-        _told = _host.StatusLine;
-        _manager.Send("READY=1\nSTATUS=" + _told);
+        _sentStatus = _host.StatusLine;
+        _manager.Send("READY=1\nSTATUS=" + _sentStatus);
     }
 
     private async Task NotifyStatusAsync()
     {
-        using var timer = new PeriodicTimer(StatusPause, _time);
+        using var timer = new PeriodicTimer(StatusInterval, _time);
         while (await timer.WaitForNextTickAsync(_stop.Token).ConfigureAwait(false))
         {
             string status = _host.StatusLine;
-            if (status == _told) continue;
-            _told = status;
+            if (status == _sentStatus) continue;
+            _sentStatus = status;
             _manager.Send("STATUS=" + status);
         }
     }

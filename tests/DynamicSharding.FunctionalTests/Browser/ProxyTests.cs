@@ -24,10 +24,10 @@ public sealed class ProxyTests(Chromium chromium, ITestOutputHelper output) : Pe
         await using Visit visit = await chromium.VisitAsync(new() { JavaScriptEnabled = scripts, IgnoreHTTPSErrors = true });
         await visit.Page.GotoAsync($"https://{proxy.Address}/");
         server.WriteConfig(Fleet.Replace(", 127.0.0.2:9091", "", StringComparison.Ordinal));
-        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Read the file again" }).ClickAsync();
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Reload configuration" }).ClickAsync();
         if (scripts)
         {
-            await Assertions.Expect(visit.Page.Locator("#reloaded")).ToHaveTextAsync("Read and applied.");
+            await Assertions.Expect(visit.Page.Locator("#reloaded")).ToHaveTextAsync("Configuration reloaded.");
         }
         else
         {
@@ -38,7 +38,7 @@ public sealed class ProxyTests(Chromium chromium, ITestOutputHelper output) : Pe
         await server.WaitForRingAsync(["127.0.0.1:9091"], TimeSpan.FromSeconds(20));
         visit.AssertClean(proxy.Address);
 
-        // A page of somebody else, on another port of the same host, with a form that leads there.
+        // A foreign page on another port of the same host, with a form that posts to the server.
         await using LoopbackServer other = new(async (socket, ct) =>
         {
             byte[] head = new byte[16 * 1024];
@@ -51,7 +51,7 @@ public sealed class ProxyTests(Chromium chromium, ITestOutputHelper output) : Pe
         await visit.Page.GotoAsync($"http://{other.Address}/");
         await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Win" }).ClickAsync();
         await visit.Page.WaitForURLAsync("**/-/reload");
-        Assert.Equal("sent by a page of another origin", (await visit.Page.InnerTextAsync("body")).Trim());
+        Assert.Equal("cross-origin request rejected", (await visit.Page.InnerTextAsync("body")).Trim());
         Assert.Single((await server.StatusAsync()).GetProperty("configured").EnumerateArray());
     }
 }

@@ -19,7 +19,7 @@ public sealed class ScreenshotTests(Chromium chromium, ITestOutputHelper output)
         ? Path.Combine(Binary.RepositoryRoot, folder)
         : null;
 
-    /// <summary>Until ages and rates are those of a running server, where somebody will look at them.</summary>
+    /// <summary>Until ages and rates look like those of a running server.</summary>
     private static readonly TimeSpan MinimumUptime = TimeSpan.FromSeconds(Folder is null ? 0 : 17);
 
     [Fact, Trait("Category", "Slow")]

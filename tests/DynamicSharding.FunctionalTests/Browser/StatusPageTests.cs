@@ -19,7 +19,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
     [Theory, Trait("Smoke", "true")]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task It_loads_without_a_complaint_and_the_lookup_names_the_owner_that_a_push_gets(bool scripts)
+    public async Task It_loads_cleanly_and_the_lookup_names_the_owner_that_a_push_gets(bool scripts)
     {
         DynamicShardingProcess server = await StartAsync(Fleet);
         string owner = await server.OwnerOfAsync("/metrics/job/demo/instance/a");
@@ -37,7 +37,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         Assert.Equal(owner, await found.Locator("dd code").First.InnerTextAsync());
         Assert.Contains($"curl --data-binary @metrics.txt 'http://{owner}/metrics/job/demo/instance/a'", await found.InnerTextAsync(), StringComparison.Ordinal);
 
-        // The address leads back to the same answer, with or without scripts.
+        // The URL leads back to the same result, with or without scripts.
         await visit.Page.ReloadAsync();
         Assert.Equal(owner, await found.Locator("dd code").First.InnerTextAsync());
         visit.AssertClean(server.AdminAddress);
@@ -64,7 +64,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task With_scripts_it_answers_while_one_types_follows_the_server_and_says_when_it_is_gone()
+    public async Task With_scripts_it_responds_while_typing_follows_the_server_and_says_when_it_is_gone()
     {
         DynamicShardingProcess server = await StartAsync(Fleet);
         await using Visit visit = await chromium.VisitAsync();
@@ -77,15 +77,15 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         Assert.Equal("job=demo instance=b", await box.InputValueAsync());
 
         server.WriteConfig(Fleet.Replace(", 127.0.0.3:9091", "", StringComparison.Ordinal));
-        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Read the file again" }).ClickAsync();
-        await Assertions.Expect(visit.Page.Locator("#reloaded")).ToHaveTextAsync("Read and applied.");
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Reload configuration" }).ClickAsync();
+        await Assertions.Expect(visit.Page.Locator("#reloaded")).ToHaveTextAsync("Configuration reloaded.");
         await Assertions.Expect(visit.Page.Locator("#gateways tbody tr")).ToHaveCountAsync(2);
         await Assertions.Expect(visit.Page.Locator("#history")).ToContainTextAsync("removed from the configuration: 127.0.0.3:9091");
         await visit.Page.EvaluateAsync("document.activeElement.blur()");
         visit.AssertClean(server.AdminAddress);
 
         server.Process.Kill();
-        await Assertions.Expect(visit.Page.Locator(".live")).ToContainTextAsync("No answer since", new() { Timeout = 30_000 });
+        await Assertions.Expect(visit.Page.Locator(".live")).ToContainTextAsync("No response since", new() { Timeout = 30_000 });
         Assert.Equal(2, await visit.Page.Locator("#gateways tbody tr").CountAsync());
     }
 
@@ -95,7 +95,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         DynamicShardingProcess server = await StartAsync(Fleet);
         await using Visit visit = await chromium.VisitAsync(new() { JavaScriptEnabled = false });
         await visit.Page.GotoAsync(Url(server));
-        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Read the file again" }).ClickAsync();
+        await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Reload configuration" }).ClickAsync();
         await visit.Page.WaitForURLAsync("**/-/reload");
         Assert.Equal("OK", (await visit.Page.InnerTextAsync("body")).Trim());
         visit.AssertClean(server.AdminAddress);
@@ -109,7 +109,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         await using FakeConsul consul = new(["127.0.0.1:9091", "127.0.0.2:9091", Markup + ":9091"], "status 200: " + Markup, node: Markup);
         DynamicShardingProcess server = await StartAsync($"consul_server: {{ addr: \"{consul.Address}\" }}");
 
-        // A gateway of that name is none: it is said, and it is not let in. The others are.
+        // Not a valid address: it is logged and kept out of the ring. The others join.
         await server.WaitForMembersAsync(["127.0.0.1:9091", "127.0.0.2:9091"], TimeSpan.FromSeconds(20));
         await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "skipping invalid gateway address from Consul", "onerror=alert(1)");
         await using Visit visit = await chromium.VisitAsync(new() { JavaScriptEnabled = scripts });
@@ -148,7 +148,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         int scroll = await visit.Page.EvaluateAsync<int>("document.documentElement.scrollWidth");
         Assert.Equal(width, scroll);
 
-        // What a finger must hit.
+        // Touch targets.
         foreach (ILocator button in await visit.Page.Locator("form button").AllAsync()) Assert.True((await button.BoundingBoxAsync())!.Height >= 32);
         visit.AssertClean(server.AdminAddress);
     }
@@ -170,7 +170,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
     [Fact]
     public async Task What_is_wrong_can_be_read_in_light_and_in_the_dark()
     {
-        // One gateway dies and leaves; then all are dead, and the last stays in the ring. The file is bad, too.
+        // One gateway fails and leaves; then all fail, and the last one stays in the ring. The file is invalid, too.
         PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(2);
         DynamicShardingProcess degraded = await StartAsync($$"""
             pushgateway:
@@ -187,7 +187,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         degraded.WriteConfig("pushgateway: { servers: [127.0.0.1] }\nmembership: { setle: 5s }\n");
         Assert.Equal(System.Net.HttpStatusCode.BadRequest, (await degraded.ReloadAsync()).Status);
 
-        // And one that never knew any.
+        // And an instance that never knew any gateway.
         DynamicShardingProcess empty = await TestPeers.DynamicShardingAsync($"consul_server: {{ addr: \"{FreePort.NextAddress()}\" }}");
         await empty.WaitForLogAsync(TimeSpan.FromSeconds(30), "no usable response from Consul");
 
@@ -232,7 +232,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
             Assert.NotEqual("none", await visit.Page.EvaluateAsync<string>("getComputedStyle(document.activeElement).outlineStyle"));
         }
 
-        Assert.Equal(["Pause", "q", "Look up", "add", "remove", "Compare", "Every key", "Read the file again"], reached.Take(8));
+        Assert.Equal(["Pause", "q", "Look up", "add", "remove", "Compare", "All settings", "Reload configuration"], reached.Take(8));
     }
 
     private static string Url(DynamicShardingProcess server) => string.Create(CultureInfo.InvariantCulture, $"http://{server.AdminAddress}/");

@@ -32,7 +32,7 @@ public sealed class Visit : IAsyncDisposable
         return new Visit(context, await context.NewPageAsync());
     }
 
-    /// <summary>Nothing to complain of, and nothing asked of anybody but the servers.</summary>
+    /// <summary>No console errors, and no requests except to the servers.</summary>
     public void AssertClean(params string[] addresses)
     {
         Assert.Empty(Complaints);

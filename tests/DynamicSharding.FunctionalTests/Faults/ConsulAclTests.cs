@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Faults;
 
-/// <summary>5. Access control: tokens without rights, and tokens that go away.</summary>
+/// <summary>5. Access control: tokens without rights, and deleted tokens.</summary>
 public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const string Rules = "service \"pushgateway\" { policy = \"write\" }\nnode_prefix \"\" { policy = \"read\" }";
@@ -16,7 +16,7 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
 
         await consul.DeleteAsync("v1/acl/token/" + accessor);
 
-        // A poll that is under way is answered as if nothing had happened; the next one is refused. This write ends it.
+        // Consul completes the pending poll normally and rejects the next one. This write ends the pending poll.
         await consul.PutAsync("v1/agent/service/register", """{"ID":"noise","Name":"pushgateway","Address":"127.0.0.1","Port":1,"Check":{"TTL":"10m"}}""");
         Measured("a deleted token noticed by the poll after", await server.WaitForLogAsync(Limit, Advice));
         Assert.True(server.HasLogged("trouble=forbidden", "ACL not found"));
@@ -48,13 +48,13 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
         Measured("a token without rights", "0 ring changes");
     }
 
-    /// <summary>Nothing ends the poll before its wait is over.</summary>
+    /// <summary>Nothing ends the poll before its wait.</summary>
     [Fact, Trait("Category", "Slow")]
     public async Task A_deleted_token_is_noticed_within_the_wait_of_the_poll_that_is_under_way()
     {
         (ConsulAgent consul, DynamicShardingProcess server, _, string accessor) = await StartAsync();
 
-        // The answers to the registrations have been taken, and a poll waits for something newer.
+        // The registrations are done, and a poll is pending.
         await Task.Delay(TimeSpan.FromSeconds(8));
         await consul.DeleteAsync("v1/acl/token/" + accessor);
         Task<TimeSpan> byRegistration = server.WaitForLogAsync(2 * Limit, "registration failed", "ACL not found", "node_prefix");

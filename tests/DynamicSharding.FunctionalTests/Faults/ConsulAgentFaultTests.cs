@@ -4,8 +4,8 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Faults;
 
 /// <summary>
-/// 3. The agent that all gateways are registered at restarts, leaves, dies. Two instances look on: one asks this agent, the other asks a
-/// server and names no gateways of its own, so that every row that it sees is that agent's.
+/// 3. The agent with all registrations restarts, leaves, dies. One of two instances polls this agent; the other polls a
+/// server and has no configured gateways, so that all its rows come from that agent.
 /// </summary>
 public sealed class ConsulAgentFaultTests(ITestOutputHelper output) : FaultTest(output)
 {
@@ -47,7 +47,7 @@ public sealed class ConsulAgentFaultTests(ITestOutputHelper output) : FaultTest(
         DynamicShardingProcess near = await TestPeers.DynamicShardingAsync(Yaml(client.Address, addresses, health));
         await client.WaitForPassingAsync("pushgateway", addresses, Limit);
 
-        // Its first ring is Consul's first answer, nothing that a file names.
+        // Its first ring is Consul's first response, not a configured list.
         DynamicShardingProcess far = await TestPeers.DynamicShardingAsync(Yaml(server.Address, [], health));
         await SettleAsync(server, addresses, near, far);
         long before = await far.ChangesAsync();
@@ -64,7 +64,7 @@ public sealed class ConsulAgentFaultTests(ITestOutputHelper output) : FaultTest(
         client.Process.Kill();
         client = await ReturnAsync($"killed, dead for {absence.TotalSeconds:0} s", absence);
 
-        // Beyond the patience with rows without a verdict.
+        // Longer than rows may be without a verdict.
         await Task.Delay(TimeSpan.FromSeconds((2 * intervalSeconds) + 2));
         await NothingChangedAsync(near);
         Assert.Equal(before, await far.ChangesAsync());
@@ -74,7 +74,7 @@ public sealed class ConsulAgentFaultTests(ITestOutputHelper output) : FaultTest(
         {
             await client.Process.WaitForExitAsync(Limit);
 
-            // What an instance that asks for passing ones only would make an empty ring of.
+            // An instance that only queries passing rows would get an empty ring here.
             Measured($"agent {what}, no gateway passing any more after", await server.WaitForPassingAsync("pushgateway", [], Limit));
             await Task.Delay(pause);
             ConsulAgent back = await TestPeers.ConsulAsync(clientSettings);

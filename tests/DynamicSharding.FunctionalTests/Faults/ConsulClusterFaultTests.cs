@@ -5,12 +5,12 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Faults;
 
-/// <summary>4. The leader of three servers dies; a snapshot is restored, so that the index goes backwards.</summary>
+/// <summary>4. The leader of three servers dies; a restored snapshot moves the index backwards.</summary>
 public sealed class ConsulClusterFaultTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const double MostRequestsPerSecond = 2;
 
-    /// <summary>The promise; measured are tenths of a second.</summary>
+    /// <summary>The bound; measured values are tenths of a second.</summary>
     private static readonly TimeSpan SeenWithin = TimeSpan.FromSeconds(2);
 
     [Fact]
@@ -26,7 +26,7 @@ public sealed class ConsulClusterFaultTests(ITestOutputHelper output) : FaultTes
         ConsulAgent leader = await cluster.LeaderAsync();
         ConsulAgent follower = await cluster.FollowerAsync();
 
-        // One reads as by default, from any server; the other only through the leader, which is what spins when there is none.
+        // One uses the default and reads from any server; the other reads only through the leader, and could spin without one.
         await using RequestCounter stale = new(follower.Address);
         await using RequestCounter strict = new(follower.Address);
         const string More = "membership: { settle: 100ms, admit_after: 1s }\n";
@@ -50,7 +50,7 @@ public sealed class ConsulClusterFaultTests(ITestOutputHelper output) : FaultTes
         Rate("stale", stale.Requests - requests[0], seconds);
         Rate("default", strict.Requests - requests[1], seconds);
 
-        // Recovered without help: what happens now is seen.
+        // Recovered by itself: new changes are seen.
         await Task.WhenAll(servers.Select((server, i) => Eventually.TrueAsync(
             async () => (await server.StatusAsync()).GetProperty("discovery").GetProperty("last_error").GetString() is null,
             Limit,
@@ -71,7 +71,7 @@ public sealed class ConsulClusterFaultTests(ITestOutputHelper output) : FaultTes
         byte[] snapshot = await leader.SaveSnapshotAsync();
         for (int i = 0; i < 50; i++) await leader.PutAsync("v1/kv/noise", string.Create(CultureInfo.InvariantCulture, $"{i}"));
 
-        // One write that the watched index follows.
+        // A write that moves the watched index.
         await DrainAsync(follower, servers, addresses, "a drain seen after");
         long before = await follower.IndexAsync("v1/health/service/pushgateway");
         await leader.RestoreSnapshotAsync(snapshot);

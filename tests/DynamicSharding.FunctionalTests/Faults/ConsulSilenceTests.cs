@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Faults;
 
-/// <summary>Consul's responses stop and return: the time in between proves nothing about any gateway.</summary>
+/// <summary>Consul's responses stop and return: the time in between does not count.</summary>
 public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const string Health = "interval: 1s, timeout: 1s";
@@ -25,7 +25,7 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
         await server.WaitForLogAsync(Limit, "too many gateways lost at once");
         await SilenceAsync(consul, server, isSilent);
 
-        // Not seen for fifteen seconds: the hold goes on, and it ends when they are over.
+        // Missing for fifteen seconds: the hold lasts that long, then ends.
         await Task.Delay(TimeSpan.FromSeconds(5));
         Assert.Equal(0, await server.ChangesAsync());
         await server.WaitForRingAsync(addresses[2..], Limit);
@@ -52,7 +52,7 @@ public sealed class ConsulSilenceTests(ITestOutputHelper output) : FaultTest(out
 
     private static async Task SilenceAsync(FakeConsul consul, DynamicShardingProcess server, bool isSilent)
     {
-        // Connections that are reset, or an agent that takes every request and responds to none.
+        // Connections are reset, or an agent accepts every request and never responds.
         consul.Answer(isSilent ? FakeConsul.Manner.Silent : FakeConsul.Manner.Reset);
         await server.WaitForLogAsync(Limit, "no usable response from Consul");
         await Task.Delay(Silence);

@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Faults;
 
-/// <summary>What the tests of faults have in common: a fleet, and lines of measured figures for docs/faults.md.</summary>
+/// <summary>Base of the fault tests: a fleet, and lines with measured figures for docs/faults.md.</summary>
 public abstract class FaultTest(ITestOutputHelper output) : PeerTest(output), IDisposable
 {
     private protected static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
@@ -30,7 +30,7 @@ public abstract class FaultTest(ITestOutputHelper output) : PeerTest(output), ID
 
         """ + more;
 
-    /// <summary>Members are these, and Consul's checks have said so.</summary>
+    /// <summary>Waits until these are members on the word of Consul's checks.</summary>
     private protected static async Task SettleAsync(ConsulAgent consul, string[] addresses, params DynamicShardingProcess[] servers)
     {
         await consul.WaitForPassingAsync("pushgateway", addresses, Limit);

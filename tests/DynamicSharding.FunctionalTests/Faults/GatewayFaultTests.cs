@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Faults;
 
-/// <summary>2. One gateway of three restarts, dies, and comes back; seen by its own probes in one instance and by Consul's in another.</summary>
+/// <summary>2. One of three gateways restarts, dies and returns; one instance uses its own probes, another Consul's checks.</summary>
 public sealed class GatewayFaultTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const int Failures = 3;
@@ -31,7 +31,7 @@ public sealed class GatewayFaultTests(ITestOutputHelper output) : FaultTest(outp
         DynamicShardingProcess[] servers = [byProbes, byConsul];
         await SettleAsync(consul, addresses, servers);
 
-        // Interval times (failures - 1) is four seconds; a gateway is up again sooner.
+        // Interval times (failures - 1) is four seconds; a gateway restarts faster.
         long start = Stopwatch.GetTimestamp();
         gateways[1].Process.Kill();
         PushgatewayProcess restarted = await TestPeers.PushgatewayAsync(addresses[1]);

@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Faults;
 
-/// <summary>6. All gateways die at once and come back; seen by its own probes in one instance and by Consul's in another.</summary>
+/// <summary>6. All gateways die at once and return; one instance uses its own probes, another Consul's checks.</summary>
 public sealed class MassLossTests(ITestOutputHelper output) : FaultTest(output)
 {
     [Fact]
@@ -29,7 +29,7 @@ public sealed class MassLossTests(ITestOutputHelper output) : FaultTest(output)
 
         foreach (PushgatewayProcess gateway in gateways) gateway.Process.Kill();
 
-        // Noticed after at most three seconds; then the hold runs, and it has not passed yet.
+        // Noticed after at most three seconds; the hold is still running.
         await Task.Delay(TimeSpan.FromSeconds(7));
         foreach (DynamicShardingProcess server in servers)
         {
@@ -44,7 +44,7 @@ public sealed class MassLossTests(ITestOutputHelper output) : FaultTest(output)
         Measured("all members again, own probes, after", back[0]);
         Measured("all members again, Consul, after", back[1]);
 
-        // Every reply named a gateway, so there was a ring all the time.
+        // Every response named a gateway, so there always was a ring.
         long sent = await probesLoad.StopAsync() + await consulLoad.StopAsync();
         Measured("all gateways dead", $"0 of {sent} requests without a redirect");
     }

@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Faults;
 
-/// <summary>7. What answers in Consul's place says nonsense, too much, too slowly, or nothing.</summary>
+/// <summary>7. Consul's responses are garbage, too long, too slow, or missing.</summary>
 [Collection(AloneGroup.Name)]
 public sealed class MisbehavingConsulTests(ITestOutputHelper output) : FaultTest(output)
 {
@@ -18,7 +18,7 @@ public sealed class MisbehavingConsulTests(ITestOutputHelper output) : FaultTest
     [Fact, Trait("Category", "Slow")]
     public Task An_answer_of_one_byte_a_second_changes_no_ring() => AnswerAsync(FakeConsul.Manner.OneByteASecond);
 
-    /// <summary>All of it is refused, since a part would be another ring; and the process stays small and ends when it is told to.</summary>
+    /// <summary>The whole response is rejected, since a part would be a different ring; the process stays small and stops.</summary>
     [Fact, Trait("Category", "Slow")]
     public async Task Lists_beyond_all_measure_change_no_ring_and_take_no_memory()
     {
@@ -58,7 +58,7 @@ public sealed class MisbehavingConsulTests(ITestOutputHelper output) : FaultTest
             long failures = await FailuresAsync(server);
             consul.Answer(manner);
             TimeSpan noticed = manner == FakeConsul.Manner.OneByteASecond
-                ? await server.WaitForLogAsync(Limit, "no complete answer within")
+                ? await server.WaitForLogAsync(Limit, "no complete response within")
                 : await Eventually.TrueAsync(async () => await FailuresAsync(server) >= failures + 2, Limit, () => $"failed polls with {manner}");
             Measured($"{manner}: failed as it should after", noticed);
             await NothingChangedAsync(server);

@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Faults;
 
 /// <summary>
-/// A gateway whose write queue is full stays a member; when it dies, Consul's check only changes its output, which an agent passes on
+/// A gateway with a full write queue stays a member. When it dies, only the output of Consul's check changes, which an agent publishes
 /// up to five minutes later.
 /// </summary>
 public sealed class OverloadTests(ITestOutputHelper output) : FaultTest(output)

@@ -6,7 +6,7 @@ using DynamicSharding.FunctionalTests.Wire;
 namespace DynamicSharding.FunctionalTests.Faults;
 
 /// <summary>
-/// Pushes without a pause over raw connections, and looks at every reply: it must be a redirect, to a gateway that may own the group.
+/// Pushes continuously over raw connections. Every response must be a redirect to a gateway that may own the group.
 /// </summary>
 internal sealed class RedirectLoad : IAsyncDisposable
 {
@@ -31,20 +31,20 @@ internal sealed class RedirectLoad : IAsyncDisposable
 
     public long Sent => Interlocked.Read(ref _sent);
 
-    /// <summary>The owners of this moment are the right ones for as long as this runs.</summary>
+    /// <summary>The current owners stay the right ones while this runs.</summary>
     public static async Task<RedirectLoad> KeepsOwnersAsync(DynamicShardingProcess server)
     {
         Dictionary<string, string> owners = await server.OwnersOfAsync(Enumerable.Range(0, Groups).Select(Path));
         return new RedirectLoad(server.Address, (path, owner) => owners[path] == owner, connections: 1, TimeSpan.FromMilliseconds(5));
     }
 
-    /// <summary>Any of these is right.</summary>
+    /// <summary>Any of these owners is right.</summary>
     public static RedirectLoad Among(DynamicShardingProcess server, IReadOnlySet<string> gateways, int connections) =>
         new(server.Address, (_, owner) => gateways.Contains(owner), connections, TimeSpan.Zero);
 
     public static string Path(int i) => string.Create(CultureInfo.InvariantCulture, $"/metrics/job/batch/instance/host-{i}");
 
-    /// <returns>How many there were, all of them good.</returns>
+    /// <returns>The number of responses, all of them right.</returns>
     public async Task<long> StopAsync()
     {
         await _stop.CancelAsync();

@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Faults;
 
-/// <summary>8. What is registered in Consul, or is not, without being what it seems: strangers, the dead who pass, and the living who are hidden.</summary>
+/// <summary>8. Misleading registrations in Consul: strangers, dead gateways that pass, and live ones that are hidden.</summary>
 public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const string Fast = "membership: { settle: 100ms, admit_after: 300ms, allow: ALLOW }\n";
@@ -37,7 +37,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         await server.WaitForMembersAsync([gateway.Address], Limit);
         Assert.False(server.HasLogged("level=warn", "registers an instance in Consul"));
 
-        // Nothing but a row in the catalog, as anybody may write it: no check, so that a probe of our own would have to judge it.
+        // Only a catalog row, as anyone can write it: without a check, so only our own probe could judge it.
         await RegisterAsync(consul, "stranger", stranger.Address, check: null);
         await server.WaitForLogAsync(Limit, "level=warn", "membership.allow", stranger.Address);
         await Task.Delay(TimeSpan.FromSeconds(4));
@@ -53,13 +53,13 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
 
         await NothingChangedAsync(server);
 
-        // Allowed, it joins by the normal rules, and this is what it then gets.
+        // Once allowed, it joins by the normal rules and gets this.
         server.WriteConfig(config.Replace("ALLOW", "[127.0.0.0/8]", StringComparison.Ordinal));
         await server.ReloadAsync();
         await server.WaitForRingAsync([gateway.Address, stranger.Address], Limit);
         Assert.Contains(received, text => text.Contains("Authorization: Basic", StringComparison.Ordinal));
 
-        // Tightened, it is out when the reload is answered.
+        // After a stricter rule it is out as soon as the reload has its response.
         server.WriteConfig(config.Replace("ALLOW", "[10.0.0.0/8, \"*.pgw.internal\"]", StringComparison.Ordinal));
         await server.ReloadAsync();
         await server.WaitForRingAsync([gateway.Address], TimeSpan.FromSeconds(5));
@@ -104,7 +104,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         await RegisterAsync(consul, "status", withStatus, check: "");
         await RegisterAsync(consul, "nothing", withoutCheck, check: null);
 
-        // An agent's registration with a status of its own, whose check will not run within this test.
+        // A registration on an agent with an initial status, whose check does not run during this test.
         string[] parts = withStatus.Split(':');
         await consul.PutAsync("v1/agent/service/register", $$"""
             {"ID":"early","Name":"pushgateway","Address":"{{parts[0]}}","Port":{{parts[1]}},
@@ -112,14 +112,14 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
             """);
         await RegisterAsync(consul, "output", withOutput, check: "200 OK");
 
-        // The last to be registered joins on Consul's word, and only it.
+        // Only the last registration joins on Consul's status.
         await server.WaitForRingAsync([gateway.Address, withOutput], Limit);
         await Task.Delay(TimeSpan.FromSeconds(5));
         await server.WaitForRingAsync([gateway.Address, withOutput], TimeSpan.FromSeconds(1));
         Assert.Equal("out", await StateAsync(server, withStatus));
         Assert.Equal("out", await StateAsync(server, withoutCheck));
 
-        // One that starts agrees: with output it joins on Consul's word at the start, too.
+        // A new instance agrees: with output, it joins on Consul's status at the start as well.
         DynamicShardingProcess other = await TestPeers.DynamicShardingAsync(config);
         await other.WaitForRingAsync([gateway.Address, withOutput], Limit);
         Assert.Equal(1, await other.MetricAsync("dynamic_sharding_ring_changes_total{reason=\"first_answer\"}"));
@@ -129,7 +129,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         await server.WaitForRingAsync(all, Limit);
         await other.WaitForRingAsync(all, Limit);
 
-        // Leaving is Consul's word.
+        // Leaving depends on Consul's status.
         late.Process.Kill();
         await Task.Delay(TimeSpan.FromSeconds(6));
         await server.WaitForRingAsync(all, TimeSpan.FromSeconds(1));
@@ -154,7 +154,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         await SettleAsync(consul, addresses, running);
         Assert.False(running.HasLogged("node:read"));
 
-        // The poll that is under way had the rights of before; this write ends it.
+        // The pending poll has the old rights; this write ends it.
         Folder.Write("token", blind);
         await consul.PutAsync("v1/agent/service/register", $$"""{"ID":"noise","Name":"pushgateway","Address":"{{addresses[0].Split(':')[0]}}","Port":{{addresses[0].Split(':')[1]}} }""");
         Measured("a gateway that the token cannot see told of after", await running.WaitForLogAsync(2 * Limit, "level=warn", "node:read", addresses[2]));
@@ -170,7 +170,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
 
         Assert.Equal(await running.FingerprintAsync(), await starting.FingerprintAsync());
 
-        // Nobody else can say that it died.
+        // Only our own probe can notice that it died.
         gateways[2].Process.Kill();
         await running.WaitForRingAsync(addresses[..2], Limit);
         await starting.WaitForRingAsync(addresses[..2], Limit);
@@ -179,7 +179,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         await starting.WaitForMembersAsync(addresses, Limit);
     }
 
-    /// <summary>A row on a node without an agent: it stays as it is, and nobody runs its check.</summary>
+    /// <summary>A row on a node without an agent: it never changes, and its check never runs.</summary>
     /// <param name="consul">Where.</param>
     /// <param name="node">The node's name.</param>
     /// <param name="address">The instance's.</param>

@@ -33,7 +33,7 @@ public sealed class ReloadUnderLoadTests(ITestOutputHelper output) : FaultTest(o
             {
                 server.WriteConfig(Config(members, i));
 
-                // As an operator's tools do it, one way or the other.
+                // By signal or by HTTP, as operators do.
                 if (i % 20 == 5) server.Process.Hangup();
                 else Assert.Equal((HttpStatusCode.OK, "OK\n"), await server.ReloadAsync());
             }
@@ -53,7 +53,7 @@ public sealed class ReloadUnderLoadTests(ITestOutputHelper output) : FaultTest(o
                 $"0 of {sent} requests failed ({sent / seconds:0}/s); agreed at most {agreed.Max():0.00} s after a change; {Reloads / seconds:0.0} reloads/s"));
     }
 
-    /// <summary>Something else changes with every reload, too.</summary>
+    /// <summary>Something else changes with every reload as well.</summary>
     private static string Config(string[] servers, int i) => Yaml(
         null,
         servers,

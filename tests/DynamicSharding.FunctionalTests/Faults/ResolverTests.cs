@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Faults;
 
 /// <summary>
-/// Name servers that never respond, and a name whose address moves. tests/faults/resolver.py drives it, in namespaces of its own: it is the
+/// Name servers that never respond, and a name whose address moves. tests/faults/resolver.py runs it in its own namespaces and is the
 /// name server there.
 /// </summary>
 [Collection(AloneGroup.Name)]
@@ -20,7 +20,7 @@ public sealed class ResolverTests(ITestOutputHelper output) : PeerTest(output)
         Assert.True(result.GetProperty("healthy").GetBoolean(), result.ToString());
         Assert.Equal(0, result.GetProperty("failed").GetInt32());
 
-        // A stall by the resolver is one of five seconds and more.
+        // A resolver stall takes five seconds or more.
         Assert.All(result.GetProperty("longest").EnumerateObject(), longest => Assert.True(longest.Value.GetDouble() < 3, result.ToString()));
     }
 

@@ -5,15 +5,15 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Faults;
 
 /// <summary>
-/// The configurations of several instances change one after the other, while each keeps what its own file names registered. However long
-/// that takes, each of them changes its ring once. See docs/decisions/0010-rolling-changes.md.
+/// The configurations of several instances change one by one, while each keeps its own gateways registered. However long
+/// that takes, each changes its ring once. See docs/decisions/0010-rolling-changes.md.
 /// </summary>
 public sealed class RollingChangeTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const string Health = "interval: 1s, timeout: 1s";
     private const string Membership = "membership: { settle: 1s, admit_after: 1s }\n";
 
-    /// <summary>Longer than an instance needs to register a gateway again, and another one to admit it.</summary>
+    /// <summary>Longer than one instance needs to restore a registration and another to admit it.</summary>
     private static readonly TimeSpan Between = TimeSpan.FromSeconds(6);
 
     [Theory, InlineData(2)]
@@ -43,7 +43,7 @@ public sealed class RollingChangeTests(ITestOutputHelper output) : FaultTest(out
             Assert.Equal((HttpStatusCode.OK, "OK\n"), await servers[i].ReloadAsync());
             await servers[i].WaitForRingAsync(all[..after], Limit);
 
-            // The next one still names what this one has deregistered, and registers it again.
+            // The next instance still names what this one deregistered, and restores it.
             string[] registered = i < instances - 1 ? all : all[..after];
             await consul.WaitForPassingAsync("pushgateway", registered, Limit);
             await Task.Delay(Between);

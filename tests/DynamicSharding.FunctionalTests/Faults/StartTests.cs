@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Faults;
 
-/// <summary>1. A start never reshards, although a fresh registration is critical until its first check has run.</summary>
+/// <summary>1. A start never reshards, even though a new registration is critical until its first check.</summary>
 public sealed class StartTests(ITestOutputHelper output) : FaultTest(output)
 {
     [Fact]
@@ -22,7 +22,7 @@ public sealed class StartTests(ITestOutputHelper output) : FaultTest(output)
 
         await SettleAsync(consul, addresses, [.. servers]);
 
-        // Beyond the patience with a gateway without a verdict, which is twice the interval and the timeout.
+        // Longer than a gateway may be without a verdict: two intervals and one timeout.
         await Task.Delay(TimeSpan.FromSeconds(4));
         await NothingChangedAsync([.. servers]);
         string[] rings = [.. (await Task.WhenAll(servers.Select(server => server.FingerprintAsync()))).Distinct()];

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Sockets;
 using System.Text;
 using DynamicSharding.FunctionalTests.Peers;
 using DynamicSharding.FunctionalTests.Wire;
@@ -7,24 +8,27 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Forward;
 
 /// <summary>
-/// When a push is sent again, and when its client is gone: what a client gave up must not come after what it sent since. A job's name says
-/// what the gateway does with it.
+/// When a push is sent again, and when its client counts as gone: an abandoned push must not arrive after a newer one. The job's name tells
+/// the gateway what to do.
 /// </summary>
 public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(output)
 {
-    /// <summary>Takes the push and closes after a part of a second, without a response.</summary>
+    /// <summary>Reads the push and closes after a fraction of a second, without a response.</summary>
     private const string ClosesSoon = "closes-soon";
 
-    /// <summary>The same after two seconds: it may have taken the push.</summary>
+    /// <summary>The same after two seconds: the gateway may have stored the push.</summary>
     private const string ClosesLate = "closes-late";
 
-    /// <summary>Never responds by itself.</summary>
+    /// <summary>Responds only when released.</summary>
     private const string Waits = "waits";
+
+    /// <summary>Responds with chunks until its connection ends.</summary>
+    private const string Endless = "endless";
 
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(400);
     private static readonly TimeSpan Late = TimeSpan.FromSeconds(2);
 
-    /// <summary>For what must not happen: longer than any of the above.</summary>
+    /// <summary>How long to wait for something that must not happen.</summary>
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1.5);
 
     public static TheoryData<string> Framings => ["PUT", "POST", "DELETE", "PUT chunked", "POST chunked"];
@@ -62,7 +66,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
 
         string reply = await server.ExchangeAsync(Push(framing, ClosesSoon));
 
-        // Once, and the second connection is a fresh one.
+        // Once, on a fresh connection.
         Assert.Equal(502, ForwardServer.StatusOf(reply));
         Assert.Equal(["warm", ClosesSoon, ClosesSoon], gateway.Jobs);
         Assert.Equal(1, await ReplaysAsync(server, gateway));
@@ -82,7 +86,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
         Assert.Equal(0, await ReplaysAsync(server, gateway));
     }
 
-    /// <summary>The connection was kept and ends at once: all that speaks against a second time is the client.</summary>
+    /// <summary>The connection was kept and ends at once: only the closed client forbids a retry.</summary>
     [Theory, MemberData(nameof(Endings))]
     public async Task A_push_whose_client_has_closed_never_comes_after_its_newer_one(string framing, string ending)
     {
@@ -113,12 +117,39 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
         await server.WaitForInFlightAsync(gateway.Address, 1);
         await gateway.WaitForAsync(Waits);
 
-        // What waits behind the push fills every buffer, so that nobody reads up to the reset.
+        // Unread requests behind the push fill every buffer, so that no read meets the reset.
         if (pipelined > 0) await client.SendAsync(ForwardServer.Put("/metrics/job/b", new string('x', pipelined)));
         client.Reset();
 
         await server.WaitForInFlightAsync(gateway.Address, 0);
         await Eventually.TrueAsync(() => Task.FromResult(gateway.Ended == 1), TimeSpan.FromSeconds(20), () => "the gateway's connection stays");
+        Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push("PUT", "newer"))));
+        Assert.Equal(1, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{gateway=\"{gateway.Address}\",code=\"aborted\"}}"));
+    }
+
+    /// <summary>
+    /// The client reads nothing of an endless response, and its unread requests fill the buffers on the way in, so that no read meets its
+    /// reset: only the next write can.
+    /// </summary>
+    [Fact]
+    public async Task A_write_that_fails_closes_the_gateways_connection_and_frees_the_place_at_once()
+    {
+        await using var gateway = new ScriptedGateway();
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { max_in_flight: 1, timeout: 10m }");
+        RawHttp client = await RawHttp.ConnectAsync(server.Address);
+        await client.SendAsync(Push("PUT", Endless) + ForwardServer.Put("/metrics/job/b", new string('x', 400_000)));
+        await gateway.WaitForAsync(Endless);
+        await server.WaitForInFlightAsync(gateway.Address, 1);
+        await Task.Delay(Quiet);
+        Assert.Equal(503, ForwardServer.StatusOf(await server.ExchangeAsync(Push("PUT", "other"))));
+        Assert.Equal(0, gateway.Ended);
+
+        client.Reset();
+
+        TimeSpan took = await Eventually.TrueAsync(
+            () => Task.FromResult(gateway.Ended == 1), TimeSpan.FromSeconds(20), () => "the gateway's connection stays");
+        await server.WaitForInFlightAsync(gateway.Address, 0);
+        Output.WriteLine($"the gateway's connection ended {took.TotalMilliseconds:0} ms after the reset");
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push("PUT", "newer"))));
         Assert.Equal(1, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{gateway=\"{gateway.Address}\",code=\"aborted\"}}"));
     }
@@ -173,7 +204,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
             : head + "Content-Length: 4\r\n\r\nv 1\n";
     }
 
-    /// <summary>From here on there is a kept connection.</summary>
+    /// <summary>Leaves a kept connection behind.</summary>
     private static async Task WarmAsync(ForwardServer server) =>
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push("PUT", "warm"))));
 
@@ -200,6 +231,12 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
                     return;
                 }
 
+                if (job == Endless)
+                {
+                    await SendEndlesslyAsync(socket, cancellation);
+                    return;
+                }
+
                 if (job == Waits)
                 {
                     Task<string?> next = reader.ReadHeadAsync(cancellation);
@@ -218,13 +255,27 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
 
         public string Address => _server.Address;
 
-        /// <summary>Connections that ended while their request waited.</summary>
+        /// <summary>Connections that ended before their response was complete.</summary>
         public int Ended => Volatile.Read(ref _ended);
 
-        /// <summary>Of the pushes, in the order of their coming.</summary>
+        /// <summary>Of the pushes, in order of arrival.</summary>
         public string[] Jobs => [.. _jobs];
 
         public void Release() => _released.TrySetResult();
+
+        private async Task SendEndlesslyAsync(Socket socket, CancellationToken cancellation)
+        {
+            try
+            {
+                await socket.SendAsync("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"u8.ToArray(), cancellation);
+                byte[] chunk = Encoding.Latin1.GetBytes("1000\r\n" + new string('x', 0x1000) + "\r\n");
+                while (true) await socket.SendAsync(chunk, cancellation);
+            }
+            catch (SocketException)
+            {
+                Interlocked.Increment(ref _ended);
+            }
+        }
 
         public Task<TimeSpan> WaitForAsync(string job) =>
             Eventually.TrueAsync(() => Task.FromResult(_jobs.Contains(job)), TimeSpan.FromSeconds(20), () => $"no push of {job}");

@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>What this program shows to gateways that do not take anybody's push, in forwards and in its own probes.</summary>
+/// <summary>Credentials towards gateways that require them, in forwards and in probes.</summary>
 public sealed class CredentialsTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Fact, Trait("Smoke", "true")]
@@ -14,11 +14,11 @@ public sealed class CredentialsTests(ITestOutputHelper output) : PeerTest(output
         ForwardServer server = await ForwardServer.StartAsync(
             TestPeers, [gateway.Address], gateway.Section("interval: 200ms, timeout: 200ms, failures_before_critical: 3"));
 
-        // Its own probes got through, by HTTP: TCP is only for Consul's checks, which cannot show a password.
+        // Its own HTTP probes pass; TCP is only for Consul's checks, which cannot send a password.
         await WaitForProbeAsync(server, "status 200");
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a", fields: "Authorization: Basic d3Jvbmc6cHc=\r\n"))));
 
-        // The password is changed at the gateway; the file follows later, without a reload.
+        // The password changes at the gateway; the file follows later, without a reload.
         gateway.ChangePassword();
         Assert.Equal(401, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"))));
         await WaitForProbeAsync(server, "status 401");

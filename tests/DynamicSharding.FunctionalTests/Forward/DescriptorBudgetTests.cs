@@ -7,7 +7,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>All listeners share the process's descriptors: what clients of the data plane may take at most leaves the admin listener its own. Not
+/// <summary>All listeners share the process's descriptors: the most that clients can use leaves the admin listener its reserve. Not
 /// fewer than 512: a build that needs the .NET runtime holds close to 200 of them for its libraries.</summary>
 [Trait("Category", "Slow")]
 public sealed class DescriptorBudgetTests(ITestOutputHelper output) : PeerTest(output)
@@ -17,7 +17,7 @@ public sealed class DescriptorBudgetTests(ITestOutputHelper output) : PeerTest(o
     [InlineData(1024)]
     public async Task Floods_of_both_data_listeners_leave_the_admin_listener_its_descriptors(int descriptors)
     {
-        await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+        await using var silent = LoopbackServer.Silent();
         string data = FreePort.NextAddress();
         string admin = FreePort.NextAddress();
         string forward = FreePort.NextAddress();
@@ -48,7 +48,7 @@ public sealed class DescriptorBudgetTests(ITestOutputHelper output) : PeerTest(o
         long start = Stopwatch.GetTimestamp();
         while (Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(5))
         {
-            // A connection each time.
+            // A new connection each time.
             using HttpClient scrape = LoopbackHttp.Client(admin);
             string page = "";
             Exception? error = await Record.ExceptionAsync(async () => page = await scrape.GetStringAsync("metrics"));

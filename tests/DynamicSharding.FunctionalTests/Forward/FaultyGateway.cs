@@ -4,7 +4,7 @@ using DynamicSharding.FunctionalTests.Peers;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>A raw gateway whose manners can change between two requests.</summary>
+/// <summary>A raw TCP gateway whose fault can change between two requests.</summary>
 internal sealed class FaultyGateway : IAsyncDisposable
 {
     private const int SmallBuffer = 4 * 1024;
@@ -19,10 +19,10 @@ internal sealed class FaultyGateway : IAsyncDisposable
 
     public string Address { get; } = FreePort.NextAddress();
 
-    /// <summary>Requests that came as a whole.</summary>
+    /// <summary>Complete requests.</summary>
     public int Received => Volatile.Read(ref _received);
 
-    /// <summary>Of this moment; what waits under the last fault is let go.</summary>
+    /// <summary>Sets the fault, and releases requests that wait because of the previous one.</summary>
     public async Task BeAsync(GatewayFault fault)
     {
         GatewayFault last = _fault;

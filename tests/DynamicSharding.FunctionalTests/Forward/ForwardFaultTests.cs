@@ -8,7 +8,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>Failures in number: none is told as a success, and none leaves anything behind.</summary>
+/// <summary>Many failures: none is reported as a success, and none leaks.</summary>
 [Collection(AloneGroup.Name)]
 public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(output)
 {
@@ -38,13 +38,13 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         IEnumerable<string> there = (await gateways[0].GroupsAsync()).Concat(await gateways[2].GroupsAsync());
         Assert.Equal(safe.Select(path => "job=" + path["/metrics/job/".Length..]).Order(), there.Order());
 
-        // It is back: not one push pays for the connections that died with it.
+        // It is back: no push fails because of the connections that died with it.
         PushgatewayProcess back = await TestPeers.PushgatewayAsync(victim.Address);
         foreach (string path in lost) Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put(path))));
         Assert.Equal(InFlight, (await back.GroupsAsync()).Length);
     }
 
-    /// <summary>Restarted gently again and again: its connections end at any moment, its socket refuses for a while.</summary>
+    /// <summary>Graceful restarts: connections end at any moment, and the port is closed for a while.</summary>
     [Fact, Trait("Category", "Slow")]
     public async Task While_a_gateway_restarts_no_push_is_a_success_that_is_not_there()
     {
@@ -65,7 +65,7 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
                 pushed++;
             }
 
-            // All of these are there: it was up for all of them.
+            // All of these arrived: the gateway was up all the time.
             Assert.Equal(400, succeeded.Count);
             Assert.Equal(succeeded.Order(), (await gateway.GroupsAsync()).Order());
             await gateway.DisposeAsync();
@@ -92,7 +92,7 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         ForwardServer server = await ForwardServer.StartAsync(
             TestPeers, [half.Address, closing.Address, silent.Address, FreePort.NextAddress()], more: "forward: { timeout: 20ms }");
 
-        // What is kept for good (pools, compiled code) is there after the first; so is a first collection.
+        // The first round fills what stays (pools, compiled code) and triggers a first collection.
         await FailAsync(server, Failures / 2);
         await FinishAsync(server);
         int descriptors = Descriptors(server);
@@ -104,7 +104,7 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         Measured("10,000 failed forwards", $"{descriptors} descriptors before, {Descriptors(server)} after; {before:0.0} MiB before, {after:0.0} MiB after");
         Assert.InRange(Descriptors(server), 0, descriptors + 10);
 
-        // Two kilobytes kept for each failure would be more; the JIT goes on compiling for a while.
+        // A leak of two kilobytes per failure would exceed this; the JIT keeps compiling for a while.
         Assert.InRange(after, 0, before + 16);
     }
 
@@ -128,7 +128,7 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         });
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { max_body_bytes: 1GiB }");
 
-        // Code that is compiled by its use, pools and the collector's first budget are no part of what the size costs.
+        // Compiled code, pools and the first heap budget are not part of the cost.
         Assert.Equal(200, await PushChunksAsync(server.Address, Length / 10));
         server.Process.ResetPeakMemory();
         double before = server.Process.Memory().Now;
@@ -139,7 +139,7 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         double peak = server.Process.Memory().Peak;
         Measured("a push of 200 MiB in chunks", $"{before:0.0} MiB before, {peak:0.0} MiB at most, during it");
 
-        // The bound is the shipped file's. A build for the runtime goes on compiling what becomes hot meanwhile.
+        // The bound is that of the shipped binary. A build for the runtime keeps compiling hot code meanwhile.
         Assert.InRange(peak - before, -1000, Binary.IsNativeAot ? 16 : 32);
     }
 
@@ -174,7 +174,7 @@ public sealed class ForwardFaultTests(ITestOutputHelper output) : FaultTest(outp
         })));
     }
 
-    /// <summary>Connections that ended are closed by both sides a moment later.</summary>
+    /// <summary>Ended connections are closed by both sides a moment later.</summary>
     private static async Task FinishAsync(ForwardServer server)
     {
         int last = int.MaxValue;

@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>One gateway is broken; what pushes to the others notice of it.</summary>
+/// <summary>One gateway is broken: how that affects pushes to the others.</summary>
 [Collection(AloneGroup.Name)]
 public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(output)
 {
@@ -15,7 +15,7 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
     private static readonly TimeSpan Time = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>400 failures a second at most: what they cost in processor time is not what is asked here.</summary>
+    /// <summary>At most 400 failures a second: their CPU cost is not measured here.</summary>
     private static readonly TimeSpan BadPause = TimeSpan.FromMilliseconds(50);
 
     [Theory, Trait("Category", "Slow")]
@@ -42,7 +42,7 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
         });
     }
 
-    /// <summary>It is silent until all of them are in flight.</summary>
+    /// <summary>It is silent until all pushes are in flight.</summary>
     [Fact, Trait("Category", "Slow")]
     public async Task A_gateway_that_is_killed_under_100_forwards_does_not_slow_the_others_down()
     {
@@ -68,7 +68,7 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
         });
     }
 
-    /// <param name="push">A round of pushes to the faulty gateway, with its fault or without; how many of them were told as a success.</param>
+    /// <param name="push">A round of pushes to the faulty gateway, with or without its fault; returns how many reported success.</param>
     private async Task CompareAsync(ForwardServer server, FaultyGateway faulty, RecordingGateway good, string what, Func<bool, Task<int>> push)
     {
         string[] toGood = await server.PathsOfAsync(good.Address, 20);
@@ -76,7 +76,7 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
         List<double> disturbed = [];
         int succeeded = 0;
 
-        // The first pair warms up and does not count. The load on the faulty gateway is the same in both, only its manners differ.
+        // The first pair warms up and does not count. The load on the faulty gateway is the same in both rounds, only its fault differs.
         for (int round = 0; round <= Rounds; round++)
         {
             foreach (bool manner in (bool[])[false, true])
@@ -94,7 +94,7 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
         Output.WriteLine($"measured: {what}: p99 of the others {before:0.0} ms undisturbed, {after:0.0} ms disturbed");
         Assert.True(after <= Math.Max(before * Factor, FloorMilliseconds), $"p99 {before:0.0} ms undisturbed, {after:0.0} ms disturbed");
 
-        // Nothing is told as a success that did not arrive.
+        // Every reported success has arrived.
         Assert.InRange(succeeded, 1, faulty.Received);
     }
 

@@ -1,14 +1,13 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
 using DynamicSharding.FunctionalTests.Peers;
 using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>Start, reload and stop, and what is there when it is off.</summary>
+/// <summary>Start, reload and stop of the forward listener, and the process without it.</summary>
 public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Fact]
@@ -28,98 +27,72 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     public async Task A_reload_changes_its_limits_for_the_next_push()
     {
         await using var gateway = new RecordingGateway();
-        string[] addresses = [FreePort.NextAddress(), FreePort.NextAddress(), FreePort.NextAddress()];
-        DynamicShardingProcess process = await TestPeers.DynamicShardingAsync(Config(""), addresses[0], addresses[1]);
-        await process.WaitUntilReadyAsync();
-        using RawHttp kept = await RawHttp.ConnectAsync(addresses[2]);
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
+        using RawHttp kept = await RawHttp.ConnectAsync(server.Address);
         string push = ForwardServer.Put("/metrics/job/a", new string('x', 2000));
         await kept.SendAsync(push);
         Assert.Equal(200, ForwardServer.StatusOf(await kept.ReadReplyAsync()));
 
-        process.WriteConfig(Config("forward: { max_body_bytes: 1KiB, x_forwarded_for: true }\nlimits: { request_line: 300 }"));
-        (HttpStatusCode status, string text) = await process.ReloadAsync();
+        await server.ReloadAsync("forward: { max_body_bytes: 1KiB, x_forwarded_for: true }\nlimits: { request_line: 300 }");
 
-        Assert.Equal((HttpStatusCode.OK, "OK\n"), (status, text));
         await kept.SendAsync(ForwardServer.Put("/metrics/job/a"));
         Assert.Equal(200, ForwardServer.StatusOf(await kept.ReadReplyAsync()));
         Assert.Equal("127.0.0.1", gateway.Requests[^1].Field("X-Forwarded-For"));
         await kept.SendAsync(push);
         Assert.Equal(413, ForwardServer.StatusOf(await kept.ReadReplyAsync()));
         string longer = ForwardServer.Put("/metrics/job/" + new string('a', 300));
-        Assert.Equal(414, ForwardServer.StatusOf(await ForwardServer.ExchangeAsync(addresses[2], longer)));
+        Assert.Equal(414, ForwardServer.StatusOf(await server.ExchangeAsync(longer)));
         Assert.Equal(2, gateway.Requests.Length);
-
-        string Config(string more) => more.Length == 0
-            ? ForwardServer.Config(addresses[0], addresses[1], addresses[2], [gateway.Address], "  health_check: { enabled: false }", more)
-            : $"forward_listen_addr: {addresses[2]}\npushgateway:\n  servers: [\"{gateway.Address}\"]\n  health_check: {{ enabled: false }}\n{more}\n";
     }
 
     [Fact]
     public async Task A_reload_changes_how_long_and_how_many_may_wait_for_a_gateway()
     {
-        await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
-        string[] addresses = [FreePort.NextAddress(), FreePort.NextAddress(), FreePort.NextAddress()];
-        DynamicShardingProcess process = await TestPeers.DynamicShardingAsync(
-            $"http_listen_addr: {addresses[0]}\nadmin_listen_addr: {addresses[1]}\n" + Config("timeout: 30s"), addresses[0], addresses[1]);
-        await process.WaitUntilReadyAsync();
+        const string Stop = "shutdown: { drain_delay: 0s, timeout: 1s }\n";
+        await using var silent = LoopbackServer.Silent();
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [silent.Address], more: Stop + "forward: { timeout: 30s }");
         string push = ForwardServer.Put("/metrics/job/a");
 
-        // Two pushes wait under the first values, and go on under them.
-        using RawHttp first = await RawHttp.ConnectAsync(addresses[2]);
-        using RawHttp second = await RawHttp.ConnectAsync(addresses[2]);
+        // Two pushes wait, and keep the first values.
+        using RawHttp first = await RawHttp.ConnectAsync(server.Address);
+        using RawHttp second = await RawHttp.ConnectAsync(server.Address);
         await first.SendAsync(push);
         await second.SendAsync(push);
-        await WaitForInFlightAsync(2);
+        await server.WaitForInFlightAsync(silent.Address, 2);
 
-        process.WriteConfig(Config("timeout: 700ms"));
-        Assert.Equal(HttpStatusCode.OK, (await process.ReloadAsync()).Status);
-        string late = await ForwardServer.ExchangeAsync(addresses[2], push);
-        process.WriteConfig(Config("max_in_flight: 2"));
-        Assert.Equal(HttpStatusCode.OK, (await process.ReloadAsync()).Status);
-        string refused = await ForwardServer.ExchangeAsync(addresses[2], push);
+        await server.ReloadAsync(Stop + "forward: { timeout: 700ms }");
+        string late = await server.ExchangeAsync(push);
+        await server.ReloadAsync(Stop + "forward: { max_in_flight: 2 }");
+        string refused = await server.ExchangeAsync(push);
 
         Assert.Equal(504, ForwardServer.StatusOf(late));
-        Assert.Contains("gave no answer within 700ms (forward.timeout)", late, StringComparison.Ordinal);
+        Assert.Contains("sent no response within 700ms (forward.timeout)", late, StringComparison.Ordinal);
         Assert.Equal(503, ForwardServer.StatusOf(refused));
         Assert.Contains("has 2 pushes in flight", refused, StringComparison.Ordinal);
         Assert.Equal("", await first.ReadExcessAsync(TimeSpan.FromMilliseconds(100)));
-        await WaitForInFlightAsync(2);
-
-        string Config(string forward) =>
-            $"forward_listen_addr: {addresses[2]}\npushgateway:\n  servers: [\"{silent.Address}\"]\n  health_check: {{ enabled: false }}\n"
-            + $"shutdown: {{ drain_delay: 0s, timeout: 1s }}\nforward: {{ {forward} }}\n";
-
-        Task WaitForInFlightAsync(int count) => Eventually.TrueAsync(
-            async () => await process.MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{silent.Address}\"}}") == count,
-            TimeSpan.FromSeconds(10),
-            () => $"not {count} in flight");
+        await server.WaitForInFlightAsync(silent.Address, 2);
     }
 
     [Fact]
     public async Task A_reload_changes_how_many_connections_there_may_be()
     {
         await using var gateway = new RecordingGateway();
-        string[] addresses = [FreePort.NextAddress(), FreePort.NextAddress(), FreePort.NextAddress()];
-        string config = $"forward_listen_addr: {addresses[2]}\npushgateway:\n  servers: [\"{gateway.Address}\"]\n  health_check: {{ enabled: false }}\n";
-        DynamicShardingProcess process = await TestPeers.DynamicShardingAsync(
-            $"http_listen_addr: {addresses[0]}\nadmin_listen_addr: {addresses[1]}\n{config}limits: {{ max_connections: 2 }}\n", addresses[0], addresses[1]);
-        await process.WaitUntilReadyAsync();
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { max_connections: 2 }");
         string push = ForwardServer.Put("/metrics/job/a");
-        using RawHttp first = await RawHttp.ConnectAsync(addresses[2]);
-        using RawHttp second = await RawHttp.ConnectAsync(addresses[2]);
+        using RawHttp first = await RawHttp.ConnectAsync(server.Address);
+        using RawHttp second = await RawHttp.ConnectAsync(server.Address);
         foreach (RawHttp connection in (RawHttp[])[first, second])
         {
             await connection.SendAsync(push);
             Assert.Equal(200, ForwardServer.StatusOf(await connection.ReadReplyAsync()));
         }
 
-        using RawHttp third = await RawHttp.ConnectAsync(addresses[2]);
+        using RawHttp third = await RawHttp.ConnectAsync(server.Address);
         Assert.Equal("", await third.ReadToCloseAsync());
 
-        process.WriteConfig(config + "limits: { max_connections: 3 }\n");
-        Assert.Equal((HttpStatusCode.OK, "OK\n"), await process.ReloadAsync());
+        await server.ReloadAsync("limits: { max_connections: 3 }");
 
-        using RawHttp fourth = await RawHttp.ConnectAsync(addresses[2]);
+        using RawHttp fourth = await RawHttp.ConnectAsync(server.Address);
         await fourth.SendAsync(push);
         Assert.Equal(200, ForwardServer.StatusOf(await fourth.ReadReplyAsync()));
         await first.SendAsync(push);
@@ -130,15 +103,8 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     public async Task A_stop_answers_everything_with_a_close_then_waits_for_what_is_in_flight()
     {
         var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
-        {
-            var reader = new RequestReader(socket, "");
-            while (await reader.ReadAsync(cancellation) is { } request)
-            {
-                if (request.Target == "/metrics/job/slow") await release.Task.WaitAsync(cancellation);
-                await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
-            }
-        });
+        await using var gateway = new RecordingGateway(beforeResponse: (request, cancellation) =>
+            request.Target == "/metrics/job/slow" ? release.Task.WaitAsync(cancellation) : Task.CompletedTask);
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "shutdown: { drain_delay: 1500ms, timeout: 20s }");
         using RawHttp slow = await RawHttp.ConnectAsync(server.Address);
         using RawHttp idle = await RawHttp.ConnectAsync(server.Address);
@@ -171,7 +137,7 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     [Fact]
     public async Task A_stop_cuts_off_what_is_in_flight_after_its_timeout()
     {
-        await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+        await using var silent = LoopbackServer.Silent();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [silent.Address], more: "shutdown: { drain_delay: 0s, timeout: 1s }");
         using RawHttp waiting = await RawHttp.ConnectAsync(server.Address);
         await waiting.SendAsync(ForwardServer.Put("/metrics/job/a"));
@@ -185,8 +151,8 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
     }
 
     /// <summary>
-    /// The library is a file of its own in the build that the JIT runs; in the native one it is part of the file. The admin listener, which is on
-    /// in both, has one of Kestrel's threads; the forward listener would have a second.
+    /// In the JIT build YARP is a separate assembly; in the native build it is part of the binary. The admin listener, on in both, has one
+    /// Kestrel thread; the forward listener has another.
     /// </summary>
     [Fact]
     public async Task While_it_is_off_nothing_of_it_is_loaded_and_there_is_no_thread_of_it()

@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>What a push may take up, and that one above the limit leaves nothing on the gateway.</summary>
+/// <summary>Limits of a push: one above the limit leaves nothing on the gateway.</summary>
 public sealed class ForwardLimitTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Limit = "forward: { max_body_bytes: 200KiB }";
@@ -26,7 +26,7 @@ public sealed class ForwardLimitTests(ITestOutputHelper output) : PeerTest(outpu
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a", new string('x', 204800)))));
     }
 
-    /// <summary>Lines of 16 bytes, so that what is cut off often ends with a line: this Pushgateway takes such a part as a whole.</summary>
+    /// <summary>Lines of 16 bytes, so that a truncated push often ends with a complete line: this Pushgateway stores such a part.</summary>
     [Theory, Trait("Smoke", "true")]
     [InlineData(1024)]
     [InlineData(4096)]
@@ -89,7 +89,7 @@ public sealed class ForwardLimitTests(ITestOutputHelper output) : PeerTest(outpu
     [Fact]
     public async Task A_gateway_that_answers_nobody_fills_its_own_places_and_no_others()
     {
-        await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+        await using var silent = LoopbackServer.Silent();
         await using var good = new RecordingGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [silent.Address, good.Address], more: "forward: { max_in_flight: 3, timeout: 20s }");
         string[] slow = await server.PathsOfAsync(silent.Address, 4);

@@ -1,12 +1,11 @@
 using System.Globalization;
-using System.Text;
 using DynamicSharding.FunctionalTests.Peers;
 using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>What <c>/metrics</c> says of the forward listener, against what the sockets saw.</summary>
+/// <summary>The forward listener's metrics, compared with what the sockets saw.</summary>
 public sealed class ForwardMetricsTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Duration = "dynamic_sharding_forward_duration_seconds";
@@ -31,15 +30,8 @@ public sealed class ForwardMetricsTests(ITestOutputHelper output) : PeerTest(out
     [Fact]
     public async Task Durations_are_those_of_whole_forwards()
     {
-        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
-        {
-            var reader = new RequestReader(socket, "");
-            while (await reader.ReadAsync(cancellation) is { } request)
-            {
-                if (request.Target.EndsWith("slow", StringComparison.Ordinal)) await Task.Delay(TimeSpan.FromMilliseconds(2100), cancellation);
-                await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
-            }
-        });
+        await using var gateway = new RecordingGateway(beforeResponse: (request, cancellation) =>
+            request.Target == "/metrics/job/slow" ? Task.Delay(TimeSpan.FromMilliseconds(2100), cancellation) : Task.CompletedTask);
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { max_body_bytes: 1KiB }");
 
         for (int i = 0; i < 3; i++) await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
@@ -49,7 +41,7 @@ public sealed class ForwardMetricsTests(ITestOutputHelper output) : PeerTest(out
         await server.ExchangeAsync("GET /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n");
         Assert.Equal(413, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a", new string('x', 2000)))));
 
-        // A forward is observed just after its answer.
+        // A forward is observed just after its response.
         await Eventually.TrueAsync(async () => await server.MetricAsync($"{Duration}_count") == 4, TimeSpan.FromSeconds(10), () => "not four");
         Assert.Equal(3, await server.MetricAsync($"{Duration}_bucket{{le=\"2.048\"}}"));
         Assert.Equal(4, await server.MetricAsync($"{Duration}_bucket{{le=\"+Inf\"}}"));
@@ -79,7 +71,7 @@ public sealed class ForwardMetricsTests(ITestOutputHelper output) : PeerTest(out
     [Fact]
     public async Task A_client_that_is_gone_before_its_answer_is_counted_as_such()
     {
-        await using var gateway = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+        await using var gateway = LoopbackServer.Silent();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         using (RawHttp gone = await RawHttp.ConnectAsync(server.Address))
         {

@@ -6,10 +6,13 @@ namespace DynamicSharding.FunctionalTests.Forward;
 /// <summary>A server with a forward listener.</summary>
 internal sealed class ForwardServer
 {
-    private ForwardServer(DynamicShardingProcess process, string address)
+    private readonly string _pushgateway;
+
+    private ForwardServer(DynamicShardingProcess process, string address, string pushgateway)
     {
         Process = process;
         Address = address;
+        _pushgateway = pushgateway;
     }
 
     public DynamicShardingProcess Process { get; }
@@ -17,10 +20,10 @@ internal sealed class ForwardServer
     /// <summary><c>host:port</c> of the forward listener.</summary>
     public string Address { get; }
 
-    /// <param name="cast">Stops it at the end of the test.</param>
-    /// <param name="gateways">Members without being asked, unless <paramref name="pushgateway"/> says otherwise.</param>
-    /// <param name="pushgateway">More of that section, a line each, two spaces in.</param>
-    /// <param name="more">More of the file.</param>
+    /// <param name="cast">Stops the server at the end of the test.</param>
+    /// <param name="gateways">Members without probes, unless <paramref name="pushgateway"/> says otherwise.</param>
+    /// <param name="pushgateway">More lines of that section, indented by two spaces.</param>
+    /// <param name="more">More lines of the file.</param>
     public static async Task<ForwardServer> StartAsync(
         TestPeers cast, IEnumerable<string> gateways, string pushgateway = "  health_check: { enabled: false }", string more = "")
     {
@@ -30,7 +33,14 @@ internal sealed class ForwardServer
         string config = Config(data, admin, forward, gateways, pushgateway, more);
         DynamicShardingProcess process = await cast.DynamicShardingAsync(config, data, admin);
         await process.WaitUntilReadyAsync();
-        return new ForwardServer(process, forward);
+        return new ForwardServer(process, forward, Section(gateways, pushgateway));
+    }
+
+    /// <summary>Replaces <paramref name="more"/> of the file, and reloads.</summary>
+    public async Task ReloadAsync(string more)
+    {
+        Process.WriteConfig($"forward_listen_addr: {Address}\n{_pushgateway}\n{more}\n");
+        Assert.Equal((System.Net.HttpStatusCode.OK, "OK\n"), await Process.ReloadAsync());
     }
 
     public static string Config(
@@ -38,15 +48,13 @@ internal sealed class ForwardServer
         http_listen_addr: {{data}}
         admin_listen_addr: {{admin}}
         forward_listen_addr: {{forward}}
-        pushgateway:
-          servers: [{{string.Join(", ", gateways.Select(gateway => $"\"{gateway}\""))}}]
-        {{pushgateway}}
+        {{Section(gateways, pushgateway)}}
         {{(more.Contains("shutdown:", StringComparison.Ordinal) ? "" : "shutdown: { drain_delay: 0s }")}}
         {{more}}
 
         """;
 
-    /// <summary>One request on a connection of its own; the whole reply.</summary>
+    /// <summary>Sends one request on a new connection and returns the response.</summary>
     public Task<string> ExchangeAsync(string request, bool head = false) => ExchangeAsync(Address, request, head);
 
     public static async Task<string> ExchangeAsync(string address, string request, bool head = false)
@@ -61,7 +69,7 @@ internal sealed class ForwardServer
 
     public static int StatusOf(string reply) => int.Parse(reply.Split(' ', 3)[1], System.Globalization.CultureInfo.InvariantCulture);
 
-    /// <summary>Pushes that this gateway owns.</summary>
+    /// <summary>Paths of pushes that this gateway owns.</summary>
     public async Task<string[]> PathsOfAsync(string gateway, int count)
     {
         var paths = new List<string>();
@@ -74,7 +82,7 @@ internal sealed class ForwardServer
         return [.. paths];
     }
 
-    /// <summary>Until so many pushes are in flight to it.</summary>
+    /// <summary>Waits until this many pushes are in flight to the gateway.</summary>
     public Task WaitForInFlightAsync(string gateway, int count) => Eventually.TrueAsync(
         async () => await Process.MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{gateway}\"}}") == count,
         TimeSpan.FromSeconds(20),
@@ -82,7 +90,7 @@ internal sealed class ForwardServer
 
     public Task<string> MetricsAsync() => Process.MetricsAsync();
 
-    /// <summary>A metric's value, by its name with its labels.</summary>
+    /// <summary>A metric's value, by name and labels.</summary>
     public async Task<double> MetricAsync(string series)
     {
         string page = await MetricsAsync();
@@ -90,4 +98,7 @@ internal sealed class ForwardServer
         Assert.True(line is not null, $"no series {series} in:\n{page}");
         return double.Parse(line[(series.Length + 1)..], System.Globalization.CultureInfo.InvariantCulture);
     }
+
+    private static string Section(IEnumerable<string> gateways, string more) =>
+        $"pushgateway:\n  servers: [{string.Join(", ", gateways.Select(gateway => $"\"{gateway}\""))}]\n{more}";
 }

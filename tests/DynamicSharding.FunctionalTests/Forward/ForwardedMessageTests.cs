@@ -4,10 +4,10 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>What of a request reaches the gateway, and what of its answer the client: literal bytes on both sides.</summary>
+/// <summary>What the gateway gets of a request, and the client of the response: literal bytes on both sides.</summary>
 public sealed class ForwardedMessageTests(ITestOutputHelper output) : PeerTest(output)
 {
-    /// <summary>Every byte there is, as a compressed body or a protobuf one may have it.</summary>
+    /// <summary>All 256 bytes, which compressed or protobuf content may contain.</summary>
     private static readonly string Binary = string.Concat(Enumerable.Range(0, 256).Select(b => (char)b));
 
     [Theory, Trait("Smoke", "true")]
@@ -172,7 +172,7 @@ public sealed class ForwardedMessageTests(ITestOutputHelper output) : PeerTest(o
         Assert.Equal(expected ?? "192.0.2.1", gateway.Requests[1].Field("X-Forwarded-For"));
     }
 
-    /// <summary>The pseudonym is random, another for every process.</summary>
+    /// <summary>The pseudonym is random, different in every process.</summary>
     private static string Via(RecordedRequest request)
     {
         Assert.Matches("^1\\.1 ds-[0-9a-f]{16}$", request.Field("Via"));

@@ -4,21 +4,21 @@ public enum GatewayFault
 {
     None,
 
-    /// <summary>Accepts, reads, and never answers.</summary>
+    /// <summary>Accepts, reads and never responds.</summary>
     Silent,
 
-    /// <summary>Closes in the middle of its answer's head.</summary>
+    /// <summary>Closes in the middle of the response head.</summary>
     HalfAnAnswer,
 
-    /// <summary>Closes instead of answering.</summary>
+    /// <summary>Closes instead of responding.</summary>
     NoAnswer,
 
-    /// <summary>Answers, and closes the connection that it announced to keep.</summary>
+    /// <summary>Responds, and closes the connection that it announced to keep.</summary>
     ClosesWhenIdle,
 
-    /// <summary>Takes a kilobyte a second, and its kernel little more.</summary>
+    /// <summary>Reads a kilobyte a second; its kernel buffers little more.</summary>
     Slow,
 
-    /// <summary>Resets all of its connections and listens no more.</summary>
+    /// <summary>Resets all connections and stops listening.</summary>
     Dead,
 }

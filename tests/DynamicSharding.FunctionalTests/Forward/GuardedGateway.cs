@@ -6,14 +6,14 @@ using DynamicSharding.FunctionalTests.Peers;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>A real Pushgateway that takes nothing without TLS, a client certificate of its authority, and a password.</summary>
+/// <summary>A real Pushgateway that requires TLS, a client certificate of its CA, and a password.</summary>
 internal sealed class GuardedGateway : IAsyncDisposable
 {
     public const string ServerName = "gateway.internal";
     public const string FirstPassword = "first";
     public const string SecondPassword = "second";
 
-    // bcrypt of the two, at the lowest cost.
+    // bcrypt hashes of the passwords, at the lowest cost.
     private const string FirstHash = "$2b$04$abcdefghijklmnopqrstuuvybHXQqehXl2NdtAhT6BAmwe6EZ8HOi";
     private const string SecondHash = "$2b$04$abcdefghijklmnopqrstuu0m4FNu/b0Ul0dVXpD5yXn5kdSneXCgS";
 
@@ -77,7 +77,7 @@ internal sealed class GuardedGateway : IAsyncDisposable
         return gateway;
     }
 
-    /// <summary>From now on only the second password opens it: the file is read again for every connection.</summary>
+    /// <summary>From now on only the second password is valid: Pushgateway reloads the file for every connection.</summary>
     public void ChangePassword()
     {
         string path = Path("web.yml");

@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>Gateways that do to a connection what a real one does now and then: what the client hears, and how often the push was sent.</summary>
+/// <summary>Gateways that close, truncate or delay: what the client gets, and how often the push was sent.</summary>
 public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Chunked = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nv 1\n\r\n0\r\n\r\n";
@@ -25,11 +25,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
     public async Task A_gateway_that_closes_a_fresh_connection_without_a_response_gets_a_push_once()
     {
         int heads = 0;
-        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
-        {
-            await new RequestReader(socket, "").ReadHeadAsync(cancellation);
-            Interlocked.Increment(ref heads);
-        });
+        await using LoopbackServer gateway = Closing(() => Interlocked.Increment(ref heads));
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         foreach (string push in Pushes)
@@ -38,7 +34,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             string reply = await server.ExchangeAsync(push);
 
             Assert.Equal(502, ForwardServer.StatusOf(reply));
-            Assert.Contains($"pushgateway {gateway.Address} gave no whole answer", reply, StringComparison.Ordinal);
+            Assert.Contains($"pushgateway {gateway.Address} sent no complete response", reply, StringComparison.Ordinal);
             Assert.Equal(1, heads);
         }
 
@@ -56,7 +52,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
             Interlocked.Increment(ref answered);
             await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
 
-            // The next request is seen and thrown away with its connection, by a reset.
+            // Sees the next request and resets the connection.
             await socket.ReceiveAsync(new byte[1], SocketFlags.Peek, cancellation);
             socket.LingerState = new LingerOption(true, 0);
         });
@@ -75,32 +71,24 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
     [InlineData("HTTP/1.1 999 N\r\nContent-Length: 0\r\n\r\n", "its status is 999")]
     [InlineData("HTTP/1.1 204 N\r\nContent-Length: 5\r\n\r\nhello", "a 204 with content")]
     [InlineData("HTTP/1.1 205 N\r\nContent-Length: 5\r\n\r\nhello", "a 205 with content")]
-    public async Task An_answer_that_no_client_understands_is_502_and_says_why(string answer, string why)
+    public async Task A_response_that_no_client_understands_is_502_and_says_why(string answer, string why)
     {
-        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
-        {
-            await new RequestReader(socket, "").ReadHeadAsync(cancellation);
-            await socket.SendAsync(Encoding.Latin1.GetBytes(answer), cancellation);
-        });
+        await using var gateway = new RecordingGateway(answer, closes: true);
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         string reply = await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
 
         Assert.Equal(502, ForwardServer.StatusOf(reply));
-        Assert.Contains($"pushgateway {gateway.Address} gave no whole answer: {why}", reply, StringComparison.Ordinal);
+        Assert.Contains($"pushgateway {gateway.Address} sent no complete response: {why}", reply, StringComparison.Ordinal);
     }
 
     [Theory]
     [InlineData("Fine by me", "Fine by me")]
     [InlineData("Tr\u00e8s bien", "OK")]
     [InlineData("a\tb", "OK")]
-    public async Task A_reason_phrase_beyond_ASCII_is_replaced_and_costs_no_answer(string phrase, string expected)
+    public async Task A_reason_phrase_beyond_ASCII_is_replaced(string phrase, string expected)
     {
-        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
-        {
-            await new RequestReader(socket, "").ReadAsync(cancellation);
-            await socket.SendAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 200 {phrase}\r\nContent-Length: 0\r\n\r\n"), cancellation);
-        });
+        await using var gateway = new RecordingGateway($"HTTP/1.1 200 {phrase}\r\nContent-Length: 0\r\n\r\n", closes: true);
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         string reply = await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"));
@@ -120,56 +108,44 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
     [Fact]
     public async Task Half_a_head_is_502_and_is_not_sent_again()
     {
-        int heads = 0;
-        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
-        {
-            await new RequestReader(socket, "").ReadAsync(cancellation);
-            Interlocked.Increment(ref heads);
-            await socket.SendAsync("HTTP/1.1 200 OK\r\nContent-Le"u8.ToArray(), cancellation);
-        });
+        await using var gateway = new RecordingGateway("HTTP/1.1 200 OK\r\nContent-Le", closes: true);
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         foreach (string push in Pushes)
         {
-            heads = 0;
             string reply = await server.ExchangeAsync(push);
 
             Assert.Equal(502, ForwardServer.StatusOf(reply));
             Assert.Contains(gateway.Address, reply, StringComparison.Ordinal);
-            Assert.Equal(1, heads);
+            Assert.Single(gateway.TakeAll());
         }
     }
 
     [Fact]
     public async Task Half_a_body_is_never_relayed_as_a_whole_one_nor_counted_as_a_success()
     {
-        int heads = 0;
-        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
-        {
-            await new RequestReader(socket, "").ReadAsync(cancellation);
-            string answer = Interlocked.Increment(ref heads) <= 3 ? "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf" : RecordingGateway.Ok;
-            await socket.SendAsync(Encoding.Latin1.GetBytes(answer), cancellation);
-        });
+        await using var gateway = new RecordingGateway("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", closes: true);
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         for (int i = 0; i < 3; i++)
         {
             using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
             await connection.SendAsync(ForwardServer.Put("/metrics/job/a"));
 
-            // Its connection ends, by a close or a reset; a reply that never comes would be a TimeoutException.
+            // The connection must end, by a close or a reset, not by the test's timeout.
             Exception end = await Assert.ThrowsAnyAsync<Exception>(() => connection.ReadReplyAsync());
             Assert.True(end is IOException or SocketException { SocketErrorCode: SocketError.ConnectionReset }, end.ToString());
         }
 
+        gateway.Reply = RecordingGateway.Ok;
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"))));
         Assert.Equal(3, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{gateway=\"{gateway.Address}\",code=\"broken\"}}"));
         Assert.Equal(1, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{gateway=\"{gateway.Address}\",code=\"200\"}}"));
         await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "level=debug", "gateway broke off its response", gateway.Address);
     }
 
-    /// <summary>The timeout is one without progress: a whole answer that takes four times as long is relayed.</summary>
+    /// <summary>The timeout is a time without progress: a response that takes four times as long is relayed.</summary>
     [Fact]
-    public async Task An_answer_that_trickles_is_relayed_as_long_as_it_goes_on()
+    public async Task A_trickling_response_is_relayed()
     {
         const string Body = "twelve bytes";
         await using var gateway = new LoopbackServer(async (socket, cancellation) =>
@@ -204,11 +180,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         Assert.Equal(1 + 3, keeping.Connections);
 
         int heads = 0;
-        await using var closing = new LoopbackServer(async (socket, cancellation) =>
-        {
-            await new RequestReader(socket, "").ReadHeadAsync(cancellation);
-            Interlocked.Increment(ref heads);
-        });
+        await using LoopbackServer closing = Closing(() => Interlocked.Increment(ref heads));
         ForwardServer other = await ForwardServer.StartAsync(TestPeers, [closing.Address]);
         Assert.Equal(502, ForwardServer.StatusOf(await other.ExchangeAsync(large)));
         Assert.Equal(1, heads);
@@ -228,7 +200,7 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
                 await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
             }
 
-            // At once, or when the next request's first byte is here: the two sides of the race.
+            // At once, or when the next request's first byte arrives: both sides of the race.
             if (Random.Shared.Next(2) == 0) await socket.ReceiveAsync(new byte[1], SocketFlags.Peek, cancellation);
         });
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
@@ -246,9 +218,9 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
     }
 
     [Fact]
-    public async Task No_gateway_is_502_at_once_and_no_answer_is_504_after_the_timeout()
+    public async Task No_gateway_is_502_at_once_and_no_response_is_504_after_the_timeout()
     {
-        await using var silent = new LoopbackServer((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+        await using var silent = LoopbackServer.Silent();
         string nobody = FreePort.NextAddress();
         ForwardServer gone = await ForwardServer.StartAsync(TestPeers, [nobody]);
         ForwardServer waiting = await ForwardServer.StartAsync(TestPeers, [silent.Address], more: "forward: { timeout: 1s }");
@@ -259,8 +231,15 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         Assert.Equal(502, ForwardServer.StatusOf(unreachable));
         Assert.EndsWith($"\r\n\r\npushgateway {nobody} cannot be reached: Connection refused\n", unreachable, StringComparison.Ordinal);
         Assert.Equal(504, ForwardServer.StatusOf(late));
-        Assert.EndsWith($"\r\n\r\npushgateway {silent.Address} gave no answer within 1s (forward.timeout)\n", late, StringComparison.Ordinal);
+        Assert.EndsWith($"\npushgateway {silent.Address} sent no response within 1s (forward.timeout)\n", late, StringComparison.Ordinal);
         Assert.Equal(0, await waiting.MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{silent.Address}\"}}"));
         Assert.Equal(0, await waiting.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{silent.Address}\"}}"));
     }
+
+    /// <summary>Closes each connection after a request's head, without a response.</summary>
+    private static LoopbackServer Closing(Action onHead) => new(async (socket, cancellation) =>
+    {
+        await new RequestReader(socket, "").ReadHeadAsync(cancellation);
+        onHead();
+    });
 }

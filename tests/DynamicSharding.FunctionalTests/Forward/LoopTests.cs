@@ -3,7 +3,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>Edges that take forward listeners for gateways: a push ends where it comes by a second time.</summary>
+/// <summary>Edges with forward listeners as gateways: a push ends where it arrives a second time.</summary>
 public sealed class LoopTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Loops = "dynamic_sharding_forward_refused_total{reason=\"loop_detected\"}";
@@ -38,7 +38,7 @@ public sealed class LoopTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal(1, await ForwardedAsync(two, first));
     }
 
-    /// <summary>A chain is no loop: another edge's field, and one that only looks like ours.</summary>
+    /// <summary>A chain is not a loop: another edge's field, and one that only resembles ours.</summary>
     [Fact]
     public async Task What_came_through_another_edge_is_forwarded()
     {

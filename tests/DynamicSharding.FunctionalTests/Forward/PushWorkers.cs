@@ -5,7 +5,7 @@ using DynamicSharding.FunctionalTests.Wire;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>Clients that push at a pace, each on a connection that it keeps, for a time; every status and latency is kept.</summary>
+/// <summary>Clients that push at a fixed pace on kept connections; records every status and latency.</summary>
 internal sealed class PushWorkers
 {
     private readonly ConcurrentBag<(int Status, double Milliseconds)> _pushes = [];

@@ -1,7 +1,7 @@
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>What a gateway received, a character for each byte.</summary>
-/// <param name="Head">Request line and fields, with the empty line.</param>
+/// <summary>What a gateway received, one character per byte.</summary>
+/// <param name="Head">Request line and fields, including the empty line.</param>
 /// <param name="Content">Without its framing.</param>
 internal sealed record RecordedRequest(string Gateway, string Head, string Content)
 {

@@ -5,7 +5,7 @@ using DynamicSharding.FunctionalTests.Peers;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>Not a Pushgateway: a raw TCP server that keeps every request as it came and says what it is told to say.</summary>
+/// <summary>A raw TCP server in place of a Pushgateway: records every request and sends a fixed response.</summary>
 internal sealed class RecordingGateway : IAsyncDisposable
 {
     public const string Ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -13,9 +13,17 @@ internal sealed class RecordingGateway : IAsyncDisposable
     private readonly LoopbackServer _server;
     private readonly ConcurrentQueue<RecordedRequest> _requests = new();
 
-    public RecordingGateway(string reply = Ok)
+    private readonly bool _closes;
+    private readonly Func<RecordedRequest, CancellationToken, Task>? _beforeResponse;
+
+    /// <param name="reply">The response, in Latin-1.</param>
+    /// <param name="closes">Whether a connection ends with its first response.</param>
+    /// <param name="beforeResponse">A delay, for example.</param>
+    public RecordingGateway(string reply = Ok, bool closes = false, Func<RecordedRequest, CancellationToken, Task>? beforeResponse = null)
     {
         Reply = reply;
+        _closes = closes;
+        _beforeResponse = beforeResponse;
         _server = new LoopbackServer(ServeAsync);
     }
 
@@ -25,7 +33,7 @@ internal sealed class RecordingGateway : IAsyncDisposable
 
     public int Connections { get; private set; }
 
-    /// <summary>In the order of their coming.</summary>
+    /// <summary>In order of arrival.</summary>
     public RecordedRequest[] Requests => [.. _requests];
 
     public RecordedRequest[] TakeAll()
@@ -44,7 +52,9 @@ internal sealed class RecordingGateway : IAsyncDisposable
         while (await reader.ReadAsync(cancellation) is { } request)
         {
             _requests.Enqueue(request);
+            if (_beforeResponse is not null) await _beforeResponse(request, cancellation);
             await socket.SendAsync(Encoding.Latin1.GetBytes(Reply), cancellation);
+            if (_closes) return;
         }
     }
 }

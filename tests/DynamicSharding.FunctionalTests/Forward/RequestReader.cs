@@ -4,8 +4,8 @@ using System.Text;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>The requests of one connection, taken apart by hand.</summary>
-/// <param name="isSlow">Whether it takes a kilobyte a second at this moment.</param>
+/// <summary>Parses the requests of one connection.</summary>
+/// <param name="isSlow">Whether to read only a kilobyte a second now.</param>
 internal sealed class RequestReader(Socket socket, string gateway, Func<bool>? isSlow = null)
 {
     private const int SlowBlock = 1024;
@@ -71,7 +71,7 @@ internal sealed class RequestReader(Socket socket, string gateway, Func<bool>? i
         Memory<byte> block = _buffer;
         if (isSlow is not null)
         {
-            // Asked when something is there: a connection may have been idle since before.
+            // Checked when data arrives: the connection may have been idle while the fault changed.
             await socket.ReceiveAsync(_buffer.AsMemory(0, 1), SocketFlags.Peek, cancellation);
             if (isSlow())
             {

@@ -40,7 +40,7 @@ public sealed class DashboardQueryTests(ITestOutputHelper output) : PeerTest(out
         await ShowsAsync("Groups on two gateways", found => found is [0]);
         await ShowsAsync("Errors", found => found is [> 0.1 and < 0.9]);
         await ShowsAsync("Share of the hash space", found => found.Length == 2 && Math.Abs(found.Sum() - 1) < 1e-6);
-        await LabelsAsync("Requests by answer", "code", ["307", "400", "404"]);
+        await LabelsAsync("Requests by status code", "code", ["307", "400", "404"]);
         await LabelsAsync("Redirects by gateway", "gateway", gateways);
 
         await stop.CancelAsync();

@@ -2,14 +2,14 @@ using System.Reflection;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>The program under test: DYNAMIC_SHARDING_BINARY (the NativeAOT file in the smoke pass), or what this solution built.</summary>
+/// <summary>The program under test: DYNAMIC_SHARDING_BINARY (the NativeAOT binary in the smoke pass), or this solution's build.</summary>
 internal static class Binary
 {
     public static string RepositoryRoot { get; } = FindRoot();
 
     public static string Path { get; } = Find();
 
-    /// <summary>The file that ships, without a runtime that compiles while it is measured.</summary>
+    /// <summary>The shipped binary, without a JIT that compiles during measurements.</summary>
     public static bool IsNativeAot { get; } = !File.Exists(Path + ".dll");
 
     /// <summary>Lets the framework-dependent executable find the runtime that these tests run on.</summary>

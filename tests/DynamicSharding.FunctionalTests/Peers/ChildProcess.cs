@@ -6,7 +6,7 @@ using System.Text;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>A real program on loopback: its output is kept, it is stopped by its pid, and it cannot outlive the test host.</summary>
+/// <summary>A program that a test runs: its output is kept, it is stopped by its pid, and it cannot outlive the test host.</summary>
 public sealed partial class ChildProcess : IAsyncDisposable
 {
     private const int SigHup = 1;
@@ -35,7 +35,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
 
     public int ExitCode => _process.ExitCode;
 
-    /// <summary>Standard output and standard error, as they came.</summary>
+    /// <summary>Standard output and standard error, interleaved.</summary>
     public string Output
     {
         get
@@ -62,13 +62,13 @@ public sealed partial class ChildProcess : IAsyncDisposable
         foreach (string argument in (string[])["--pdeathsig", "KILL", "--", program]) info.ArgumentList.Add(argument);
         foreach (string argument in arguments) info.ArgumentList.Add(argument);
 
-        // Consul's own variables on the developer's machine would point the peers somewhere else.
+        // CONSUL_* variables of the developer's machine would point the peers somewhere else.
         foreach (string key in info.Environment.Keys.Where(key => key.StartsWith("CONSUL_", StringComparison.Ordinal)).ToArray())
         {
             info.Environment.Remove(key);
         }
 
-        // What tests/install-peers.sh unpacked goes before what the machine has: a Prometheus that can ask Consul.
+        // The Prometheus that tests/install-peers.sh unpacks, which supports Consul, precedes the machine's.
         info.Environment["PATH"] = $"{UnpackedPeers}:{Environment.GetEnvironmentVariable("PATH")}";
         foreach ((string key, string value) in environment ?? new Dictionary<string, string>()) info.Environment[key] = value;
 
@@ -92,7 +92,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
         return child;
     }
 
-    /// <summary>Polls until the program answers, and fails with its output when it ends first or takes too long.</summary>
+    /// <summary>Polls until the program is ready; fails with its output if it exits first or takes too long.</summary>
     public async Task WaitUntilReadyAsync(Func<Task<bool>> ready, TimeSpan limit)
     {
         await Eventually.TrueAsync(
@@ -105,6 +105,22 @@ public sealed partial class ChildProcess : IAsyncDisposable
             () => $"{Name} is not ready:\n{Output}");
     }
 
+    /// <summary>Waits until this peer's program is ready; disposes the peer if it fails.</summary>
+    public static async Task<T> WhenReadyAsync<T>(T peer, Func<Task<bool>> ready, TimeSpan limit)
+        where T : IPeer
+    {
+        try
+        {
+            await peer.Process.WaitUntilReadyAsync(ready, limit);
+            return peer;
+        }
+        catch
+        {
+            await peer.DisposeAsync();
+            throw;
+        }
+    }
+
     /// <summary>A line on its standard input, for a program that was started with one.</summary>
     public async Task TellAsync(string line)
     {
@@ -115,7 +131,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
     /// <summary>The end of its standard input, for a program that was started with one.</summary>
     public void CloseInput() => _process.StandardInput.Close();
 
-    /// <summary>SIGKILL, and gone when this returns: its port is free for whoever comes next.</summary>
+    /// <summary>SIGKILL. The process is gone when this returns, so its port is free.</summary>
     public void Kill()
     {
         _process.Kill();
@@ -126,12 +142,12 @@ public sealed partial class ChildProcess : IAsyncDisposable
 
     public void Hangup() => Signal(SigHup);
 
-    /// <summary>As a debugger, a cgroup freezer or a paused machine does it: its sockets go on accepting, and nobody reads from them.</summary>
+    /// <summary>Like a debugger or a cgroup freezer: the kernel still accepts connections, but nothing reads from them.</summary>
     public void Suspend() => Signal(SigStop);
 
     public void Resume() => Signal(SigCont);
 
-    /// <summary>Waits for the end and for the last line of output.</summary>
+    /// <summary>Waits for the exit and for the last line of output.</summary>
     public async Task<int> WaitForExitAsync(TimeSpan limit)
     {
         using CancellationTokenSource cancellation = new(limit);
@@ -168,7 +184,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
 
     private async Task<string> DescribeExitAsync()
     {
-        // 127 is what setpriv says of a program that is not there.
+        // setpriv exits with 127 if the program does not exist.
         int code = await WaitForExitAsync(TimeSpan.FromSeconds(5));
         string hint = code == 127 ? "; tests/install-peers.sh installs what is missing" : "";
         return string.Create(CultureInfo.InvariantCulture, $"{Name} ended with exit code {code}{hint}:\n{Output}");

@@ -3,8 +3,8 @@ using System.Text.Json;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>A real Consul agent. One that died is started anew with the same settings: the same ports, and its data if it keeps any.</summary>
-public sealed class ConsulAgent : IAsyncDisposable
+/// <summary>A real Consul agent. Restarted with the same settings it has the same ports, and its data if it keeps any.</summary>
+public sealed class ConsulAgent : IPeer
 {
     private readonly HttpClient _client;
 
@@ -27,26 +27,18 @@ public sealed class ConsulAgent : IAsyncDisposable
     {
         ChildProcess process = await ChildProcess.StartAsync("consul " + settings.Address, "consul", settings.Arguments());
         ConsulAgent agent = new(process, settings);
-        try
-        {
-            // A leader, and the agent itself in the catalog: registrations are served from here on.
-            await process.WaitUntilReadyAsync(
-                async () => await agent.LeaderAsync() != "" && (await agent.GetAsync("v1/health/node/" + settings.Node)).GetArrayLength() > 0,
-                TimeSpan.FromSeconds(60));
-        }
-        catch
-        {
-            await agent.DisposeAsync();
-            throw;
-        }
 
-        return agent;
+        // Registrations work once there is a leader and the agent itself is in the catalog.
+        return await ChildProcess.WhenReadyAsync(
+            agent,
+            async () => await agent.LeaderAsync() != "" && (await agent.GetAsync("v1/health/node/" + settings.Node)).GetArrayLength() > 0,
+            TimeSpan.FromSeconds(60));
     }
 
     /// <summary><c>host:port</c> of the leader's server port; empty while there is none.</summary>
     public async Task<string> LeaderAsync() => (await GetAsync("v1/status/leader")).GetString()!;
 
-    /// <summary>The X-Consul-Index of an answer.</summary>
+    /// <summary>The X-Consul-Index of a response.</summary>
     public async Task<long> IndexAsync(string path)
     {
         using HttpResponseMessage reply = await _client.GetAsync(path);
@@ -94,7 +86,7 @@ public sealed class ConsulAgent : IAsyncDisposable
     }
 
     /// <summary>
-    /// Until each check has run once, members are the configured list: that looks like the state to test and is not it yet.
+    /// Before each check has run once, the members are the configured list, which looks like the state under test but is not.
     /// </summary>
     /// <returns>How long it took.</returns>
     public Task<TimeSpan> WaitForPassingAsync(string service, IEnumerable<string> addresses, TimeSpan limit)

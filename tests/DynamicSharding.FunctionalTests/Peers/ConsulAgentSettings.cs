@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>What makes an agent the same one after a restart.</summary>
+/// <summary>The settings that an agent keeps across restarts.</summary>
 public sealed record ConsulAgentSettings
 {
     public required string Host { get; init; }
@@ -18,16 +18,16 @@ public sealed record ConsulAgentSettings
     /// <summary>Null: development mode, one server with everything in memory.</summary>
     public string? DataFolder { get; init; }
 
-    /// <summary>How many servers the cluster has; 0 for an agent that is a client of it.</summary>
+    /// <summary>The number of servers in the cluster; 0 for a client agent.</summary>
     public int Servers { get; init; }
 
-    /// <summary><c>host:port</c> of the others' gossip.</summary>
+    /// <summary><c>host:port</c> of the other agents' gossip.</summary>
     public IReadOnlyList<string> Join { get; init; } = [];
 
     /// <summary>1 elects a leader in about three seconds, 5 (Consul's default) in about ten.</summary>
     public int RaftMultiplier { get; init; } = 1;
 
-    /// <summary>Turns access control on, with everything denied that no token allows.</summary>
+    /// <summary>Enables ACLs with a default policy of deny.</summary>
     public string? MasterToken { get; init; }
 
     public string Address => string.Create(CultureInfo.InvariantCulture, $"{Host}:{HttpPort}");

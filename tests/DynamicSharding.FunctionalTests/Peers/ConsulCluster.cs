@@ -1,6 +1,6 @@
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>Three servers on loopback addresses of their own.</summary>
+/// <summary>Three servers on separate loopback addresses.</summary>
 internal sealed class ConsulCluster(ConsulAgent[] servers)
 {
     private static readonly string[] Hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
@@ -25,7 +25,7 @@ internal sealed class ConsulCluster(ConsulAgent[] servers)
         return Alive.First(server => server != leader);
     }
 
-    /// <summary>Until the servers that are left agree on a leader that is not the one that died.</summary>
+    /// <summary>Waits until the remaining servers agree on a new leader.</summary>
     public Task<TimeSpan> WaitForLeaderAsync(TimeSpan limit) => Eventually.TrueAsync(
         async () =>
         {

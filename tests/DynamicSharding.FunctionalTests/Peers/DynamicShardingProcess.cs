@@ -4,8 +4,8 @@ using System.Text.Json;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>The program under test as a process of its own, asked only over its sockets.</summary>
-public sealed class DynamicShardingProcess : IAsyncDisposable
+/// <summary>The program under test as a separate process, tested only through its sockets.</summary>
+public sealed class DynamicShardingProcess : IPeer
 {
     private static readonly Dictionary<string, string> RuntimeEnvironment = new() { ["DOTNET_ROOT"] = Binary.DotnetRoot };
 
@@ -40,9 +40,9 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
 
     /// <summary>Starts with the given configuration, which names no listen addresses, on free ports.</summary>
     /// <param name="config">The file's text.</param>
-    /// <param name="environment">Its variables, beside those of the tests.</param>
-    /// <param name="inItsFolder">Start it beside its file, which it then calls by its mere name.</param>
-    /// <param name="logLevel">At debug, a batch of answers ends at each rejection, so that it can be logged.</param>
+    /// <param name="environment">Additional variables.</param>
+    /// <param name="inItsFolder">Start in the folder of the configuration file, and pass only the file name.</param>
+    /// <param name="logLevel">At debug, a batch of responses ends at each rejection, which is logged.</param>
     public static Task<DynamicShardingProcess> StartAsync(
         string config, IReadOnlyDictionary<string, string>? environment = null, bool inItsFolder = false, string logLevel = "debug")
     {
@@ -51,12 +51,12 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
         return StartAsync(Complete(config, address, adminAddress), address, adminAddress, environment, inItsFolder, logLevel);
     }
 
-    /// <summary>Starts with exactly the given configuration, which leads to the given addresses.</summary>
+    /// <summary>Starts with exactly the given configuration, which contains the given addresses.</summary>
     /// <param name="config">The file's text.</param>
     /// <param name="address">Of the data listener.</param>
     /// <param name="adminAddress">Of the admin listener.</param>
-    /// <param name="environment">Its variables, beside those of the tests.</param>
-    /// <param name="inItsFolder">Start it beside its file, which it then calls by its mere name.</param>
+    /// <param name="environment">Additional variables.</param>
+    /// <param name="inItsFolder">Start in the folder of the configuration file, and pass only the file name.</param>
     /// <param name="logLevel">See above.</param>
     public static async Task<DynamicShardingProcess> StartAsync(
         string config,
@@ -75,21 +75,11 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
             With(environment ?? new Dictionary<string, string>()),
             folder: inItsFolder ? folder.Path : null);
         DynamicShardingProcess server = new(process, folder, address, adminAddress);
-        try
-        {
-            await process.WaitUntilReadyAsync(
-                async () => await server.StatusCodeOfAsync("-/healthy") == HttpStatusCode.OK, TimeSpan.FromSeconds(30));
-        }
-        catch
-        {
-            await server.DisposeAsync();
-            throw;
-        }
-
-        return server;
+        return await ChildProcess.WhenReadyAsync(
+            server, async () => await server.StatusCodeOfAsync("-/healthy") == HttpStatusCode.OK, TimeSpan.FromSeconds(30));
     }
 
-    /// <summary>Runs it to its own end, for what it says about arguments and files.</summary>
+    /// <summary>Runs it until it exits, to test its output.</summary>
     public static Task<(int ExitCode, string Output)> RunAsync(params string[] arguments) => RunAsync(arguments, new Dictionary<string, string>());
 
     public static async Task<(int ExitCode, string Output)> RunAsync(string[] arguments, IReadOnlyDictionary<string, string> environment)
@@ -107,7 +97,7 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     public Task WaitUntilReadyAsync() => Process.WaitUntilReadyAsync(
         async () => await StatusCodeOfAsync("-/ready") == HttpStatusCode.OK, TimeSpan.FromSeconds(30));
 
-    /// <summary>Where a push of the group is sent: the authority of the Location.</summary>
+    /// <summary>The owner of a push: the authority of the Location.</summary>
     public async Task<string> OwnerOfAsync(string path)
     {
         using HttpRequestMessage request = new(HttpMethod.Put, path);
@@ -123,7 +113,7 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
         return owners;
     }
 
-    /// <summary>A push as clients do it: follows the redirect, with its body.</summary>
+    /// <summary>Pushes like a client: follows the redirect, with the content.</summary>
     public async Task<HttpStatusCode> PushAsync(string path, string body)
     {
         using StringContent content = new(body);
@@ -164,7 +154,7 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
             () => $"members [{string.Join(", ", seen)}], wanted [{string.Join(", ", expected)}]");
     }
 
-    /// <summary>Until the published ring is of these: a member that is about to leave is still in it.</summary>
+    /// <summary>Waits until the published ring consists of these; a member that is about to leave is still in it.</summary>
     /// <returns>How long it took.</returns>
     public Task<TimeSpan> WaitForRingAsync(IEnumerable<string> addresses, TimeSpan limit)
     {
@@ -179,7 +169,7 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
             () => $"a ring of [{string.Join(", ", expected)}]");
     }
 
-    /// <summary>How often the ring was replaced since the start, the first one not counted; the status API and the metric agree on it.</summary>
+    /// <summary>Ring changes since the start, without the first ring; the status API and the metric must agree.</summary>
     public async Task<long> ChangesAsync()
     {
         const string Metric = "dynamic_sharding_ring_changes_total";
@@ -207,7 +197,7 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
 
     public async Task<string> FingerprintAsync() => (await StatusAsync()).GetProperty("fingerprint").GetString()!;
 
-    /// <summary>Replaces the file; whoever changes it says so with a reload.</summary>
+    /// <summary>Replaces the file; takes effect with a reload.</summary>
     public void WriteConfig(string config) => _folder.Write(FileName, Complete(config, Address, _adminAddress));
 
     public async Task<(HttpStatusCode Status, string Text)> ReloadAsync()
@@ -234,7 +224,7 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
             CultureInfo.InvariantCulture) / 1024;
     }
 
-    /// <summary>The highest from now on.</summary>
+    /// <summary>From now on, the peak is the highest value after this call.</summary>
     public void ResetPeakMemory() => File.WriteAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{Process.Pid}/clear_refs"), "5");
 
     public async ValueTask DisposeAsync()
@@ -249,7 +239,7 @@ public sealed class DynamicShardingProcess : IAsyncDisposable
     private static Dictionary<string, string> With(IReadOnlyDictionary<string, string> environment) =>
         new([.. RuntimeEnvironment, .. environment]);
 
-    /// <summary>With listeners, and without the five seconds that a load balancer gets to notice a stop: here they are those of every test.</summary>
+    /// <summary>Adds the listeners, and stops without the delay that a load balancer needs, which would slow down every test.</summary>
     private static string Complete(string config, string address, string adminAddress)
     {
         string shutdown = config.Contains("shutdown:", StringComparison.Ordinal) ? "" : "shutdown: { drain_delay: 0s }\n";

@@ -6,7 +6,7 @@ using System.Text.RegularExpressions;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>Answers for an agent, well or badly. An answer that is waited for comes when the manner of answering changes.</summary>
+/// <summary>Responds in place of an agent, well or badly. A pending blocking query gets its response when the mode changes.</summary>
 internal sealed partial class FakeConsul : IAsyncDisposable
 {
     private readonly LoopbackServer _server;
@@ -19,9 +19,9 @@ internal sealed partial class FakeConsul : IAsyncDisposable
     private int _polls;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <param name="gateways">Passing, as long as nothing else is said.</param>
-    /// <param name="output">What their checks said last: whatever a gateway, or who answers for it, likes.</param>
-    /// <param name="node">What the agents are called.</param>
+    /// <param name="gateways">Passing by default.</param>
+    /// <param name="output">The output of their checks, which a gateway controls.</param>
+    /// <param name="node">The name of the agents.</param>
     public FakeConsul(IEnumerable<string> gateways, string output = "200 OK", string node = "fake")
     {
         _output = JsonEncodedText.Encode(output).ToString();
@@ -38,13 +38,13 @@ internal sealed partial class FakeConsul : IAsyncDisposable
         Reset,
         OneByteASecond,
 
-        /// <summary>60 MB of rows without anything in them.</summary>
+        /// <summary>60 MB of empty rows.</summary>
         EmptyRows,
 
-        /// <summary>600,000 rows of an address and nothing else.</summary>
+        /// <summary>600,000 rows with only an address.</summary>
         ShortRows,
 
-        /// <summary>As a suspended agent: takes every request and responds when it goes on.</summary>
+        /// <summary>Like a suspended agent: accepts every request and responds once it resumes.</summary>
         Silent,
     }
 
@@ -105,7 +105,7 @@ internal sealed partial class FakeConsul : IAsyncDisposable
         }
     }
 
-    /// <returns>False when the connection is over.</returns>
+    /// <returns>False when the connection has ended.</returns>
     private async Task<bool> AnswerAsync(string request, Socket socket, CancellationToken ct)
     {
         if (!request.StartsWith("GET /v1/health/", StringComparison.Ordinal))

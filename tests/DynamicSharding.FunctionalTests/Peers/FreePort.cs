@@ -6,8 +6,8 @@ using System.Net.Sockets;
 namespace DynamicSharding.FunctionalTests.Peers;
 
 /// <summary>
-/// Ports that nobody listens on; none is given twice in one run. They are below those that the kernel gives to outgoing connections: one of
-/// these could take the port between this answer and the peer's bind, or while a peer is dead.
+/// Free ports; none is returned twice in one run. They are below the ephemeral ports, because an outgoing connection
+/// could take a port before its peer binds it, or while the peer is dead.
 /// </summary>
 internal static class FreePort
 {
@@ -41,10 +41,10 @@ internal static class FreePort
         }
     }
 
-    /// <summary>For the tests that need a port of a given number: says plainly what is in the way.</summary>
+    /// <summary>For tests that need a fixed port: fails with a clear message if it is taken.</summary>
     public static void Require(string address, string why)
     {
-        // As servers do it: connections of an earlier run that are in TIME_WAIT are not in the way.
+        // Like servers: connections of an earlier run in TIME_WAIT do not matter.
         using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
         try

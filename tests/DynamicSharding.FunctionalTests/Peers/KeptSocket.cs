@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>A launcher that holds the data listener's socket while servers come and go on it: tests/faults/kept_socket.py.</summary>
+/// <summary>A launcher that keeps the data listener's socket across servers: tests/faults/kept_socket.py.</summary>
 internal sealed class KeptSocket : IAsyncDisposable
 {
     private readonly TemporaryFolder _folder;
@@ -21,7 +21,7 @@ internal sealed class KeptSocket : IAsyncDisposable
 
     public string Address { get; }
 
-    /// <summary>Servers that it has started so far.</summary>
+    /// <summary>Servers started so far.</summary>
     public int Starts => Process.Output.Split('\n').Count(line => line.StartsWith("started ", StringComparison.Ordinal));
 
     public static async Task<KeptSocket> StartAsync(string config, IReadOnlyDictionary<string, string>? environment = null)
@@ -39,7 +39,7 @@ internal sealed class KeptSocket : IAsyncDisposable
         return kept;
     }
 
-    /// <summary>Stops the server with SIGTERM and starts another one, whose answer is waited for.</summary>
+    /// <summary>Stops the server with SIGTERM, starts another one, and waits for its response.</summary>
     public async Task RestartAsync()
     {
         int starts = Starts;

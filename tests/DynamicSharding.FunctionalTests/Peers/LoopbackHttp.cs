@@ -9,4 +9,10 @@ internal static class LoopbackHttp
             BaseAddress = new Uri($"http://{address}/"),
             Timeout = TimeSpan.FromSeconds(15),
         };
+
+    public static async Task<bool> SucceedsAsync(HttpClient client, string path)
+    {
+        using HttpResponseMessage response = await client.GetAsync(path);
+        return response.IsSuccessStatusCode;
+    }
 }

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>Accepts on a loopback port and gives each connection to a loop of its own, until it is disposed.</summary>
+/// <summary>Accepts connections on a loopback port and serves each one until it is disposed.</summary>
 internal sealed class LoopbackServer : IAsyncDisposable
 {
     /// <summary>SO_BINDTODEVICE.</summary>
@@ -13,9 +13,9 @@ internal sealed class LoopbackServer : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _accepting;
 
-    /// <param name="serve">Each connection, which is closed at its end.</param>
-    /// <param name="address">An address to come back to; by default a free one.</param>
-    /// <param name="device">With <c>0.0.0.0</c>, the only one that is listened on.</param>
+    /// <param name="serve">Serves one connection, which is then closed.</param>
+    /// <param name="address">By default a free one.</param>
+    /// <param name="device">With <c>0.0.0.0</c>, the only network device to listen on.</param>
     public LoopbackServer(Func<Socket, CancellationToken, Task> serve, string address = "127.0.0.1:0", string? device = null)
     {
         _listener = new TcpListener(IPEndPoint.Parse(address));
@@ -28,13 +28,16 @@ internal sealed class LoopbackServer : IAsyncDisposable
 
     public string Address { get; }
 
-    /// <summary>Of the connections that come from now on.</summary>
+    /// <summary>Accepts, and never reads or responds.</summary>
+    public static LoopbackServer Silent() => new((_, cancellation) => Task.Delay(Timeout.Infinite, cancellation));
+
+    /// <summary>For new connections.</summary>
     public int ReceiveBufferSize
     {
         set => _listener.Server.ReceiveBufferSize = value;
     }
 
-    /// <summary>May come twice: a test may want it gone before its end.</summary>
+    /// <summary>May be called twice: a test may end the server early.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_accepting.IsCompleted) return;
@@ -72,7 +75,7 @@ internal sealed class LoopbackServer : IAsyncDisposable
             }
             catch (Exception e) when (e is SocketException or IOException or OperationCanceledException or ObjectDisposedException)
             {
-                // The other side went, or the test is over.
+                // The peer is gone, or the test is over.
             }
         }
     }

@@ -2,7 +2,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>A test with a cast of its own.</summary>
+/// <summary>A test with its own peers.</summary>
 public abstract class PeerTest(ITestOutputHelper output) : IAsyncLifetime
 {
     protected ITestOutputHelper Output { get; } = output;

@@ -2,8 +2,8 @@ using System.Text.Json;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>A real Prometheus, most often one that finds the Pushgateways through Consul.</summary>
-public sealed class PrometheusProcess : IAsyncDisposable
+/// <summary>A real Prometheus, by default one that finds the Pushgateways through Consul.</summary>
+public sealed class PrometheusProcess : IPeer
 {
     private readonly TemporaryFolder _folder;
     private readonly HttpClient _client;
@@ -36,7 +36,7 @@ public sealed class PrometheusProcess : IAsyncDisposable
                 target_label: gateway
         """);
 
-    /// <summary>With this configuration, and these files beside it.</summary>
+    /// <summary>With this configuration, and these files next to it.</summary>
     public static async Task<PrometheusProcess> StartAsync(string yaml, params (string Name, string Text)[] files)
     {
         TemporaryFolder folder = new();
@@ -48,23 +48,8 @@ public sealed class PrometheusProcess : IAsyncDisposable
             "prometheus",
             ["--config.file=" + config, "--storage.tsdb.path=" + Path.Combine(folder.Path, "data"), "--web.listen-address=" + address]);
         PrometheusProcess prometheus = new(process, address, folder);
-        try
-        {
-            await process.WaitUntilReadyAsync(
-                async () =>
-                {
-                    using HttpResponseMessage reply = await prometheus._client.GetAsync("-/ready");
-                    return reply.IsSuccessStatusCode;
-                },
-                TimeSpan.FromSeconds(30));
-        }
-        catch
-        {
-            await prometheus.DisposeAsync();
-            throw;
-        }
-
-        return prometheus;
+        return await ChildProcess.WhenReadyAsync(
+            prometheus, () => LoopbackHttp.SucceedsAsync(prometheus._client, "-/ready"), TimeSpan.FromSeconds(30));
     }
 
     /// <summary>An instant query: each series' labels with its value under the name <c>value</c>.</summary>

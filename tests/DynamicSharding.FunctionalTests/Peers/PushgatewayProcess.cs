@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace DynamicSharding.FunctionalTests.Peers;
 
 /// <summary>A real Prometheus Pushgateway.</summary>
-public sealed class PushgatewayProcess : IAsyncDisposable
+public sealed class PushgatewayProcess : IPeer
 {
     private readonly HttpClient _client;
 
@@ -25,33 +25,18 @@ public sealed class PushgatewayProcess : IAsyncDisposable
         ChildProcess process = await ChildProcess.StartAsync(
             "pushgateway " + address, "prometheus-pushgateway", ["--web.listen-address=" + address, "--persistence.file=", .. flags]);
         PushgatewayProcess gateway = new(process, address);
-        try
-        {
-            await process.WaitUntilReadyAsync(
-                async () =>
-                {
-                    using HttpResponseMessage reply = await gateway._client.GetAsync("-/healthy");
-                    return reply.IsSuccessStatusCode;
-                },
-                TimeSpan.FromSeconds(30));
-        }
-        catch
-        {
-            await gateway.DisposeAsync();
-            throw;
-        }
-
-        return gateway;
+        return await ChildProcess.WhenReadyAsync(
+            gateway, () => LoopbackHttp.SucceedsAsync(gateway._client, "-/healthy"), TimeSpan.FromSeconds(30));
     }
 
-    /// <summary>The groups that it holds, each as <c>name=value</c> lines in ordinal order, so that they can be compared.</summary>
+    /// <summary>The groups that it holds, each as sorted <c>name=value</c> lines.</summary>
     public async Task<string[]> GroupsAsync()
     {
         using JsonDocument document = JsonDocument.Parse(await _client.GetStringAsync("api/v1/metrics"));
         return [.. document.RootElement.GetProperty("data").EnumerateArray().Select(group => Describe(group.GetProperty("labels")))];
     }
 
-    /// <summary>A push past every edge.</summary>
+    /// <summary>A push directly to this gateway.</summary>
     public async Task SendAsync(HttpMethod method, string path, string body)
     {
         using HttpRequestMessage request = new(method, path) { Content = new StringContent(body) };

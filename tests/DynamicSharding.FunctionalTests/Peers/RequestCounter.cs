@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>Stands between a program and an HTTP server, passes everything on, and counts the requests.</summary>
+/// <summary>Sits between a program and an HTTP server, forwards everything, and counts the requests.</summary>
 internal sealed class RequestCounter : IAsyncDisposable
 {
     private readonly LoopbackServer _server;
@@ -40,7 +40,7 @@ internal sealed class RequestCounter : IAsyncDisposable
         int count;
         while ((count = await from.ReceiveAsync(buffer, ct)) > 0)
         {
-            // The client under test writes a request's head at once, and reads the answer before it writes the next.
+            // The client under test sends a head in one write, and reads the response before it sends the next.
             if (counts && (buffer.AsSpan(0, count).StartsWith("GET "u8) || buffer.AsSpan(0, count).StartsWith("PUT "u8))) Interlocked.Increment(ref _requests);
             for (int sent = 0; sent < count;) sent += await to.SendAsync(buffer.AsMemory(sent, count - sent), ct);
         }

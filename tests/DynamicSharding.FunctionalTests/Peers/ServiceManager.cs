@@ -4,14 +4,14 @@ using System.Text;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>The end of sd_notify(3) that systemd has: a socket, and every datagram that came, in order.</summary>
+/// <summary>systemd's side of sd_notify(3): a socket, and all datagrams in order of arrival.</summary>
 internal sealed class ServiceManager : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
     private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
     private readonly List<(string Text, long At)> _heard = [];
 
-    /// <param name="isAbstract">A name that is in no file system; systemd's own is a path.</param>
+    /// <param name="isAbstract">An abstract socket name; systemd uses a path.</param>
     public ServiceManager(bool isAbstract = false)
     {
         string path = Path.Combine(_folder.Path, "notify");
@@ -32,7 +32,7 @@ internal sealed class ServiceManager : IDisposable
         }
     }
 
-    /// <summary>When such a datagram came, each time, on the stopwatch's clock.</summary>
+    /// <summary>The arrival times of such datagrams, in stopwatch ticks.</summary>
     public long[] TimesOf(string text)
     {
         lock (_heard) return [.. _heard.Where(message => message.Text == text).Select(message => message.At)];
@@ -45,7 +45,7 @@ internal sealed class ServiceManager : IDisposable
         return environment;
     }
 
-    /// <returns>The first datagram, from the given one on, that the condition is true of.</returns>
+    /// <returns>The first datagram, from the given one on, that meets the condition.</returns>
     public async Task<string> WaitForAsync(Func<string, bool> condition, string what, int from = 0)
     {
         string? found = null;

@@ -2,13 +2,16 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>
-/// Everybody that takes part in one test. At its end they are stopped, last come first, and what each of them said goes to the test's
-/// output, which is shown when the test fails.
-/// </summary>
+/// <summary>A real program that a test runs.</summary>
+public interface IPeer : IAsyncDisposable
+{
+    ChildProcess Process { get; }
+}
+
+/// <summary>The processes of one test. At its end they are stopped in reverse order, and their output goes to the test's output.</summary>
 public sealed class TestPeers(ITestOutputHelper output) : IAsyncDisposable
 {
-    private readonly Stack<(ChildProcess Process, IAsyncDisposable Peer)> _peers = new();
+    private readonly Stack<IPeer> _peers = new();
 
     public Task<ConsulAgent> ConsulAsync() => ConsulAsync(FreePort.NextAddress());
 
@@ -27,14 +30,9 @@ public sealed class TestPeers(ITestOutputHelper output) : IAsyncDisposable
 
     public Task<PushgatewayProcess> PushgatewayAsync() => PushgatewayAsync(FreePort.NextAddress());
 
-    public async Task<PushgatewayProcess> PushgatewayAsync(string address)
-    {
-        PushgatewayProcess gateway = await PushgatewayProcess.StartAsync(address);
-        _peers.Push((gateway.Process, gateway));
-        return gateway;
-    }
+    public Task<PushgatewayProcess> PushgatewayAsync(string address) => JoinAsync(PushgatewayProcess.StartAsync(address));
 
-    /// <summary>Gateways on free ports, in the order of their addresses.</summary>
+    /// <summary>Gateways on free ports, ordered by address.</summary>
     public async Task<PushgatewayProcess[]> PushgatewaysAsync(int count)
     {
         PushgatewayProcess[] gateways = new PushgatewayProcess[count];
@@ -47,42 +45,28 @@ public sealed class TestPeers(ITestOutputHelper output) : IAsyncDisposable
     public Task<PrometheusProcess> PrometheusAsync(string config, params (string Name, string Text)[] files) =>
         JoinAsync(PrometheusProcess.StartAsync(config, files));
 
-    public async Task<DynamicShardingProcess> DynamicShardingAsync(
-        string config, IReadOnlyDictionary<string, string>? environment = null, bool inItsFolder = false, string logLevel = "debug")
-    {
-        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config, environment, inItsFolder, logLevel);
-        _peers.Push((server.Process, server));
-        return server;
-    }
+    public Task<DynamicShardingProcess> DynamicShardingAsync(
+        string config, IReadOnlyDictionary<string, string>? environment = null, bool inItsFolder = false, string logLevel = "debug") =>
+        JoinAsync(DynamicShardingProcess.StartAsync(config, environment, inItsFolder, logLevel));
 
-    public async Task<DynamicShardingProcess> DynamicShardingAsync(
-        string config, string address, string adminAddress, IReadOnlyDictionary<string, string>? environment = null)
-    {
-        DynamicShardingProcess server = await DynamicShardingProcess.StartAsync(config, address, adminAddress, environment);
-        _peers.Push((server.Process, server));
-        return server;
-    }
+    public Task<DynamicShardingProcess> DynamicShardingAsync(
+        string config, string address, string adminAddress, IReadOnlyDictionary<string, string>? environment = null) =>
+        JoinAsync(DynamicShardingProcess.StartAsync(config, address, adminAddress, environment));
 
     public async ValueTask DisposeAsync()
     {
-        while (_peers.TryPop(out (ChildProcess Process, IAsyncDisposable Peer) next))
+        while (_peers.TryPop(out IPeer? peer))
         {
-            await next.Peer.DisposeAsync();
-            output.WriteLine($"----- {next.Process.Name}\n{next.Process.Output}");
+            await peer.DisposeAsync();
+            output.WriteLine($"----- {peer.Process.Name}\n{peer.Process.Output}");
         }
     }
 
-    private async Task<ConsulAgent> JoinAsync(Task<ConsulAgent> starting)
+    private async Task<T> JoinAsync<T>(Task<T> starting)
+        where T : IPeer
     {
-        ConsulAgent agent = await starting;
-        _peers.Push((agent.Process, agent));
-        return agent;
-    }
-
-    private async Task<PrometheusProcess> JoinAsync(Task<PrometheusProcess> starting)
-    {
-        PrometheusProcess prometheus = await starting;
-        _peers.Push((prometheus.Process, prometheus));
-        return prometheus;
+        T peer = await starting;
+        _peers.Push(peer);
+        return peer;
     }
 }

@@ -26,7 +26,7 @@ public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
 
         Assert.Equal("http://127.0.0.1:9091/metrics/job/a", reply.Headers.Location?.ToString());
         await manager.WaitForAsync(text => text.StartsWith("READY=1\n", StringComparison.Ordinal), "the start");
-        // The configuration names another address, and whoever changes the wrong one of the two must hear it.
+        // The configuration names another address; a warning must tell whoever changes the wrong one.
         Assert.Contains("http_listen_addr ignored", activation.Output, StringComparison.Ordinal);
         activation.Terminate();
         Assert.Equal(0, await activation.WaitForExitAsync(TimeSpan.FromSeconds(30)));
@@ -46,7 +46,7 @@ public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
         await Eventually.TrueAsync(
             async () =>
             {
-                // The first connection starts the program; it is never answered.
+                // The first connection starts the program; it never gets a response.
                 using CancellationTokenSource limit = new(TimeSpan.FromMilliseconds(500));
                 using HttpResponseMessage? reply = activation.HasExited ? null : await client.GetAsync("-/healthy", limit.Token);
                 return activation.HasExited;
@@ -87,7 +87,7 @@ public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
 
     private static Task<ChildProcess> ActivateAsync(TemporaryFolder folder, ServiceManager manager, string address, string names, params string[] listen)
     {
-        // Not the address that is handed over: a server that opened its own socket would fail or be found out.
+        // Not the inherited address: a server that opens its own socket would fail or be noticed.
         string config = folder.Write("c.yml", $"http_listen_addr: {FreePort.NextAddress()}\nadmin_listen_addr: \"\"\n{Config}");
         return ChildProcess.StartAsync(
             "systemd-socket-activate " + address,

@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Systemd;
 
-/// <summary>What a service manager hears of a real process from its start to its end (sd_notify(3)).</summary>
+/// <summary>The notifications of a real process from start to exit (sd_notify(3)).</summary>
 public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string OneGateway = "pushgateway: { servers: [\"127.0.0.1:9091\"], health_check: { enabled: false } }\n";
@@ -21,7 +21,7 @@ public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(outpu
         await manager.WaitForAsync(text => text.EndsWith("STATUS=" + ready, StringComparison.Ordinal), "the status of a ready server");
         Assert.StartsWith("READY=1\nSTATUS=", manager.Heard[0], StringComparison.Ordinal);
 
-        // A good file.
+        // A valid file.
         int heard = manager.Heard.Length;
         long before = Stopwatch.GetTimestamp();
         server.WriteConfig(TwoGateways);
@@ -38,7 +38,7 @@ public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(outpu
         string two = $"ready; members 2, ring {await server.FingerprintAsync()}";
         await manager.WaitForAsync(text => text.EndsWith("STATUS=" + two, StringComparison.Ordinal), "the new ring", heard);
 
-        // A broken one: ready again, and the status says that it failed.
+        // An invalid one: ready again, and the status says that the reload failed.
         heard = manager.Heard.Length;
         server.WriteConfig("pushgateway: { servers: [\"a b\"] }\n");
         server.Process.Hangup();

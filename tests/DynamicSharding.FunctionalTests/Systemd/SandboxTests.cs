@@ -11,11 +11,11 @@ namespace DynamicSharding.FunctionalTests.Systemd;
 
 /// <summary>
 /// The program under the unit's own restrictions (tests/sandbox.py): system calls, address families, namespaces, capabilities, a read-only
-/// root, a bare /proc, and for the NativeAOT file no memory that is both writable and executable.
+/// root, a bare /proc, and for the NativeAOT binary no memory that is both writable and executable.
 /// </summary>
 public sealed class SandboxTests(ITestOutputHelper output) : PeerTest(output)
 {
-    /// <summary>A build for the .NET runtime compiles while it runs, which is what MemoryDenyWriteExecute= is against.</summary>
+    /// <summary>A build for the .NET runtime uses the JIT, which MemoryDenyWriteExecute= forbids.</summary>
     private static readonly string[] Restrictions = File.Exists(Binary.Path + ".dll") ? ["--jit"] : [];
 
     [Fact, Trait("Smoke", "true")]
@@ -52,7 +52,7 @@ public sealed class SandboxTests(ITestOutputHelper output) : PeerTest(output)
         using HttpClient data = LoopbackHttp.Client(address, followRedirects: false);
         using HttpClient status = LoopbackHttp.Client(admin);
 
-        // The name was resolved, the certificate accepted, and who is not there has left.
+        // The name was resolved, the certificate accepted, and the missing gateway has left.
         await server.WaitUntilReadyAsync(async () => await MembersAsync(status) is [var only] && only == "localhost:" + port, TimeSpan.FromSeconds(30));
         using HttpResponseMessage reply = await data.PutAsync("metrics/job/a", null);
         Assert.Equal($"https://localhost:{port}/metrics/job/a", reply.Headers.Location?.ToString());

@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Systemd;
 
-/// <summary>The files under config/systemd and config/sysctl, judged by systemd's own tools and by the kernel. No service is started.</summary>
+/// <summary>The files in config/systemd and config/sysctl, checked by systemd's tools and the kernel. No service is started.</summary>
 public sealed partial class UnitFileTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const double HighestExposure = 2.0;
@@ -21,7 +21,7 @@ public sealed partial class UnitFileTests(ITestOutputHelper output) : PeerTest(o
         string socket = folder.Write("dynamic-sharding.socket", await File.ReadAllTextAsync(Path.Combine(Units, "dynamic-sharding.socket")));
         Assert.Equal("", await VerifyAsync(folder, await File.ReadAllTextAsync(Service), socket));
 
-        // A check that finds nothing in anything would be none.
+        // Proves that the check can find something.
         string misspelt = (await File.ReadAllTextAsync(Service)).Replace("WatchdogSec=", "WatchdogSecs=", StringComparison.Ordinal);
         Assert.Contains("WatchdogSecs", await VerifyAsync(folder, misspelt, socket), StringComparison.Ordinal);
     }
@@ -69,7 +69,7 @@ public sealed partial class UnitFileTests(ITestOutputHelper output) : PeerTest(o
     [Fact]
     public async Task The_kernel_takes_every_sysctl_and_each_has_its_reason()
     {
-        // A network namespace of its own: nothing of the machine changes.
+        // A separate network namespace: the machine does not change.
         (int exitCode, string said) = await RunAsync("unshare", "--net", "sysctl", "-p", Sysctl);
         Assert.True(exitCode == 0, said);
 
@@ -80,7 +80,7 @@ public sealed partial class UnitFileTests(ITestOutputHelper output) : PeerTest(o
         Assert.All(settings, line => Assert.StartsWith("# ", lines[Array.IndexOf(lines, line) - 1], StringComparison.Ordinal));
     }
 
-    /// <summary>The commands of ExecReload=, one after the other until one fails, as systemd runs them.</summary>
+    /// <summary>Runs the commands of ExecReload= like systemd: in order, until one fails.</summary>
     private static async Task<(int ExitCode, string Output)> ReloadAsync(DynamicShardingProcess server)
     {
         string[] commands = [.. (await File.ReadAllLinesAsync(Service)).Where(line => line.StartsWith("ExecReload=", StringComparison.Ordinal))];
@@ -100,7 +100,7 @@ public sealed partial class UnitFileTests(ITestOutputHelper output) : PeerTest(o
         return result;
     }
 
-    /// <returns>What systemd-analyze says of the unit, with the program that was built here in place of the installed one.</returns>
+    /// <returns>The output of systemd-analyze for the unit, with the program built here instead of the installed one.</returns>
     private static async Task<string> VerifyAsync(TemporaryFolder folder, string unit, string socket)
     {
         string service = folder.Write("dynamic-sharding.service", unit.Replace("/usr/bin/dynamic-sharding", Binary.Path, StringComparison.Ordinal));

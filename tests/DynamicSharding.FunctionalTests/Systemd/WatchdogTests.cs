@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Systemd;
 
-/// <summary>The watchdog is told that the data plane works only by a data plane that works.</summary>
+/// <summary>The watchdog is notified only while the data plane works.</summary>
 public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Ping = "WATCHDOG=1";
@@ -24,12 +24,12 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
 
         await WaitForPingsAsync(manager, pingsAtStart + 4);
 
-        // The first comes at once; the machine may be busy, so that the median is judged and not each pause.
+        // The first comes at once. The machine may be busy, so check the median, not every interval.
         long[] times = manager.TimesOf(Ping);
         double[] pauses = [.. times.Zip(times.Skip(1), (a, b) => Stopwatch.GetElapsedTime(a, b).TotalSeconds).Order()];
         Assert.InRange(pauses[pauses.Length / 2], 0.9, 1.9);
 
-        // The health checks of this test's own start are GETs too, but all before the first look.
+        // The health checks at the start of this test are GETs too, but they all come before the first reading.
         double requests = await server.MetricAsync("dynamic_sharding_requests_total{method=\"get\",code=\"200\"}") - atStart;
         int lookups = (Environment.ProcessorCount + 1) * (Pings(manager) - pingsAtStart - 1);
         Assert.True(requests >= lookups, $"{requests} requests for {Pings(manager) - pingsAtStart} pings");
@@ -46,7 +46,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
         await using ChildProcess holder = await ChildProcess.StartAsync(
             "hold_thread.py", "python3", [script, server.Process.Pid.ToString(CultureInfo.InvariantCulture), "loop-0"], keepInput: true);
         await holder.WaitUntilReadyAsync(() => Task.FromResult(holder.Output.Contains("held", StringComparison.Ordinal)), TimeSpan.FromSeconds(20));
-        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "level=error", "data plane does not respond", "event loop 0 does not answer");
+        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "level=error", "data plane does not respond", "event loop 0 does not respond");
         int silentAt = Pings(manager);
         await Task.Delay(Period);
         Assert.Equal(silentAt, Pings(manager));
@@ -84,7 +84,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
         await Eventually.TrueAsync(
             async () =>
             {
-                // The client that the fixture asked with is in its place; every other is refused.
+                // The fixture's client holds the only place; every other connection is rejected.
                 using RawHttp other = await RawHttp.ConnectAsync(socket.Address);
                 await other.SendAsync("GET /-/healthy HTTP/1.1\r\nHost: edge\r\n\r\n");
                 return (await other.ReadToCloseAsync()).StartsWith("HTTP/1.1 503 ", StringComparison.Ordinal);
@@ -92,7 +92,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
             TimeSpan.FromSeconds(20),
             () => "a refused connection");
         await WaitForPingsAsync(manager, Pings(manager) + 2);
-        Assert.DoesNotContain("the data plane does not answer", socket.Process.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("data plane does not respond", socket.Process.Output, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -2,8 +2,8 @@ using System.Text;
 
 namespace DynamicSharding.FunctionalTests.Wire;
 
-/// <summary>A request and its reply, both literal, one character per byte.</summary>
-/// <param name="Head">The reply to a HEAD has no body, whatever its Content-Length says.</param>
+/// <summary>A request and its response, both literal, one character per byte.</summary>
+/// <param name="Head">The response to a HEAD has no content, whatever its Content-Length says.</param>
 internal sealed record DataListenerRow(string Request, string Reply, bool Head = false)
 {
     private const string Gateway = OneGatewayServer.Gateway;
@@ -11,7 +11,7 @@ internal sealed record DataListenerRow(string Request, string Reply, bool Head =
     private const string GroupMethods = "GET, HEAD, PUT, POST, DELETE";
     private const string ReadMethods = "GET, HEAD";
 
-    /// <summary>Whether the reply announces that it is the last one on its connection.</summary>
+    /// <summary>Whether the response announces the end of its connection.</summary>
     public bool Closes => Reply.Contains("\r\nConnection: close\r\n", StringComparison.Ordinal);
 
     /// <summary>Every row of the table in the README, by name.</summary>

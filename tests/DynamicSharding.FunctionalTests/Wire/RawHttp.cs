@@ -4,7 +4,7 @@ using System.Text;
 
 namespace DynamicSharding.FunctionalTests.Wire;
 
-/// <summary>Literal bytes in, literal bytes out: one connection without an HTTP library. Text is Latin-1, a byte per character.</summary>
+/// <summary>One connection without an HTTP library: literal bytes in and out. Text is Latin-1, one byte per character.</summary>
 internal sealed class RawHttp : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
@@ -53,11 +53,11 @@ internal sealed class RawHttp : IDisposable
         }
         catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionReset or SocketError.Shutdown)
         {
-            // An early refusal may have ended the connection; what it said is still there to be read.
+            // An early rejection may have ended the connection; the response can still be read.
         }
     }
 
-    /// <summary>One whole reply, by its own framing; nothing is left behind it unless the server sent more than it should.</summary>
+    /// <summary>One complete response, by its own framing.</summary>
     public async Task<string> ReadReplyAsync(bool head = false, TimeSpan? limit = null)
     {
         while (true)
@@ -74,7 +74,7 @@ internal sealed class RawHttp : IDisposable
         }
     }
 
-    /// <summary>Everything until the server closes.</summary>
+    /// <summary>Everything up to the close by the server.</summary>
     public async Task<string> ReadToCloseAsync(TimeSpan? limit = null)
     {
         while (await ReadMoreAsync(limit ?? Limit))
@@ -84,7 +84,42 @@ internal sealed class RawHttp : IDisposable
         return Take();
     }
 
-    /// <summary>What arrives although nothing more is due; empty when all is well.</summary>
+    /// <summary>
+    /// Sends, and reads until the server closes or resets. Reading begins at once, so a response before a reset is not lost, however much is
+    /// still to be sent. After <paramref name="quiet"/> without a byte the client half-closes, so that a server that waits for more ends.
+    /// </summary>
+    public async Task<string> ExchangeToEndAsync(string text, TimeSpan quiet)
+    {
+        Task sending = SendUntilClosedAsync(text);
+        bool halfClosed = false;
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    if (!await ReadMoreAsync(halfClosed ? Limit : quiet)) break;
+                }
+                catch (TimeoutException) when (!halfClosed)
+                {
+                    await sending.WaitAsync(Limit);
+                    CloseSending();
+                    halfClosed = true;
+                }
+            }
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionReset or SocketError.NotConnected)
+        {
+            // What came before the reset counts.
+        }
+
+        // Ends a send that the server no longer reads.
+        _socket.Dispose();
+        await sending;
+        return Take();
+    }
+
+    /// <summary>Anything unexpected that still arrives; normally empty.</summary>
     public async Task<string> ReadExcessAsync(TimeSpan pause)
     {
         try
@@ -101,7 +136,7 @@ internal sealed class RawHttp : IDisposable
         }
     }
 
-    /// <summary>No more will be sent; what comes can still be read.</summary>
+    /// <summary>Half-closes: sends a FIN, and can still read.</summary>
     public void CloseSending() => _socket.Shutdown(SocketShutdown.Send);
 
     /// <summary>Ends the connection with a reset.</summary>
@@ -123,6 +158,18 @@ internal sealed class RawHttp : IDisposable
     private async Task SendAllAsync(ReadOnlyMemory<byte> bytes)
     {
         while (bytes.Length > 0) bytes = bytes[await _socket.SendAsync(bytes)..];
+    }
+
+    private async Task SendUntilClosedAsync(string text)
+    {
+        try
+        {
+            await SendAllAsync(Encoding.Latin1.GetBytes(text));
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The server has decided before it had everything.
+        }
     }
 
     private async Task<bool> ReadMoreAsync(TimeSpan limit)

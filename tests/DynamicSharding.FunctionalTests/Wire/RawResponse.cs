@@ -4,12 +4,12 @@ using System.Text.RegularExpressions;
 namespace DynamicSharding.FunctionalTests.Wire;
 
 /// <summary>
-/// Compares a reply with its literal text. Two things in it are not literal: <c>{date}</c> stands for an IMF-fixdate of about now, and
+/// Compares a response with its literal text, in which <c>{date}</c> stands for an IMF-fixdate of about now, and
 /// <c>{reason}</c> for a body of one line whose length is <c>{length}</c>.
 /// </summary>
 internal static partial class RawResponse
 {
-    /// <summary>A reply may be read some time after it was written: at the end of its connection.</summary>
+    /// <summary>A response may be read long after it was written: at the end of its connection.</summary>
     private static readonly TimeSpan Oldest = TimeSpan.FromSeconds(15);
 
     public static void ShouldBe(string expected, string actual)

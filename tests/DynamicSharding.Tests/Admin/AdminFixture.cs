@@ -14,7 +14,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace DynamicSharding.Tests.Admin;
 
-/// <summary>A real listener on a free port, over real rings and counters; the rest of the server is the fields of this class.</summary>
+/// <summary>A real listener on a free port with real rings and counters; the properties of this class replace the rest of the server.</summary>
 internal sealed class AdminFixture : IAsyncDisposable
 {
     public static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
@@ -33,7 +33,7 @@ internal sealed class AdminFixture : IAsyncDisposable
 
     public DataPlaneCounters Counters { get; } = new(loops: 2);
 
-    /// <summary>Null as while the forward listener is off.</summary>
+    /// <summary>Null without a forward listener.</summary>
     public ForwardCounters? Forward { get; set; }
 
     public FakeTimeProvider Time { get; } = new(Start);
@@ -117,6 +117,14 @@ internal sealed class AdminFixture : IAsyncDisposable
         Assert.Equal("nosniff", response.Headers.GetValues("X-Content-Type-Options").Single());
         return JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
     }
+
+    /// <summary>The text of /metrics, without a listener.</summary>
+    public string Metrics() => Encoding.UTF8.GetString(
+        new MetricsPage(Context(), new Fleet(Ring, () => View, Time), new AdminRejectCounter()).Render().Span);
+
+    /// <summary>Every metric that the page declares, with samples or without.</summary>
+    public static IEnumerable<string> MetricNames(string page) =>
+        page.Split('\n').Where(line => line.StartsWith("# TYPE ", StringComparison.Ordinal)).Select(line => line.Split(' ')[2]);
 
     /// <summary>The page as series to value.</summary>
     public async Task<Dictionary<string, double>> ScrapeAsync() => Parse(await Client.GetStringAsync("/metrics"));

@@ -178,7 +178,7 @@ public sealed class ApiTests
         admin.Time.Advance(TimeSpan.FromMinutes(5));
         admin.Ring.Publish(HashRing<Gateway>.Build([admin.Gateway("gw1:9091")], 500, "group"));
         JsonElement member = (await admin.JsonAsync("/api/v1/status")).GetProperty("members")[0];
-        Assert.Equal("just let in", member.GetProperty("reason").GetString());
+        Assert.Equal("just joined", member.GetProperty("reason").GetString());
         Assert.Equal(AdminFixture.Start + TimeSpan.FromMinutes(5), member.GetProperty("since").GetDateTimeOffset());
         Assert.DoesNotContain("0001", await admin.Client.GetStringAsync("/api/v1/status"), StringComparison.Ordinal);
     }

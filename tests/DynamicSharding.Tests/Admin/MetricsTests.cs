@@ -86,7 +86,7 @@ public sealed class MetricsTests
         Task loop = Task.Factory.StartNew(
             () =>
             {
-                // Both ends of the second bucket, so that a torn read moves the mean as far as it can.
+                // Both ends of the second bucket, so that a torn read moves the mean as far as possible.
                 for (; !done.IsCancellationRequested; batches++)
                     admin.Counters.Loops[0].ObserveBatch(batches % 2 == 0 ? 6 * tick : 10 * tick, 2);
             },
@@ -151,12 +151,12 @@ public sealed class MetricsTests
         Assert.DoesNotContain(page.Keys, series => series.Contains(first, StringComparison.Ordinal));
         Assert.Single(page.Keys, series => series.StartsWith("dynamic_sharding_ring_info{", StringComparison.Ordinal));
 
-        // Not known any more: nothing of it is left.
+        // No longer known: nothing of it is left.
         admin.Publish("gw1:9091");
         page = await admin.ScrapeAsync();
         Assert.DoesNotContain(page.Keys, series => series.Contains("gw2", StringComparison.Ordinal));
 
-        // Back in the file: its counter goes on where it was, in every state, and nothing happened meanwhile.
+        // Back in the file: its counter continues where it was, in every state, and no rate appears.
         admin.View = admin.View with { Gateways = [.. admin.View.Gateways, AdminFixture.Status("gw2:9091", GatewayState.Joining)] };
         admin.Time.Advance(TimeSpan.FromSeconds(1));
         Assert.Equal(1, (await admin.ScrapeAsync())["dynamic_sharding_redirects_total{gateway=\"gw2:9091\"}"]);
@@ -246,13 +246,13 @@ public sealed class MetricsTests
         Dictionary<string, double> page = await admin.ScrapeAsync();
         foreach (string name in (string[])
         [
-            MetricNames.ProcessCpu, MetricNames.ProcessResidentMemory, MetricNames.ProcessVirtualMemory, MetricNames.ProcessOpenFds,
-            MetricNames.ProcessMaxFds, MetricNames.ProcessThreads, MetricNames.ProcessStartTime, MetricNames.GcAllocated,
-            MetricNames.GcHeap, MetricNames.ThreadPoolThreads,
+            "process_cpu_seconds_total", "process_resident_memory_bytes", "process_virtual_memory_bytes", "process_open_fds",
+            "process_max_fds", "process_threads", "process_start_time_seconds", "dotnet_gc_allocated_bytes_total",
+            "dotnet_gc_heap_size_bytes", "dotnet_threadpool_threads",
         ])
             Assert.True(page[name] > 0, name);
         Assert.Contains("dotnet_gc_collections_total{generation=\"2\"}", page.Keys);
-        Assert.InRange(page[MetricNames.ProcessStartTime], 1.6e9, (double)DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 1);
+        Assert.InRange(page["process_start_time_seconds"], 1.6e9, (double)DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 1);
     }
 
     [Fact]
@@ -281,7 +281,7 @@ public sealed class MetricsTests
     }
 
     /// <summary>
-    /// Whatever discovery and membership say of themselves reaches an operator. A new property that is forgotten on both pages fails here.
+    /// Operators can see every property of the discovery and membership status. A new property that is on neither page fails here.
     /// </summary>
     [Fact]
     public async Task Every_property_of_the_status_of_discovery_and_membership_is_shown()
@@ -324,7 +324,7 @@ public sealed class MetricsTests
 
         async Task ShowsAsync(PropertyInfo property, MembershipView before, MembershipView after)
         {
-            // What readiness alone is made of; its own metric and address show the result.
+            // Only an input of readiness, which has a metric and an endpoint of its own.
             if (property.Name == nameof(MembershipView.HasVerdict)) return;
             string old = await PagesAsync(before);
             string text = await PagesAsync(after);
@@ -340,7 +340,7 @@ public sealed class MetricsTests
         }
     }
 
-    /// <summary>The same for everything that is counted by a method: a forgotten counter is one that changes no series.</summary>
+    /// <summary>The same for counters: a forgotten one changes no series.</summary>
     [Fact]
     public async Task Every_counter_of_both_listeners_is_shown()
     {

@@ -48,7 +48,7 @@ public sealed class PageTests
         Assert.Contains(">for 3 min 2 s</time>", second, StringComparison.Ordinal);
         Assert.Contains("the reason", second, StringComparison.Ordinal);
         Assert.Contains("<span class=\"output\">status 500: the check&#39;s output</span>", second, StringComparison.Ordinal);
-        Assert.Contains("ideal 33.3 %", second, StringComparison.Ordinal);
+        Assert.Contains("ideal 33.3%", second, StringComparison.Ordinal);
         Assert.Contains("class=\"number\">0</td>", second, StringComparison.Ordinal);
         Assert.Contains("class=\"number\">35.0</td>", Row(page, "gw3:9091"), StringComparison.Ordinal);
         Assert.Contains("<span class=\"state out\">out</span>", Row(page, "gw8:9091"), StringComparison.Ordinal);
@@ -60,7 +60,7 @@ public sealed class PageTests
         Assert.Contains("<code class=\"whole\">count without (gateway) (push_time_seconds) &gt; 1</code>", page, StringComparison.Ordinal);
         Assert.Contains("curl --data-binary @metrics.txt &#39;http://" + owner, page, StringComparison.Ordinal);
         Assert.Contains($"<strong>{DisplayText.Percent(moved)}</strong> of the groups would move", page, StringComparison.Ordinal);
-        Assert.Contains("31.7 %", page, StringComparison.Ordinal);
+        Assert.Contains("31.7%", page, StringComparison.Ordinal);
         Assert.Contains("gw2:9091 joined", page, StringComparison.Ordinal);
         Assert.Contains("<code>admin_listen_addr</code>", page, StringComparison.Ordinal);
         Assert.Equal(3, page.Split("class=\"arcs ").Length - 1);
@@ -109,7 +109,7 @@ public sealed class PageTests
     }
 
     [Fact]
-    public async Task Nothing_that_comes_from_outside_becomes_markup()
+    public async Task External_text_never_becomes_markup()
     {
         await using var admin = new AdminFixture
         {
@@ -214,13 +214,13 @@ public sealed class PageTests
         await using var admin = new AdminFixture();
         await admin.StartAsync();
         string empty = await admin.Client.GetStringAsync("/?q=job%3Da&add=gw1");
-        Assert.Contains("None is known.", empty, StringComparison.Ordinal);
-        Assert.Contains("No Pushgateway is known: every push is answered 503.", empty, StringComparison.Ordinal);
+        Assert.Contains("No gateways are known.", empty, StringComparison.Ordinal);
+        Assert.Contains("No Pushgateway is known: every push gets a 503 response.", empty, StringComparison.Ordinal);
         Assert.Contains("there is no ring yet", empty, StringComparison.Ordinal);
         admin.Publish([.. Enumerable.Range(0, 200).Select(i => $"gw{i}:9091")]);
         string large = await admin.Client.GetStringAsync("/");
 
-        // Twelve colours, in the order of the rows.
+        // Twelve colors, in the order of the rows.
         string[] rows = [.. large[large.IndexOf("<tbody", StringComparison.Ordinal)..].Split("<span class=\"swatch c").Skip(1).Take(200)];
         Assert.Equal(200, rows.Length);
         for (int i = 0; i < rows.Length; i++) Assert.StartsWith($"{i % 12}\"></span><code>{admin.View.Gateways[i].Address}<", rows[i], StringComparison.Ordinal);
@@ -247,7 +247,7 @@ public sealed class PageTests
         Assert.Equal(7, status.GetProperty("requests_per_second").GetDouble(), 6);
         Assert.Equal(7, status.GetProperty("members")[0].GetProperty("redirects_per_second").GetDouble(), 6);
 
-        // One that is new has a rate as soon as there are two looks at it, not only after ten seconds.
+        // A new gateway has a rate after two samples, not only after ten seconds.
         admin.Publish("gw1:9091", "gw2:9091");
         admin.Time.Advance(TimeSpan.FromSeconds(1));
         for (int i = 0; i < 30; i++) admin.Gateway("gw2:9091").Redirects.Increment(0);

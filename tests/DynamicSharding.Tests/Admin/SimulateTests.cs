@@ -11,7 +11,7 @@ namespace DynamicSharding.Tests.Admin;
 public sealed class SimulateTests
 {
     [Fact]
-    public async Task The_answer_is_the_ring_that_the_change_would_make()
+    public async Task The_response_is_the_ring_that_the_change_would_make()
     {
         await using var admin = new AdminFixture();
         admin.Publish("gw1:9091", "gw2:9091", "gw3:9091");
@@ -25,7 +25,7 @@ public sealed class SimulateTests
         Assert.Equal(JsonValueKind.Null, gateways[0].GetProperty("ownership_after").ValueKind);
         string now = admin.Ring.Current!.Fingerprint;
 
-        // The same change, made: the same ring, and the answer before it was right.
+        // After making the change: the ring is the predicted one.
         admin.Publish("gw3:9091", "gw4:9091");
         Assert.NotEqual(now, admin.Ring.Current.Fingerprint);
         Assert.Equal(admin.Ring.Current.Fingerprint, answer.GetProperty("fingerprint").GetString());
@@ -53,13 +53,24 @@ public sealed class SimulateTests
     }
 
     [Fact]
-    public async Task A_list_without_end_is_refused()
+    public async Task A_very_long_list_is_rejected()
     {
         await using var admin = new AdminFixture();
         admin.Publish("gw1:9091");
         await admin.StartAsync();
         string many = string.Join(',', Enumerable.Range(0, 65).Select(i => $"new{i}"));
         await admin.JsonAsync("/api/v1/simulate?add=" + many, HttpStatusCode.BadRequest);
+    }
+
+    [Fact]
+    public async Task A_ring_of_too_many_points_is_400()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091");
+        admin.Options = admin.Options with { Sharding = new ShardingOptions { Replicas = ShardingOptions.MaxPoints } };
+        await admin.StartAsync();
+        JsonElement response = await admin.JsonAsync("/api/v1/simulate?add=gw2", HttpStatusCode.BadRequest);
+        Assert.Contains("at most 10000000 points", response.GetProperty("error").GetString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -70,27 +81,27 @@ public sealed class SimulateTests
     }
 
     [Fact]
-    public void The_same_question_about_the_same_ring_is_answered_from_memory()
+    public void The_same_query_for_the_same_ring_is_served_from_the_cache()
     {
         var admin = new AdminFixture();
         admin.Publish("gw1:9091", "gw2:9091", "gw3:9091");
-        var whatIf = new RingSimulator(admin.Context());
-        SimulateResponse first = whatIf.Run("gw4, gw5", "gw1").Found!;
-        Assert.Same(first, whatIf.Run("gw5:9091,gw4:9091", "gw1:9091").Found);
-        SimulateResponse other = whatIf.Run("gw4", "").Found!;
+        var simulator = new RingSimulator(admin.Context());
+        SimulateResponse first = simulator.Run("gw4, gw5", "gw1").Found!;
+        Assert.Same(first, simulator.Run("gw5:9091,gw4:9091", "gw1:9091").Found);
+        SimulateResponse other = simulator.Run("gw4", "").Found!;
         Assert.NotEqual(first.Fingerprint, other.Fingerprint);
-        Assert.Same(first, whatIf.Run("gw4,gw5", "gw1").Found);
+        Assert.Same(first, simulator.Run("gw4,gw5", "gw1").Found);
 
-        // Joining and leaving are not mixed up, a new ring is asked anew, and the memory has an end.
-        Assert.NotEqual(whatIf.Run("", "gw2,gw3").Found!.Fingerprint, whatIf.Run("", "gw2").Found!.Fingerprint);
-        for (int i = 10; i < 40; i++) Assert.NotNull(whatIf.Run($"gw{i}", "").Found);
-        Assert.NotSame(first, whatIf.Run("gw4,gw5", "gw1").Found);
+        // Joining and leaving are distinct, a new ring empties the cache, and the cache is bounded.
+        Assert.NotEqual(simulator.Run("", "gw2,gw3").Found!.Fingerprint, simulator.Run("", "gw2").Found!.Fingerprint);
+        for (int i = 10; i < 40; i++) Assert.NotNull(simulator.Run($"gw{i}", "").Found);
+        Assert.NotSame(first, simulator.Run("gw4,gw5", "gw1").Found);
         admin.Publish("gw1:9091", "gw2:9091");
-        Assert.Equal(3, whatIf.Run("gw4,gw5", "gw1").Found!.Gateways.Count(g => g.OwnershipAfter is not null));
+        Assert.Equal(3, simulator.Run("gw4,gw5", "gw1").Found!.Gateways.Count(g => g.OwnershipAfter is not null));
     }
 
     [Fact]
-    public void An_open_page_does_not_build_the_ring_again_and_again()
+    public void An_open_page_does_not_rebuild_the_ring_every_time()
     {
         // A ring of which one copy is megabytes, and a page that is not.
         var admin = new AdminFixture();
@@ -98,13 +109,12 @@ public sealed class SimulateTests
         admin.Publish("gw1:9091", "gw2:9091", "gw3:9091");
         AdminContext context = admin.Context();
         var fleet = new Fleet(admin.Ring, () => admin.View, admin.Time);
-        using var rates = new TrafficRates(fleet, admin.Counters, admin.Time);
-        using var lastHour = new LastHourCounts(admin.Counters, () => admin.View, admin.Time);
-        var whatIf = new RingSimulator(context);
-        var page = new StatusPage(context, fleet, rates, lastHour, whatIf);
+        using var recent = new RecentActivity(fleet, admin.Counters, admin.Time);
+        var simulator = new RingSimulator(context);
+        var page = new StatusPage(context, fleet, recent, new Lookup(context), simulator);
         var query = new QueryCollection(new Dictionary<string, StringValues> { ["add"] = "gw4" });
         page.Render(new QueryCollection());
-        long built = Allocated(() => whatIf.Run("gw4", ""));
+        long built = Allocated(() => simulator.Run("gw4", ""));
         long shown = Allocated(() => page.Render(query));
         Assert.InRange(built, 2_000_000, long.MaxValue);
         Assert.InRange(shown, 0, 1_000_000);

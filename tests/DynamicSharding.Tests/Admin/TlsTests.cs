@@ -42,7 +42,7 @@ public sealed class TlsTests
         admin.Time.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal(second, await ShownAsync(admin));
 
-        // Gone; then a pipe that nobody writes to, and a device that never ends.
+        // Missing; then a pipe without a writer, and a device that never ends.
         foreach (string replacement in (string[])["rm {0}", "mkfifo {0}", "ln -sf /dev/zero {0}"])
         {
             using var shell = System.Diagnostics.Process.Start("sh", ["-c", string.Format(null, replacement, Path.Combine(folder.Path, "admin.crt"))]);

@@ -8,14 +8,14 @@ using DynamicSharding.Membership;
 
 namespace DynamicSharding.Tests.Admin;
 
-/// <summary>Each situation that an operator should hear of has its sentence and its remedy; a healthy server has none.</summary>
+/// <summary>Each situation that an operator should know about has a warning and a remedy; a healthy server has none.</summary>
 public sealed class WarningsTests
 {
     [Fact]
     public void A_healthy_fleet_needs_no_attention() => Assert.Empty(Of(_ => { }));
 
     [Theory]
-    [InlineData(nameof(GatewayState.Held), "critical", "1 gateway failing and still in the ring: gw2:9091.")]
+    [InlineData(nameof(GatewayState.Held), "critical", "1 gateway failing but still in the ring: gw2:9091.")]
     [InlineData(nameof(GatewayState.Leaving), "warning", "Failing, about to leave the ring: gw2:9091.")]
     [InlineData(nameof(GatewayState.Out), "warning", "Not in the ring: gw2:9091.")]
     public void A_gateway_in_trouble_is_named(string state, string severity, string what) =>
@@ -33,25 +33,25 @@ public sealed class WarningsTests
     [Fact]
     public void Connections_turned_away() => Says(
         "warning",
-        "1 connection turned away within the last hour, because too many were open.",
+        "1 connection rejected within the last hour because too many were open.",
         admin => admin.Counters.Loops[0].CountReject(RejectReason.TooManyConnections));
 
     [Fact]
-    public void A_consul_that_fails() => Says("warning", "Consul has given no usable answer for 1 h 0 min: no leader", admin => SetDiscovery(admin, "no leader"));
+    public void A_consul_that_fails() => Says("warning", "No usable response from Consul for 1 h 0 min: no leader", admin => SetDiscovery(admin, "no leader"));
 
     [Fact]
-    public void A_consul_that_is_silent() => Says("warning", "Consul has not answered for 1 h 0 min.", admin => SetDiscovery(admin, null));
+    public void A_consul_that_is_silent() => Says("warning", "No response from Consul for 1 h 0 min.", admin => SetDiscovery(admin, null));
 
     [Fact]
     public void A_failed_reload() => Says(
         "warning",
-        "The last reload failed; the configuration of 2026-01-02 03:04:05 UTC stays in force.",
+        "The last reload failed; the configuration of 2026-01-02 03:04:05 UTC stays active.",
         admin => admin.ReloadStatus = new ReloadStatus(false, AdminFixture.Start) { Errors = ["a.yml:1:2: wrong"] });
 
     [Fact]
     public void Keys_that_wait_for_a_restart() => Says(
         "note",
-        "Changed in the file, not in force: sharding.key.",
+        "Changed in the file but not active: sharding.key.",
         admin => admin.ReloadStatus = new ReloadStatus(true, AdminFixture.Start) { NeedRestart = ["sharding.key"] });
 
     [Fact]
@@ -62,52 +62,54 @@ public sealed class WarningsTests
 
     [Fact]
     public void A_ring_that_could_not_be_built() =>
-        Says("critical", "A ring could not be built; the old one stays in use.", admin => admin.View = admin.View with { BuildFailures = 1 });
+        Says("critical", "A ring could not be built; the previous one stays in use.", admin => admin.View = admin.View with { BuildFailures = 1 });
 
     [Fact]
     public void A_first_ring_that_could_not_be_built()
     {
         var admin = new AdminFixture();
         admin.View = admin.View with { BuildFailures = 2 };
-        using var lastHour = new LastHourCounts(admin.Counters, () => admin.View, admin.Time);
+        var fleet = new Fleet(admin.Ring, () => admin.View, admin.Time);
+        using var recent = new RecentActivity(fleet, admin.Counters, admin.Time);
         Assert.Equal(
-            "No ring could be built yet: every push is answered 503.",
-            Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Snapshot(), lastHour, admin.Time.GetUtcNow())[0].What);
+            "No ring could be built: every push gets a 503 response.",
+            Warnings.Of(admin.Context(), fleet.Snapshot(), recent, admin.Time.GetUtcNow())[0].What);
     }
 
     [Fact]
-    public void What_is_over_for_an_hour_is_not_warned_of_any_more()
+    public void What_ended_an_hour_ago_is_no_longer_a_warning()
     {
         var admin = new AdminFixture();
         admin.Publish("gw1:9091", "gw2:9091");
         admin.Counters.Loops[0].CountReject(RejectReason.TooManyConnections);
         admin.View = admin.View with { BuildFailures = 3 };
-        using var lastHour = new LastHourCounts(admin.Counters, () => admin.View, admin.Time);
+        var fleet = new Fleet(admin.Ring, () => admin.View, admin.Time);
+        using var recent = new RecentActivity(fleet, admin.Counters, admin.Time);
         Assert.Empty(Snapshot());
         admin.Time.Advance(TimeSpan.FromMinutes(90));
         for (int i = 0; i < 7; i++) admin.Counters.Loops[1].CountReject(RejectReason.TooManyConnections);
         admin.View = admin.View with { BuildFailures = 4 };
         admin.Time.Advance(TimeSpan.FromMinutes(58));
         Assert.Equal(
-            ["A ring could not be built; the old one stays in use.", "7 connections turned away within the last hour, because too many were open."],
+            ["A ring could not be built; the previous one stays in use.", "7 connections rejected within the last hour because too many were open."],
             Snapshot());
         admin.Time.Advance(TimeSpan.FromMinutes(3));
         Assert.Empty(Snapshot());
 
-        // Unless the ring is still not what it should be.
+        // Unless the ring still differs from the membership.
         admin.View = admin.View with { Gateways = [.. admin.View.Gateways, AdminFixture.Status("gw3:9091", GatewayState.Member)] };
-        Assert.Equal(["A ring could not be built; the old one stays in use."], Snapshot());
+        Assert.Equal(["A ring could not be built; the previous one stays in use."], Snapshot());
 
         string[] Snapshot() =>
         [
-            .. Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Snapshot(), lastHour, admin.Time.GetUtcNow()).Select(w => w.What),
+            .. Warnings.Of(admin.Context(), fleet.Snapshot(), recent, admin.Time.GetUtcNow()).Select(w => w.What),
         ];
     }
 
     [Theory]
-    [InlineData(1, "Its groups go to the others. Start it, or correct what the check's output says; it returns by itself after 5s of health.")]
-    [InlineData(2, "Their groups go to the others. Start them, or correct what the check's output says; they return by themselves after 5s of health.")]
-    public void One_gateway_is_not_spoken_of_as_many(int gone, string remedy)
+    [InlineData(1, "Its groups go to the others. Start it, or fix what its check reports; it rejoins after being healthy for 5s.")]
+    [InlineData(2, "Their groups go to the others. Start them, or fix what their checks report; they rejoin after being healthy for 5s.")]
+    public void The_remedy_is_singular_for_one_gateway(int gone, string remedy)
     {
         IReadOnlyList<WarningEntry> warnings = Of(admin => admin.View = admin.View with
         {
@@ -119,7 +121,7 @@ public sealed class WarningsTests
     [Fact]
     public void A_recent_change() => Says(
         "note",
-        "The ring changed 59 min 30 s ago; 25.0 % of the groups have another owner.",
+        "The ring changed 59 min 30 s ago; 25.0% of the groups have a new owner.",
         admin => admin.View = admin.View with { History = [Change(minutes: 0.5)] });
 
     [Fact]
@@ -138,7 +140,7 @@ public sealed class WarningsTests
             AdminListenAddr = new ListenAddress(IPAddress.Parse(host), 9293),
             Admin = new AdminOptions { BasicAuthUsers = ImmutableSortedDictionary<string, string>.Empty.Add("alice", "x") },
         });
-        Assert.Equal(warned, warnings.Any(w => w.What == "Passwords for this page travel unencrypted."));
+        Assert.Equal(warned, warnings.Any(w => w.What == "Passwords for this page are sent unencrypted."));
     }
 
     [Fact]
@@ -164,10 +166,11 @@ public sealed class WarningsTests
     {
         var admin = new AdminFixture();
         admin.Publish("gw1:9091", "gw2:9091");
-        using var lastHour = new LastHourCounts(admin.Counters, () => admin.View, admin.Time);
+        var fleet = new Fleet(admin.Ring, () => admin.View, admin.Time);
+        using var recent = new RecentActivity(fleet, admin.Counters, admin.Time);
         happen(admin);
         DateTimeOffset now = AdminFixture.Start + TimeSpan.FromHours(1);
-        return Warnings.Of(admin.Context(), new Fleet(admin.Ring, () => admin.View, admin.Time).Snapshot(), lastHour, now);
+        return Warnings.Of(admin.Context(), fleet.Snapshot(), recent, now);
     }
 
     private static void SetState(AdminFixture admin, GatewayState state) => admin.View = admin.View with

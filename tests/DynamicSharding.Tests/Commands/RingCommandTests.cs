@@ -28,8 +28,19 @@ public sealed class RingCommandTests
         }
     }
 
+    [Theory]
+    [InlineData("lookup", "/metrics/job/a")]
+    [InlineData("simulate", "--add", "b")]
+    public async Task A_ring_of_too_many_points_is_refused(string command, params string[] arguments)
+    {
+        string gateways = string.Join(',', Enumerable.Range(0, 101).Select(static i => $"a{i}"));
+        (int exitCode, _, string error) = await RunAsync([command, "--gateways", gateways, "--replicas", "100000", .. arguments]);
+        Assert.Equal(2, exitCode);
+        Assert.Contains("101 gateways with 100000 points each: a ring has at most 10000000 points", error, StringComparison.Ordinal);
+    }
+
     [Fact]
-    public async Task What_a_terminal_would_obey_is_shown_as_text()
+    public async Task Control_characters_are_printed_encoded()
     {
         (int exitCode, string output, _) = await RunAsync("lookup", "--gateways", "a", "/metrics/job/%1b%5b31m%0aowner");
         Assert.Equal(0, exitCode);
@@ -44,7 +55,7 @@ public sealed class RingCommandTests
     [InlineData("/metrics/job/a/..", "dot_segment")]
     [InlineData("/metrics/job/a/b//c/d", "a@base64/=")]
     [InlineData("/metrics/job@base64/*", "bad_job_base64")]
-    public async Task Lookup_of_what_is_no_push_path_says_so_and_fails(string path, string note)
+    public async Task Lookup_of_another_path_says_why_and_fails(string path, string note)
     {
         (int exitCode, string output, _) = await RunAsync("lookup", "--gateways", "a", path);
         Assert.Equal(1, exitCode);
@@ -86,24 +97,26 @@ public sealed class RingCommandTests
     [Theory]
     [InlineData("simulate --gateways a,b", "--add or --remove")]
     [InlineData("simulate --gateways a --remove a", "no gateway would be left")]
-    [InlineData("simulate --gateways a --remove b", "b:9091 is no member")]
-    [InlineData("simulate --gateways a --add a", "a:9091 is a member already")]
-    [InlineData("simulate --gateways a --add b --keys 0", "--keys is a number from 1 to 10000000")]
-    [InlineData("simulate --gateways a --add b --keys abc", "--keys is a number from 1 to 10000000")]
+    [InlineData("simulate --gateways a --remove b", "b:9091 is not a member")]
+    [InlineData("simulate --gateways a --add a", "a:9091 is already a member")]
+    [InlineData("simulate --gateways a --add b --keys 0", "--keys: must be a number from 1 to 10000000")]
+    [InlineData("simulate --gateways a --add b --keys abc", "--keys: must be a number from 1 to 10000000")]
     [InlineData("simulate --gateways a --add b --keys 10 --keys.file f", "not both")]
     [InlineData("simulate --gateways a --add ,", "name no gateway")]
     [InlineData("simulate --gateways a --add b --keys.file /", "/: it is a directory")]
     [InlineData("simulate --gateways a --add b --keys.file /etc/passwd", "/etc/passwd:1: not a push path")]
-    [InlineData("lookup /metrics/job/a --gateways a --replicas abc", "--replicas is a number from 1 to 100000")]
-    [InlineData("lookup /metrics/job/a --gateways a:b", "has a bad port")]
+    [InlineData("lookup /metrics/job/a --gateways a --replicas abc", "--replicas: must be a number from 1 to 100000")]
+    [InlineData("lookup /metrics/job/a --gateways a:b", "--gateways: one of them has a bad port")]
+    [InlineData("simulate --gateways a --add b:c", "--add: one of them has a bad port")]
+    [InlineData("simulate --gateways a,b --remove b:c", "--remove: one of them has a bad port")]
     [InlineData("simulate --gateways a --add b --keys.file /no/such/file", "cannot read /no/such/file")]
     [InlineData("lookup /metrics/job/a", "exactly one of")]
     [InlineData("lookup /metrics/job/a --gateways a --url http://b", "exactly one of")]
     [InlineData("lookup /metrics/job/a --gateways ,", "names no gateway")]
-    [InlineData("lookup /metrics/job/a --gateways a --key other", "--key is group or path")]
-    [InlineData("lookup /metrics/job/a --url nonsense", "no http or https address")]
-    [InlineData("lookup /metrics/job/\ufffd --gateways a", "no UTF-8; write them as %XX")]
-    public async Task A_wrong_call_is_explained(string arguments, string explanation)
+    [InlineData("lookup /metrics/job/a --gateways a --key other", "--key: must be one of group, path")]
+    [InlineData("lookup /metrics/job/a --url nonsense", "not an http or https address")]
+    [InlineData("lookup /metrics/job/\ufffd --gateways a", "not UTF-8; write them as %XX")]
+    public async Task Wrong_arguments_are_explained(string arguments, string explanation)
     {
         (int exitCode, _, string error) = await RunAsync(arguments.Split(' '));
         Assert.Equal(2, exitCode);
@@ -121,7 +134,7 @@ public sealed class RingCommandTests
         int port = FreePort();
         server.Prefixes.Add($"http://127.0.0.1:{port}/");
         server.Start();
-        Task answer = Task.Run(async () =>
+        Task response = Task.Run(async () =>
         {
             HttpListenerContext context = await server.GetContextAsync();
             Assert.Equal("/api/v1/status", context.Request.RawUrl);
@@ -130,15 +143,15 @@ public sealed class RingCommandTests
         });
         (int exitCode, string output, string error) = await RunAsync("lookup", "--json", "--url", $"http://127.0.0.1:{port}/", "/metrics/job/a/y/2/x/1");
         Assert.True(exitCode == 0, error);
-        await answer;
+        await response;
         HashRing<Gateway> ring = TestRing.Build(["a:9091", "c:9091"], 7);
         Assert.Equal(ring.Find(MurmurHash3.Hash32("/metrics/job/a/y/2/x/1"u8)).Address, JsonDocument.Parse(output).RootElement[0].GetProperty("owner").GetString());
     }
 
     [Fact]
-    public void Who_is_in_the_ring_is_what_the_server_says()
+    public void The_server_says_which_members_are_in_the_ring()
     {
-        RingDefinition ring = ServerStatusReader.Read("""
+        RingDefinition ring = RingDefinition.FromStatus("""
             {"members":[{"address":"a:1","state":"draining","in_ring":true},{"address":"b:1","state":"member","in_ring":false}]}
             """u8.ToArray());
         Assert.Equal(["a:1"], ring.Members);
@@ -156,13 +169,13 @@ public sealed class RingCommandTests
     [InlineData("""{"members":["a:1"],"key":"zzz"}""")]
     [InlineData("""{"members":["a\u001b[31m:1"]}""")]
     [InlineData("""{"members":["a"]}""")]
-    public void A_status_that_no_ring_can_be_made_of_is_refused(string status) =>
-        Assert.ThrowsAny<JsonException>(() => ServerStatusReader.Read(Encoding.UTF8.GetBytes(status)));
+    public void A_status_without_a_ring_is_rejected(string status) =>
+        Assert.ThrowsAny<JsonException>(() => RingDefinition.FromStatus(Encoding.UTF8.GetBytes(status)));
 
     [Theory]
     [InlineData("a,b:1, [::1] ,[::1]:2,a", "a:9091 b:1 [::1]:9091 [::1]:2")]
     public void Gateways_get_the_default_port(string list, string expected) =>
-        Assert.Equal(expected, string.Join(' ', MemberSource.ParseGateways(list)));
+        Assert.Equal(expected, string.Join(' ', MemberSource.ParseGateways("--gateways", list)));
 
     private static async Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments)
     {

@@ -36,8 +36,8 @@ public sealed class AllowedGatewaysTests
     public void A_rule_allows_what_it_says(string rule, string address, bool allowed)
     {
         AllowedGateways allow = ConfigTestFile.Options($"{Sound}membership: {{allow: ['{rule}']}}").Membership.Allow;
-        Assert.Equal(allowed, allow.Allows(address, isNamed: false));
-        Assert.True(allow.Allows(address, isNamed: true));
+        Assert.Equal(allowed, allow.Allows(address, isConfigured: false));
+        Assert.True(allow.Allows(address, isConfigured: true));
     }
 
     [Theory]
@@ -46,8 +46,8 @@ public sealed class AllowedGatewaysTests
     public void A_word_is_about_strangers(string word, bool allowed)
     {
         AllowedGateways allow = ConfigTestFile.Options($"{Sound}membership: {{allow: {word}}}").Membership.Allow;
-        Assert.Equal(allowed, allow.Allows("10.0.0.3:9091", isNamed: false));
-        Assert.True(allow.Allows("10.0.0.1:9091", isNamed: true));
+        Assert.Equal(allowed, allow.Allows("10.0.0.3:9091", isConfigured: false));
+        Assert.True(allow.Allows("10.0.0.1:9091", isConfigured: true));
         Assert.Equal(word, allow.ToString());
     }
 
@@ -56,26 +56,26 @@ public sealed class AllowedGatewaysTests
     [InlineData("10.0.0.0/8", "3:21: membership.allow: must be any, configured, or a list of CIDRs and host patterns: [10.0.0.0/8, ")]
     [InlineData("{a: b}", "3:21: membership.allow: must be any, configured, or a list")]
     [InlineData("[]", "3:21: membership.allow: is an empty list; write configured")]
-    [InlineData("[any]", "3:22: membership.allow: is no host; to allow everybody, write membership.allow: any, without a list")]
-    [InlineData("[a, configured]", "3:25: membership.allow: is no host;")]
+    [InlineData("[any]", "3:22: membership.allow: is not a host; to allow every gateway, write membership.allow: any, without a list")]
+    [InlineData("[a, configured]", "3:25: membership.allow: is not a host;")]
     [InlineData("[10.0.0.0/33]", "3:22: membership.allow: has a bad prefix length; it must be a number from 0 to 32")]
     [InlineData("['fd00::/129']", "3:22: membership.allow: has a bad prefix length; it must be a number from 0 to 128")]
     [InlineData("[10.0.0.0/-1]", "3:22: membership.allow: has a bad prefix length")]
     [InlineData("[10.0.0.0/]", "3:22: membership.allow: has a bad prefix length")]
-    [InlineData("[10.1.2.3/8]", "3:22: membership.allow: has bits beyond its prefix; write 10.0.0.0/8")]
-    [InlineData("['2001:db8::1/33']", "3:22: membership.allow: has bits beyond its prefix; write 2001:db8::/33")]
-    [InlineData("[10.1/8]", "3:22: membership.allow: is no CIDR: it must be an IP address and a prefix length")]
-    [InlineData("[a.example/8]", "3:22: membership.allow: is no CIDR")]
+    [InlineData("[10.1.2.3/8]", "3:22: membership.allow: has bits set beyond its prefix; write 10.0.0.0/8")]
+    [InlineData("['2001:db8::1/33']", "3:22: membership.allow: has bits set beyond its prefix; write 2001:db8::/33")]
+    [InlineData("[10.1/8]", "3:22: membership.allow: is not a CIDR; write an IP address and a prefix length")]
+    [InlineData("[a.example/8]", "3:22: membership.allow: is not a CIDR")]
     [InlineData("['*']", "3:22: membership.allow: must end in a label with a letter")]
     [InlineData("['10.0.0.*']", "3:22: membership.allow: must end in a label with a letter, such as *.pgw.internal; write IP addresses as a CIDR")]
     [InlineData("['pgw.*.']", "3:22: membership.allow: must end in a label with a letter")]
     [InlineData("[010.0.0.1]", "3:22: membership.allow: is not a valid IPv4 address")]
-    [InlineData("['a:9091']", "3:22: membership.allow: is no CIDR, IP address or host pattern; leave the port out")]
-    [InlineData("['[::1]:9091']", "3:22: membership.allow: is no CIDR, IP address or host pattern; leave the port out")]
-    [InlineData("[a_b?]", "3:22: membership.allow: has a character that no host name has")]
+    [InlineData("['a:9091']", "3:22: membership.allow: is not a CIDR, an IP address or a host pattern; leave the port out")]
+    [InlineData("['[::1]:9091']", "3:22: membership.allow: is not a CIDR, an IP address or a host pattern; leave the port out")]
+    [InlineData("[a_b?]", "3:22: membership.allow: contains a character that is not allowed in a host name")]
     [InlineData("['']", "3:22: membership.allow: has no host")]
-    [InlineData("[~]", "3:22: membership.allow: each entry must be one text")]
-    [InlineData("[[a]]", "3:22: membership.allow: each entry must be one text")]
+    [InlineData("[~]", "3:22: membership.allow: each entry must be a string")]
+    [InlineData("[[a]]", "3:22: membership.allow: each entry must be a string")]
     [InlineData("[*.pgw.internal]", "3:22: a YAML alias is not supported")]
     public void What_is_no_rule_is_an_error_with_its_place_and_its_remedy(string value, string expected)
     {
@@ -87,7 +87,7 @@ public sealed class AllowedGatewaysTests
     public void Configured_without_servers_allows_nobody_and_is_an_error()
     {
         Assert.Equal(
-            ["test.yml:2:21: membership.allow: configured allows nobody, since pushgateway.servers is empty; list the gateways there, or CIDRs and host patterns here"],
+            ["test.yml:2:21: membership.allow: configured allows no gateway, since pushgateway.servers is empty; list the gateways there, or CIDRs and host patterns here"],
             ConfigTestFile.Errors("consul_server: {}\nmembership: {allow: configured}\npushgateway: {servers: []}"));
         Assert.Single(ConfigTestFile.Errors("consul_server: {}\nmembership: {allow: configured}"));
         Assert.Empty(ConfigTestFile.Errors("consul_server: {}\nmembership: {allow: [10.0.0.0/8]}"));

@@ -27,7 +27,7 @@ public sealed class ConfigBrokenFilesTests
         { "S\nhttp_listen_addr: {port: 1}", "2:19: http_listen_addr: must be one value, not a mapping" },
         { "pushgateway: {servers: a}", "1:24: pushgateway.servers: must be a list; put each server on a line of its own that begins with '- '" },
         { "pushgateway:\n  servers:\n    - a\n    -\n", "4:6: pushgateway.servers: a server is empty; write host or host:port, or remove the line" },
-        { "pushgateway:\n  servers:\n    - [a]\n", "3:7: pushgateway.servers: each server must be one text, host or host:port; an IPv6 address needs quotes: \"[::1]:9091\"" },
+        { "pushgateway:\n  servers:\n    - [a]\n", "3:7: pushgateway.servers: each server must be a string, host or host:port; an IPv6 address needs quotes: \"[::1]:9091\"" },
         { "- a\n- b", "1:1: must be a mapping of keys to values, such as 'http_listen_addr: :9292'" },
         { "hello", "1:1: must be a mapping of keys to values, such as 'http_listen_addr: :9292'" },
 
@@ -58,9 +58,9 @@ public sealed class ConfigBrokenFilesTests
         { "pushgateway: {servers: ['http://a:1']}", "1:25: pushgateway.servers: must be a bare host or host:port; remove the scheme (the key pushgateway.scheme sets it)" },
         { "pushgateway: {servers: [a/b]}", "1:25: pushgateway.servers: must be a bare host or host:port; remove the path (the key pushgateway.path_prefix sets it)" },
         { "pushgateway: {servers: [u@b]}", "1:25: pushgateway.servers: must be a bare host or host:port; remove the user and password before '@'" },
-        { "pushgateway: {servers: [a b]}", "1:25: pushgateway.servers: has a character that no host name has; letters, digits, '-', '_' and '.' are allowed" },
-        { "pushgateway: {servers: [<b>]}", "1:25: pushgateway.servers: has a character that no host name has; letters, digits, '-', '_' and '.' are allowed" },
-        { "pushgateway: {servers: [\"a\\r\\nb\"]}", "1:25: pushgateway.servers: has a character that no host name has; letters, digits, '-', '_' and '.' are allowed" },
+        { "pushgateway: {servers: [a b]}", "1:25: pushgateway.servers: contains a character that is not allowed in a host name; use letters, digits, '-', '_' and '.'" },
+        { "pushgateway: {servers: [<b>]}", "1:25: pushgateway.servers: contains a character that is not allowed in a host name; use letters, digits, '-', '_' and '.'" },
+        { "pushgateway: {servers: [\"a\\r\\nb\"]}", "1:25: pushgateway.servers: contains a character that is not allowed in a host name; use letters, digits, '-', '_' and '.'" },
         { "pushgateway: {servers: ['a:0']}", "1:25: pushgateway.servers: has a bad port; it must be a number from 1 to 65535" },
         { "pushgateway: {servers: [1.2.3]}", "1:25: pushgateway.servers: is not a valid IPv4 address" },
         { "pushgateway: {servers: ['::1']}", "1:25: pushgateway.servers: looks like an IPv6 address; write it in brackets and quotes: \"[::1]:9091\"" },
@@ -69,17 +69,21 @@ public sealed class ConfigBrokenFilesTests
         { "pushgateway: {servers: [-a]}", "1:25: pushgateway.servers: has a label that begins or ends with '-'" },
         { "pushgateway: {servers: []}", "1:24: pushgateway.servers: must name at least one server, since discovery is static; add one, or a consul_server section" },
         { "pushgateway: {servers: [a], path_prefix: b}", "1:42: pushgateway.path_prefix: must begin with '/'" },
-        { "pushgateway: {servers: [a], path_prefix: /b c}", "1:42: pushgateway.path_prefix: has a character that must be percent-encoded in a URL" },
+        { "pushgateway: {servers: [a], path_prefix: /b c}", "1:42: pushgateway.path_prefix: contains a character that must be percent-encoded in a URL" },
         { "pushgateway: {servers: [a], path_prefix: /b/../c}", "1:42: pushgateway.path_prefix: must not have empty, '.' or '..' segments" },
-        { "pushgateway: {servers: [a], path_prefix: /b%2}", "1:42: pushgateway.path_prefix: has a '%' that two hex digits do not follow" },
+        { "pushgateway: {servers: [a], path_prefix: /b%2}", "1:42: pushgateway.path_prefix: contains a '%' that is not followed by two hex digits" },
         { "pushgateway: {servers: [a], scheme: ftp}", "1:37: pushgateway.scheme: must be one of http, https" },
         { "consul_server: {addr: consul}", "1:23: consul_server.addr: has no port; Consul's is 8500, or 8501 for https" },
         { "consul_server: {addr: 'ftp://a:1'}", "1:23: consul_server.addr: must begin with http://, https:// or unix://, or be host:port" },
-        { "consul_server: {addr: 'http://u:p@a:1'}", "1:23: consul_server.addr: must not carry a user and password; use consul_server.username and consul_server.password" },
-        { "consul_server: {addr: 'unix://run/c'}", "1:23: consul_server.addr: must name a socket by its full path: unix:///run/consul.sock" },
+        { "consul_server: {addr: 'http://u:p@a:1'}", "1:23: consul_server.addr: must not contain a user name and password; use consul_server.username and consul_server.password" },
+        { "consul_server: {addr: 'unix://run/c'}", "1:23: consul_server.addr: must give the full path of a socket: unix:///run/consul.sock" },
 
         // Keys that belong together.
         { "consul_server: {password: x}", "1:27: consul_server.password: is set without consul_server.username; set both or neither" },
+        { "consul_server: {password: x, username: ''}", "1:27: consul_server.password: is set without consul_server.username; set both or neither" },
+        { "consul_server: {password: x, username: 'a:b'}", "1:40: consul_server.username: must not contain ':' or a control character" },
+        { "pushgateway: {servers: [a], basic_auth: {password_file: FILE, username: ''}}", "1:57: pushgateway.basic_auth.password_file: is set without pushgateway.basic_auth.username; set both or neither" },
+        { "S\nadmin: {tls: {cert_file: FILE, key_file: ''}}", "2:26: admin.tls.cert_file: is set without admin.tls.key_file; set both or neither" },
         { "pushgateway: {servers: [a], basic_auth: {username: u}}", "1:52: pushgateway.basic_auth.username: is set without pushgateway.basic_auth.password_file; set both or neither" },
         { "S\nadmin: {tls: {cert_file: FILE}}", "2:26: admin.tls.cert_file: is set without admin.tls.key_file; set both or neither" },
         { "consul_server: {tls: {key_file: FILE}}", "1:33: consul_server.tls.key_file: is set without consul_server.tls.cert_file; set both or neither" },
@@ -89,7 +93,7 @@ public sealed class ConfigBrokenFilesTests
         { "consul_server: {tls: {ca_file: /dev/zero}}", "1:32: consul_server.tls.ca_file: is a pipe or a device; name a regular file, since it is read again when it changes" },
         { "S\nadmin: {tls: {cert_file: /dev/zero, key_file: FILE}}", "2:26: admin.tls.cert_file: is a pipe or a device; name a regular file, since it is read again when it changes" },
         { "consul_server: {tls: {ca_file: /tmp}}", "1:32: consul_server.tls.ca_file: is a directory; name a file" },
-        { "consul_server: {token: \"s3cret\\n\"}", "1:24: consul_server.token: has a control character (a line break perhaps), which cannot be sent" },
+        { "consul_server: {token: \"s3cret\\n\"}", "1:24: consul_server.token: contains a control character, perhaps a line break, which HTTP cannot carry; remove it" },
         { "S\nadmin: {basic_auth_users: {alice: s3cret}}", "2:35: admin.basic_auth_users: the value of this user is not a bcrypt hash; make one with: htpasswd -nBC 10 ''" },
 
         { "S\nadmin: {basic_auth_users: {alice: $2y$31$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}}", "2:35: admin.basic_auth_users: this hash takes minutes to days to check; make one of cost 10: htpasswd -nBC 10 ''" },
@@ -134,7 +138,7 @@ public sealed class ConfigBrokenFilesTests
         using (FileStream sparse = File.OpenWrite(path)) sparse.SetLength(3L << 30);
         string error = Assert.Single(ConfigTestFile.Errors($"consul_server: {{tls: {{ca_file: {path}}}}}"));
         File.Delete(path);
-        Assert.Equal("test.yml:1:32: consul_server.tls.ca_file: is larger than 4 MiB, so it is none of the files that this key means", error);
+        Assert.Equal("test.yml:1:32: consul_server.tls.ca_file: is larger than 4 MiB, which no certificate, key or secret is; check the path", error);
     }
 
     [Fact]
@@ -142,7 +146,7 @@ public sealed class ConfigBrokenFilesTests
         [
             "test.yml:1:19: http_listen_addr: must be ':port' or 'host:port'",
             "test.yml:3:9: pushgateway.port: must be a whole number from 1 to 65535",
-            "test.yml:5:7: pushgateway.servers: has a character that no host name has; letters, digits, '-', '_' and '.' are allowed",
+            "test.yml:5:7: pushgateway.servers: contains a character that is not allowed in a host name; use letters, digits, '-', '_' and '.'",
             "test.yml:6:7: pushgateway.servers: has a bad port; it must be a number from 1 to 65535",
             "test.yml:7:1: this is not a known key; known here: http_listen_addr, admin_listen_addr, forward_listen_addr, reuse_port, "
                 + "discovery, consul_server, pushgateway, sharding, membership, limits, shutdown, forward, admin, log",
@@ -173,7 +177,7 @@ public sealed class ConfigBrokenFilesTests
         Assert.Equal("/nowhere/c.yml: does not exist; create it or name the file with --config.file", LoadError("/nowhere/c.yml"));
         Assert.Equal("/tmp: is a directory; name the file with --config.file", LoadError("/tmp"));
         Assert.StartsWith(": the name of the configuration file is empty; name the file with --config.file", LoadError(""), StringComparison.Ordinal);
-        Assert.Equal("/dev/zero: is larger than 4 MiB, so it is no configuration file; name the file with --config.file", LoadError("/dev/zero"));
+        Assert.Equal("/dev/zero: is larger than 4 MiB, so it is not a configuration file; name the file with --config.file", LoadError("/dev/zero"));
     }
 
     [Fact]

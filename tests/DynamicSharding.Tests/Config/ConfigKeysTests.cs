@@ -158,7 +158,7 @@ public sealed class ConfigKeysTests : IDisposable
         var problems = new ConfigProblems("test.yml");
         string yaml = ConfigTestFile.WithKey(path, text.Replace("FILE", _file, StringComparison.Ordinal));
         var root = (YamlMapping)new YamlTreeReader(problems).Read(yaml)!;
-        ServerOptions options = new ConfigReader("/", problems).Read(new ConfigDocument(root));
+        ServerOptions options = new ConfigReader("/", problems).Read(new ConfigDocument(root, problems));
         Assert.Equal("", string.Join('\n', problems.Errors));
         return path == "pushgateway.servers" ? options : options with { Pushgateway = options.Pushgateway with { Servers = [] } };
     }

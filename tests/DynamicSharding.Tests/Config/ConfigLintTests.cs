@@ -13,14 +13,14 @@ public sealed class ConfigLintTests
     [InlineData("admin_listen_addr: :9293", "2:20: admin_listen_addr: whoever reaches this machine can reload and read the configuration")]
     [InlineData("admin_listen_addr: 0.0.0.0:9293", "2:20: admin_listen_addr: whoever reaches this machine")]
     [InlineData("admin_listen_addr: '[::]:9293'", "2:20: admin_listen_addr: whoever reaches this machine")]
-    [InlineData("sharding: {replicas: 499}", "2:22: sharding.replicas: every instance must have the same number")]
-    [InlineData("membership: {mass_loss_ratio: 1}", "2:31: membership.mass_loss_ratio: a fault of the view")]
-    [InlineData("membership: {mass_loss_hold: 0}", "2:30: membership.mass_loss_hold: a loss of most gateways is not held at all")]
+    [InlineData("sharding: {replicas: 499}", "2:22: sharding.replicas: all instances must have the same number")]
+    [InlineData("membership: {mass_loss_ratio: 1}", "2:31: membership.mass_loss_ratio: a fault that only this instance sees")]
+    [InlineData("membership: {mass_loss_hold: 0}", "2:30: membership.mass_loss_hold: a loss of most gateways takes effect at once")]
     [InlineData("membership: {settle: 0s, admit_after: 0s}", "2:39: membership.admit_after: with settle and admit_after 0")]
-    [InlineData("limits: {body_skip_bytes: 17MiB}", "2:27: limits.body_skip_bytes: contents of this size are read to their end")]
+    [InlineData("limits: {body_skip_bytes: 17MiB}", "2:27: limits.body_skip_bytes: request content of this size is read to its end")]
     [InlineData("limits: {body_min_rate: 0}", "2:25: limits.body_min_rate: a client may send content as slowly as it likes")]
     [InlineData("shutdown: {drain_delay: 0s}", "2:25: shutdown.drain_delay: a load balancer has no time to notice a stop")]
-    [InlineData("shutdown: {timeout: 0s}", "2:21: shutdown.timeout: requests in flight are cut off by a stop")]
+    [InlineData("shutdown: {timeout: 0s}", "2:21: shutdown.timeout: a stop resets the connections of requests in flight")]
     [InlineData("log: {level: debug}", "2:14: log.level: clients can cause any number of debug lines")]
     [InlineData(
         "consul_server: {tls: {insecure_skip_verify: true}}",
@@ -28,11 +28,11 @@ public sealed class ConfigLintTests
     public void A_risky_value_is_warned_about(string yaml, string expected) => AssertWarning(Sound + yaml, expected);
 
     [Theory]
-    [InlineData("{servers: [a]}", "1:24: pushgateway.servers: one server takes all pushes")]
-    [InlineData("{servers: [a, b], health_check: {enabled: false}}", "1:56: pushgateway.health_check.enabled: a gateway that is dead stays in the ring")]
+    [InlineData("{servers: [a]}", "1:24: pushgateway.servers: all pushes go to one server")]
+    [InlineData("{servers: [a, b], health_check: {enabled: false}}", "1:56: pushgateway.health_check.enabled: a dead gateway stays in the ring")]
     [InlineData(
         "{servers: [a, b], health_check: {failures_before_critical: 1}}",
-        "1:73: pushgateway.health_check.failures_before_critical: one late answer moves a gateway's groups")]
+        "1:73: pushgateway.health_check.failures_before_critical: one late response moves a gateway's groups")]
     [InlineData("{servers: [a, b], health_check: {interval: 31s}}", "1:57: pushgateway.health_check.interval: a dead gateway is noticed after more than a minute")]
     [InlineData("{servers: [a, b], health_check: {timeout: 6s}}", "1:56: pushgateway.health_check.timeout: is longer than pushgateway.health_check.interval")]
     [InlineData("{servers: [a, 127.0.0.1]}", "1:28: pushgateway.servers: 127.0.0.1: clients on other machines are redirected to themselves")]
@@ -109,16 +109,16 @@ public sealed class ConfigLintTests
         string file = Path.GetTempFileName();
         string[] warnings = Warnings($"pushgateway: {{servers: [a, b], basic_auth: {{username: u, password_file: {file}}}}}");
         File.Delete(file);
-        Assert.StartsWith("test.yml:1:55: pushgateway.basic_auth.username: the password travels unencrypted", Assert.Single(warnings), StringComparison.Ordinal);
+        Assert.StartsWith("test.yml:1:55: pushgateway.basic_auth.username: the password is sent unencrypted", Assert.Single(warnings), StringComparison.Ordinal);
     }
 
     [Fact]
     public void More_connections_than_descriptors_are_warned_about()
     {
-        int descriptors = OpenFileLimit.Current ?? throw new InvalidOperationException("this machine has no limit on descriptors");
+        int descriptors = OpenFileLimit.Current;
         int left = descriptors - DescriptorBudget.Reserve(descriptors);
         string more = (left + 1).ToString(CultureInfo.InvariantCulture);
-        AssertWarning(Sound + $"limits: {{max_connections: {more}}}", $"2:27: limits.max_connections: this process may open {descriptors} descriptors");
+        AssertWarning(Sound + $"limits: {{max_connections: {more}}}", $"2:27: limits.max_connections: {more} is more than the {left} connections that a limit of {descriptors} file descriptors allows;");
         Assert.Empty(Warnings(Sound + $"limits: {{max_connections: {left}}}"));
     }
 

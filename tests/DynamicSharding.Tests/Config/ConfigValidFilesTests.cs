@@ -149,11 +149,11 @@ public sealed class ConfigValidFilesTests
         Assert.Equal(expected, ConfigTestFile.Options($"pushgateway: {{servers: [a], path_prefix: '{yaml}'}}").Pushgateway.PathPrefix);
 
     [Theory]
-    [InlineData("consul_server: {token: t, token_file: FILE}", "1:24: consul_server.token: is not used, since consul_server.token_file wins; remove one")]
+    [InlineData("consul_server: {token: t, token_file: FILE}", "1:24: consul_server.token: is not used, since consul_server.token_file takes precedence; remove one")]
     [InlineData("pushgateway: {servers: [a, b], health_check: {interval: 1s}}", "1:57: pushgateway.health_check.timeout: is longer than pushgateway.health_check.interval, so that probes are late; make it shorter")]
-    [InlineData("pushgateway: {servers: [a, b], health_check: {deregister_critical_after: 59s}}", "1:74: pushgateway.health_check.deregister_critical_after: Consul takes nothing shorter than 1m and will wait 1m; write 1m or more")]
+    [InlineData("pushgateway: {servers: [a, b], health_check: {deregister_critical_after: 59s}}", "1:74: pushgateway.health_check.deregister_critical_after: Consul accepts nothing shorter than 1m and will wait 1m; write 1m or more")]
     [InlineData("pushgateway: {servers: [a, b], tls: {server_name: b}}", "1:37: pushgateway.tls: has no effect while pushgateway.scheme is http; set it to https")]
-    [InlineData("S\nadmin: {basic_auth_users: {alice: HASH10}}", "2:27: admin.basic_auth_users: passwords travel unencrypted; set admin.tls, or bind admin_listen_addr to 127.0.0.1")]
+    [InlineData("S\nadmin: {basic_auth_users: {alice: HASH10}}", "2:27: admin.basic_auth_users: passwords are sent unencrypted; set admin.tls, or bind admin_listen_addr to 127.0.0.1")]
     [InlineData("S\nadmin_listen_addr: 127.0.0.1:1\nadmin: {basic_auth_users: {alice: HASH15}}", "3:35: admin.basic_auth_users: this hash takes seconds to check; make one of cost 10: htpasswd -nBC 10 ''")]
     public void Odd_combinations_are_warned_about(string yaml, string expected)
     {

@@ -19,8 +19,8 @@ public sealed class ConsulEnvironmentTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData("abc\r\nX-Evil: 1", "has a control character (a line break perhaps), which cannot be sent")]
-    [InlineData("t\u00f6ken", "has a character beyond ASCII, which cannot be sent")]
+    [InlineData("abc\r\nX-Evil: 1", "contains a control character, perhaps a line break, which HTTP cannot carry; remove it")]
+    [InlineData("t\u00f6ken", "contains a character outside ASCII, which HTTP cannot carry; remove it")]
     public void A_token_that_no_field_can_carry_is_an_error(string token, string why)
     {
         ConfigResult result = ConfigTestFile.Parse("consul_server: {}", ("CONSUL_HTTP_TOKEN", token));
@@ -121,7 +121,7 @@ public sealed class ConsulEnvironmentTests : IDisposable
     [Theory]
     [InlineData("CONSUL_HTTP_SSL", "yes", "CONSUL_HTTP_SSL: must be true or false")]
     [InlineData("CONSUL_HTTP_SSL_VERIFY", "2", "CONSUL_HTTP_SSL_VERIFY: must be true or false")]
-    [InlineData("CONSUL_HTTP_ADDR", "a b:1", "CONSUL_HTTP_ADDR: has a character that no host name has; letters, digits, '-', '_' and '.' are allowed")]
+    [InlineData("CONSUL_HTTP_ADDR", "a b:1", "CONSUL_HTTP_ADDR: contains a character that is not allowed in a host name; use letters, digits, '-', '_' and '.'")]
     [InlineData("CONSUL_CAPATH", "/nowhere", "CONSUL_CAPATH: is not a directory; correct or unset it")]
     [InlineData("CONSUL_CACERT", "/tmp", "CONSUL_CACERT: is a directory; name a file")]
     public void A_bad_variable_is_named(string name, string value, string expected)

@@ -72,7 +72,7 @@ public sealed class HostTextTests
 
         Assert.NotNull(HostText.CheckHost(written));
         string status = $$"""{"members": [{{JsonSerializer.Serialize(written + ":9091")}}]}""";
-        Assert.Throws<JsonException>(() => ServerStatusReader.Read(System.Text.Encoding.UTF8.GetBytes(status)));
+        Assert.Throws<JsonException>(() => RingDefinition.FromStatus(System.Text.Encoding.UTF8.GetBytes(status)));
     }
 
     [Fact]
@@ -126,7 +126,7 @@ public sealed class HostTextTests
     private static string[] FromFile(string server, string key) => [.. ConfigTestFile.Options(File(server, key)).Pushgateway.Servers];
 
     private static string[] FromCommand(string gateway, string key) =>
-        MemberSource.Identify(MemberSource.ParseGateways(gateway), MemberSource.ParseKey(key));
+        MemberSource.Identify(MemberSource.ParseGateways("--gateways", gateway), ShardingKeyNames.Find(key)!.Value);
 
     private static string[] FromConsul(string host, ShardingKey key)
     {

@@ -5,7 +5,7 @@ using DynamicSharding.Discovery;
 
 namespace DynamicSharding.Tests.Discovery;
 
-/// <summary>What Consul's last answer means when something else than Consul changes: a gateway that is overloaded, or the configuration.</summary>
+/// <summary>How Consul's last response is evaluated while only a gateway or the configuration changes.</summary>
 public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
 {
     private const string Full = "HTTP GET: 500 Internal Server Error Output: write queue is full";
@@ -16,6 +16,8 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
     private ConsulGatewaySource? _source;
     private Task _reading = Task.CompletedTask;
     private ImmutableArray<GatewayVerdict> _verdicts = [];
+    private string _otherRows = "";
+    private volatile int _reports;
 
     public Task InitializeAsync() => Task.CompletedTask;
 
@@ -33,7 +35,7 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task An_overloaded_gateway_that_dies_leaves_although_its_check_still_says_overloaded()
+    public async Task An_overloaded_gateway_that_dies_leaves_although_its_check_still_reports_overload()
     {
         FakeServer gateway = Gateway(), other = Gateway();
         Start(Options([gateway, other]), (gateway, "critical", Full), (other, "passing", "OK"));
@@ -51,7 +53,7 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Critical_without_output_is_no_verdict_unless_the_gateway_itself_says_that_it_is_overloaded()
+    public async Task Critical_without_output_is_no_verdict_unless_our_probe_finds_an_overload()
     {
         FakeServer full = Gateway(), healthy = FakeServer.Always(static _ => (200, "OK")), dead = Gateway();
         _parts.Add(healthy);
@@ -65,7 +67,7 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_reload_judges_the_last_answer_anew()
+    public async Task A_reload_evaluates_the_last_response_again()
     {
         FakeServer gateway = Gateway(), other = Gateway();
         ServerOptions options = Options([gateway, other]);
@@ -73,30 +75,30 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         await Eventually.True(() => Of(gateway) is { Overloaded: true }, "overloaded");
         Assert.Equal(GatewayHealth.Critical, Of(other)!.Health);
 
-        // The poll under way is answered by none of these.
+        // None of these ends the blocking query.
         int polls = Polls(consul);
         Reload(options, new HealthCheckOptions { OverloadIsHealthy = false });
         await Eventually.True(() => Of(gateway)!.Health == GatewayHealth.Critical, "a full queue is critical now");
         Reload(options, new HealthCheckOptions { Enabled = false });
-        await Eventually.True(() => _verdicts.All(static v => v.Health == GatewayHealth.Passing), "nobody is judged now");
+        await Eventually.True(() => _verdicts.All(static v => v.Health == GatewayHealth.Passing), "checks are off");
         Reload(options, new HealthCheckOptions());
-        await Eventually.True(() => Of(other)!.Health == GatewayHealth.Critical, "everybody is judged again");
+        await Eventually.True(() => Of(other)!.Health == GatewayHealth.Critical, "checks are on again");
         Assert.Equal(polls, Polls(consul));
     }
 
     [Fact]
-    public async Task Passing_without_output_counts_once_a_probe_of_our_own_has_passed_and_from_then_on_Consul_is_believed()
+    public async Task Passing_without_output_counts_once_our_own_probe_has_passed()
     {
         FakeServer alive = Healthy(), dead = Gateway(), checkedOne = Gateway();
         await dead.DisposeAsync();
         await checkedOne.DisposeAsync();
         Start(Options([]), (alive, "passing", ""), (dead, "passing", ""), (checkedOne, "passing", "OK"));
         await Eventually.True(() => Of(alive) is { Health: GatewayHealth.Passing }, "proven");
-        await Eventually.True(() => Of(dead)?.Output?.Contains("a probe of our own failed", StringComparison.Ordinal) == true, "asked");
+        await Eventually.True(() => Of(dead)?.Output?.Contains("our own probe failed", StringComparison.Ordinal) == true, "asked");
         Assert.Equal(GatewayHealth.Unknown, Of(dead)!.Health);
         Assert.Equal(GatewayHealth.Passing, Of(checkedOne)!.Health);
 
-        // Leaving is Consul's word: the gateway dies, and the registration goes on saying passing.
+        // From then on only Consul decides: the gateway dies, and its registration is still passing.
         int asked = alive.Requests.Count;
         await alive.DisposeAsync();
         _parts.Add(FakeServer.Always(static _ => (200, "OK"), dead.Port));
@@ -106,13 +108,13 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_configured_gateway_that_the_response_lacks_is_judged_by_our_own_probe_and_told_of_when_that_lasts()
+    public async Task A_configured_gateway_absent_from_the_response_is_probed_and_reported_as_hidden()
     {
         FakeServer shown = Healthy(), hidden = Healthy(), gone = Gateway();
         await gone.DisposeAsync();
         Start(Options([shown, hidden, gone]), (shown, "passing", "OK"));
         await Eventually.True(() => Of(hidden) is { Health: GatewayHealth.Passing }, "stays");
-        await Eventually.True(() => _source!.Status.HiddenGateways.Length > 0, "told of");
+        await Eventually.True(() => _source!.Status.HiddenGateways.Length > 0, "reported");
         Assert.Equal([hidden.Address], _source!.Status.HiddenGateways.ToArray());
         Assert.Contains(_log.Lines(), line => line.Contains("missing in Consul's response", StringComparison.Ordinal) && line.Contains("node:read", StringComparison.Ordinal));
         await Eventually.True(() => Of(gone) is null or { Health: GatewayHealth.Critical }, "dead");
@@ -123,7 +125,7 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Who_is_not_allowed_is_never_asked_and_a_reload_that_tightens_ends_what_is_asked()
+    public async Task A_gateway_that_is_not_allowed_is_never_probed_and_a_stricter_reload_ends_its_probes()
     {
         FakeServer ours = Healthy(), stranger = Healthy(), full = Gateway();
         ServerOptions options = Options([ours]) with { Membership = new MembershipOptions { Allow = AllowedGateways.Configured } };
@@ -142,6 +144,23 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         int asked = full.Requests.Count;
         await Task.Delay(TimeSpan.FromSeconds(1));
         Assert.Equal(asked, full.Requests.Count);
+    }
+
+    [Fact]
+    public async Task A_row_without_a_usable_address_is_not_counted_again_by_a_confirmation_or_a_reload()
+    {
+        FakeServer gateway = Healthy();
+        ServerOptions options = Options([gateway]);
+        _otherRows = """{"Service":{"ID":"y","Address":"a b","Port":1}},""";
+        Start(options, (gateway, "passing", "OK"));
+        await Eventually.True(() => _source!.Status.SkippedAddresses == 1 && Of(gateway) is not null, "skipped");
+        int reports = _reports;
+        _source!.Confirm();
+        await Eventually.True(() => _reports > reports, "confirmed");
+        reports = _reports;
+        Reload(options, new HealthCheckOptions { Interval = TimeSpan.FromMilliseconds(200) });
+        await Eventually.True(() => _reports > reports, "reloaded");
+        Assert.Equal(1, _source.Status.SkippedAddresses);
     }
 
     private FakeServer Healthy()
@@ -174,7 +193,7 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         },
     };
 
-    /// <summary>Consul says these rows once, and nothing more.</summary>
+    /// <summary>Consul returns these rows once, and then nothing more.</summary>
     private FakeServer Start(ServerOptions options, params (FakeServer Gateway, string Status, string Output)[] rows)
     {
         string list = string.Join(',', rows.Select(static r => string.Create(CultureInfo.InvariantCulture, $$"""
@@ -183,7 +202,7 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         var consul = new FakeServer(async (request, socket, ct) =>
         {
             if (request.Contains("index=7", StringComparison.Ordinal)) await Task.Delay(Timeout.Infinite, ct);
-            else if (request.Contains("/v1/health/", StringComparison.Ordinal)) await FakeServer.Reply(socket, $"[{list}]", 200, "X-Consul-Index: 7\r\n");
+            else if (request.Contains("/v1/health/", StringComparison.Ordinal)) await FakeServer.Reply(socket, $"[{_otherRows}{list}]", 200, "X-Consul-Index: 7\r\n");
             else await FakeServer.Reply(socket, "{}");
         });
         _parts.Add(consul);
@@ -195,12 +214,14 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
 
     private async Task ReadAsync()
     {
-        // The first reports are those of the probes that bridge the time until Consul's first answer.
+        // The reports before Consul's first response come from our own probes.
         bool adopted = false;
         await foreach (GatewayReport report in _source!.WatchAsync(_stop.Token))
         {
             adopted |= report.Adopt;
-            if (adopted) _verdicts = report.Verdicts;
+            if (!adopted) continue;
+            _verdicts = report.Verdicts;
+            _reports++;
         }
     }
 }

@@ -15,7 +15,7 @@ public class ConsulHealthEvaluatorTests
     [InlineData("critical", null, nameof(GatewayHealth.Unknown), false)]
     [InlineData("warning", "429", nameof(GatewayHealth.Critical), false)]
     [InlineData("critical", Full, nameof(GatewayHealth.Passing), true)]
-    public void Its_own_check_judges_a_gateway(string status, string? output, string health, bool overloaded)
+    public void The_gateways_own_check_decides(string status, string? output, string health, bool overloaded)
     {
         GatewayVerdict verdict = Assert.Single(Evaluate(Row("a", Own(status, output), Serf("critical"))));
         Assert.Equal("a:9091", verdict.Address);
@@ -24,7 +24,7 @@ public class ConsulHealthEvaluatorTests
     }
 
     [Fact]
-    public void A_full_queue_is_critical_where_the_operator_says_so() =>
+    public void A_full_queue_is_critical_if_configured() =>
         Assert.Equal(GatewayHealth.Critical, ConsulHealthEvaluator.Evaluate([Row("a", Own("critical", Full))], false, []).Single().Health);
 
     [Fact]
@@ -42,7 +42,7 @@ public class ConsulHealthEvaluatorTests
     [Theory]
     [InlineData("passing", "ok", nameof(GatewayHealth.Passing))]
     [InlineData("critical", "refused", nameof(GatewayHealth.Critical))]
-    public void What_a_check_found_beats_passing_without_output(string status, string output, string health)
+    public void A_checks_finding_beats_passing_without_output(string status, string output, string health)
     {
         ServiceEntry unproven = Row("a", Own("passing", "")), found = Row("a", Own(status, output));
         Assert.True(Evaluate(unproven, found).Single() is { IsUnproven: false } one && one.Health.ToString() == health);
@@ -57,11 +57,11 @@ public class ConsulHealthEvaluatorTests
         Evaluate(Row("a", Own("passing", "ok"), new HealthCheck(check, "critical", "", service, "planned"))).Single().Health);
 
     [Fact]
-    public void Another_check_of_the_node_says_nothing() => Assert.Equal(
+    public void Other_checks_of_the_node_do_not_count() => Assert.Equal(
         GatewayHealth.Passing, Evaluate(Row("a", Own("passing", "ok"), new HealthCheck("disk", "critical", "full", ""))).Single().Health);
 
     [Fact]
-    public void Any_passing_row_of_a_gateway_will_do()
+    public void Any_passing_row_of_a_gateway_is_enough()
     {
         ServiceEntry unknown = Row("a", Own("critical", "")), passing = Row("a", Own("passing", "ok"));
         Assert.Equal(GatewayHealth.Passing, Evaluate(unknown, passing).Single().Health);
@@ -86,11 +86,15 @@ public class ConsulHealthEvaluatorTests
     [InlineData("a b", 9091)]
     [InlineData("a/b", 9091)]
     [InlineData("a@b", 9091)]
+    [InlineData("a:80", 9091)]
+    [InlineData("[::1]", 9091)]
+    [InlineData(null, 9091)]
+    [InlineData("a", -1)]
     [InlineData("fe80::1%eth0", 9091)]
     [InlineData("ünïcode", 9091)]
     [InlineData("a", 0)]
     [InlineData("a", 65536)]
-    public void What_cannot_be_an_address_is_skipped(string host, int port)
+    public void What_cannot_be_an_address_is_skipped(string? host, int port)
     {
         var skipped = new List<string>();
         var row = new ServiceEntry(null, new AgentService("x", "s", host, port, null), null);
@@ -103,7 +107,7 @@ public class ConsulHealthEvaluatorTests
     {
         GatewayVerdict verdict = Evaluate(new ServiceEntry(null, new AgentService("x", "s", "2001:db8::1", 9091, null), null)).Single();
         Assert.Equal("[2001:db8::1]:9091", verdict.Address);
-        Assert.Equal(("2001:db8::1", 9091), GatewayAddress.Split(verdict.Address));
+        Assert.Equal("2001:db8::1_9091", GatewayRegistration.Id(verdict.Address));
     }
 
     private static ImmutableArray<GatewayVerdict> Evaluate(params ServiceEntry[] rows) => ConsulHealthEvaluator.Evaluate(rows, true, []);

@@ -32,7 +32,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task What_is_missing_is_written_once()
+    public async Task A_missing_registration_is_written_once()
     {
         await StartAsync();
         Assert.Equal(2, _agent.Puts.Count);
@@ -47,7 +47,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task Another_token_means_writing_anew_because_the_agent_keeps_the_old_one()
+    public async Task Another_token_requires_a_new_registration_because_the_agent_keeps_the_old_one()
     {
         await StartAsync();
         _token = "11111111-1111-1111-1111-111111111111";
@@ -58,7 +58,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task What_vanished_is_written_again()
+    public async Task A_registration_that_vanished_is_written_again()
     {
         await StartAsync();
         _agent.Services.Clear();
@@ -93,7 +93,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_reload_writes_the_new_check_and_deregisters_what_left_the_file_and_nothing_else()
+    public async Task A_reload_writes_the_new_check_and_deregisters_only_what_left_the_file()
     {
         _agent.Services["10.0.0.9_9091"] = FakeAgent.Listed("pushgateway", "10.0.0.9", 9091, """{"managed-by":"dynamic-sharding"}""");
         _agent.Services["db"] = FakeAgent.Listed("db", "10.0.0.8", 1, "null");
@@ -109,9 +109,9 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task An_agent_that_does_not_know_the_counters_gets_the_check_without_them()
+    public async Task An_agent_that_does_not_support_thresholds_gets_the_check_without_them()
     {
-        _agent.Refuse = static json => json.Contains("SuccessBeforePassing", StringComparison.Ordinal)
+        _agent.Reject = static json => json.Contains("SuccessBeforePassing", StringComparison.Ordinal)
             ? (400, "Request decode failed: json: unknown field \"SuccessBeforePassing\"")
             : null;
         await StartAsync();
@@ -122,15 +122,15 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
-    public async Task A_refused_write_says_what_to_do_once_and_is_tried_again()
+    public async Task A_rejected_write_is_logged_once_with_advice_and_retried()
     {
-        bool refuse = true;
-        _agent.Refuse = _ => refuse ? (403, "Permission denied: Missing service:write on pushgateway") : null;
+        bool reject = true;
+        _agent.Reject = _ => reject ? (403, "Permission denied: Missing service:write on pushgateway") : null;
         Start();
         await Eventually.True(() => _agent.Puts.Count > 3, "it insists");
         Assert.Equal(1, _log.Count("registration failed"));
         Assert.Equal(1, _log.Count("consul_server.token"));
-        refuse = false;
+        reject = false;
         await Eventually.True(() => _agent.Services.Count == 2, "both are there", 60);
         await Eventually.True(() => _log.Count("registration succeeded again") == 1, "it is said");
     }
@@ -138,7 +138,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     [Theory]
     [InlineData(HealthCheckType.Tcp, "\"TCP\":\"10.0.0.1:9091\"")]
     [InlineData(HealthCheckType.Http, "\"Header\":{\"Authorization\":[\"Basic dTpwdw==\"]}")]
-    internal async Task Credentials_go_into_a_check_only_when_it_is_http(HealthCheckType type, string part)
+    internal async Task Only_an_http_check_has_credentials(HealthCheckType type, string part)
     {
         string file = Path.GetTempFileName();
         await File.WriteAllTextAsync(file, "pw\n");

@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Threading.Channels;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 
@@ -9,14 +9,14 @@ public sealed class ConsulWatchTests : IDisposable
     private const string Row = """{"Service":{"ID":"a_1","Service":"pushgateway","Address":"a","Port":1}}""";
 
     private readonly LogCapture _log = new();
-    private readonly ConcurrentQueue<string> _heard = [];
+    private readonly List<string> _heard = [];
 
     public void Dispose() => _log.Dispose();
 
     [Fact]
-    public async Task It_follows_the_index_and_starts_anew_when_that_goes_back()
+    public async Task It_follows_the_index_and_starts_over_when_that_goes_backwards()
     {
-        // Index by index as the server has it; the fourth answer is that of a restored snapshot.
+        // The third response is that of a restored snapshot.
         int n = 0;
         ulong[] indexes = [10, 20, 5, 5, 6];
         await using var server = new FakeServer(async (request, socket, ct) =>
@@ -31,7 +31,7 @@ public sealed class ConsulWatchTests : IDisposable
     }
 
     [Fact]
-    public async Task A_query_that_returns_at_once_again_and_again_is_no_spin()
+    public async Task Queries_that_keep_returning_at_once_do_not_spin()
     {
         ulong index = 1;
         await using var server = new FakeServer((_, socket, _) => FakeServer.Reply(socket, $"[{Row}]", 200, $"X-Consul-Index: {++index}\r\n"));
@@ -42,9 +42,9 @@ public sealed class ConsulWatchTests : IDisposable
 
     [Theory]
     [InlineData(403, "ACL not found", "forbidden", "node_prefix")]
-    [InlineData(400, "Invalid wait time", "badrequest", "see its answer")]
-    [InlineData(500, "No cluster leader", "refused", "asking again")]
-    public async Task A_refusal_is_said_once_with_what_to_do(int status, string text, string trouble, string advice)
+    [InlineData(400, "Invalid wait time", "badrequest", "see err")]
+    [InlineData(500, "No cluster leader", "refused", "retrying")]
+    public async Task A_rejection_is_logged_once_with_advice(int status, string text, string trouble, string advice)
     {
         await using var server = FakeServer.Always(_ => (status, text));
         await RunAsync(server, () => server.Requests.Count >= 3);
@@ -57,7 +57,7 @@ public sealed class ConsulWatchTests : IDisposable
     }
 
     [Fact]
-    public async Task A_list_of_more_gateways_than_a_ring_has_members_is_none_and_said_so()
+    public async Task A_list_of_too_many_gateways_is_ignored_and_logged()
     {
         string rows = string.Join(',', Enumerable.Range(0, 10_001).Select(i => $$"""{"Service":{"ID":"a","Address":"a{{i}}","Port":1} }"""));
         await using var server = new FakeServer((_, socket, _) => FakeServer.Reply(socket, $"[{rows}]", 200, "X-Consul-Index: 9\r\n"));
@@ -69,7 +69,7 @@ public sealed class ConsulWatchTests : IDisposable
     }
 
     [Fact]
-    public async Task A_list_of_which_the_token_hides_a_part_is_none()
+    public async Task A_list_that_the_token_partly_hides_is_ignored()
     {
         await using var server = new FakeServer(static (_, socket, _) =>
             FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 9\r\nX-Consul-Results-Filtered-By-ACLs: true\r\n"));
@@ -79,7 +79,7 @@ public sealed class ConsulWatchTests : IDisposable
     }
 
     [Fact]
-    public async Task After_an_error_it_asks_from_the_start_and_tells_the_answer()
+    public async Task After_an_error_it_starts_over_and_reports_the_response()
     {
         int n = 0;
         await using var server = new FakeServer(async (_, socket, ct) =>
@@ -95,7 +95,7 @@ public sealed class ConsulWatchTests : IDisposable
     }
 
     [Fact]
-    public async Task An_answer_without_an_index_is_an_error()
+    public async Task A_response_without_an_index_is_an_error()
     {
         await using var server = FakeServer.Always(static _ => (200, $"[{Row}]"));
         await RunAsync(server, () => server.Requests.Count >= 2);
@@ -103,7 +103,7 @@ public sealed class ConsulWatchTests : IDisposable
     }
 
     [Fact]
-    public async Task An_empty_answer_is_a_warning_after_there_were_others_and_not_before()
+    public async Task An_empty_response_is_a_warning_only_after_there_were_instances()
     {
         int n = 0;
         await using var server = new FakeServer(async (_, socket, ct) =>
@@ -120,9 +120,9 @@ public sealed class ConsulWatchTests : IDisposable
     [Theory]
     [InlineData("", 6, "0,1,2,0,1,2")]
     [InlineData("Connection: close\r\n", 7, "0,1,0,1,0,1,0")]
-    public async Task A_question_with_an_index_does_not_go_to_an_agent_that_may_be_another(string field, int requests, string indexes)
+    public async Task A_query_with_an_index_never_uses_another_connection(string field, int requests, string indexes)
     {
-        // Without a field: the connection is closed without a word after every third answer, as by an agent that restarts between polls.
+        // Without a field the connection closes silently after every third response, as when an agent restarts between polls.
         int n = 0;
         await using var server = new FakeServer(async (request, socket, _) =>
         {
@@ -141,15 +141,21 @@ public sealed class ConsulWatchTests : IDisposable
     {
         using var stop = new CancellationTokenSource();
         var options = new ConsulOptions { Addr = server.Address };
-        using var watch = new ConsulWatch(options, static () => null, _log, TimeProvider.System);
-        Task running = watch.RunAsync(
-            rows => _heard.Enqueue($"{rows.Count}"),
-            () => _heard.Enqueue("lost"),
-            () => _heard.Enqueue("reconcile"),
-            stop.Token);
+        var events = Channel.CreateUnbounded<DiscoveryEvent>();
+        using var watch = new ConsulWatch(options, static () => null, 1, events.Writer, _log, TimeProvider.System);
+        Task running = watch.RunAsync(stop.Token);
         await Eventually.True(until, "the exchange took place", 60);
         await Task.Delay(100);
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        while (events.Reader.TryRead(out DiscoveryEvent? item))
+        {
+            _heard.Add(item switch
+            {
+                DiscoveryEvent.Response response => $"{response.Rows.Count}",
+                DiscoveryEvent.NoResponse => "lost",
+                _ => "reconcile",
+            });
+        }
     }
 }

@@ -4,12 +4,12 @@ using System.Text.Json;
 
 namespace DynamicSharding.Tests.Discovery;
 
-/// <summary>The registration half of an agent: it lists what was put, and it can refuse.</summary>
+/// <summary>The registration half of an agent: it lists what was registered, and can reject.</summary>
 internal sealed class FakeAgent : IAsyncDisposable
 {
     private readonly FakeServer _server;
 
-    public FakeAgent() => _server = new FakeServer(AnswerAsync);
+    public FakeAgent() => _server = new FakeServer(RespondAsync);
 
     /// <summary>By id, as JSON of the listing.</summary>
     public ConcurrentDictionary<string, string> Services { get; } = [];
@@ -17,7 +17,7 @@ internal sealed class FakeAgent : IAsyncDisposable
     public ConcurrentQueue<string> Puts { get; } = [];
 
     /// <summary>Given a registration's JSON; null accepts it.</summary>
-    public Func<string, (int Status, string Text)?> Refuse { get; set; } = static _ => null;
+    public Func<string, (int Status, string Text)?> Reject { get; set; } = static _ => null;
 
     public string Address => _server.Address;
 
@@ -25,7 +25,7 @@ internal sealed class FakeAgent : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
-    private Task AnswerAsync(string request, Socket socket, CancellationToken ct)
+    private Task RespondAsync(string request, Socket socket, CancellationToken ct)
     {
         const string Deregister = "PUT /v1/agent/service/deregister/";
         if (request.StartsWith("GET", StringComparison.Ordinal))
@@ -42,7 +42,7 @@ internal sealed class FakeAgent : IAsyncDisposable
 
         string json = request[(request.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..];
         Puts.Enqueue(json);
-        if (Refuse(json) is { } refusal) return FakeServer.Reply(socket, refusal.Text, refusal.Status);
+        if (Reject(json) is { } rejection) return FakeServer.Reply(socket, rejection.Text, rejection.Status);
         using JsonDocument document = JsonDocument.Parse(json);
         JsonElement root = document.RootElement;
         Services[root.GetProperty("ID").GetString()!] = Listed(

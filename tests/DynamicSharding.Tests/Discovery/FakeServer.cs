@@ -5,20 +5,20 @@ using System.Text;
 
 namespace DynamicSharding.Tests.Discovery;
 
-/// <summary>A server on a free loopback port that reads whole requests and lets the test write whatever bytes it likes.</summary>
+/// <summary>A server on a free loopback port that reads whole requests and lets the test write any bytes.</summary>
 internal sealed class FakeServer : IAsyncDisposable
 {
     private readonly TcpListener _listener;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Func<string, Socket, CancellationToken, Task> _answer;
+    private readonly Func<string, Socket, CancellationToken, Task> _respond;
     private readonly ConcurrentBag<Socket> _sockets = [];
     private readonly Task _accepting;
 
-    /// <param name="answer">Given the request (head and body as text) and the socket.</param>
+    /// <param name="respond">Given the request (head and body as text) and the socket.</param>
     /// <param name="port">0 for a free one.</param>
-    public FakeServer(Func<string, Socket, CancellationToken, Task> answer, int port = 0)
+    public FakeServer(Func<string, Socket, CancellationToken, Task> respond, int port = 0)
     {
-        _answer = answer;
+        _respond = respond;
         _listener = new TcpListener(IPAddress.Loopback, port);
         _listener.Start();
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
@@ -36,10 +36,10 @@ internal sealed class FakeServer : IAsyncDisposable
     public static Task Reply(Socket socket, string body, int status = 200, string fields = "") =>
         Send(socket, $"HTTP/1.1 {status} X\r\n{fields}Content-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}");
 
-    public static FakeServer Always(Func<string, (int Status, string Body)> answer, int port = 0) => new(
+    public static FakeServer Always(Func<string, (int Status, string Body)> respond, int port = 0) => new(
         (request, socket, _) =>
         {
-            (int status, string body) = answer(request);
+            (int status, string body) = respond(request);
             return Reply(socket, body, status);
         },
         port);
@@ -81,12 +81,12 @@ internal sealed class FakeServer : IAsyncDisposable
                 if (length < whole) continue;
                 length = 0;
                 Requests.Enqueue(text);
-                await _answer(text, socket, _stop.Token);
+                await _respond(text, socket, _stop.Token);
             }
         }
         catch (Exception ex) when (ex is SocketException or OperationCanceledException or ObjectDisposedException)
         {
-            // The client went, or the test ended.
+            // The client is gone, or the test ended.
         }
     }
 }

@@ -5,13 +5,13 @@ namespace DynamicSharding.Tests.Discovery;
 
 public sealed class ProbeSetTests
 {
-    /// <summary>No door lets such an address in; but a loop that a probe's surprise ended would leave a dead gateway a member, and a stop would fail.</summary>
+    /// <summary>Such addresses are rejected elsewhere, but a loop that ended with an exception would keep a dead gateway in the ring.</summary>
     [Theory]
     [InlineData("a.b._c:9091", false)]
     [InlineData("..:9091", false)]
     [InlineData("..:9091", true)]
     [InlineData("no port", true)]
-    public async Task Whatever_a_probe_throws_is_a_failed_probe_and_the_loop_goes_on(string address, bool tcp)
+    public async Task Any_exception_is_a_failed_probe_and_the_loop_continues(string address, bool tcp)
     {
         var options = new PushgatewayOptions
         {

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace DynamicSharding.Tests.Docs;
 
-/// <summary>Documents point at files that exist, and the two READMEs have one shape.</summary>
+/// <summary>Links lead to existing files and headings, and both READMEs have the same structure.</summary>
 public sealed partial class LinkTests
 {
     [Fact]
@@ -26,7 +26,7 @@ public sealed partial class LinkTests
         document => Assert.InRange(File.ReadLines(Path.Combine(Repository.Root, document)).Count(), 1, 40));
 
     [Fact]
-    public void A_page_can_be_read_in_one_go() => Assert.All(
+    public void A_page_has_at_most_300_lines() => Assert.All(
         Repository.Documents(), document => Assert.InRange(File.ReadLines(Path.Combine(Repository.Root, document)).Count(), 1, 300));
 
     private static bool Exists(string document, string target)
@@ -36,12 +36,12 @@ public sealed partial class LinkTests
         return Path.Exists(Path.Combine(Repository.Root, file)) && (parts.Length == 1 || Anchors(file).Contains(parts[1]));
     }
 
-    /// <summary>As GitHub makes them of headings: lower case, hyphens for spaces, punctuation dropped.</summary>
+    /// <summary>GitHub's anchors: headings in lower case, hyphens for spaces, no punctuation.</summary>
     internal static IEnumerable<string> Anchors(string file) => Repository.Read(file).Split('\n')
         .Where(line => line.StartsWith('#'))
         .Select(line => Punctuation().Replace(line.TrimStart('#').Trim().ToLowerInvariant(), "").Replace(' ', '-'));
 
-    /// <summary>What must be the same in every language: levels of headings, columns of tables, pictures, and blocks of commands.</summary>
+    /// <summary>What must be the same in every language: heading levels, table columns, pictures and code blocks.</summary>
     private static List<string> Shape(string document)
     {
         var shape = new List<string>();

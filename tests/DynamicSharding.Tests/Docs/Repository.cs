@@ -1,6 +1,6 @@
 namespace DynamicSharding.Tests.Docs;
 
-/// <summary>The files beside the tests: sources and documents.</summary>
+/// <summary>Access to the files of the checkout.</summary>
 internal static class Repository
 {
     public static string Root { get; } = FindRoot();

@@ -2,7 +2,7 @@ using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Http;
 
-/// <summary>RFC 9112 7.1 without forgiveness: where parsers disagree on the end of a body, a request is smuggled.</summary>
+/// <summary>RFC 9112 7.1, strictly: where parsers disagree on the end of a body, a request can be smuggled.</summary>
 public sealed class ChunkedBodySkipperTests
 {
     [Theory]

@@ -2,7 +2,7 @@ using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Http;
 
-/// <summary>Heads that the parser refuses, by reason, and heads that it takes: what the tests cut, split and mutate.</summary>
+/// <summary>Heads that the parser rejects, by reason, and heads that it accepts.</summary>
 internal static class HeadSamples
 {
     private const string Line = "PUT /metrics/job/a HTTP/1.1\r\n";

@@ -3,7 +3,7 @@ using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Http;
 
-/// <summary>Everything that a parser says of one head, comparable.</summary>
+/// <summary>All results of parsing one head, comparable.</summary>
 internal sealed record ParsedHead(
     ParseStatus Status,
     RejectReason Reason,
@@ -26,7 +26,7 @@ internal sealed record ParsedHead(
         return From(parser.Parse(head, limits ?? Limits), parser, head);
     }
 
-    /// <summary>The same bytes as they come from a network: the parser sees every given prefix before the whole.</summary>
+    /// <summary>The same bytes in segments: the parser sees every given prefix first.</summary>
     public static ParsedHead InPieces(byte[] head, IEnumerable<int> cuts, ParserLimits? limits = null)
     {
         RequestParser parser = default;

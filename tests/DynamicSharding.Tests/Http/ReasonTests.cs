@@ -1,17 +1,18 @@
+using System.Text.RegularExpressions;
 using DynamicSharding.Http;
 using DynamicSharding.Server;
 
 namespace DynamicSharding.Tests.Http;
 
-public sealed class ReasonTests
+public sealed partial class ReasonTests
 {
     [Fact]
-    public void Every_reject_reason_has_a_label_of_its_own_and_a_status_that_the_data_plane_counts()
+    public void Every_reject_reason_has_its_own_row_and_a_status_that_the_data_plane_counts()
     {
         RejectReason[] reasons = Enum.GetValues<RejectReason>();
         Assert.Equal(RejectReasons.Count, reasons.Length);
-        Assert.Equal(reasons.Length, reasons.Select(RejectReasons.Label).Distinct().Count());
-        Assert.All(reasons, reason => Assert.Matches("^[a-z0-9_]+$", RejectReasons.Label(reason)));
+        Assert.All(reasons, reason => Assert.Equal(SnakeCase(reason.ToString()), RejectReasons.Label(reason)));
+        Assert.Equal(reasons.Length, reasons.Select(RejectReasons.Sentence).Distinct().Count());
         Assert.All(
             reasons.Where(reason => reason != RejectReason.None),
             reason => Assert.InRange(StatusIndex.Of(RejectReasons.Status(reason)), StatusIndex.BadRequest, StatusIndex.Count - 1));
@@ -33,28 +34,37 @@ public sealed class ReasonTests
     internal void A_reject_reason_has_its_status(RejectReason reason, int status) => Assert.Equal(status, RejectReasons.Status(reason));
 
     [Fact]
-    public void Every_close_reason_has_a_label_of_its_own()
+    public void Every_close_reason_has_its_own_label()
     {
         CloseReason[] reasons = Enum.GetValues<CloseReason>();
         Assert.Equal(CloseReasons.Count, reasons.Length);
-        Assert.Equal(reasons.Length, reasons.Select(CloseReasons.Label).Distinct().Count());
-        Assert.All(reasons, reason => Assert.Matches("^[a-z_]+$", CloseReasons.Label(reason)));
+        Assert.All(reasons, reason => Assert.Equal(SnakeCase(reason.ToString()), CloseReasons.Label(reason)));
     }
 
     [Fact]
-    public void Status_indexes_and_codes_belong_together()
+    public void Status_indexes_codes_and_phrases_belong_together()
     {
-        Assert.Equal(StatusIndex.Count, StatusIndex.Codes.Length);
-        for (int i = 0; i < StatusIndex.Count; i++) Assert.Equal(i, StatusIndex.Of(StatusIndex.Codes[i]));
-        Assert.Equal(StatusIndex.Ok, StatusIndex.Of(200));
-        Assert.Equal(StatusIndex.TemporaryRedirect, StatusIndex.Of(307));
-        Assert.Equal(StatusIndex.NotFound, StatusIndex.Of(404));
-        Assert.Equal(StatusIndex.MethodNotAllowed, StatusIndex.Of(405));
-        Assert.Equal(StatusIndex.RequestTimeout, StatusIndex.Of(408));
-        Assert.Equal(StatusIndex.UriTooLong, StatusIndex.Of(414));
-        Assert.Equal(StatusIndex.FieldsTooLarge, StatusIndex.Of(431));
-        Assert.Equal(StatusIndex.NotImplemented, StatusIndex.Of(501));
-        Assert.Equal(StatusIndex.ServiceUnavailable, StatusIndex.Of(503));
-        Assert.Equal(StatusIndex.VersionNotSupported, StatusIndex.Of(505));
+        (int Index, int Status, string Phrase)[] expected =
+        [
+            (StatusIndex.Ok, 200, "OK"),
+            (StatusIndex.TemporaryRedirect, 307, "Temporary Redirect"),
+            (StatusIndex.BadRequest, 400, "Bad Request"),
+            (StatusIndex.NotFound, 404, "Not Found"),
+            (StatusIndex.MethodNotAllowed, 405, "Method Not Allowed"),
+            (StatusIndex.RequestTimeout, 408, "Request Timeout"),
+            (StatusIndex.UriTooLong, 414, "URI Too Long"),
+            (StatusIndex.FieldsTooLarge, 431, "Request Header Fields Too Large"),
+            (StatusIndex.NotImplemented, 501, "Not Implemented"),
+            (StatusIndex.ServiceUnavailable, 503, "Service Unavailable"),
+            (StatusIndex.VersionNotSupported, 505, "HTTP Version Not Supported"),
+        ];
+        Assert.Equal(StatusIndex.Count, expected.Length);
+        foreach ((int index, int status, string phrase) in expected)
+            Assert.Equal((status, phrase, index), (StatusIndex.Codes[index], StatusIndex.Phrases[index], StatusIndex.Of(status)));
     }
+
+    private static string SnakeCase(string name) => WordStart().Replace(name, "_").ToLowerInvariant();
+
+    [GeneratedRegex("(?<!^)(?=[A-Z])")]
+    private static partial Regex WordStart();
 }

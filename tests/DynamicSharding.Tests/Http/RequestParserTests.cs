@@ -2,7 +2,7 @@ using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Http;
 
-/// <summary>The grammar of a request head, and that the place where a segment ends never changes what is read.</summary>
+/// <summary>The grammar of a request head, independent of segments.</summary>
 public sealed class RequestParserTests
 {
     private const string Line = "PUT /metrics/job/a HTTP/1.1\r\n";

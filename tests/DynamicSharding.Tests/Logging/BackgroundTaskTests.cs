@@ -11,9 +11,9 @@ public sealed class BackgroundTaskTests
     public async Task A_watched_task_that_fails_is_logged_and_a_cancelled_one_is_not()
     {
         Lines lines = new();
-        await Assert.ThrowsAsync<InvalidOperationException>(() => Task.FromException(new InvalidOperationException("broken")).Watched(lines, "counting"));
-        await Assert.ThrowsAsync<TaskCanceledException>(() => Task.FromCanceled(new CancellationToken(canceled: true)).Watched(lines, "counting"));
-        await Task.CompletedTask.Watched(lines, "counting");
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Task.FromException(new InvalidOperationException("broken")).LogFailure(lines, "counting"));
+        await Assert.ThrowsAsync<TaskCanceledException>(() => Task.FromCanceled(new CancellationToken(canceled: true)).LogFailure(lines, "counting"));
+        await Task.CompletedTask.LogFailure(lines, "counting");
         Assert.Equal(["2031 broken"], lines.All);
     }
 
@@ -21,7 +21,7 @@ public sealed class BackgroundTaskTests
     public async Task A_task_that_everybody_forgot_is_logged_when_the_collector_finds_it()
     {
         Lines lines = new();
-        using (BackgroundTask.LogForgotten(lines))
+        using (BackgroundTask.LogUnobservedFailures(lines))
         {
             for (int i = 0; i < 100 && !lines.All.Contains("2031 forgotten"); i++)
             {

@@ -8,14 +8,14 @@ namespace DynamicSharding.Tests.Membership;
 public sealed class FormerMembersTests
 {
     [Fact]
-    public void The_oldest_are_forgotten_and_who_returned_is_not()
+    public void The_oldest_are_forgotten_unless_they_returned()
     {
         var gone = new FormerMembers();
         HashRing<Gateway>? before = null;
         var forgotten = new List<string>();
         for (int i = 0; i < 6 * FormerMembers.Remembered; i++)
         {
-            // One gateway leaves for good with each change; another comes and goes.
+            // With each change one gateway leaves for good, and another comes or goes.
             HashRing<Gateway> after = TestRing.Build([$"gw{i}", "stays", .. i % 2 == 0 ? (string[])["flaps"] : []], replicas: 1);
             forgotten.AddRange(gone.Update(before, after));
             before = after;

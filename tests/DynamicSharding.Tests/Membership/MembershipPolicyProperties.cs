@@ -4,7 +4,7 @@ using DynamicSharding.Discovery;
 
 namespace DynamicSharding.Tests.Membership;
 
-/// <summary>Over random histories of verdicts: never empty, never faster than <c>settle</c>, and right in the end.</summary>
+/// <summary>Over random histories of verdicts: never empty, never faster than <c>settle</c>, and correct in the end.</summary>
 public class MembershipPolicyProperties
 {
     private static readonly string[] Fleet = ["a:1", "b:1", "c:1", "d:1", "e:1"];
@@ -28,7 +28,7 @@ public class MembershipPolicyProperties
     }
 
     [Fact]
-    public void The_ring_is_never_empty_never_hasty_and_finally_the_healthy_set() => Histories.Sample(history =>
+    public void The_ring_is_never_empty_never_hasty_and_ends_as_the_healthy_set() => Histories.Sample(history =>
     {
         var policy = new PolicyHarness(new MembershipOptions(), Fleet);
         var health = Fleet.ToDictionary(static g => g, static _ => GatewayHealth.Passing);
@@ -54,7 +54,7 @@ public class MembershipPolicyProperties
             policy.Advance(step.Pause);
         }
 
-        // The source is back, and nothing happens for longer than every hold, patience and admission together.
+        // The source is back, and nothing happens for longer than all delays together.
         policy.Report();
         policy.Advance(120);
 
@@ -67,12 +67,12 @@ public class MembershipPolicyProperties
         Assert.Null(policy.Policy.NextDeadline);
     });
 
-    /// <summary>The same history twice, once with outages in between: the same rings, after the same time of being heard.</summary>
+    /// <summary>The same history with and without outages: the same rings, after the same time without outages.</summary>
     [Fact]
-    public void An_outage_of_any_length_changes_nothing_but_the_time() => Gen.Select(Histories, Gen.Double[0, 100].Array[60], Gen.Double[0, 1].Array[60]).Sample(
+    public void An_outage_of_any_length_only_delays() => Gen.Select(Histories, Gen.Double[0, 100].Array[60], Gen.Double[0, 1].Array[60]).Sample(
         (history, outages, shares) =>
         {
-            // Without a verdict the patience begins anew after an outage, so those are left out here.
+            // Unknown is excluded: its timeout restarts after an outage.
             Step[] seen = [.. history.Where(static s => s.What is What.Passing or What.Critical or What.Maintenance)];
             Assert.Equal(Run(seen, null, shares), Run(seen, outages, shares));
         });
@@ -81,37 +81,37 @@ public class MembershipPolicyProperties
     {
         var policy = new PolicyHarness(new MembershipOptions(), Fleet);
         policy.Adopt([.. Fleet.Select(static g => (g, GatewayHealth.Passing))]);
-        double unheard = 0;
+        double outageTime = 0;
         var rings = new List<string>();
-        int told = 0;
+        int shown = 0;
         for (int i = 0; i < history.Length; i++)
         {
             policy.Say(Fleet[history[i].Gateway], Enum.Parse<GatewayHealth>(history[i].What.ToString()));
             policy.Advance(history[i].Pause * shares[i]);
-            Tell();
+            Collect();
             if (outages is not null && outages[i] < 50)
             {
                 policy.Interrupt();
                 int before = policy.Rings.Count;
                 policy.Advance(outages[i]);
                 Assert.Equal(before, policy.Rings.Count);
-                unheard += outages[i];
+                outageTime += outages[i];
                 policy.Report();
             }
 
             policy.Advance(history[i].Pause * (1 - shares[i]));
-            Tell();
+            Collect();
         }
 
         policy.Advance(120);
-        Tell();
+        Collect();
         return string.Join('\n', rings);
 
-        void Tell()
+        void Collect()
         {
             // Rounded: the clock counts in ticks, and an outage may end between two of them.
-            for (; told < policy.Rings.Count; told++)
-                rings.Add($"{Math.Round(policy.Rings[told].At - unheard, 2):0.0}: {string.Join(',', policy.Rings[told].Decision.Members)}");
+            for (; shown < policy.Rings.Count; shown++)
+                rings.Add($"{Math.Round(policy.Rings[shown].At - outageTime, 2):0.0}: {string.Join(',', policy.Rings[shown].Decision.Members)}");
         }
     }
 

@@ -21,7 +21,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void A_single_loss_settles_and_goes()
+    public void A_single_loss_leaves_after_settling()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.Say(B, GatewayHealth.Critical, "connection refused");
@@ -36,7 +36,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void What_returns_before_it_settled_never_left()
+    public void A_gateway_that_returns_before_settling_never_left()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.Say(B, GatewayHealth.Critical);
@@ -47,7 +47,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void A_joiner_proves_itself_without_a_break_first()
+    public void A_joiner_must_stay_healthy_without_a_break()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.Say(B, GatewayHealth.Critical);
@@ -66,7 +66,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void Losing_too_many_at_once_is_held_and_believed_when_it_lasts()
+    public void Losing_too_many_at_once_is_held_and_counts_when_it_lasts()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.SayAll(GatewayHealth.Critical, A, B);
@@ -91,7 +91,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void Checks_that_fail_one_after_the_other_are_one_loss()
+    public void Checks_that_fail_one_after_another_are_one_loss()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.Say(A, GatewayHealth.Critical);
@@ -107,7 +107,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void The_last_ring_stays_when_nobody_is_healthy()
+    public void The_last_ring_stays_when_no_gateway_is_healthy()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.Say(A, GatewayHealth.Critical);
@@ -140,7 +140,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void What_an_operator_took_out_does_not_count_as_lost()
+    public void A_gateway_taken_out_by_an_operator_does_not_count_as_lost()
     {
         PolicyHarness policy = Healthy(A, B, C, D);
         policy.SayAll(GatewayHealth.Maintenance, A);
@@ -151,7 +151,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void A_reload_removes_at_once_and_admits_after_proof()
+    public void A_reload_removes_at_once_and_admits_after_a_delay()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.Configure(C, D);
@@ -166,7 +166,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void A_report_from_before_the_reload_brings_nobody_back()
+    public void A_report_from_before_the_reload_brings_no_gateway_back()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.Configure(B, C);
@@ -174,7 +174,7 @@ public class MembershipPolicyTests
         policy.Advance(60);
         Assert.Equal($"{B},{C}", policy.Ring);
 
-        // Not named any more, and then registered anew by somebody else: a member like any other.
+        // Gone, and then registered by something else: a gateway like any other.
         policy.Prune(A);
         policy.Say(A, GatewayHealth.Passing, foreign: true);
         policy.Advance(6);
@@ -182,7 +182,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void What_a_reload_removed_is_not_taken_back_while_another_instance_registers_it_again()
+    public void A_removed_gateway_stays_out_while_another_instance_registers_it_again()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.Configure(B, C);
@@ -201,7 +201,7 @@ public class MembershipPolicyTests
         Assert.Equal(GatewayState.Out, policy.Status(A).State);
         Assert.Equal("removed from the configuration, still registered for another instance", policy.Status(A).Reason);
 
-        // The last of them has reloaded: it is neither shown nor remembered for ever.
+        // The last instance has reloaded: the gateway is neither listed nor remembered forever.
         policy.Prune(A);
         policy.Advance(1);
         Assert.DoesNotContain(policy.Policy.Statuses(), static g => g.Address == A);
@@ -213,7 +213,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void What_a_reload_removed_returns_when_the_file_names_it_again()
+    public void A_removed_gateway_returns_when_the_file_names_it_again()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.Configure(B, C);
@@ -226,7 +226,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void What_others_register_too_stays_when_the_file_stops_naming_it()
+    public void A_gateway_that_others_register_stays_when_the_file_no_longer_names_it()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.Say(A, GatewayHealth.Passing, foreign: true);
@@ -236,10 +236,10 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void A_file_that_stops_naming_anybody_leaves_the_ring_to_the_reports()
+    public void A_file_that_no_longer_names_any_gateway_leaves_the_ring_to_the_reports()
     {
         PolicyHarness policy = Healthy(A, B);
-        policy.VerdictTimeout = PolicyHarness.ConsulPatience;
+        policy.VerdictTimeout = PolicyHarness.ConsulVerdictTimeout;
         policy.Configure();
         policy.SayAll(GatewayHealth.Passing, A, B, C);
         policy.Advance(60);
@@ -248,7 +248,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void A_reload_that_replaces_everybody_waits_for_the_first_new_one()
+    public void A_reload_that_replaces_every_gateway_waits_for_the_first_new_one()
     {
         PolicyHarness policy = Healthy(A, B);
         policy.Configure(C, D);
@@ -260,7 +260,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void The_first_answer_is_taken_over_at_once()
+    public void The_first_response_takes_effect_at_once()
     {
         var policy = new PolicyHarness(null, A, B, C);
         policy.Adopt((A, GatewayHealth.Passing), (B, GatewayHealth.Critical), (C, GatewayHealth.Unknown), (D, GatewayHealth.Passing));
@@ -284,7 +284,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void Patience_without_a_verdict_ends()
+    public void A_gateway_without_a_verdict_leaves_after_a_timeout()
     {
         var policy = new PolicyHarness(null, A, B, C);
         policy.Adopt((A, GatewayHealth.Passing), (B, GatewayHealth.Passing));
@@ -330,7 +330,7 @@ public class MembershipPolicyTests
         Assert.InRange(policy.Rings[^1].At - begin, 60, 60 + policy.Options.Settle.TotalSeconds);
     }
 
-    /// <summary>A joiner that was seen passing for 1 s before the interruption is not admitted right after it.</summary>
+    /// <summary>A joiner that passed for 1 s before the interruption does not join right after it.</summary>
     [Fact]
     public void An_interruption_stops_the_clock_of_admission()
     {
@@ -397,9 +397,9 @@ public class MembershipPolicyTests
         Assert.InRange(policy.Rings[^1].At - begin, 45, 47);
     }
 
-    /// <summary>With everybody critical the ring stays and nothing is pending, and a silence still counts for nothing.</summary>
+    /// <summary>While every gateway is critical nothing is pending, and a silence still does not count.</summary>
     [Fact]
-    public void A_silence_while_nobody_is_healthy_does_not_age_the_losses()
+    public void A_silence_while_no_gateway_is_healthy_does_not_age_the_losses()
     {
         PolicyHarness policy = Healthy(new MembershipOptions { MassLossHold = TimeSpan.FromSeconds(20) }, A, B, C);
         policy.MustBeFresh = true;
@@ -414,9 +414,9 @@ public class MembershipPolicyTests
         Assert.Equal(C, policy.Ring);
     }
 
-    /// <summary>With nothing pending a source may be quiet for minutes, and that is no silence.</summary>
+    /// <summary>With nothing pending a source may be quiet for minutes.</summary>
     [Fact]
-    public void Quiet_with_nothing_pending_delays_nothing()
+    public void A_quiet_source_with_nothing_pending_delays_nothing()
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.MustBeFresh = true;
@@ -440,7 +440,7 @@ public class MembershipPolicyTests
         Assert.Equal(0, policy.Changes);
         Assert.Null(policy.Policy.NextDeadline);
 
-        // It came back unseen: it never left.
+        // It came back during the interruption: it never left.
         policy.Say(A, GatewayHealth.Passing);
         policy.Advance(60);
         Assert.Equal(0, policy.Changes);
@@ -461,7 +461,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void A_gateway_of_others_is_forgotten_after_it_left()
+    public void A_gateway_of_others_is_forgotten_after_it_leaves()
     {
         var policy = new PolicyHarness(null, A);
         policy.Adopt((A, GatewayHealth.Passing), (D, GatewayHealth.Passing));
@@ -485,7 +485,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void Without_a_configured_list_the_first_answer_makes_the_first_ring()
+    public void Without_a_configured_list_the_first_response_is_the_first_ring()
     {
         var policy = new PolicyHarness();
         Assert.Empty(policy.Rings);
@@ -494,7 +494,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void Who_is_not_allowed_never_joins_and_is_shown()
+    public void A_gateway_that_is_not_allowed_never_joins_and_is_listed()
     {
         PolicyHarness policy = Healthy(A, B);
         Allow(policy, AllowedGateways.Configured, A, B);
@@ -509,7 +509,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void Who_is_not_allowed_does_not_join_with_the_first_answer_either()
+    public void A_gateway_that_is_not_allowed_does_not_join_with_the_first_response()
     {
         var policy = new PolicyHarness(new MembershipOptions { Allow = AllowedGateways.Configured }, A, B);
         policy.Adopt((A, GatewayHealth.Passing), (B, GatewayHealth.Passing), (C, GatewayHealth.Passing));
@@ -519,7 +519,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void A_reload_that_tightens_takes_members_out_at_once_and_one_that_widens_lets_them_join()
+    public void A_stricter_reload_removes_members_at_once_and_a_wider_one_lets_them_join()
     {
         PolicyHarness policy = Healthy(A, B);
         policy.SayAll(GatewayHealth.Passing, C, D);
@@ -546,7 +546,7 @@ public class MembershipPolicyTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Who_is_refused_is_not_counted_as_lost(bool isForgotten)
+    public void A_refused_gateway_does_not_count_as_lost(bool isForgotten)
     {
         PolicyHarness policy = Healthy(A, B, C);
         policy.SayAll(GatewayHealth.Passing, D, "e:1");
@@ -555,7 +555,7 @@ public class MembershipPolicyTests
         Assert.Equal($"{A},{B},{C}", policy.Ring);
         if (isForgotten) policy.Prune(D, "e:1");
 
-        // One of three: with the two that were refused it would be three of five, and held.
+        // One of three is lost. With the two refused ones it would be three of five, and held.
         policy.Say(B, GatewayHealth.Critical, "refused connection");
         policy.Advance(1);
         Assert.Equal($"{A},{C}", policy.Ring);
@@ -563,7 +563,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void When_nobody_of_the_ring_is_allowed_any_more_the_configured_ones_are_it()
+    public void When_no_member_is_allowed_any_more_the_configured_gateways_are_the_ring()
     {
         PolicyHarness policy = Healthy(A);
         policy.Say(C, GatewayHealth.Passing);
@@ -576,7 +576,7 @@ public class MembershipPolicyTests
     }
 
     [Fact]
-    public void When_nobody_at_all_is_allowed_there_is_no_ring_until_somebody_is()
+    public void When_no_gateway_is_allowed_there_is_no_ring_until_one_is()
     {
         var policy = new PolicyHarness();
         policy.Adopt((C, GatewayHealth.Passing));

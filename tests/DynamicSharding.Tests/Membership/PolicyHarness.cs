@@ -5,10 +5,10 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace DynamicSharding.Tests.Membership;
 
-/// <summary>The policy with a clock that jumps from deadline to deadline, and a record of every ring that it asked for.</summary>
+/// <summary>The policy with a clock that jumps from deadline to deadline, and a record of its decisions.</summary>
 internal sealed class PolicyHarness
 {
-    public static readonly TimeSpan ConsulPatience = TimeSpan.FromSeconds(12);
+    public static readonly TimeSpan ConsulVerdictTimeout = TimeSpan.FromSeconds(12);
 
     private readonly FakeTimeProvider _time = new();
     private readonly DateTimeOffset _start;
@@ -62,16 +62,16 @@ internal sealed class PolicyHarness
 
     public void Adopt(params (string Address, GatewayHealth Health)[] answer)
     {
-        VerdictTimeout = ConsulPatience;
+        VerdictTimeout = ConsulVerdictTimeout;
         _verdicts.Clear();
         foreach ((string address, GatewayHealth health) in answer) _verdicts[address] = new GatewayVerdict(address, health, false, null);
         Report(adopt: true);
     }
 
-    /// <summary>A source that may fall silent without an error, as Consul.</summary>
+    /// <summary>A source that may fall silent without an error, like Consul.</summary>
     public bool MustBeFresh { get; set; }
 
-    /// <summary>Time in which the source is asked every second and says the same.</summary>
+    /// <summary>Advances the time, with the same report every second.</summary>
     public void Hear(double seconds)
     {
         for (double heard = 0; heard < seconds; heard++)
@@ -83,7 +83,7 @@ internal sealed class PolicyHarness
 
     public void Interrupt() => Record(Policy.Observe(GatewayReport.Interruption));
 
-    /// <summary>As the service does: wakes at every deadline in between.</summary>
+    /// <summary>Advances the time and stops at every deadline, like the service.</summary>
     public void Advance(double seconds)
     {
         DateTimeOffset end = _time.GetUtcNow() + TimeSpan.FromSeconds(seconds);

@@ -11,7 +11,7 @@ using DynamicSharding.Discovery;
 
 namespace DynamicSharding.Tests.Outbound;
 
-/// <summary>An agent as operators run it: a private authority, a certificate for <c>server.dc1.consul</c>, clients must show one, too.</summary>
+/// <summary>An agent with a private authority and a certificate for <c>server.dc1.consul</c>, which requires client certificates.</summary>
 public sealed class ClientTlsTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory();
@@ -44,7 +44,7 @@ public sealed class ClientTlsTests : IDisposable
     }
 
     [Fact]
-    public async Task A_private_authority_a_server_name_and_a_client_certificate() => await AskAsync(new ConsulTlsOptions
+    public async Task A_private_authority_a_server_name_and_a_client_certificate() => await QueryAsync(new ConsulTlsOptions
     {
         CaFile = CaFile,
         ServerName = "server.dc1.consul",
@@ -53,7 +53,7 @@ public sealed class ClientTlsTests : IDisposable
     });
 
     [Fact]
-    public async Task A_folder_of_authorities() => await AskAsync(new ConsulTlsOptions
+    public async Task A_directory_of_authorities() => await QueryAsync(new ConsulTlsOptions
     {
         CaPath = Path.GetDirectoryName(CaFile),
         ServerName = "server.dc1.consul",
@@ -63,31 +63,31 @@ public sealed class ClientTlsTests : IDisposable
 
     [Fact]
     public async Task Another_name_is_refused() =>
-        await RefusedAsync(new ConsulTlsOptions { CaFile = CaFile, ServerName = "server.dc2.consul" });
+        await RejectedAsync(new ConsulTlsOptions { CaFile = CaFile, ServerName = "server.dc2.consul" });
 
     [Fact]
-    public async Task The_dialled_host_is_the_name_by_default() =>
-        await RefusedAsync(new ConsulTlsOptions { CaFile = CaFile });
+    public async Task The_host_is_the_name_by_default() =>
+        await RejectedAsync(new ConsulTlsOptions { CaFile = CaFile });
 
     [Fact]
     public async Task An_unknown_authority_is_refused() =>
-        await RefusedAsync(new ConsulTlsOptions { ServerName = "server.dc1.consul" });
+        await RejectedAsync(new ConsulTlsOptions { ServerName = "server.dc1.consul" });
 
     [Fact]
-    public async Task Skipping_verification_skips_it() => await AskAsync(new ConsulTlsOptions
+    public async Task Skipping_verification_skips_it() => await QueryAsync(new ConsulTlsOptions
     {
         InsecureSkipVerify = true,
         CertFile = Pem("client.crt"),
         KeyFile = Pem("client.key"),
     });
 
-    private async Task RefusedAsync(ConsulTlsOptions tls)
+    private async Task RejectedAsync(ConsulTlsOptions tls)
     {
-        var refusal = await Assert.ThrowsAsync<HttpRequestException>(() => AskAsync(tls));
-        Assert.IsType<AuthenticationException>(refusal.GetBaseException());
+        var rejection = await Assert.ThrowsAsync<HttpRequestException>(() => QueryAsync(tls));
+        Assert.IsType<AuthenticationException>(rejection.GetBaseException());
     }
 
-    private async Task AskAsync(ConsulTlsOptions tls)
+    private async Task QueryAsync(ConsulTlsOptions tls)
     {
         int port = ((IPEndPoint)_listener.LocalEndpoint).Port;
         Task serving = ServeOneAsync();

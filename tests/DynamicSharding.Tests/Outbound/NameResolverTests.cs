@@ -6,7 +6,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace DynamicSharding.Tests.Outbound;
 
-/// <summary>Lookups that block for as long as the test likes, as the system's do while a name server is silent.</summary>
+/// <summary>Lookups that block until the test releases them, as the system's do while a name server is silent.</summary>
 public sealed class NameResolverTests : IDisposable
 {
     private static readonly IPAddress First = IPAddress.Parse("127.0.0.2");
@@ -16,12 +16,12 @@ public sealed class NameResolverTests : IDisposable
     private readonly ConcurrentDictionary<string, int> _lookups = new();
     private volatile IPAddress[] _addresses = [First];
     private volatile bool _fails, _hangs;
-    private int _under;
+    private int _running;
 
     public void Dispose() => _silence.Set();
 
     [Fact]
-    public async Task However_many_names_hang_one_that_does_not_is_resolved_again_and_again()
+    public async Task Many_names_that_hang_do_not_delay_one_that_does_not()
     {
         var time = new FakeTimeProvider();
         NameResolver resolver = Resolver(time);
@@ -29,26 +29,26 @@ public sealed class NameResolverTests : IDisposable
         Task[] hanging = [.. Enumerable.Range(0, 200).Select(i => resolver.ResolveAsync($"silent-{i}", default).AsTask())];
         for (int i = 1; i <= 5; i++)
         {
-            time.Advance(NameResolver.Fresh);
+            time.Advance(NameResolver.MaxAge);
             Assert.Equal([First], await resolver.ResolveAsync("gw", default));
             Assert.Equal(1 + i, _lookups["gw"]);
         }
 
-        Assert.InRange(Volatile.Read(ref _under), 1, 104);
+        Assert.InRange(Volatile.Read(ref _running), 1, 104);
         time.Advance(TimeSpan.FromSeconds(5));
         await Assert.ThrowsAsync<IOException>(() => hanging[0]);
         await Task.WhenAny(Task.WhenAll(hanging), Task.Delay(TimeSpan.FromSeconds(30)));
     }
 
     [Fact]
-    public async Task Names_that_hung_before_do_not_hold_up_a_new_one()
+    public async Task Names_that_hung_before_do_not_delay_a_new_one()
     {
         NameResolver resolver = Resolver(TimeProvider.System);
         _silence.Set();
         for (int i = 0; i < 100; i++) await Assert.ThrowsAsync<SocketException>(() => resolver.ResolveAsync($"failing-{i}", default).AsTask());
         _silence.Reset();
 
-        // After the pause between two attempts they all hang, in the lane of names that failed.
+        // After the retry pause they all hang, in the lane of slow names.
         await Task.Delay(TimeSpan.FromSeconds(1.1));
         Task[] hanging = [.. Enumerable.Range(0, 100).Select(i => resolver.ResolveAsync($"failing-{i}", default).AsTask())];
         Assert.Equal([First], await resolver.ResolveAsync("gw", default).AsTask().WaitAsync(TimeSpan.FromSeconds(4)));
@@ -57,7 +57,7 @@ public sealed class NameResolverTests : IDisposable
     }
 
     [Fact]
-    public async Task Who_asks_at_once_shares_one_lookup()
+    public async Task Simultaneous_requests_share_one_lookup()
     {
         NameResolver resolver = Resolver(TimeProvider.System);
         _hangs = true;
@@ -75,9 +75,9 @@ public sealed class NameResolverTests : IDisposable
         Assert.Equal([First], await resolver.ResolveAsync("gw", default));
         _addresses = [Second, First];
         Assert.Equal([First], await resolver.ResolveAsync("gw", default));
-        time.Advance(NameResolver.Fresh);
+        time.Advance(NameResolver.MaxAge);
         Assert.Equal([Second, First], await resolver.ResolveAsync("gw", default));
-        Assert.True(NameResolver.Fresh + NameResolver.ConnectionLifetime < TimeSpan.FromSeconds(30));
+        Assert.True(NameResolver.MaxAge + NameResolver.ConnectionLifetime < TimeSpan.FromSeconds(30));
     }
 
     [Theory]
@@ -85,7 +85,7 @@ public sealed class NameResolverTests : IDisposable
     [InlineData(false)]
     public async Task The_last_good_addresses_are_kept_while_lookups_fail_or_hang(bool fails)
     {
-        NameResolver resolver = Resolver(TimeProvider.System, fresh: out Action expire);
+        NameResolver resolver = Resolver(TimeProvider.System, out Action expire);
         Assert.Equal([First], await resolver.ResolveAsync("gw", default));
         (_fails, _hangs) = (fails, !fails);
         for (int i = 0; i < 3; i++)
@@ -96,7 +96,7 @@ public sealed class NameResolverTests : IDisposable
     }
 
     [Fact]
-    public async Task The_addresses_of_a_name_are_tried_in_their_order()
+    public async Task The_addresses_of_a_name_are_tried_in_order()
     {
         using var listener = new TcpListener(Second, 0);
         listener.Start();
@@ -110,7 +110,7 @@ public sealed class NameResolverTests : IDisposable
     }
 
     [Fact]
-    public async Task A_name_that_does_not_exist_is_said_so_and_asked_for_again()
+    public async Task A_name_that_does_not_exist_is_an_error_and_looked_up_again()
     {
         var time = new FakeTimeProvider();
         NameResolver resolver = Resolver(time);
@@ -125,20 +125,20 @@ public sealed class NameResolverTests : IDisposable
 
     private NameResolver Resolver(TimeProvider time) => new(Lookup, time);
 
-    /// <summary>Waiting runs on the system's clock here, so that patience ends; only what is fresh can be made old.</summary>
-    private NameResolver Resolver(TimeProvider time, out Action fresh)
+    /// <summary>Timeouts use the system's clock here; only the age of addresses can be changed.</summary>
+    private NameResolver Resolver(TimeProvider time, out Action expire)
     {
         var shifted = new ShiftedTime(time);
-        fresh = () => shifted.Shift += NameResolver.Fresh;
+        expire = () => shifted.Shift += NameResolver.MaxAge;
         return new NameResolver(Lookup, shifted);
     }
 
     private IPAddress[] Lookup(string host)
     {
         _lookups.AddOrUpdate(host, 1, static (_, n) => n + 1);
-        Interlocked.Increment(ref _under);
+        Interlocked.Increment(ref _running);
         if (_hangs || host.StartsWith("silent", StringComparison.Ordinal) || host.StartsWith("failing", StringComparison.Ordinal)) _silence.Wait();
-        Interlocked.Decrement(ref _under);
+        Interlocked.Decrement(ref _running);
         if (_fails || host.StartsWith("failing", StringComparison.Ordinal)) throw new SocketException((int)SocketError.HostNotFound);
         return _addresses;
     }

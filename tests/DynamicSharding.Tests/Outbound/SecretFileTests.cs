@@ -11,7 +11,7 @@ public sealed class SecretFileTests : IDisposable
     public void Dispose() => File.Delete(_path);
 
     [Fact]
-    public void Content_that_cannot_be_the_secret_leaves_the_last_good_one()
+    public void Content_that_cannot_be_the_secret_keeps_the_last_one()
     {
         var file = new SecretFile(_path, static text => ConfigText.UnsendableToken(text) is null);
         Write("first\n");
@@ -26,7 +26,7 @@ public sealed class SecretFileTests : IDisposable
     public void A_token_that_cannot_be_sent_is_an_error_of_the_configuration()
     {
         Write("sec\nond");
-        const string Why = "has a control character (a line break perhaps), which cannot be sent";
+        const string Why = "contains a control character, perhaps a line break, which HTTP cannot carry; remove it";
         ConfigResult result = ConfigFile.Parse("test.yml", Encoding.UTF8.GetBytes($"consul_server: {{token_file: {_path}}}"), static _ => null);
         Assert.Equal($"test.yml:1:29: consul_server.token_file: {Why}", Assert.Single(result.Errors).ToString());
 
@@ -35,7 +35,7 @@ public sealed class SecretFileTests : IDisposable
     }
 
     [Fact]
-    public void A_pipe_or_a_device_in_the_files_place_leaves_the_last_good_one_and_nobody_waits()
+    public void A_pipe_or_a_device_in_place_of_the_file_does_not_block_and_keeps_the_last_secret()
     {
         Write("first\n");
         var file = new SecretFile(_path);
@@ -50,7 +50,7 @@ public sealed class SecretFileTests : IDisposable
         Assert.Null(new SecretFile("/dev/zero").Current());
     }
 
-    /// <summary>As secrets are mounted: what is renewed is a link in the middle, and the file's own link stays as it is.</summary>
+    /// <summary>As with mounted secrets: a link in the middle of the path changes, while the file's own link stays.</summary>
     [Fact]
     public void A_renewal_behind_a_symbolic_link_is_noticed()
     {

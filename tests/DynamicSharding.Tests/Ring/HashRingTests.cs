@@ -1,4 +1,7 @@
+using System.Globalization;
+using System.Text;
 using CsCheck;
+using DynamicSharding.Config;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
@@ -126,6 +129,19 @@ public sealed class HashRingTests
         Assert.Throws<ArgumentOutOfRangeException>(() => TestRing.Build(["a:9091"], 0));
     }
 
+    [Fact]
+    public void Too_many_points_are_refused_before_any_is_made()
+    {
+        string[] addresses = TestRing.Addresses(101);
+        Assert.Throws<InvalidOperationException>(() => TestRing.Build(addresses, 100_000));
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.Throws<InvalidOperationException>(() => TestRing.Build(addresses, 100_000));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
+    }
+
+    [Fact]
+    public void A_ring_has_as_many_points_as_the_configuration_allows() => Assert.Equal(ShardingOptions.MaxPoints, RingPoints.MaxPoints);
+
     /// <summary>CsCheck's own integers prefer small ones, and hashes do not.</summary>
     private static Gen<uint[]> Uniform(int count) => Gen.Int.Select(seed =>
     {
@@ -143,5 +159,23 @@ public sealed class HashRingTests
             i = i >= 0 ? i + 1 : ~i;
             if (owners[i % owners.Length] != ring.Find(hash).Address) Assert.Fail($"hash {hash}: {ring.Find(hash).Address}");
         }
+    }
+}
+
+/// <summary>The ring's definition in its simplest form, to compare with the fast one.</summary>
+internal static class RingModel
+{
+    public static SortedDictionary<uint, string> Points(IEnumerable<string> addresses, int replicas)
+    {
+        var points = new SortedDictionary<uint, string>();
+        foreach (string address in addresses.Order(StringComparer.Ordinal))
+        {
+            for (int i = 0; i < replicas; i++)
+            {
+                points[MurmurHash3.Hash32(Encoding.UTF8.GetBytes(i.ToString(CultureInfo.InvariantCulture) + address))] = address;
+            }
+        }
+
+        return points;
     }
 }

@@ -50,7 +50,7 @@ public sealed class GroupingKeyCostTests
         key.Compute(Path(duplicated), out _);
         Assert.Equal(hash, key.Hash);
 
-        // A quadratic pass over 10,000 labels is a hundred million comparisons a path; this bound only tells the two apart.
+        // A quadratic pass over 10,000 labels is a hundred million comparisons a path; this bound only distinguishes the two.
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), $"{clock.Elapsed}");
 
         static byte[] Path(string[] labels) => Encoding.ASCII.GetBytes("/metrics/job/a" + string.Concat(labels));

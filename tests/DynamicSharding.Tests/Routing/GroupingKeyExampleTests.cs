@@ -4,7 +4,7 @@ using DynamicSharding.Routing;
 
 namespace DynamicSharding.Tests.Routing;
 
-/// <summary>Pairs of paths and whether Pushgateway holds them as one group; the numbers are those of the reference's table.</summary>
+/// <summary>Pairs of paths and whether they are one group in Pushgateway; numbered like the reference's table.</summary>
 public sealed class GroupingKeyExampleTests
 {
     [Theory]

@@ -9,8 +9,8 @@ using Xunit.Abstractions;
 namespace DynamicSharding.Tests.Routing;
 
 /// <summary>
-/// What share of the groups gets another owner when <c>sharding.key</c> goes from <c>path</c> to <c>group</c>: the table in
-/// docs/compatibility.md, printed, and held to what the arithmetic says. The sample is the same in every run.
+/// The share of groups that get another owner when <c>sharding.key</c> goes from <c>path</c> to <c>group</c>: the table in
+/// docs/compatibility.md, printed, and compared with the calculation. The sample is the same in every run.
 /// </summary>
 public sealed class KeyModeSwitchTests(ITestOutputHelper output)
 {

@@ -5,7 +5,7 @@ using DynamicSharding.Routing;
 
 namespace DynamicSharding.Tests.Routing;
 
-/// <summary>One computed key with everything that the data plane reads from it, as text.</summary>
+/// <summary>One computed key as text.</summary>
 internal sealed record KeyOf(GroupResult Verdict, RejectReason Reason, uint Hash, string Key, string Location, bool Refused)
 {
     private static readonly GroupingKey Group = new(ShardingKey.Group, 64 * 1024);

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace DynamicSharding.Tests.Routing;
 
-/// <summary>A random group as Pushgateway identifies it, and random ways to spell it that every Pushgateway reads as that group.</summary>
+/// <summary>A random group, and random spellings that every Pushgateway reads as that group.</summary>
 internal sealed record PushGroup(string Job, (string Name, string Value)[] Labels)
 {
     private const string NameStart = "abcxyzABCU_";
@@ -67,7 +67,7 @@ internal sealed record PushGroup(string Job, (string Name, string Value)[] Label
         AppendEscaped(path, base64 ? Base64(value, random) : value, random);
     }
 
-    /// <summary>Two slashes are an empty segment, which is taken out before a name and refused before a value.</summary>
+    /// <summary>Two slashes are an empty segment, which is removed before a name and rejected before a value.</summary>
     private static void AppendSlash(StringBuilder path, Random random, bool beforeValue) =>
         path.Append(random.Next(30) switch { 0 => "%2F", 1 => "%2f", 2 when !beforeValue => "//", _ => "/" });
 

@@ -4,7 +4,7 @@ using DynamicSharding.Routing;
 
 namespace DynamicSharding.Tests.Routing;
 
-/// <summary>RFC 9112 3.2: four forms, and everything else is refused, because it is glued to a gateway's address in the Location.</summary>
+/// <summary>RFC 9112 3.2: four forms, and everything else is rejected, because it is appended to a gateway's address in the Location.</summary>
 public sealed class RequestTargetTests
 {
     [Theory]

@@ -18,15 +18,15 @@ public sealed class AllocationTests
     {
         await using RunningServer server = new(loops: 1);
 
-        // Never used with a task, so that it stays a blocking one, whose calls allocate nothing.
+        // Never used asynchronously: a blocking socket's calls allocate nothing.
         using Socket client = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         client.Connect(server.EndPoint);
         byte[] bytes = Encoding.Latin1.GetBytes(request);
 
-        // Code that the JIT has not optimized yet boxes awaiters; when it is done depends on the machine.
+        // Code that the JIT has not optimized yet boxes awaiters; how long that takes depends on the machine.
         for (int round = 0; round < 50 && Allocated(client, bytes, 5000) > 5000; round++) await Task.Delay(100);
 
-        // What the test host does meanwhile is in it, so the best of three counts: one small object per request would be 2,400,000 in each.
+        // Includes what the test host allocates meanwhile, so the best of three counts: one small object per request would be 2,400,000.
         long allocated = long.MaxValue;
         for (int i = 0; i < 3 && allocated > Requests / 2; i++) allocated = Math.Min(allocated, Allocated(client, bytes, Requests));
         Assert.InRange(allocated, 0, Requests / 2);
@@ -53,4 +53,11 @@ public sealed class AllocationTests
             Assert.True(received == length, "an answer of another length");
         }
     }
+}
+
+/// <summary>Tests that measure the whole process (allocations): no other test runs at the same time.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class ProcessWideTestGroup
+{
+    public const string Name = "process-wide";
 }

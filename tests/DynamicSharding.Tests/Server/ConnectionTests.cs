@@ -46,7 +46,7 @@ public sealed class ConnectionTests
         {
             if (answer.IsCompleted) break;
             await client.SendAsync(c.ToString());
-            await Task.Delay(100);
+            await server.AdvanceAsync(AdjustableClock.Step);
         }
 
         ResponseText response = (await answer)!;
@@ -65,6 +65,7 @@ public sealed class ConnectionTests
         using TestClient idle = await server.ConnectAsync();
         await idle.SendAsync(Put);
         Assert.Equal(307, (await idle.ReadAsync())!.Status);
+        await server.AdvanceAsync(TimeSpan.FromSeconds(2));
         Assert.Equal("", await silent.ReadToEndAsync());
         Assert.Equal("", await idle.ReadToEndAsync());
         Assert.True(await server.ClosedAsync(CloseReason.Idle, 2));
@@ -89,7 +90,7 @@ public sealed class ConnectionTests
             await fast.SendAsync(new string('x', 500));
             sent += 500;
             await slow.SendAsync("x");
-            await Task.Delay(500);
+            await server.AdvanceAsync(AdjustableClock.Step);
         }
 
         Assert.Equal("", await end);
@@ -98,7 +99,7 @@ public sealed class ConnectionTests
         Assert.Equal(307, (await fast.ReadAsync())!.Status);
     }
 
-    /// <summary>By its average it would have 8,000 s.</summary>
+    /// <summary>By its average rate it could pause for 8,000 s.</summary>
     [Fact]
     public async Task A_body_that_stops_after_a_fast_start_is_cut_off()
     {
@@ -106,11 +107,12 @@ public sealed class ConnectionTests
         using TestClient client = await server.ConnectAsync();
         await client.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n" + new string('x', 8000));
         Assert.Equal(307, (await client.ReadAsync())!.Status);
+        await server.AdvanceAsync(TimeSpan.FromSeconds(2));
         Assert.Equal("", await client.ReadToEndAsync());
         Assert.True(await server.ClosedAsync(CloseReason.BodyTimeout));
     }
 
-    /// <summary>Whatever is before the requests that pile up, the arrays that are kept are 16 KiB of these and 64 KiB of responses.</summary>
+    /// <summary>Whatever precedes the requests that pile up, at most 16 KiB of them and 64 KiB of responses are kept.</summary>
     [Theory]
     [InlineData("", 0)]
     [InlineData("PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 17000\r\n\r\n", 17_000)]
@@ -129,7 +131,7 @@ public sealed class ConnectionTests
         long most = 0;
         for (int i = 0; i < 100; i++)
         {
-            // Whatever the kernel takes is waiting for the server. Each time it gets on by some responses, and is held at another place.
+            // Fills the kernel's buffers. Each round the server writes a few more responses and blocks at another place.
             for (SocketError error = SocketError.Success; error == SocketError.Success;)
             {
                 int at = sent % requests.Length;
@@ -151,7 +153,7 @@ public sealed class ConnectionTests
         Assert.True(sent > 10 * requests.Length, $"{sent} bytes sent");
     }
 
-    /// <summary>The longest head that the limits allow, but for its end: 8 KiB of empty lines, 8 KiB of request line, 32 KiB of fields.</summary>
+    /// <summary>The longest head within the limits, without its end: 8 KiB of empty lines, 8 KiB of request line, 32 KiB of fields.</summary>
     [Fact]
     public async Task A_client_that_drips_the_longest_head_costs_64_KiB_at_most()
     {
@@ -172,7 +174,7 @@ public sealed class ConnectionTests
         Assert.True(await RunningServer.UntilAsync(() => server.Server.KeptBytes == 0));
     }
 
-    /// <summary>A byte costs what it costs, however much of the head is there before it.</summary>
+    /// <summary>The cost of a byte does not depend on the length of the head before it.</summary>
     [Fact]
     public async Task A_client_that_drips_into_a_head_of_megabytes_costs_no_copy_of_it_with_each_byte()
     {
@@ -186,13 +188,13 @@ public sealed class ConnectionTests
         long before = LoopTicks();
         for (int i = 0; i < Bytes; i++)
         {
-            // The response of the other shows that the loop has been through the byte.
+            // The response to the other client shows that the loop has handled the byte.
             await client.SendAsync("x");
             await other.SendAsync(Put);
             Assert.Equal(307, (await other.ReadAsync())!.Status);
         }
 
-        // In hundredths of a second: 24 GB that are copied take more than two seconds.
+        // In hundredths of a second: copying 24 GB takes more than two seconds.
         Assert.InRange(LoopTicks() - before, 0, 100);
         await client.SendAsync("\r\n\r\n" + Put);
         Assert.Equal(307, (await client.ReadAsync())!.Status);
@@ -207,7 +209,7 @@ public sealed class ConnectionTests
         }
     }
 
-    /// <summary>Five refusals that came in one segment go out in one, whatever is logged of them.</summary>
+    /// <summary>Five rejected requests in one segment get their responses in one segment.</summary>
     [Fact]
     public async Task Debug_logging_does_not_change_what_is_on_the_wire()
     {
@@ -292,14 +294,15 @@ public sealed class ConnectionTests
         await client.SendAsync("nonsense\r\n");
         Assert.Equal(400, (await client.ReadAsync())!.Status);
         Assert.Equal("", await client.ReadToEndAsync());
+        await server.AdvanceAsync(TimeSpan.FromSeconds(2));
         Assert.True(await server.ClosedAsync(CloseReason.LingerTimeout));
     }
 
-    /// <summary>Every byte renews the wait for the next one, and none of them the time in all: twelve times the wait.</summary>
+    /// <summary>Every byte extends the timeout per read, but not the one in total, which is twelve times as long.</summary>
     [Fact]
     public async Task A_linger_is_bounded_in_all_however_its_bytes_drip()
     {
-        await using RunningServer server = new(Short with { LingerTimeout = TimeSpan.FromMilliseconds(500) });
+        await using RunningServer server = new(Short with { LingerTimeout = TimeSpan.FromSeconds(2) });
         using TestClient client = await server.ConnectAsync();
         await client.SendAsync("nonsense\r\n");
         Assert.Equal(400, (await client.ReadAsync())!.Status);
@@ -315,11 +318,11 @@ public sealed class ConnectionTests
                 break; // cut off: the count follows
             }
 
-            await Task.Delay(100);
+            await server.AdvanceAsync(AdjustableClock.Step);
         }
 
         Assert.True(await server.ClosedAsync(CloseReason.LingerTimeout));
-        Assert.InRange(sent, 20, 299); // well beyond one wait, and over before 30 s
+        Assert.InRange(sent, 20, 60); // 24 s in steps of half a second
     }
 
     [Fact]

@@ -64,7 +64,7 @@ public sealed class HttpSessionTests
         Assert.Equal(SessionStep.Read, peer.Step);
     }
 
-    /// <summary>Behind a proxy that takes the response for the end of the exchange, the content's error would meet another client's push.</summary>
+    /// <summary>Behind a proxy that reuses the connection after the response, an error in the content would hit another client's push.</summary>
     [Theory]
     [InlineData("GET", "Content-Length: 5\r\n", "hello", true)]
     [InlineData("HEAD", "Content-Length: 5\r\n", "hello", true)]
@@ -205,7 +205,7 @@ public sealed class HttpSessionTests
         Assert.EndsWith("\r\nConnection: close\r\n\r\n", peer.Answers, StringComparison.Ordinal);
         Assert.Equal(SessionStep.Linger, peer.Step);
 
-        // Its next request may be under way: an immediate close would reset it and the answer with it.
+        // Its next request may be under way: closing now would reset it and destroy the response.
         Assert.Equal(SessionStep.Linger, new SessionPeer(draining: true).Send(Put).Step);
     }
 

@@ -1,14 +1,16 @@
 using System.Text.RegularExpressions;
 using DynamicSharding.Http;
+using DynamicSharding.Server;
+using DynamicSharding.Tests.Http;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>Where our parser and Kestrel's part, and why we stand where we stand. What fits none of these is a defect of one of them.</summary>
+/// <summary>Where our parser and Kestrel's differ, and why. Any other difference is a defect.</summary>
 internal static partial class KestrelDifference
 {
     private static readonly Known[] List =
     [
-        // We refuse, Kestrel takes.
+        // We reject, Kestrel accepts.
         new("LF alone", "RFC 9112 2.2 permits it; two parties that differ on where a line ends let a request through unseen",
             Answer.Refuses, Answer.Takes, LoneLineFeed(), RejectReason.BadRequestLine, RejectReason.BadFieldValue, RejectReason.BadFieldLine),
         new("control in the head", "RFC 9110 5.5 calls it invalid, and a target with one cannot be put into a Location",
@@ -26,7 +28,7 @@ internal static partial class KestrelDifference
 
         new("more than one SP before the version", "RFC 9112 3.2: a space is never repaired", Answer.Refuses, Answer.Takes, TwoSpaces(), RejectReason.BadVersion),
 
-        // We take, Kestrel refuses.
+        // We accept, Kestrel rejects.
         new("HTTP/1.0 without a length", "RFC 9112 6.3: no length is no content; Kestrel wants one for PUT and POST",
             Answer.Takes, Answer.Refuses, Http10Write()),
         new("8-bit bytes", "RFC 9110 5.5: obs-text is opaque in a value, and Pushgateway takes it in a path; the Location carries it encoded",
@@ -45,7 +47,7 @@ internal static partial class KestrelDifference
             Answer.Takes, Answer.Ends, BlankBehindSize()) { Where = Place.BodyBefore },
         new("8-bit bytes in a trailer", "they are skipped unread; Kestrel ends the connection", Answer.Takes, Answer.Ends, EightBit()) { Where = Place.BodyBefore },
 
-        // We end the connection, Kestrel goes on.
+        // We close the connection, Kestrel keeps it.
         new("Expect", "RFC 9110 10.1.1: after our early answer the client may send its content or not; no byte tells which",
             Answer.Ends, Answer.Takes, Expectation()) { Where = Place.RequestBefore },
         new("content of a GET", "RFC 9110 9.3.1: it has no meaning; an error in it must not meet a request of another client",
@@ -64,11 +66,11 @@ internal static partial class KestrelDifference
         Takes,
         Refuses,
 
-        /// <summary>No further answer.</summary>
+        /// <summary>No further response.</summary>
         Ends,
     }
 
-    /// <summary>Where the cause of a difference about an answer must stand.</summary>
+    /// <summary>Where the cause of a difference must be.</summary>
     private enum Place
     {
         Request,
@@ -76,10 +78,10 @@ internal static partial class KestrelDifference
         RequestBefore,
     }
 
-    /// <summary>Every class: one that no stream shows any more has no place here.</summary>
+    /// <summary>Every class; one that no stream shows anymore must go.</summary>
     public static IEnumerable<string> Classes => List.Select(known => known.Title);
 
-    /// <returns>Null when both say the same; else the class, or a text with a question mark when there is none.</returns>
+    /// <returns>Null if both agree; otherwise the class, or a text with a question mark if there is none.</returns>
     public static string? Of(string stream, IReadOnlyList<ResponseText> ourAnswers, RejectReason reason, IReadOnlyList<ResponseText> theirAnswers)
     {
         int[] ours = [.. ourAnswers.Select(answer => answer.Status)];
@@ -87,8 +89,8 @@ internal static partial class KestrelDifference
         SessionTrace? trace = null;
         for (int i = 0; i < Math.Max(ours.Length, theirs.Length); i++)
         {
-            // What the router refuses is not the parser's: an unknown method or a broken path ends our connection, not Kestrel's. A bad
-            // chunk is no reason of an answer; where it is the last reason, the refusal before it was the router's.
+            // The router's rejects are not the parser's: an unknown method or a malformed path closes our connection, not Kestrel's. A bad
+            // chunk has no response; if it is the last reason, the reject before it was the router's.
             bool last = i == ours.Length - 1;
             bool byRouter = last && ours[i] == 400 && reason is RejectReason.BadPercentEncoding or RejectReason.DotSegment or RejectReason.BlankLabelValue or RejectReason.BadJobBase64 or RejectReason.BadChunk;
             if (byRouter || (i < ours.Length && ours[i] == 501)) return null;
@@ -122,7 +124,7 @@ internal static partial class KestrelDifference
         return null;
     }
 
-    /// <returns>Null where the answer names none.</returns>
+    /// <returns>Null if the response names none.</returns>
     private static string? OurTarget(ResponseText answer)
     {
         const string Start = $"http://{SessionPeer.Gateway}";
@@ -131,7 +133,7 @@ internal static partial class KestrelDifference
         return answer.Body.StartsWith(Text, StringComparison.Ordinal) ? answer.Body[Text.Length..] : null;
     }
 
-    /// <summary>In origin form, and with the one change that our router makes to a path, as Pushgateway's does: "//" is "/".</summary>
+    /// <summary>In origin-form, with the only change that our router makes to a path, like Pushgateway's: "//" becomes "/".</summary>
     private static string TheirTarget(ResponseText answer, bool withQuery)
     {
         string target = Authority().Replace(Uri.UnescapeDataString(answer.Fields["Location"]), "");
@@ -146,7 +148,7 @@ internal static partial class KestrelDifference
     [GeneratedRegex(@"\A[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")]
     private static partial Regex Authority();
 
-    /// <summary>Also at the very begin of a request: behind a body whose last byte is a CR.</summary>
+    /// <summary>Also at the very beginning of a request: behind a body whose last byte is a CR.</summary>
     [GeneratedRegex(@"(?<!\r)\n")]
     private static partial Regex LoneLineFeed();
 
@@ -201,12 +203,58 @@ internal static partial class KestrelDifference
     [GeneratedRegex(@"(?i)\nexpect:[ \t]*100-continue")]
     private static partial Regex Expectation();
 
-    /// <param name="Cause">What must be in the request, or in the body before it, for the class to apply.</param>
-    /// <param name="Reasons">Ours, one of which must be the cause; empty when we do not refuse.</param>
+    /// <param name="Cause">Must be in the request, or in the body before it, for the class to apply.</param>
+    /// <param name="Reasons">Our reasons, one of which must be the cause; empty if we do not reject.</param>
     private sealed record Known(string Name, string Why, Answer Ours, Answer Theirs, Regex Cause, params RejectReason[] Reasons)
     {
         public Place Where { get; init; }
 
         public string Title => $"{Name}: we {Ours}, Kestrel {Theirs}";
     }
+}
+
+/// <summary>
+/// Maps the bytes of a stream to requests by feeding them to our session one by one. The cause of a difference about a response must be in the
+/// bytes of its request.
+/// </summary>
+internal sealed class SessionTrace
+{
+    private readonly string _stream;
+    private readonly List<int> _starts = [0];
+    private readonly List<int> _headEnds = [];
+
+    public SessionTrace(string stream)
+    {
+        _stream = stream;
+        SessionPeer peer = new();
+        byte[] bytes = ParsedHead.Bytes(stream);
+        for (int i = 0; i < bytes.Length && peer.Step == SessionStep.Read; i++)
+        {
+            bool inBody = peer.Session.InBody;
+            long answered = peer.Session.Requests;
+            peer.Send(bytes.AsSpan(i, 1));
+            bool answers = peer.Session.Requests > answered;
+            if (answers) _headEnds.Add(i + 1);
+            if ((answers || inBody) && !peer.Session.InBody) _starts.Add(i + 1);
+        }
+    }
+
+    /// <summary>
+    /// From the end of the previous body to the end of its head if it was served; otherwise to the end of the stream, because its defect may be
+    /// behind the byte at which it was rejected.
+    /// </summary>
+    public string Request(int index, bool served)
+    {
+        int start = index < _starts.Count ? _starts[index] : BodyStart(index);
+        return _stream[start..(served && index < _headEnds.Count ? _headEnds[index] : _stream.Length)];
+    }
+
+    /// <summary>The body before it with framing and trailers; to the end of the stream if the body has no end.</summary>
+    public string BodyBefore(int index)
+    {
+        int start = BodyStart(index);
+        return _stream[start..(index < _starts.Count ? Math.Max(start, _starts[index]) : _stream.Length)];
+    }
+
+    private int BodyStart(int index) => index == 0 ? 0 : _headEnds[Math.Min(index, _headEnds.Count) - 1];
 }

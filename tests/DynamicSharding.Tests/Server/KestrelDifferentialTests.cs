@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>The same damaged streams to our session and to Kestrel: every disagreement has a class, and every class a reason.</summary>
+/// <summary>Sends the same malformed streams to our session and to Kestrel: every difference has a class, and every class a reason.</summary>
 public sealed class KestrelDifferentialTests(ITestOutputHelper output)
 {
     private const int Seed = 20260101;
@@ -31,7 +31,7 @@ public sealed class KestrelDifferentialTests(ITestOutputHelper output)
             string? difference = KestrelDifference.Of(stream, ours, peer.LastReject, theirs);
             if (difference?[0] == '?')
             {
-                // It may only have been slow.
+                // Kestrel may only have been slow.
                 theirs = await kestrel.AnswersAsync(bytes, TimeSpan.FromSeconds(2));
                 difference = KestrelDifference.Of(stream, ours, peer.LastReject, theirs);
             }
@@ -48,7 +48,7 @@ public sealed class KestrelDifferentialTests(ITestOutputHelper output)
         Assert.Empty(KestrelDifference.Classes.Except(classes.Keys));
     }
 
-    /// <summary>However the network cuts a stream, the answers are the same. A broken body behind the last answer may go unseen.</summary>
+    /// <summary>The responses do not depend on TCP segments. A malformed body behind the last response may go unnoticed.</summary>
     private static void AssertTheSameInPieces(SessionPeer whole, byte[] bytes, int seed)
     {
         Random random = new(seed);

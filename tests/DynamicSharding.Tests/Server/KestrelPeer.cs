@@ -13,7 +13,7 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>ASP.NET Core's own server in this process: answers 307 to everything that it takes for a request, and says what for.</summary>
+/// <summary>Kestrel in this process: responds with 307 to every request that it accepts, and names the request.</summary>
 internal sealed class KestrelPeer : IAsyncDisposable
 {
     private readonly WebApplication _application;
@@ -46,7 +46,7 @@ internal sealed class KestrelPeer : IAsyncDisposable
         return new KestrelPeer(application);
     }
 
-    /// <summary>What it answers to the stream, until it closes or has been silent for the given time.</summary>
+    /// <summary>Its responses to the stream, until it closes or is silent for the given time.</summary>
     public async Task<List<ResponseText>> AnswersAsync(byte[] stream, TimeSpan silence)
     {
         using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -68,10 +68,10 @@ internal sealed class KestrelPeer : IAsyncDisposable
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException)
         {
-            // A reset after a refusal, or a server that waits for more.
+            // A reset after a reject, or a server that waits for more.
         }
 
-        // Nothing that it answers has content.
+        // Its responses have no content.
         return ResponseText.Split(Encoding.Latin1.GetString(buffer, 0, length).Replace("\r\n\r\n", "\r\nX: x\r\n\r\n", StringComparison.Ordinal));
     }
 

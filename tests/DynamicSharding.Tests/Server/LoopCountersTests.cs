@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using DynamicSharding.Http;
 using DynamicSharding.Server;
 
@@ -20,7 +19,7 @@ public sealed class LoopCountersTests
         foreach (RejectReason reason in Enum.GetValues<RejectReason>()) loop.CountReject(reason);
         foreach (CloseReason reason in Enum.GetValues<CloseReason>()) loop.CountClose(reason);
         loop.CountAccept();
-        for (int bucket = 0; bucket < DurationBuckets.Count; bucket++) loop.ObserveBatch(TicksIn(bucket), bucket + 1);
+        for (int bucket = 0; bucket < DurationBuckets.Count; bucket++) loop.ObserveBatch(NanosecondsIn(bucket), bucket + 1);
 
         long expected = 0;
         foreach (RequestMethod method in Enum.GetValues<RequestMethod>())
@@ -31,7 +30,7 @@ public sealed class LoopCountersTests
         for (int bucket = 0; bucket < DurationBuckets.Count; bucket++)
         {
             Assert.Equal(bucket + 1, loop.DurationCount(bucket));
-            Assert.Equal(TicksIn(bucket) * (bucket + 1), loop.DurationTicks(bucket));
+            Assert.Equal(NanosecondsIn(bucket) * (bucket + 1), loop.DurationSum(bucket));
         }
     }
 
@@ -46,7 +45,7 @@ public sealed class LoopCountersTests
             loop.CountClose(CloseReason.Idle);
             loop.CountRequest(RequestMethod.Put, StatusIndex.TemporaryRedirect);
             loop.CountReject(RejectReason.BadHost);
-            loop.ObserveBatch(Stopwatch.Frequency / 1000, 16);
+            loop.ObserveBatch(1_000_000, 16);
         }
 
         Assert.Equal(6, counters.Accepted);
@@ -54,7 +53,7 @@ public sealed class LoopCountersTests
         Assert.Equal(3, counters.Open);
         Assert.Equal(3, counters.Requests(RequestMethod.Put, StatusIndex.TemporaryRedirect));
         Assert.Equal(3, counters.Rejected(RejectReason.BadHost));
-        Assert.Equal((48, 48 * (Stopwatch.Frequency / 1000)), counters.Duration(DurationBuckets.IndexOf(Stopwatch.Frequency / 1000)));
+        Assert.Equal((48, 48_000_000), counters.Duration(DurationBuckets.IndexOf(1_000_000)));
     }
 
     [Fact]
@@ -64,7 +63,7 @@ public sealed class LoopCountersTests
         Assert.Equal(0, DurationBuckets.IndexOf(-1));
         for (int bucket = 0; bucket < DurationBuckets.BoundCount; bucket++)
         {
-            long bound = (long)Math.Round(DurationBuckets.Bound(bucket) * Stopwatch.Frequency);
+            long bound = (long)Math.Round(DurationBuckets.Bound(bucket) * 1_000_000_000);
             Assert.Equal(bucket, DurationBuckets.IndexOf(bound));
             Assert.Equal(bucket + 1, DurationBuckets.IndexOf(bound + 1));
         }
@@ -92,7 +91,7 @@ public sealed class LoopCountersTests
         loop.ObserveBatch(12345, 7);
     }
 
-    private static long TicksIn(int bucket) => bucket < DurationBuckets.BoundCount
-        ? (long)(DurationBuckets.Bound(bucket) * Stopwatch.Frequency) - 10
-        : 5 * Stopwatch.Frequency;
+    private static long NanosecondsIn(int bucket) => bucket < DurationBuckets.BoundCount
+        ? (long)(DurationBuckets.Bound(bucket) * 1_000_000_000) - 10
+        : 5_000_000_000;
 }

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>Whatever a client sends is answered without an exception, and every refusal is counted and logged with its peer.</summary>
+/// <summary>No client input causes an exception, and every reject is counted and logged with its peer.</summary>
 public sealed partial class NoExceptionTests
 {
     [Fact]
@@ -55,7 +55,7 @@ public sealed partial class NoExceptionTests
                 Assert.Equal((reason, counted), (reason, log.Count(reason)));
             }
 
-            // A broken chunk is no reason of an answer: its request had one. And a client may lose an answer to its own reset.
+            // A bad chunk has no response of its own: its request had one. And a client may lose a response to its own reset.
             Assert.Empty(log.Peers.Except(talks.Refusals.Keys));
             Assert.All(talks.Refusals, client => Assert.True(
                 log.Answered(client.Key) >= client.Value, $"{client.Key} read {client.Value} refusals, {log.Answered(client.Key)} are logged"));
@@ -76,7 +76,7 @@ public sealed partial class NoExceptionTests
         return [.. document.RootElement.EnumerateArray().Where(c => c.TryGetProperty("raw", out _)).Select(Expanded)];
     }
 
-    /// <summary>Long parts stand in a case as a placeholder, a unit and how often it comes.</summary>
+    /// <summary>A case may abbreviate a long part as a placeholder with a unit and a count.</summary>
     private static string Expanded(JsonElement element)
     {
         string raw = element.GetProperty("raw").GetString()!;
@@ -89,7 +89,7 @@ public sealed partial class NoExceptionTests
         return raw;
     }
 
-    /// <summary>The clients, and how many refusals each of them has read.</summary>
+    /// <summary>The clients, and how many reject responses each has read.</summary>
     private sealed partial class Talks
     {
         private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -115,11 +115,11 @@ public sealed partial class NoExceptionTests
             }
             catch (SocketException)
             {
-                // The server may have ended it first.
+                // The server may have closed the connection first.
             }
         }
 
-        /// <summary>A server without a ring and with room for one: no gateway, no room, and no time.</summary>
+        /// <summary>A server without a ring and with room for one connection: no gateway, too many connections, header timeout.</summary>
         public async Task MeetTimeAndRoomAsync(RunningServer server)
         {
             using TestClient only = await server.ConnectAsync();
@@ -154,10 +154,10 @@ public sealed partial class NoExceptionTests
 
         private readonly ConcurrentDictionary<string, int> _answered = new();
 
-        /// <summary>Whoever was refused something.</summary>
+        /// <summary>All clients with a rejected request.</summary>
         public IEnumerable<string> Peers => _answered.Keys;
 
-        /// <summary>How many refusals of the client were logged that were answers.</summary>
+        /// <summary>How many rejects with a response were logged for the client.</summary>
         public int Answered(string peer) => _answered.GetValueOrDefault(peer);
 
         public long Count(RejectReason reason) => _counts.GetValueOrDefault(RejectReasons.Label(reason));

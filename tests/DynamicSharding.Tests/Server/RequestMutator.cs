@@ -3,7 +3,7 @@ using System.Text;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>Streams that are nearly right: good requests with the damage that parsers disagree about. The same seed gives the same stream.</summary>
+/// <summary>Nearly valid streams: requests with defects that parsers disagree about. The same seed gives the same stream.</summary>
 internal sealed class RequestMutator(int seed)
 {
     private static readonly string[] Lines =

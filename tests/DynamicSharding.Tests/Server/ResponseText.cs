@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>One response taken apart by the rules of RFC 9112, strictly: what does not parse fails the test.</summary>
+/// <summary>One response, parsed strictly by RFC 9112: a malformed one fails the test.</summary>
 internal sealed record ResponseText(int Status, IReadOnlyDictionary<string, string> Fields, string Body)
 {
     public bool Closes => Fields.TryGetValue("Connection", out string? value) && value == "close";
@@ -20,7 +20,7 @@ internal sealed record ResponseText(int Status, IReadOnlyDictionary<string, stri
         return responses;
     }
 
-    /// <returns>False when the stream ends within the response.</returns>
+    /// <returns>False if the stream ends within the response.</returns>
     public static bool TryRead(string stream, ref int at, bool head, out ResponseText? response)
     {
         response = null;

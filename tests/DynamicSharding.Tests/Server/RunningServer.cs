@@ -8,12 +8,13 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>A data listener on a free port of the loopback, with the limits that a test wants.</summary>
+/// <summary>A data listener on a free loopback port with the limits of a test.</summary>
 internal sealed class RunningServer : IAsyncDisposable
 {
     public const string Gateway = "127.0.0.1:9091";
 
     private readonly DataServer _server;
+    private readonly AdjustableClock _time = new();
     private bool _stopped;
 
     public RunningServer(LimitOptions? limits = null, int loops = 2, ILoggerFactory? loggers = null, bool hasRing = true)
@@ -24,7 +25,8 @@ internal sealed class RunningServer : IAsyncDisposable
         Readiness readiness = new();
         readiness.SetReady();
         Counters = new DataPlaneCounters(loops);
-        _server = new DataServer(options, ring, readiness, Counters, newForwardSession: null, loggers ?? NullLoggerFactory.Instance, TimeProvider.System);
+        _server = new DataServer(
+            options, [new DataAddress(DataAddresses.Data, "http_listen_addr", options.HttpListenAddr, DataServer.NewRedirectSession)], ring, readiness, Counters, loggers ?? NullLoggerFactory.Instance, _time);
         _server.Start();
     }
 
@@ -45,6 +47,16 @@ internal sealed class RunningServer : IAsyncDisposable
 
     public Task<bool> EmptyAsync() => UntilAsync(() => Server.OpenConnections == 0);
 
+    /// <summary>Sets the clock forward in steps of half a second; each step has every loop look at its deadlines.</summary>
+    public async Task AdvanceAsync(TimeSpan time)
+    {
+        for (TimeSpan left = time; left > TimeSpan.Zero; left -= AdjustableClock.Step)
+        {
+            _time.Advance();
+            Assert.Null(await _server.ProbeAsync(CancellationToken.None));
+        }
+    }
+
     public static async Task<bool> UntilAsync(Func<bool> condition)
     {
         for (int i = 0; i < 1500; i++)
@@ -62,7 +74,7 @@ internal sealed class RunningServer : IAsyncDisposable
         await _server.StopAsync(timeout);
     }
 
-    /// <summary>At the end of every test: nobody is forgotten, nothing stays rented, and the counters agree.</summary>
+    /// <summary>Checks that no connection and no rented buffer is left, and that the counters agree.</summary>
     public async ValueTask DisposeAsync()
     {
         if (!_stopped) await StopAsync(TimeSpan.Zero);
@@ -72,4 +84,15 @@ internal sealed class RunningServer : IAsyncDisposable
         Assert.Equal(0, Counters.Closed(CloseReason.IoError));
         _server.Dispose();
     }
+}
+
+/// <summary>The system's clock, which a test can set forward. Timers stay as they are.</summary>
+internal sealed class AdjustableClock : TimeProvider
+{
+    public static readonly TimeSpan Step = TimeSpan.FromMilliseconds(500);
+    private long _steps;
+
+    public void Advance() => Interlocked.Increment(ref _steps);
+
+    public override long GetTimestamp() => base.GetTimestamp() + (Interlocked.Read(ref _steps) * TimestampFrequency / 2);
 }

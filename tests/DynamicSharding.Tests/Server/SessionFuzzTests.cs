@@ -10,9 +10,9 @@ using DynamicSharding.Tests.Http;
 namespace DynamicSharding.Tests.Server;
 
 /// <summary>
-/// Streams of pieces of HTTP in any order, cut in any way: never an exception, always progress, well-formed answers, and the same ones
-/// however the stream was cut. Some of them go through a running server, too, which must give the same answers, hang on none and keep no
-/// buffer. tests/fuzz.sh runs it for longer.
+/// Pieces of HTTP in random order, cut at random places: never an exception, always progress, and well-formed responses that do not depend on
+/// the cuts. Some streams also go through a running server, which must give the same responses, never hang and keep no buffer. tests/fuzz.sh
+/// runs it for longer.
 /// </summary>
 public sealed partial class SessionFuzzTests
 {
@@ -35,7 +35,7 @@ public sealed partial class SessionFuzzTests
     // Small, so that every limit is reached by short streams.
     private static readonly LimitOptions Limits = new() { RequestLine = 256, HeaderBytes = 512, HeaderFields = 8, BodySkipBytes = 300 };
 
-    /// <summary>A socket costs as much as some fifty streams in memory.</summary>
+    /// <summary>A socket costs as much as fifty streams in memory.</summary>
     private const int StreamsPerSocket = 50;
 
     private static TimeSpan Duration =>
@@ -67,7 +67,7 @@ public sealed partial class SessionFuzzTests
         Assert.True(await server.EmptyAsync());
     }
 
-    /// <summary>A client that sends it all and closes its side. A server that does not end the connection then is a hang.</summary>
+    /// <summary>Sends everything and closes its side. The server must close the connection then.</summary>
     private static string Exchange(RunningServer server, byte[] bytes, int[] cuts)
     {
         using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 20_000 };
@@ -82,8 +82,7 @@ public sealed partial class SessionFuzzTests
                 if (cut > start) socket.Send(bytes, start, cut - start, SocketFlags.None);
                 start = cut;
 
-                // Gives the server's thread its turn, so that it usually meets the pieces one by one. The answers must be the same if it does
-                // not: no assertion depends on it.
+                // Usually lets the server read the pieces one by one. No assertion depends on it.
                 Thread.Sleep(1);
             }
 
@@ -91,7 +90,7 @@ public sealed partial class SessionFuzzTests
         }
         catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionReset or SocketError.Shutdown)
         {
-            // Closed after its last answer, which is still there to be read.
+            // Closed after the last response, which can still be read.
         }
 
         try
@@ -100,7 +99,7 @@ public sealed partial class SessionFuzzTests
         }
         catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
         {
-            // The same, for what was sent behind it.
+            // The same for the bytes sent behind it.
         }
 
         return DateField().Replace(answers.ToString(), "");
@@ -114,7 +113,7 @@ public sealed partial class SessionFuzzTests
         while (at < answers.Length)
         {
             Assert.False(closed, "an answer after the last one");
-            // Whether it answers a HEAD is not told in it: a body that does not follow is no error then.
+            // A response does not tell whether it is to a HEAD, so a missing body is no error.
             int headEnd = answers.IndexOf("\r\n\r\n", at, StringComparison.Ordinal) + 4;
             bool head = headEnd == answers.Length || answers.AsSpan(headEnd).StartsWith("HTTP/1.1 ");
             Assert.True(ResponseText.TryRead(answers, ref at, head, out ResponseText? response), "half an answer");

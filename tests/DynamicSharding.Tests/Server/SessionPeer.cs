@@ -8,8 +8,8 @@ using DynamicSharding.Server;
 namespace DynamicSharding.Tests.Server;
 
 /// <summary>
-/// A session with the part of a connection that matters to it: what it does not consume comes again in front of the next bytes, and its
-/// step is obeyed. Every promise of its interface is checked on the way.
+/// Drives a session like a connection does: keeps what it does not consume for the next call, and follows its steps. Checks the contract of
+/// its interface on the way.
 /// </summary>
 internal sealed class SessionPeer
 {
@@ -41,22 +41,22 @@ internal sealed class SessionPeer
 
     public string RawAnswers => _answers.ToString();
 
-    /// <summary>Everything that was answered; the constant Date fields are left out.</summary>
+    /// <summary>All responses without their constant Date fields.</summary>
     public string Answers => RawAnswers.Replace("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "", StringComparison.Ordinal);
 
     /// <summary>The statuses of <see cref="Answers"/>, in order.</summary>
     public int[] Statuses => [.. ResponseText.Split(_answers.ToString()).Select(response => response.Status)];
 
-    /// <summary>How often bytes went out.</summary>
+    /// <summary>Number of sends.</summary>
     public int Writes { get; private set; }
 
-    /// <summary>The step that ended the last bytes: Read while the connection goes on.</summary>
+    /// <summary>The last step: Read while the connection persists.</summary>
     public SessionStep Step { get; private set; }
 
-    /// <summary>Why the last request that was not served was not.</summary>
+    /// <summary>The last reject reason.</summary>
     public RejectReason LastReject { get; private set; }
 
-    /// <summary>Bytes that the connection would have to keep until the next come.</summary>
+    /// <summary>Bytes that the connection would have to keep.</summary>
     public int Kept => _pending.Length;
 
     public SessionPeer Send(string text) => Send(Encoding.Latin1.GetBytes(text));

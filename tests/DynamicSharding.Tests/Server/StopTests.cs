@@ -6,7 +6,7 @@ using DynamicSharding.Server;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>The stop in order: no request that was sent is dropped, and nobody holds it up beyond its time.</summary>
+/// <summary>A graceful stop: no request is dropped, and no client delays it beyond the timeout.</summary>
 public sealed class StopTests
 {
     private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -30,14 +30,14 @@ public sealed class StopTests
         Assert.True((await fresh.ReadAsync())!.Closes);
     }
 
-    /// <summary>A context that a reload made before the stop must not come to a loop after the stop's.</summary>
+    /// <summary>A reload's context from before the stop must not reach a loop after the stop's.</summary>
     [Fact]
     public async Task However_reloads_and_the_stop_meet_every_response_after_both_closes()
     {
         for (int round = 0; round < 20; round++)
         {
             await using RunningServer server = new();
-            // More than there are cores: most of them are held somewhere in the middle when the stop begins, and end after it.
+            // More threads than cores: most are preempted in the middle of a reload when the stop begins, and end after it.
             bool stops = false;
             using Barrier together = new(17);
             Thread[] reloads = [.. Enumerable.Range(0, 16).Select(_ => new Thread(() =>
@@ -52,7 +52,7 @@ public sealed class StopTests
             server.Server.Drain();
             foreach (Thread reload in reloads) reload.Join();
 
-            // Whichever loop takes them.
+            // On any loop.
             for (int i = 0; i < 8; i++)
             {
                 using TestClient client = await server.ConnectAsync();
@@ -65,7 +65,7 @@ public sealed class StopTests
     [Fact]
     public async Task A_reload_that_ends_after_everything_else_writes_to_no_descriptor_of_others()
     {
-        // Descriptors are given out from the lowest: these get the numbers that the loops had.
+        // The kernel assigns the lowest free descriptors: these get the numbers of the loops.
         RunningServer server = new();
         await server.DisposeAsync();
         Socket[] others = [.. Enumerable.Range(0, 64).Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp))];
@@ -168,7 +168,7 @@ public sealed class StopTests
                 Assert.Equal(307, (await client.ReadAsync())!.Status);
             }
 
-            // The requests of all arrive while the loop is ending their connections.
+            // The requests arrive while the loop closes their connections.
             foreach (TestClient client in clients) client.Socket.Send("PUT /metrics/job/b HTTP/1.1\r\nHost: x\r\n\r\n"u8);
             Task stopping = server.StopAsync(TimeSpan.FromSeconds(5));
             foreach (TestClient client in clients)

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace DynamicSharding.Tests.Server;
 
-/// <summary>A client without an HTTP library: Latin-1 text in, text out, and the way that the connection ended.</summary>
+/// <summary>A client without an HTTP library: Latin-1 text in, Latin-1 text out.</summary>
 internal sealed class TestClient : IDisposable
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
@@ -23,7 +23,7 @@ internal sealed class TestClient : IDisposable
         while (bytes.Length > 0) bytes = bytes[await Socket.SendAsync(bytes)..];
     }
 
-    /// <summary>The next response, or null when the server closed before a whole one came.</summary>
+    /// <summary>The next response, or null if the server closed before its end.</summary>
     public async Task<ResponseText?> ReadAsync(bool head = false)
     {
         while (true)
@@ -40,7 +40,7 @@ internal sealed class TestClient : IDisposable
         }
     }
 
-    /// <summary>What comes until the server closes its side; a reset is an exception.</summary>
+    /// <summary>Everything until the server closes its side; a reset is an exception.</summary>
     public async Task<string> ReadToEndAsync()
     {
         while (await ReceiveAsync() > 0)

@@ -30,7 +30,7 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
     [InlineData("/-/reload")]
     [InlineData("/-/Healthy")]
     [InlineData("/-/healthy/")]
-    public async Task Nothing_is_told_without_credentials(string path)
+    public async Task Without_credentials_every_path_is_rejected(string path)
     {
         await using AdminFixture admin = await StartAsync(("alice", Hash));
         using HttpResponseMessage get = await admin.Client.GetAsync(path);
@@ -39,21 +39,21 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
         {
             Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
             Assert.Equal("Basic realm=\"dynamic-sharding\", charset=\"UTF-8\"", response.Headers.WwwAuthenticate.ToString());
-            Assert.Equal("a user name and password are needed\n", await response.Content.ReadAsStringAsync());
+            Assert.Equal("user name and password required\n", await response.Content.ReadAsStringAsync());
         }
     }
 
     [Theory]
     [InlineData("/-/healthy")]
     [InlineData("/-/ready")]
-    public async Task Health_and_readiness_are_told_to_everybody(string path)
+    public async Task Health_and_readiness_need_no_credentials(string path)
     {
         await using AdminFixture admin = await StartAsync(("alice", Hash));
         Assert.Equal("OK\n", await admin.Client.GetStringAsync(path));
     }
 
     [Fact]
-    public async Task The_right_password_opens_everything_and_a_wrong_one_nothing()
+    public async Task The_correct_password_is_accepted_and_a_wrong_one_rejected()
     {
         await using AdminFixture admin = await StartAsync(("alice", Hash));
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(admin, HttpMethod.Get, "/metrics", "alice", Password));
@@ -77,7 +77,7 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
     [InlineData("Basic //79")]
     [InlineData("Bearer YWxpY2U6eA==")]
     [InlineData("")]
-    public async Task What_is_no_basic_credential_is_refused(string field)
+    public async Task Other_credentials_are_rejected(string field)
     {
         await using AdminFixture admin = await StartAsync(("alice", Hash));
         using var request = new HttpRequestMessage(HttpMethod.Get, "/metrics");
@@ -87,9 +87,9 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task A_remembered_password_is_that_user_s_alone()
+    public async Task A_cached_password_belongs_to_one_user()
     {
-        // What CVE-2022-46146 was about: an entry of the cache that another name, hash and password could be made to hit.
+        // CVE-2022-46146: another name, hash and password could be made to hit an entry of the cache.
         using BasicAuth auth = Auth(("alice", Hash), ("bob", BCrypt.Net.BCrypt.HashPassword("other", 4)), ("alice" + Hash, BCrypt.Net.BCrypt.HashPassword("third", 4)));
         Assert.Null(await CheckAsync(auth, "alice", Password));
         Assert.Null(await CheckAsync(auth, "alice", Password));
@@ -103,7 +103,7 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task Only_the_first_check_of_a_good_password_is_slow()
+    public async Task Only_the_first_check_of_a_correct_password_is_slow()
     {
         const int Times = 20;
         using BasicAuth auth = Auth(("alice", BCrypt.Net.BCrypt.HashPassword(Password, 10)));
@@ -115,7 +115,7 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task An_unknown_user_costs_what_a_wrong_password_costs()
+    public async Task An_unknown_user_costs_the_same_as_a_wrong_password()
     {
         using BasicAuth auth = Auth(("alice", BCrypt.Net.BCrypt.HashPassword(Password, 9)));
         await CheckAsync(auth, "alice", Password);
@@ -133,16 +133,16 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task Guessing_keeps_nobody_out_who_is_known()
+    public async Task Guessing_does_not_lock_out_a_cached_user()
     {
         using BasicAuth auth = Auth(("alice", BCrypt.Net.BCrypt.HashPassword(Password, 10)));
         Assert.Null(await CheckAsync(auth, "alice", Password));
         Task<AdminRejectReason?>[] guesses = [.. Enumerable.Range(0, 60).Select(i => Task.Run(() => CheckAsync(auth, "alice", $"guess {i}")))];
         while (guesses.Count(guess => guess.IsCompletedSuccessfully) < 60) Assert.Null(await Task.Run(() => CheckAsync(auth, "alice", Password)));
-        AdminRejectReason?[] answers = await Task.WhenAll(guesses);
-        Assert.DoesNotContain(null, answers);
-        Assert.Contains(AdminRejectReason.Unauthorized, answers);
-        Assert.Contains(AdminRejectReason.Busy, answers);
+        AdminRejectReason?[] results = await Task.WhenAll(guesses);
+        Assert.DoesNotContain(null, results);
+        Assert.Contains(AdminRejectReason.Unauthorized, results);
+        Assert.Contains(AdminRejectReason.Busy, results);
     }
 
     private static Task<AdminFixture> StartAsync(params (string Name, string Hash)[] users)
@@ -165,9 +165,9 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
     {
         string field = Basic(name, password).ToString();
         long start = Stopwatch.GetTimestamp();
-        AdminRejectReason? refusal = await auth.CheckAsync(field, CancellationToken.None);
+        AdminRejectReason? reason = await auth.CheckAsync(field, CancellationToken.None);
         TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
-        Assert.Equal(expected, refusal);
+        Assert.Equal(expected, reason);
         return elapsed;
     }
 

@@ -2,59 +2,62 @@ using DynamicSharding.Membership;
 
 namespace DynamicSharding.Admin.Page;
 
-/// <summary>Every known gateway: where it stands and why, and what it owns.</summary>
+/// <summary>Every known gateway: its state, the reason for it, and its share.</summary>
 internal static class GatewaysSection
 {
-    /// <summary>A check's answer may be a whole web page; the API has it all.</summary>
+    /// <summary>The output of a check may be a whole web page; the API has all of it.</summary>
     private const int MaxOutput = 240;
 
     public static void Write(Html html, PageData data)
     {
-        html.Add("<section id=\"gateways\" data-live aria-labelledby=\"gateways-title\">\n<h2 id=\"gateways-title\">Gateways</h2>\n");
+        html.BeginSection("gateways", "Gateways");
         if (data.Fleet.Gateways.IsEmpty)
         {
-            html.Add("<p>None is known. Gateways come from <code>pushgateway.servers</code> in the configuration file, or from Consul.</p>\n</section>\n");
-            return;
+            html.Add("<p>No gateways are known. List them under <code>pushgateway.servers</code> in the configuration file, or use Consul.</p>\n");
+        }
+        else
+        {
+            html.Add("<div class=\"fleet\">\n");
+            RingPicture.Write(html, data);
+            html.BeginTable("Known gateways", "Gateway", "State", "Reason", "Share of groups", "#Redirects/s");
+            foreach (FleetGateway gateway in data.Fleet.Gateways) WriteRow(html, data, gateway);
+            html.EndTable();
+            html.Add("</div>\n");
         }
 
-        html.Add("<div class=\"fleet\">\n");
-        RingPicture.Write(html, data);
-        html.Add("<table role=\"table\">\n<caption class=\"unseen\">Known gateways</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">");
-        html.Add("<th role=\"columnheader\" scope=\"col\">Gateway</th><th role=\"columnheader\" scope=\"col\">State</th>");
-        html.Add("<th role=\"columnheader\" scope=\"col\">Why</th>");
-        html.Add("<th role=\"columnheader\" scope=\"col\">Share of groups</th><th role=\"columnheader\" scope=\"col\" class=\"number\">Redirects/s</th>");
-        html.Add("</tr></thead>\n<tbody role=\"rowgroup\">\n");
-        foreach (FleetGateway gateway in data.Fleet.Gateways) WriteRow(html, data, gateway);
-        html.Add("</tbody></table>\n</div>\n</section>\n");
+        html.EndSection();
     }
 
     private static void WriteRow(Html html, PageData data, FleetGateway gateway)
     {
         GatewayStatus status = gateway.Status;
         string state = GatewayStates.Label(status.State);
-        html.Add("<tr role=\"row\"><th role=\"rowheader\" scope=\"row\">");
+        html.BeginRow();
         if (gateway.InRing) html.Add($"<span class=\"swatch c{data.ColorOf(status.Address)}\"></span>");
-        html.Add($"<code>{status.Address}</code></th>\n<td role=\"cell\" data-label=\"State\"><span class=\"state {state}\">{state}</span>");
+        html.Add($"<code>{status.Address}</code></th>\n");
+        html.BeginCell("State");
+        html.Add($"<span class=\"state {state}\">{state}</span>");
         if (status.Overloaded) html.Add(" <span class=\"state held\">overloaded</span>");
-        html.Add($" <time datetime=\"{DisplayText.Machine(status.Since)}\" title=\"{DisplayText.Time(status.Since)}\">for {DisplayText.Age(data.Now - status.Since)}</time>");
-        html.Add($"</td>\n<td role=\"cell\" data-label=\"Why\"><span class=\"why\">{Short(status.Reason)}");
+        html.Add(" ");
+        html.Time(status.Since, $"for {DisplayText.Age(data.Now - status.Since)}");
+        html.EndCell();
+        html.BeginCell("Reason");
+        html.Add($"<span class=\"why\">{Short(status.Reason)}");
         if (status.CheckOutput is { } output && !status.Reason.Contains(output, StringComparison.Ordinal))
             html.Add($"<span class=\"output\">{Short(output)}</span>");
-        html.Add("</span></td>\n<td role=\"cell\" data-label=\"Share\">");
-        WriteShare(html, data, gateway);
-        string rate = DisplayText.Rate(data.RedirectRates.GetValueOrDefault(status.Address));
-        html.Add($"</td>\n<td role=\"cell\" data-label=\"Redirects/s\" class=\"number\">{rate}</td></tr>\n");
+        html.Add("</span>");
+        html.EndCell();
+        html.BeginCell("Share");
+        if (gateway.InRing) WriteShare(html, data, gateway);
+        else html.Add("<span class=\"quiet\">none</span>");
+        html.EndCell();
+        html.Number("Redirects/s", DisplayText.Rate(data.RedirectRates.GetValueOrDefault(status.Address)));
+        html.Add("</tr>\n");
     }
 
-    /// <summary>A bar over twice the ideal share, with a mark at the ideal.</summary>
+    /// <summary>A bar whose full width is twice the ideal share, with a mark at the ideal.</summary>
     private static void WriteShare(Html html, PageData data, FleetGateway gateway)
     {
-        if (!gateway.InRing)
-        {
-            html.Add("<span class=\"quiet\">none</span>");
-            return;
-        }
-
         double ideal = 1.0 / Math.Max(1, data.Fleet.Ring?.Members.Length ?? 1);
         double width = Math.Min(100, gateway.Ownership / ideal * 50);
         html.Add($"<span class=\"share\">{DisplayText.Percent(gateway.Ownership)} <svg class=\"c{data.ColorOf(gateway.Status.Address)}\" ");

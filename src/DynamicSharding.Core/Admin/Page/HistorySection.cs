@@ -2,40 +2,41 @@ using DynamicSharding.Membership;
 
 namespace DynamicSharding.Admin.Page;
 
-/// <summary>The last changes of the ring and what each of them moved.</summary>
+/// <summary>The last ring changes and how much each of them moved.</summary>
 internal static class HistorySection
 {
-    private const int Shown = 15;
+    private const int MaxShown = 15;
 
     public static void Write(Html html, PageData data)
     {
         MembershipView view = data.Fleet.Membership;
-        html.Add("<section id=\"history\" data-live aria-labelledby=\"history-title\">\n<h2 id=\"history-title\">Changes of the ring</h2>\n");
+        html.BeginSection("history", "Ring changes");
         if (view.History.IsEmpty)
         {
-            html.Add("<p>There has been no ring yet.</p>\n</section>\n");
-            return;
+            html.Add("<p>There is no ring yet.</p>\n");
+        }
+        else
+        {
+            html.BeginTable("Newest first", "When", "Reason", "Gateways", "#Groups moved", "Fingerprint");
+            foreach (RingChange change in view.History.Take(MaxShown)) WriteRow(html, data, change);
+            html.EndTable();
+            if (view.History.Length > MaxShown) html.Add("<p class=\"quiet\">Older changes: <a href=\"api/v1/history\">history</a>.</p>\n");
         }
 
-        html.Add("<table role=\"table\">\n<caption class=\"unseen\">Newest first</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">");
-        html.Add("<th role=\"columnheader\" scope=\"col\">When</th><th role=\"columnheader\" scope=\"col\">Why</th>");
-        html.Add("<th role=\"columnheader\" scope=\"col\">Gateways</th><th role=\"columnheader\" scope=\"col\" class=\"number\">Groups moved</th>");
-        html.Add("<th role=\"columnheader\" scope=\"col\">Fingerprint</th></tr></thead>\n<tbody role=\"rowgroup\">\n");
-        foreach (RingChange change in view.History.Take(Shown)) WriteRow(html, data, change);
-        html.Add("</tbody></table>\n");
-        if (view.History.Length > Shown) html.Add("<p class=\"quiet\">Older ones: <a href=\"api/v1/history\">history</a>.</p>\n");
-        html.Add("</section>\n");
+        html.EndSection();
     }
 
     private static void WriteRow(Html html, PageData data, RingChange change)
     {
-        html.Add($"<tr role=\"row\"><th role=\"rowheader\" scope=\"row\"><time datetime=\"{DisplayText.Machine(change.At)}\" title=\"{DisplayText.Time(change.At)}\">");
-        html.Add($"{DisplayText.Age(data.Now - change.At)} ago</time></th>\n<td role=\"cell\" data-label=\"Why\">{change.Reason}</td>\n");
-        html.Add("<td role=\"cell\" data-label=\"Gateways\">");
-        if (change.Before.IsEmpty) html.Add($"{change.After.Length} at the start");
+        bool isFirst = change.Before.IsEmpty;
+        html.BeginRow();
+        html.Time(change.At, $"{DisplayText.Age(data.Now - change.At)} ago");
+        html.Add($"</th>\n<td role=\"cell\" data-label=\"Reason\">{change.Reason}</td>\n");
+        html.BeginCell("Gateways");
+        if (isFirst) html.Add($"{change.After.Length} at startup");
         else html.Add($"{change.Before.Length} to {change.After.Length}");
-        string moved = change.Before.IsEmpty ? "none" : DisplayText.Percent(change.MovedRatio);
-        html.Add($"</td>\n<td role=\"cell\" data-label=\"Moved\" class=\"number\">{moved}</td>\n");
+        html.EndCell();
+        html.Number("Moved", isFirst ? "none" : DisplayText.Percent(change.MovedRatio));
         html.Add($"<td role=\"cell\" data-label=\"Fingerprint\"><code>{change.Fingerprint}</code></td></tr>\n");
     }
 }

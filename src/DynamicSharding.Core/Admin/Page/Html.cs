@@ -7,8 +7,8 @@ using System.Text;
 namespace DynamicSharding.Admin.Page;
 
 /// <summary>
-/// The one place where markup is made. Constants of the source are markup; whatever stands in the holes of a template is text, and is
-/// escaped, in content and in quoted attributes alike.
+/// The only place that produces markup. Constants in the source are markup; the holes of a template are text and are escaped, in content and in
+/// quoted attributes alike.
 /// </summary>
 internal sealed class Html
 {
@@ -17,11 +17,45 @@ internal sealed class Html
     /// <summary>Markup without holes.</summary>
     public void Add([ConstantExpected] string markup) => _markup.Append(markup);
 
-    /// <summary>Markup with holes for text. The template has written itself already when this is called.</summary>
+    /// <summary>Markup with holes for text. The template has already written itself when this is called.</summary>
     public void Add([InterpolatedStringHandlerArgument("")] Template template) => Debug.Assert(template.Page == this);
 
-    /// <summary>What only the program's own assets may be: markup that is not constant.</summary>
+    /// <summary>Markup that is not a constant: only the program's own assets.</summary>
     public void AddAsset(PageAsset asset) => _markup.Append(asset.Text);
+
+    /// <summary>A part of the page that the script refreshes. <see cref="EndSection"/> closes it.</summary>
+    public void BeginSection([ConstantExpected] string id, [ConstantExpected] string title) =>
+        Add($"<section id=\"{id}\" data-live aria-labelledby=\"{id}-title\">\n<h2 id=\"{id}-title\">{title}</h2>\n");
+
+    public void EndSection() => Add("</section>\n");
+
+    /// <param name="caption">For screen readers.</param>
+    /// <param name="columns">A name that begins with # is a column of numbers.</param>
+    public void BeginTable([ConstantExpected] string caption, params ReadOnlySpan<string> columns)
+    {
+        Add($"<table role=\"table\">\n<caption class=\"unseen\">{caption}</caption>\n<thead role=\"rowgroup\"><tr role=\"row\">");
+        foreach (string column in columns)
+        {
+            if (column[0] == '#') Add($"<th role=\"columnheader\" scope=\"col\" class=\"number\">{column[1..]}</th>");
+            else Add($"<th role=\"columnheader\" scope=\"col\">{column}</th>");
+        }
+
+        Add("</tr></thead>\n<tbody role=\"rowgroup\">\n");
+    }
+
+    public void EndTable() => Add("</tbody></table>\n");
+
+    public void BeginRow() => Add("<tr role=\"row\"><th role=\"rowheader\" scope=\"row\">");
+
+    public void BeginCell([ConstantExpected] string label) => Add($"<td role=\"cell\" data-label=\"{label}\">");
+
+    public void EndCell() => Add("</td>\n");
+
+    public void Number([ConstantExpected] string label, string value) =>
+        Add($"<td role=\"cell\" data-label=\"{label}\" class=\"number\">{value}</td>\n");
+
+    public void Time(DateTimeOffset time, string text) =>
+        Add($"<time datetime=\"{DisplayText.Machine(time)}\" title=\"{DisplayText.Time(time)}\">{text}</time>");
 
     public byte[] ToBytes() => Encoding.UTF8.GetBytes(_markup.ToString());
 
@@ -38,13 +72,13 @@ internal sealed class Html
                 case '>': _markup.Append("&gt;"); break;
                 case '"': _markup.Append("&quot;"); break;
                 case '\'': _markup.Append("&#39;"); break;
-                default: _markup.Append(IsUnseen(c) ? '\ufffd' : c); break;
+                default: _markup.Append(IsInvisible(c) ? '\ufffd' : c); break;
             }
         }
     }
 
-    /// <summary>Controls, and marks that turn the direction of writing: a gateway's name must not rearrange the line that it stands in.</summary>
-    private static bool IsUnseen(char c) =>
+    /// <summary>Control characters, and marks that change the writing direction: the name of a gateway must not rearrange the line around it.</summary>
+    private static bool IsInvisible(char c) =>
         (char.IsControl(c) && c is not ('\n' or '\t'))
         || c is (>= '\u202a' and <= '\u202e') or (>= '\u2066' and <= '\u2069') or '\u200e' or '\u200f' or '\u2028' or '\u2029';
 }
@@ -53,9 +87,6 @@ internal sealed class Html
 [InterpolatedStringHandler]
 internal readonly struct Template
 {
-    /// <param name="literalLength">What the compiler hands every template; nobody needs it here.</param>
-    /// <param name="formattedCount">As above.</param>
-    /// <param name="html">Where it is written.</param>
     public Template(int literalLength, int formattedCount, Html html)
     {
         _ = literalLength + formattedCount;

@@ -3,13 +3,13 @@ using System.Text;
 
 namespace DynamicSharding.Admin.Page;
 
-/// <summary>A file of <c>Assets</c> that is built into the program.</summary>
+/// <summary>A file of <c>Assets</c>, embedded in the program.</summary>
 internal sealed class PageAsset
 {
     private PageAsset(string name)
     {
         using Stream stream = typeof(PageAsset).Assembly.GetManifestResourceStream(typeof(PageAsset), "Assets." + name)
-            ?? throw new InvalidOperationException($"{name} is not built in");
+            ?? throw new InvalidOperationException($"{name} is not embedded");
         using var reader = new StreamReader(stream);
         Text = reader.ReadToEnd();
         Bytes = Encoding.UTF8.GetBytes(Text);
@@ -26,6 +26,6 @@ internal sealed class PageAsset
 
     public byte[] Bytes { get; }
 
-    /// <summary>How a Content-Security-Policy allows exactly this text.</summary>
+    /// <summary>Allows exactly this text in a Content-Security-Policy.</summary>
     public string Source { get; }
 }

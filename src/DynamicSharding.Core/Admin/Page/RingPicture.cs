@@ -6,34 +6,34 @@ using DynamicSharding.Routing;
 namespace DynamicSharding.Admin.Page;
 
 /// <summary>
-/// The ring, drawn twice: inside how much each gateway owns, outside where. A ring has hundreds of points per gateway, far more than a
-/// screen could show, so the outer one asks for the owner at evenly spaced places.
+/// Two circles: the inner one shows how much of the ring each gateway owns, the outer one where. A ring has hundreds of points per gateway, more
+/// than a screen can show, so the outer circle samples the owner at evenly spaced positions.
 /// </summary>
 internal static class RingPicture
 {
-    /// <summary>Colours that the style sheet has; a larger fleet begins anew.</summary>
+    /// <summary>Colors in the style sheet; a larger fleet starts over.</summary>
     public const int Colors = 12;
 
-    private const int Places = 360;
+    private const int Positions = 360;
 
     public static void Write(Html html, PageData data)
     {
         if (data.Fleet.Ring is not { } ring) return;
         html.Add("<figure>\n<svg class=\"ring\" viewBox=\"0 0 200 200\" role=\"img\" aria-labelledby=\"ring-title\">");
         html.Add($"<title id=\"ring-title\">The hash ring: {DisplayText.Number(ring.Members.Length, "gateway")}</title>");
-        WriteShares(html, data, ring);
+        WriteShares(html, data);
         WriteArcs(html, data, ring);
         html.Add($"<text x=\"100\" y=\"102\" class=\"count\">{ring.Members.Length}</text>");
         html.Add($"<text x=\"100\" y=\"118\" class=\"unit\">{(ring.Members.Length == 1 ? "gateway" : "gateways")}</text></svg>\n");
-        html.Add($"<figcaption>Inside: shares. Outside: arcs, at {Places} places of the hash space.</figcaption>\n</figure>\n");
+        html.Add($"<figcaption>Inner circle: shares. Outer circle: owners at {Positions} positions of the hash space.</figcaption>\n</figure>\n");
     }
 
-    private static void WriteShares(Html html, PageData data, HashRing<Gateway> ring)
+    private static void WriteShares(Html html, PageData data)
     {
         double start = 0;
         foreach (FleetGateway gateway in data.Fleet.Gateways.Where(static g => g.InRing))
         {
-            // A hair is left between two of them; the dash is at least that.
+            // A thin gap separates neighbors.
             double length = Math.Max(0.5, (gateway.Ownership * 1000) - 2);
             html.Add($"<circle class=\"shares c{data.ColorOf(gateway.Status.Address)}\" cx=\"100\" cy=\"100\" r=\"66\" pathLength=\"1000\" ");
             html.Add($"transform=\"rotate(-90 100 100)\" stroke-dasharray=\"{length} 1000\" stroke-dashoffset=\"{-start}\">");
@@ -44,16 +44,16 @@ internal static class RingPicture
 
     private static void WriteArcs(Html html, PageData data, HashRing<Gateway> ring)
     {
-        var owners = new string[Places];
-        for (int i = 0; i < Places; i++) owners[i] = ring.Find((uint)((i + 0.5) / Places * uint.MaxValue)).Address;
+        var owners = new string[Positions];
+        for (int i = 0; i < Positions; i++) owners[i] = ring.Find((uint)((i + 0.5) / Positions * uint.MaxValue)).Address;
         foreach (string address in owners.Distinct())
         {
-            html.Add($"<circle class=\"arcs c{data.ColorOf(address)}\" cx=\"100\" cy=\"100\" r=\"91\" pathLength=\"{Places}\" ");
+            html.Add($"<circle class=\"arcs c{data.ColorOf(address)}\" cx=\"100\" cy=\"100\" r=\"91\" pathLength=\"{Positions}\" ");
             html.Add($"transform=\"rotate(-90 100 100)\" stroke-dasharray=\"{Dashes(owners, address)}\"/>");
         }
     }
 
-    /// <summary>Lengths of dash and gap by turns, from the top on.</summary>
+    /// <summary>Alternating lengths of dash and gap, clockwise from the top.</summary>
     private static string Dashes(string[] owners, string address)
     {
         var dashes = new StringBuilder();
@@ -73,7 +73,7 @@ internal static class RingPicture
 
         dashes.Append(CultureInfo.InvariantCulture, $"{run}");
 
-        // An odd list would be repeated with dash and gap exchanged.
+        // SVG repeats a list of odd length, which would swap dashes and gaps.
         if (isOwned) dashes.Append(" 0");
         return dashes.ToString();
     }

@@ -2,22 +2,23 @@ using DynamicSharding.Config;
 
 namespace DynamicSharding.Admin.Page;
 
-/// <summary>The configuration in force, key by key; secrets only say that they are set.</summary>
+/// <summary>The active configuration, key by key. Of secrets it only shows that they are set.</summary>
 internal static class SettingsSection
 {
     private static readonly ServerOptions Defaults = new();
 
     public static void Write(Html html, PageData data)
     {
-        ConfigKey[] set = [.. ConfigKeys.All.Where(key => !key.SameIn(data.Options, Defaults))];
-        html.Add("<section id=\"settings\" data-live aria-labelledby=\"settings-title\">\n<h2 id=\"settings-title\">Configuration in force</h2>\n");
-        html.Add("<p class=\"quiet\">Set, and different from the default:</p>\n");
-        if (set.Length == 0) html.Add("<p>Nothing.</p>\n");
-        else WriteTable(html, data.Options, set);
-        html.Add("<details id=\"all-settings\"><summary>Every key</summary>\n");
+        ConfigKey[] changed = [.. ConfigKeys.All.Where(key => !key.SameIn(data.Options, Defaults))];
+        html.BeginSection("settings", "Active configuration");
+        html.Add("<p class=\"quiet\">Settings that differ from the default:</p>\n");
+        if (changed.Length == 0) html.Add("<p>None.</p>\n");
+        else WriteTable(html, data.Options, changed);
+        html.Add("<details id=\"all-settings\"><summary>All settings</summary>\n");
         WriteTable(html, data.Options, ConfigKeys.All);
-        html.Add("</details>\n<form method=\"post\" action=\"-/reload\" id=\"reload\"><button>Read the file again</button> ");
-        html.Add("<output id=\"reloaded\"></output></form>\n</section>\n");
+        html.Add("</details>\n<form method=\"post\" action=\"-/reload\" id=\"reload\"><button>Reload configuration</button> ");
+        html.Add("<output id=\"reloaded\"></output></form>\n");
+        html.EndSection();
     }
 
     private static void WriteTable(Html html, ServerOptions options, IEnumerable<ConfigKey> keys)
@@ -26,13 +27,13 @@ internal static class SettingsSection
         html.Add("<th role=\"columnheader\" scope=\"col\">Key</th><th role=\"columnheader\" scope=\"col\">Value</th></tr></thead>\n<tbody role=\"rowgroup\">\n");
         foreach (ConfigKey key in keys)
         {
-            string shown = key.Show(options);
-            html.Add($"<tr role=\"row\"><th role=\"rowheader\" scope=\"row\"><code>{key.Path}</code></th><td role=\"cell\">");
-            if (shown.Length == 0) html.Add("<span class=\"quiet\">none</span>");
-            else html.Add($"<code>{shown}</code>");
-            html.Add("</td></tr>\n");
+            string value = key.Show(options);
+            html.BeginRow();
+            html.Add($"<code>{key.Path}</code></th><td role=\"cell\">");
+            if (value.Length == 0) html.Add("<span class=\"quiet\">none</span></td></tr>\n");
+            else html.Add($"<code>{value}</code></td></tr>\n");
         }
 
-        html.Add("</tbody></table>\n");
+        html.EndTable();
     }
 }

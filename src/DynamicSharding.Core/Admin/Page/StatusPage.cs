@@ -1,16 +1,15 @@
+using DynamicSharding.Config;
 using Microsoft.AspNetCore.Http;
 
 namespace DynamicSharding.Admin.Page;
 
 /// <summary>
-/// The page at <c>/</c>: whole without scripts, its forms ask by GET. The script only fetches the same page again and puts its parts in
-/// place, so that there is one way of rendering.
+/// The page at <c>/</c>. It works without scripts; its forms use GET. The script only fetches the same page again and replaces its parts, so that
+/// there is one way of rendering.
 /// </summary>
-internal sealed class StatusPage(AdminContext context, Fleet fleet, TrafficRates rates, LastHourCounts lastHour, RingSimulator whatIf)
+internal sealed class StatusPage(AdminContext context, Fleet fleet, RecentActivity recent, Lookup lookup, RingSimulator simulator)
 {
-    private readonly Lookup _lookup = new(context);
-
-    /// <summary>Nothing but this program's own two texts runs or styles; nothing is framed, and forms lead nowhere else.</summary>
+    /// <summary>Only this program's own script and style are allowed, no framing, and no form targets elsewhere.</summary>
     public static string ContentSecurityPolicy { get; } =
         $"default-src 'none'; style-src {PageAsset.Style.Source}; script-src {PageAsset.Script.Source}; img-src 'self'; connect-src 'self'; "
         + "form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
@@ -19,32 +18,31 @@ internal sealed class StatusPage(AdminContext context, Fleet fleet, TrafficRates
     {
         FleetView view = fleet.Snapshot();
         DateTimeOffset now = context.Time.GetUtcNow();
-        (double requests, IReadOnlyDictionary<string, double> redirects) = rates.Snapshot(view);
-        string question = First(query, "q");
-        string add = First(query, "add");
-        string remove = First(query, "remove");
-        var data = new PageData(context, view, now)
+        (double requests, IReadOnlyDictionary<string, double> redirects) = recent.PerSecond(view);
+        string q = First("q"), add = First("add"), remove = First("remove");
+        return Render(new PageData(context, view, now)
         {
             RequestRate = requests,
             RedirectRates = redirects,
-            Warnings = Admin.Warnings.Of(context, view, lastHour, now),
-            Question = question,
-            Found = question.Length > 0 ? _lookup.Find(question) : null,
+            Warnings = Admin.Warnings.Of(context, view, recent, now),
+            Query = q,
+            Found = q.Length > 0 ? lookup.Find(q) : null,
             Add = add,
             Remove = remove,
-            Simulated = add.Length + remove.Length > 0 ? whatIf.Run(add, remove) : null,
-        };
-        return Render(data);
-    }
+            Simulated = add.Length + remove.Length > 0 ? simulator.Run(add, remove) : null,
+        });
 
-    private static string First(IQueryCollection query, string name) => query[name] is [{ } first, ..] ? first.Trim() : "";
+        string First(string name) => query[name] is [{ } first, ..] ? first.Trim() : "";
+    }
 
     private static byte[] Render(PageData data)
     {
+        BuildInfo build = data.Context.Build;
+        int urgent = data.Count(WarningEntry.Critical) + data.Count(WarningEntry.Warning);
         var html = new Html();
         html.Add("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
         html.Add("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n");
-        html.Add($"<title>{Title(data)}</title>\n<link rel=\"icon\" href=\"icon.svg\" type=\"image/svg+xml\">\n<style>");
+        html.Add($"<title>{(urgent == 0 ? "" : $"({urgent}) ")}DynamicSharding</title>\n<link rel=\"icon\" href=\"icon.svg\" type=\"image/svg+xml\">\n<style>");
         html.AddAsset(PageAsset.Style);
         html.Add("</style>\n</head>\n<body>\n");
         SummarySection.Write(html, data);
@@ -55,26 +53,43 @@ internal sealed class StatusPage(AdminContext context, Fleet fleet, TrafficRates
         SimulateSection.Write(html, data);
         HistorySection.Write(html, data);
         SettingsSection.Write(html, data);
-        html.Add("</main>\n");
-        Footer(html, data);
-        html.Add("<script>");
+        html.Add($"</main>\n<footer>\n<p>DynamicSharding {build.Version}, revision <code>{build.Revision[..Math.Min(12, build.Revision.Length)]}</code>, {build.Runtime}.</p>\n");
+        html.Add("<nav aria-label=\"Machine-readable\"><a href=\"metrics\">metrics</a> <a href=\"api/v1/status\">status</a> ");
+        html.Add("<a href=\"api/v1/ring\">ring</a> <a href=\"api/v1/history\">history</a></nav>\n</footer>\n<script>");
         html.AddAsset(PageAsset.Script);
         html.Add("</script>\n</body>\n</html>\n");
         return html.ToBytes();
     }
+}
 
-    private static string Title(PageData data)
-    {
-        int urgent = data.Count(WarningEntry.Critical) + data.Count(WarningEntry.Warning);
-        return urgent == 0 ? "DynamicSharding" : $"({urgent}) DynamicSharding";
-    }
+/// <summary>Everything that one rendering shows: a snapshot of the server, and the results of the forms.</summary>
+internal sealed record PageData(AdminContext Context, FleetView Fleet, DateTimeOffset Now)
+{
+    private readonly Dictionary<string, int> _positions = Fleet.Gateways
+        .Select(static (gateway, position) => KeyValuePair.Create(gateway.Status.Address, position))
+        .ToDictionary(StringComparer.Ordinal);
 
-    private static void Footer(Html html, PageData data)
-    {
-        html.Add($"<footer>\n<p>DynamicSharding {data.Context.Build.Version}, revision <code>{Short(data.Context.Build.Revision)}</code>, {data.Context.Build.Runtime}.</p>\n");
-        html.Add("<nav aria-label=\"The same for programs\"><a href=\"metrics\">metrics</a> <a href=\"api/v1/status\">status</a> ");
-        html.Add("<a href=\"api/v1/ring\">ring</a> <a href=\"api/v1/history\">history</a></nav>\n</footer>\n");
-    }
+    public ServerOptions Options { get; } = Context.Options();
 
-    private static string Short(string revision) => revision.Length > 12 ? revision[..12] : revision;
+    public required double RequestRate { get; init; }
+
+    public required IReadOnlyDictionary<string, double> RedirectRates { get; init; }
+
+    public required IReadOnlyList<WarningEntry> Warnings { get; init; }
+
+    /// <summary>The lookup form's input as typed; empty without one.</summary>
+    public required string Query { get; init; }
+
+    public required ApiResult<LookupResponse>? Found { get; init; }
+
+    public required string Add { get; init; }
+
+    public required string Remove { get; init; }
+
+    public required ApiResult<SimulateResponse>? Simulated { get; init; }
+
+    /// <summary>Colors follow the order of all known gateways.</summary>
+    public int ColorOf(string address) => _positions.GetValueOrDefault(address) % RingPicture.Colors;
+
+    public int Count(string severity) => Warnings.Count(warning => warning.Severity == severity);
 }

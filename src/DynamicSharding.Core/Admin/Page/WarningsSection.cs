@@ -1,30 +1,32 @@
 namespace DynamicSharding.Admin.Page;
 
-/// <summary>What is wrong, in words, and what to do.</summary>
+/// <summary>What is wrong and what to do about it.</summary>
 internal static class WarningsSection
 {
     public static void Write(Html html, PageData data)
     {
-        html.Add("<section id=\"warnings\" data-live aria-labelledby=\"warnings-title\">\n");
         if (data.Warnings.Count == 0)
         {
+            html.Add("<section id=\"warnings\" data-live aria-labelledby=\"warnings-title\">\n");
             html.Add("<h2 id=\"warnings-title\" class=\"unseen\">Warnings</h2>\n<p class=\"calm\">Nothing needs attention.</p>\n</section>\n");
             return;
         }
 
-        html.Add("<h2 id=\"warnings-title\">Needs attention</h2>\n<ul class=\"warnings\">\n");
+        html.BeginSection("warnings", "Needs attention");
+        html.Add("<ul class=\"warnings\">\n");
         foreach (WarningEntry warning in data.Warnings)
         {
-            html.Add($"<li class=\"{warning.Severity}\"><p><strong><span class=\"severity\">{Name(warning.Severity)}</span> {warning.What}</strong></p>\n");
-            html.Add("<p>");
+            string severity = char.ToUpperInvariant(warning.Severity[0]) + warning.Severity[1..];
+            html.Add($"<li class=\"{warning.Severity}\"><p><strong><span class=\"severity\">{severity}:</span> {warning.What}</strong></p>\n<p>");
             WriteRemedy(html, warning.Remedy);
             html.Add("</p></li>\n");
         }
 
-        html.Add("</ul>\n</section>\n");
+        html.Add("</ul>\n");
+        html.EndSection();
     }
 
-    /// <summary>What stands between backquotes is to be copied.</summary>
+    /// <summary>Text between backquotes is meant to be copied.</summary>
     private static void WriteRemedy(Html html, string remedy)
     {
         string[] parts = remedy.Split('`');
@@ -35,11 +37,4 @@ internal static class WarningsSection
             else html.Add($"<code class=\"whole\">{parts[i]}</code>");
         }
     }
-
-    private static string Name(string severity) => severity switch
-    {
-        WarningEntry.Critical => "Critical:",
-        WarningEntry.Warning => "Warning:",
-        _ => "Note:",
-    };
 }

@@ -9,7 +9,7 @@ internal static class BcryptText
     private const int CostStart = 4;
     private const int SaltStart = 7;
 
-    /// <param name="hash">One that <see cref="IsHash"/> accepts.</param>
+    /// <param name="hash">Valid by <see cref="IsHash"/>.</param>
     public static int Cost(string hash) => int.Parse(hash.AsSpan(CostStart, 2), NumberStyles.None, CultureInfo.InvariantCulture);
 
     public static bool IsHash(string text)

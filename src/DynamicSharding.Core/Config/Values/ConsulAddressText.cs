@@ -1,6 +1,6 @@
 namespace DynamicSharding.Config.Values;
 
-/// <summary><c>host:port</c>, <c>http(s)://host[:port][/prefix]</c> or <c>unix:///path</c>: what Consul's own tools take.</summary>
+/// <summary><c>host:port</c>, <c>http(s)://host[:port][/prefix]</c> or <c>unix:///path</c>, as in Consul's own tools.</summary>
 internal static class ConsulAddressText
 {
     private const string UnixScheme = "unix://";
@@ -9,7 +9,7 @@ internal static class ConsulAddressText
     {
         if (text.StartsWith(UnixScheme, StringComparison.Ordinal))
         {
-            return text.Length > UnixScheme.Length && text[UnixScheme.Length] == '/' ? null : "must name a socket by its full path: unix:///run/consul.sock";
+            return text.Length > UnixScheme.Length && text[UnixScheme.Length] == '/' ? null : "must give the full path of a socket: unix:///run/consul.sock";
         }
 
         int scheme = text.IndexOf("://", StringComparison.Ordinal);
@@ -23,7 +23,7 @@ internal static class ConsulAddressText
         if (scheme is not ("http" or "https")) return "must begin with http://, https:// or unix://, or be host:port";
         int slash = rest.IndexOf('/');
         string authority = slash < 0 ? rest : rest[..slash];
-        if (authority.Contains('@')) return "must not carry a user and password; use consul_server.username and consul_server.password";
+        if (authority.Contains('@')) return "must not contain a user name and password; use consul_server.username and consul_server.password";
         if (slash >= 0 && rest.Length > slash + 1 && UrlPathText.Check(rest[slash..].TrimEnd('/'), allowQuery: false) is { } problem)
         {
             return problem;

@@ -45,7 +45,7 @@ internal static class DurationText
         return true;
     }
 
-    /// <summary>The shortest spelling that <see cref="TryParse"/> reads back, to the millisecond.</summary>
+    /// <summary>The shortest spelling, to the millisecond.</summary>
     public static string Format(TimeSpan value)
     {
         long rest = (long)value.TotalMilliseconds;
@@ -53,7 +53,7 @@ internal static class DurationText
         string sign = rest < 0 ? "-" : "";
         rest = Math.Abs(rest);
         var parts = new List<string>();
-        // From days down: weeks and years only make a duration harder to read.
+        // From days down: weeks and years are harder to read.
         foreach ((string unit, long milliseconds) in Units.AsSpan(2))
         {
             if (rest < milliseconds) continue;

@@ -7,9 +7,9 @@ using System.Net.Sockets;
 namespace DynamicSharding.Config.Values;
 
 /// <summary>
-/// Hosts and ports as they may stand in a URL: one rule for the file, Consul and the command line. Strict, since a gateway's address is
-/// copied byte for byte into Location fields, and since whatever passes here must be a host to resolvers, browsers and
-/// <see cref="Uri"/> alike: a gateway that one of them cannot name is never probed, or never reached.
+/// Hosts and ports of URLs: one grammar for the file, Consul, the API and the command line. It is strict, since an address is copied into
+/// Location fields as it is, and since resolvers, browsers and <see cref="Uri"/> must all accept it: otherwise the gateway is never probed,
+/// or never reached.
 /// </summary>
 internal static class HostText
 {
@@ -56,15 +56,20 @@ internal static class HostText
     public static string? CheckHost(string host)
     {
         if (host.Length == 0) return "has no host";
-        if (host[0] == '[') return host[^1] == ']' && host.Length > 2 && IsIPv6(host.AsSpan(1, host.Length - 2)) ? null : "has no valid IPv6 address between '[' and ']'";
+        if (host[0] == '[')
+        {
+            bool isValid = host[^1] == ']' && host.Length > 2 && IsIPv6(host.AsSpan(1, host.Length - 2));
+            return isValid ? null : "has no valid IPv6 address between '[' and ']'";
+        }
+
         if (host.AsSpan().ContainsAnyExcept(NameCharacters))
         {
-            return "has a character that no host name has; letters, digits, '-', '_' and '.' are allowed";
+            return "contains a character that is not allowed in a host name; use letters, digits, '-', '_' and '.'";
         }
 
         ReadOnlySpan<char> name = host.EndsWith('.') ? host.AsSpan(0, host.Length - 1) : host;
         if (IsNumber(name[(name.LastIndexOf('.') + 1)..])) return IsIPv4(host) ? null : "is not a valid IPv4 address";
-        if (name.Length > MaxName) return "is longer than a host name may be (253 characters)";
+        if (name.Length > MaxName) return "is longer than 253 characters, the limit of a host name";
         foreach (Range label in name.Split('.'))
         {
             ReadOnlySpan<char> text = name[label];
@@ -72,7 +77,7 @@ internal static class HostText
             if (text.Length > 63) return "has a label longer than 63 characters";
             if (text[0] == '-' || text[^1] == '-') return "has a label that begins or ends with '-'";
 
-            // Names of services, not of hosts; URL parsers differ on them, the framework's takes _a.b and refuses a.b._c.
+            // Service names, not hosts. URL parsers differ on them: the framework's accepts _a.b and rejects a.b._c.
             if (text[0] == '_') return "has a label that begins with '_'; a host's labels begin with a letter or digit";
         }
 
@@ -80,9 +85,8 @@ internal static class HostText
     }
 
     /// <summary>
-    /// The one spelling of an address that <see cref="CheckAuthority"/> took: a name in lower case without a trailing dot, IPv6 as in
-    /// RFC 5952, an IPv4-mapped address as IPv4, a port without leading zeros. Two instances whose files spell a gateway differently
-    /// have one ring only because of this.
+    /// The canonical form of a valid address: a name in lower case without a trailing dot, IPv6 as in RFC 5952, an IPv4-mapped address as
+    /// IPv4, a port without leading zeros. Instances whose files spell a gateway differently then have the same ring.
     /// </summary>
     public static string Canonical(string authority, int defaultPort)
     {
@@ -97,17 +101,17 @@ internal static class HostText
     }
 
     /// <summary>
-    /// What names a gateway on the ring and wherever two are compared. With <see cref="ShardingKey.Path"/> that is the address as written:
-    /// the ring then stands beside the original's, to which every spelling is a gateway of its own.
+    /// A gateway's name on the ring and in comparisons. With <see cref="ShardingKey.Path"/> it is the address as written, since the ring must
+    /// equal that of the original program, to which every spelling is another gateway.
     /// </summary>
     public static string Identity(string authority, int defaultPort, ShardingKey key) =>
         key == ShardingKey.Path ? Complete(authority, defaultPort) : Canonical(authority, defaultPort);
 
-    /// <summary>The address as it is written, with a port.</summary>
+    /// <summary>The address as written, with a port.</summary>
     public static string Complete(string authority, int defaultPort) =>
         PortColon(authority) >= 0 ? authority : string.Create(CultureInfo.InvariantCulture, $"{authority}:{defaultPort}");
 
-    /// <summary>The parts of an address that <see cref="CheckAuthority"/> took, the host without brackets.</summary>
+    /// <summary>The parts of a valid address, the host without brackets.</summary>
     public static (string Host, int Port) Split(string authority, int defaultPort)
     {
         int colon = PortColon(authority);
@@ -116,7 +120,7 @@ internal static class HostText
             : (authority[..colon].Trim('[', ']'), int.Parse(authority.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture));
     }
 
-    /// <summary>Only what is an address by the rules above; no name is resolved.</summary>
+    /// <summary>No name is resolved.</summary>
     public static bool TryParseAddress(string host, [NotNullWhen(true)] out IPAddress? address)
     {
         address = null;
@@ -126,25 +130,23 @@ internal static class HostText
     public static bool TryParsePort(ReadOnlySpan<char> text, out int port) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port) && port <= 65535 && text.Length <= 5;
 
-    /// <summary>Four decimal numbers: the parser of the framework would also take <c>127.1</c>, and read <c>010</c> as octal.</summary>
+    /// <summary>Four decimal numbers: the framework's parser also accepts <c>127.1</c>, and reads <c>010</c> as octal.</summary>
     public static bool IsIPv4(string text) =>
         IPAddress.TryParse(text, out IPAddress? address) && address.AddressFamily == AddressFamily.InterNetwork && address.ToString() == text;
 
-    /// <summary>
-    /// RFC 1123 2.1: a name whose last label is a number can only be an IPv4 address. Resolvers and browsers take it for one, in hexadecimal
-    /// too: <c>0x7f.1</c> is 127.0.0.1 to them.
-    /// </summary>
+    /// <summary>RFC 1123 2.1: a numeric last label means an IPv4 address. To resolvers and browsers, <c>0x7f.1</c> is 127.0.0.1, too.</summary>
     private static bool IsNumber(ReadOnlySpan<char> label) =>
         !label.ContainsAnyExceptInRange('0', '9')
         || (label.StartsWith("0x", StringComparison.OrdinalIgnoreCase) && !label[2..].ContainsAnyExcept(HexDigits));
 
-    private static int PortColon(string authority)
+    /// <returns>Where the port's colon is; -1 without a port.</returns>
+    public static int PortColon(string authority)
     {
         int colon = authority.LastIndexOf(':');
         return colon > authority.LastIndexOf(']') ? colon : -1;
     }
 
-    /// <summary>Without a zone: it would mean nothing on another machine.</summary>
+    /// <summary>Without a zone, which means nothing on another machine.</summary>
     private static bool IsIPv6(ReadOnlySpan<char> text) =>
         !text.ContainsAny('%', '[', ']')
         && IPAddress.TryParse(text, out IPAddress? address)

@@ -3,8 +3,8 @@ using System.Buffers;
 namespace DynamicSharding.Config.Values;
 
 /// <summary>
-/// <c>scheme://host:port/prefix</c>, what a gateway contributes to a Location. One rule: its limit is the sum of what the validator lets pass
-/// of each part, so that no gateway of a valid configuration, or of a valid row of Consul's, is too long to be published.
+/// <c>scheme://host:port/prefix</c>, a gateway's part of a Location. The limit is the sum of the limits of its parts, so that no gateway of a
+/// valid configuration or Consul row is too long to be published.
 /// </summary>
 internal static class LocationText
 {
@@ -15,7 +15,7 @@ internal static class LocationText
 
     private static readonly SearchValues<char> Visible = SearchValues.Create([.. Enumerable.Range('!', '~' - '!' + 1).Select(static c => (char)c)]);
 
-    /// <exception cref="ArgumentException">A part was not validated.</exception>
+    /// <exception cref="ArgumentException">A part is not valid.</exception>
     public static string Of(string scheme, string address, string pathPrefix)
     {
         string location = $"{scheme}://{address}{pathPrefix}";

@@ -2,16 +2,16 @@ using System.Buffers;
 
 namespace DynamicSharding.Config.Values;
 
-/// <summary>Paths that are put into a Location or a request line: RFC 3986 3.3, no empty and no dot segments.</summary>
+/// <summary>Paths for a Location or a request line: RFC 3986 3.3, without empty or dot segments.</summary>
 internal static class UrlPathText
 {
-    /// <summary>In every Location and every response's buffer, see <see cref="LocationText"/>; nobody's path is a tenth of it.</summary>
+    /// <summary>Every response buffer has room for it, see <see cref="LocationText"/>. Real paths are a tenth as long.</summary>
     public const int MaxLength = 1024;
 
     private static readonly SearchValues<char> PathCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/%");
 
-    /// <summary><c>/prefix</c> without a trailing slash; <c>/</c> and nothing are no prefix.</summary>
+    /// <summary>Without a trailing slash; empty for <c>/</c>.</summary>
     public static string? ParsePrefix(string text, out string value)
     {
         value = text.TrimEnd('/');
@@ -27,14 +27,14 @@ internal static class UrlPathText
         ReadOnlySpan<char> after = query < 0 ? [] : text.AsSpan(query + 1);
         if (path.ContainsAnyExcept(PathCharacters) || after.IndexOf('?') >= 0 || after.ContainsAnyExcept(PathCharacters))
         {
-            return "has a character that must be percent-encoded in a URL";
+            return "contains a character that must be percent-encoded in a URL";
         }
 
         for (int i = text.IndexOf('%'); i >= 0; i = text.IndexOf('%', i + 1))
         {
             if (i + 2 >= text.Length || !char.IsAsciiHexDigit(text[i + 1]) || !char.IsAsciiHexDigit(text[i + 2]))
             {
-                return "has a '%' that two hex digits do not follow";
+                return "contains a '%' that is not followed by two hex digits";
             }
         }
 

@@ -4,23 +4,23 @@ using YamlDotNet.Core.Events;
 namespace DynamicSharding.Config.Yaml;
 
 /// <summary>
-/// From the text to a tree in which every value knows its place. What YAML offers beyond plain mappings, lists and scalars (aliases, merge
-/// keys, tags, several documents) is refused with a sentence: no key needs it, and each is a way for a file to mean something else than it shows.
+/// Parses YAML into a tree in which every value knows its place. Aliases, merge keys, tags and several documents are errors: no key needs
+/// them, and with each of them a file can mean something else than it shows.
 /// </summary>
 internal sealed class YamlTreeReader(ConfigProblems problems)
 {
-    /// <summary>The schema is four levels deep; the rest is room for an error message that names the real mistake.</summary>
+    /// <summary>The schema has four levels. A few more let the error name the real mistake.</summary>
     private const int MaxDepth = 16;
 
     private const string QuotingAdvice = "check the indentation, and quote a value that begins with or contains one of [ ] { } : # & * ! %";
 
-    /// <summary>The collections that are open, the innermost on top: depth costs heap, not stack.</summary>
+    /// <summary>Open collections, the innermost on top: depth costs heap, not stack.</summary>
     private readonly Stack<OpenCollection> _open = new();
 
     private YamlNode? _root;
     private bool _documentSeen;
 
-    /// <returns>The root of the only document; null when the text is not one readable document, which is then among the problems.</returns>
+    /// <returns>The root of the document; null for an empty text, or after an error.</returns>
     public YamlNode? Read(string text)
     {
         var parser = new Parser(new StringReader(text));
@@ -35,20 +35,20 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
         }
         catch (YamlException) when (TabInIndentation(text) is var (line, column))
         {
-            // By far the commonest cause, and the parser complains about whatever stands before it.
+            // By far the most common cause, and the parser blames whatever precedes it.
             problems.Error(line, column, "a tab indents this line, which YAML does not allow; use spaces");
             return null;
         }
         catch (YamlException e)
         {
-            // The end is where the parser stumbled; the start may be lines above, where a quote or a mapping was opened.
+            // The end is where the parser failed; the quote or mapping may start many lines above.
             string begun = e.Start.Line == e.End.Line ? "" : $" (begun on line {ToInt(e.Start.Line)})";
             problems.Error(ToInt(e.End.Line), ToInt(e.End.Column), $"not valid YAML: {e.Message.TrimEnd('.', ' ')}{begun}; {QuotingAdvice}");
             return null;
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            // YamlDotNet 18 answers some broken text with an exception of another kind and no position ("[1" and a mapping below it).
+            // YamlDotNet 18 throws other exceptions, without a position, for some broken text ("[1" and a mapping below it).
             Mark last = parser.Current?.End ?? Mark.Empty;
             problems.Error(ToInt(last.Line), ToInt(last.Column), $"not valid YAML after this place; {QuotingAdvice}");
             return null;
@@ -91,7 +91,7 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
     {
         if (_open.Count == MaxDepth)
         {
-            problems.Error(collection.Node.Line, collection.Node.Column, $"nested deeper than {MaxDepth} levels; no key is that deep");
+            problems.Error(collection.Node, $"nested deeper than {MaxDepth} levels; no key is that deep");
             return false;
         }
 
@@ -116,7 +116,7 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
         {
             parent.KeySeen = true;
             parent.Key = node as YamlScalar;
-            if (parent.Key is null) problems.Error(node.Line, node.Column, "a key must be plain text, not a list or a mapping");
+            if (parent.Key is null) problems.Error(node, "a key must be plain text, not a list or a mapping");
         }
         else
         {
@@ -130,11 +130,12 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
         YamlScalar key = entry.Key;
         if (key is { Text: "<<", Quoted: false })
         {
-            problems.Error(key.Line, key.Column, "'<<' is a YAML merge key, which is not supported; write the keys themselves");
+            problems.Error(key, "'<<' is a YAML merge key, which is not supported; write the keys themselves");
         }
         else if (mapping.Find(key.Text) is { } first)
         {
-            problems.Error(key.Line, key.Column, $"{(ConfigKeys.IsName(key.Text) ? ConfigText.Quote(key.Text) : "this key")} is given twice, first on line {first.Key.Line}; remove one of them");
+            string name = ConfigKeys.IsName(key.Text) ? ConfigText.Quote(key.Text) : "this key";
+            problems.Error(key, $"{name} is given twice, first on line {first.Key.Line}; remove one of them");
         }
         else
         {
@@ -171,21 +172,21 @@ internal sealed class YamlTreeReader(ConfigProblems problems)
     {
         public YamlNode Node { get; } = node;
 
-        /// <summary>In a mapping: the next node is the value of <see cref="Key"/> (null when the key was no scalar).</summary>
+        /// <summary>In a mapping, the next node is the value of <see cref="Key"/>, which is null if it is not a scalar.</summary>
         public bool KeySeen { get; set; }
 
         public YamlScalar? Key { get; set; }
     }
 }
 
-/// <summary>One value of the file and where it begins (both from 1).</summary>
+/// <summary>A value and where it begins, both from 1.</summary>
 internal abstract record YamlNode(int Line, int Column)
 {
-    /// <summary>Nothing was written, or <c>null</c>: the key keeps its default.</summary>
+    /// <summary>Empty or <c>null</c>: the key keeps its default.</summary>
     public virtual bool IsNull => false;
 }
 
-/// <param name="Quoted">Quoted or a block: then it is text, whatever it looks like.</param>
+/// <param name="Quoted">Quoted, or a block scalar: always a string.</param>
 internal sealed record YamlScalar(int Line, int Column, string Text, bool Quoted) : YamlNode(Line, Column)
 {
     /// <summary>The spellings of YAML 1.2's core schema (10.3.2).</summary>
@@ -194,7 +195,7 @@ internal sealed record YamlScalar(int Line, int Column, string Text, bool Quoted
 
 internal sealed record YamlSequence(int Line, int Column, List<YamlNode> Items) : YamlNode(Line, Column);
 
-/// <summary>In the file's order, and found by name in one step: a file may hold a hundred thousand keys by mistake.</summary>
+/// <summary>Entries in the file's order, with a hash lookup by name: a wrong file may have a hundred thousand keys.</summary>
 internal sealed record YamlMapping(int Line, int Column) : YamlNode(Line, Column)
 {
     private readonly List<YamlEntry> _entries = [];
@@ -204,7 +205,7 @@ internal sealed record YamlMapping(int Line, int Column) : YamlNode(Line, Column
 
     public YamlEntry? Find(string name) => _byName.GetValueOrDefault(name);
 
-    /// <param name="entry">With a key that <see cref="Find"/> does not know yet.</param>
+    /// <param name="entry">With a new key.</param>
     public void Add(YamlEntry entry)
     {
         _byName.Add(entry.Key.Text, entry);

@@ -1,7 +1,7 @@
 namespace DynamicSharding.Tests.Config;
 
 /// <summary>What the program could not work with at the first handshake is an error of the configuration.</summary>
-public sealed class ConfigCertificatesTests : IDisposable
+public sealed class PemFilesTests : IDisposable
 {
     private const string Servers = "pushgateway: {servers: [a], scheme: https, tls: {";
     private readonly PemFolder _folder = new();
@@ -11,7 +11,7 @@ public sealed class ConfigCertificatesTests : IDisposable
     private readonly string _text;
     private readonly string _garbage;
 
-    public ConfigCertificatesTests()
+    public PemFilesTests()
     {
         _certificate = _folder.Issue("a.crt", "a.key");
         _key = Path.Combine(_folder.Path, "a.key");

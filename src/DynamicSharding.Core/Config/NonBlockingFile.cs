@@ -5,10 +5,10 @@ using Microsoft.Win32.SafeHandles;
 namespace DynamicSharding.Config;
 
 /// <summary>
-/// Opens and reads what may be a pipe that nobody writes to. The framework's open blocks in the kernel there and cannot be canceled, which
-/// costs a thread for every try.
+/// Opens and reads files that may be pipes without a writer. The framework's open blocks in the kernel on such a pipe and cannot be
+/// canceled, so every attempt would cost a thread.
 /// </summary>
-internal static unsafe partial class PatientFile
+internal static unsafe partial class NonBlockingFile
 {
     private const int ReadOnlyNonBlockingCloseOnExec = 0x800 | 0x80000;
     private const short Readable = 0x1;
@@ -16,7 +16,7 @@ internal static unsafe partial class PatientFile
     private const int EAGAIN = 11;
 
     /// <exception cref="IOException">As <see cref="File.OpenRead"/>, without the path in the message.</exception>
-    /// <exception cref="UnauthorizedAccessException">This user may not read it.</exception>
+    /// <exception cref="UnauthorizedAccessException">This user has no permission to read it.</exception>
     public static SafeFileHandle Open(string path)
     {
         if (path.Contains('\0')) throw new IOException("a path has no NUL character");
@@ -27,9 +27,9 @@ internal static unsafe partial class PatientFile
     }
 
     /// <summary>Reads to the end, or until there is more than <paramref name="maxBytes"/>.</summary>
-    /// <returns>Null when the end did not come in time: a pipe with a writer that does not close it, or without one.</returns>
+    /// <returns>Null on timeout: a pipe without a writer, or one whose writer does not close it.</returns>
     /// <exception cref="IOException">As <see cref="Open"/>.</exception>
-    public static byte[]? ReadToEnd(string path, int maxBytes, TimeSpan patience)
+    public static byte[]? ReadToEnd(string path, int maxBytes, TimeSpan timeout)
     {
         using SafeFileHandle file = Open(path);
         using var content = new MemoryStream();
@@ -37,8 +37,8 @@ internal static unsafe partial class PatientFile
         long started = Stopwatch.GetTimestamp();
         while (content.Length <= maxBytes)
         {
-            // A pipe that no writer has opened yet reads as ended; poll tells the two apart.
-            TimeSpan left = patience - Stopwatch.GetElapsedTime(started);
+            // A pipe without a writer reads as ended; poll tells the two apart.
+            TimeSpan left = timeout - Stopwatch.GetElapsedTime(started);
             var wanted = new PollEntry { Descriptor = (int)file.DangerousGetHandle(), Events = Readable };
             int ready = Poll(&wanted, 1, (int)Math.Max(left.TotalMilliseconds, 0));
             if (ready == 0) return null;
@@ -52,7 +52,7 @@ internal static unsafe partial class PatientFile
         return content.ToArray();
     }
 
-    /// <returns>What the system calls the failure; messages of the framework repeat the path.</returns>
+    /// <returns>The system's message; the framework's repeats the path.</returns>
     public static string Cause(Exception failure) =>
         failure.HResult is > 0 and < 4096 ? Marshal.GetPInvokeErrorMessage(failure.HResult) : "input or output error";
 

@@ -3,10 +3,10 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace DynamicSharding.Config;
 
-/// <summary>Certificates and keys are read when the configuration is: better said at the start than at the first handshake.</summary>
-internal sealed class ConfigCertificates(ConfigDocument document, ConfigProblems problems)
+/// <summary>Certificates and keys are checked with the configuration: a bad one shows at the start, not at the first handshake.</summary>
+internal static class PemFiles
 {
-    /// <returns>Why a file gives no authorities; null when it does, or when it cannot be read, which is said elsewhere.</returns>
+    /// <returns>Why the file holds no usable certificate authority; null when it does, or when it cannot be read, which is another error.</returns>
     public static string? BadAuthority(string file)
     {
         try
@@ -19,20 +19,20 @@ internal sealed class ConfigCertificates(ConfigDocument document, ConfigProblems
         }
     }
 
-    /// <returns>Why a folder of such files gives none, or null.</returns>
-    public static string? BadAuthorities(string folder)
+    /// <summary>The same for a directory of such files.</summary>
+    public static string? BadAuthorities(string directory)
     {
         try
         {
-            return BadAuthorities(Directory.EnumerateFiles(folder));
+            return BadAuthorities(Directory.EnumerateFiles(directory));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return "cannot be read: " + PatientFile.Cause(e);
+            return "cannot be read: " + NonBlockingFile.Cause(e);
         }
     }
 
-    /// <returns>Why a certificate and its key do not work together; null when they do, or when one cannot be read, which is said elsewhere.</returns>
+    /// <returns>Why the certificate and the key do not match; null when they do, or when one cannot be read, which is another error.</returns>
     public static string? BadPair(string certFile, string keyFile)
     {
         try
@@ -48,17 +48,6 @@ internal sealed class ConfigCertificates(ConfigDocument document, ConfigProblems
         {
             return null;
         }
-    }
-
-    public void CheckAuthorities(string key, string? path)
-    {
-        if (path is not null && BadAuthority(path) is { } why) problems.Error(document.Nearest(key), $"{key}: {why}");
-    }
-
-    public void CheckPair(string section, string certFile, string keyFile)
-    {
-        string key = section + ".cert_file";
-        if (BadPair(certFile, keyFile) is { } why) problems.Error(document.Nearest(key), $"{key}: {why}");
     }
 
     private static string? BadAuthorities(IEnumerable<string> files)
