@@ -42,6 +42,11 @@ class Stage:
         self.add(process(self.folder, 'nginx', SERVER_CORE, ['nginx', '-p', os.path.join(self.folder, 'nginx'), '-c'], 'nginx-proxy.conf', [port],
                          PORT=port, GATEWAY=self.gateway), nginx=port)
 
+    def forwarder(self):
+        """The floor: no parsing, one gateway connection per client."""
+        port = free_port()
+        self.add(process(self.folder, 'forwarder', SERVER_CORE, [self.args.forwarder, str(port), str(self.gateway)], ports=[port]), forwarder=port)
+
     def sharding(self, name, forwards):
         port, forward, admin = free_port(), free_port(), free_port()
         child = process(self.folder, name, SERVER_CORE, [self.args.aot, '--config.file'], 'dynamic-sharding-forward.yml',
@@ -89,8 +94,9 @@ def interleaved(stage, names, bodies, rounds, seconds):
 def cpu_part(folder, args):
     with Stage(folder, args) as stage:
         stage.nginx()
+        stage.forwarder()
         stage.sharding('redirect', forwards=True)
-        return interleaved(stage, ['nginx', 'forward'], BODIES, args.rounds, args.seconds)
+        return interleaved(stage, ['nginx', 'forwarder', 'forward'], BODIES, args.rounds, args.seconds)
 
 
 def latency_part(folder, args):
@@ -125,6 +131,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--aot', required=True)
     parser.add_argument('--gateway', required=True)
+    parser.add_argument('--forwarder', required=True)
     parser.add_argument('--out', required=True)
     parser.add_argument('--parts', default=','.join(parts))
     parser.add_argument('--rounds', type=int, default=5)

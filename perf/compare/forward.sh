@@ -21,7 +21,8 @@ fi
 work=artifacts/compare
 mkdir -p "$work"
 cc -O2 -o "$work/gateway" perf/compare/gateway.c
+cc -O2 -o "$work/forwarder" perf/compare/forwarder.c
 dotnet build perf/DynamicSharding.LoadTests -c Release -v quiet
 dotnet publish src/DynamicSharding -c Release -r "linux-$([[ $(uname -m) == aarch64 ]] && echo arm64 || echo x64)" -o "$work/aot" -v quiet
 
-python3 perf/compare/forward.py --aot "$PWD/$work/aot/dynamic-sharding" --gateway "$PWD/$work/gateway" --out "$PWD/$work" --write "$@"
+python3 perf/compare/forward.py --aot "$PWD/$work/aot/dynamic-sharding" --gateway "$PWD/$work/gateway" --forwarder "$PWD/$work/forwarder" --out "$PWD/$work" --write "$@"

@@ -3,7 +3,7 @@ import os, platform, re, statistics, subprocess, time
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), 'docs', 'performance.md')
 BEGIN, END = '<!-- forward:begin -->', '<!-- forward:end -->'
-PROXIES = {'nginx': 'nginx `proxy_pass`', 'forward': 'forward listener'}
+PROXIES = {'nginx': 'nginx `proxy_pass`', 'forwarder': 'C forwarder (the floor)', 'forward': 'forward listener'}
 
 
 def of(rows, key, **where):
@@ -21,20 +21,21 @@ def median(values, form=',.0f'):
 
 
 def cpu_table(rows):
-    yield '| content | server | pushes/s | CPU µs/push | p99 µs | CPU, ratio to nginx | RSS MiB |'
-    yield '|---|---|---|---|---|---|---|'
+    yield '| content | server | pushes/s | CPU µs/push | p99 µs | CPU, ratio to nginx | to the floor | RSS MiB |'
+    yield '|---|---|---|---|---|---|---|---|'
     for body in sorted({row['body'] for row in rows}):
         for name, title in PROXIES.items():
             get = lambda key, server=name: of(rows, key, body=body, server=server)
-            ratio = spread(get('cpu_us'), get('cpu_us', 'nginx')) if name == 'forward' else ''
-            yield f"| {body:,} B | {title} | {median(get('rate'))} | {median(get('cpu_us'), '.1f')} | {median(get('p99_us'))} | {ratio} | {median(get('rss_mib'))} |"
+            ratio, floor = (spread(get('cpu_us'), get('cpu_us', other)) if name == 'forward' else '' for other in ('nginx', 'forwarder'))
+            yield (f"| {body:,} B | {title} | {median(get('rate'))} | {median(get('cpu_us'), '.1f')} | {median(get('p99_us'))} | {ratio} | {floor} "
+                   f"| {median(get('rss_mib'))} |")
 
 
 def latency_table(rows):
     yield '| pushes/s | server | p50 µs | p99 µs, median (least–greatest) | p99, ratio to nginx | the generator’s own lag, p99 µs |'
     yield '|---|---|---|---|---|---|'
     for rate in sorted({row['rate'] for row in rows}):
-        for name, title in PROXIES.items():
+        for name, title in ((name, PROXIES[name]) for name in ('nginx', 'forward')):
             get = lambda key, server=name: of(rows, key, rate=rate, server=server)
             p99, ratio = get('p99_us'), spread(get('p99_us'), get('p99_us', 'nginx')) if name == 'forward' else ''
             yield (f"| {rate:,} | {title} | {median(get('p50_us'))} | {median(p99)} ({min(p99.values()):,.0f}–{max(p99.values()):,.0f}) | {ratio} "
