@@ -68,8 +68,9 @@ internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat?
     private LogOptions WithFlags(LogOptions log) => new() { Level = level ?? log.Level, Format = format ?? log.Format };
 
     /// <summary>An inherited socket wins over the configuration; an operator who changes the address there must learn why nothing happens.</summary>
-    private static void WarnAboutUnusedAddress(ListenAddress configured, IPEndPoint bound, ILogger logger)
+    private static void WarnAboutUnusedAddress(ListenAddress? configured, IPEndPoint bound, ILogger logger)
     {
+        if (configured is null) return;
         bool same = configured.Port == bound.Port && (configured.Host is null || configured.Host.Equals(bound.Address));
         if (!same && configured.Port != 0) logger.ListenAddressNotUsed(configured.ToString(), bound.ToString());
     }

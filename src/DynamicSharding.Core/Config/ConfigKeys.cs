@@ -34,11 +34,22 @@ internal static partial class ConfigKeys
 
     private static IEnumerable<ConfigKey> ServerKeys()
     {
-        yield return Root.Key("http_listen_addr", OnRestart, Listen, o => o.HttpListenAddr, (o, v) => o with { HttpListenAddr = v });
+        yield return Root.Key("http_listen_addr", OnRestart, OptionalListen, o => o.HttpListenAddr, (o, v) => o with { HttpListenAddr = v });
+        yield return Root.Key("https_listen_addr", OnRestart, OptionalListen, o => o.HttpsListenAddr, (o, v) => o with { HttpsListenAddr = v });
         yield return Root.Key(
             "admin_listen_addr", OnRestart, OptionalListen, o => o.AdminListenAddr, (o, v) => o with { AdminListenAddr = v });
         yield return Root.Key(
             "forward_listen_addr", OnRestart, OptionalListen, o => o.ForwardListenAddr, (o, v) => o with { ForwardListenAddr = v });
+        yield return Root.Key(
+            "forward_https_listen_addr", OnRestart, OptionalListen, o => o.ForwardHttpsListenAddr, (o, v) => o with { ForwardHttpsListenAddr = v });
+        yield return Root.Key("http_path_prefix", OnRestart, PathPrefix, o => o.HttpPathPrefix, (o, v) => o with { HttpPathPrefix = v });
+        yield return Root.Key("basic_auth_users", OnReload, Users, o => o.BasicAuthUsers, (o, v) => o with { BasicAuthUsers = v });
+        ConfigSection<DataTlsOptions> tls = Root.Section("tls", o => o.Tls, (o, v) => o with { Tls = v });
+        yield return tls.Key("cert_file", OnRestart, ExistingFile, t => t.CertFile, (t, v) => t with { CertFile = v });
+        yield return tls.Key("key_file", OnRestart, ExistingFile, t => t.KeyFile, (t, v) => t with { KeyFile = v });
+        yield return tls.Key("client_ca_file", OnRestart, ExistingFile, t => t.ClientCaFile, (t, v) => t with { ClientCaFile = v });
+        yield return tls.Key(
+            "min_version", OnRestart, OneOf(("TLS12", TlsVersion.Tls12), ("TLS13", TlsVersion.Tls13)), t => t.MinVersion, (t, v) => t with { MinVersion = v });
         yield return Root.Key("reuse_port", OnRestart, Bool, o => o.ReusePort, (o, v) => o with { ReusePort = v });
         yield return Root.Key(
             "discovery",

@@ -49,6 +49,15 @@ internal sealed class ConfigLint(ConfigDocument document)
             "admin_listen_addr",
             "whoever reaches this machine can reload and read the configuration, without a password; write 127.0.0.1 before the port, or set admin.basic_auth_users");
         document.WarnIf(
+            options is { Forwards: true, Pushgateway.BasicAuthUsername: not null } && options.BasicAuthUsers.IsEmpty,
+            options.ForwardListenAddr is not null ? "forward_listen_addr" : "forward_https_listen_addr",
+            "whoever reaches this listener pushes with the credentials of pushgateway.basic_auth; set basic_auth_users");
+        bool isPlain = options.HttpListenAddr is { IsLoopback: false } || options.ForwardListenAddr is { IsLoopback: false };
+        document.WarnIf(
+            !options.BasicAuthUsers.IsEmpty && isPlain,
+            "basic_auth_users",
+            "passwords are sent unencrypted; set https_listen_addr or forward_https_listen_addr, and turn the plain listeners off or bind them to 127.0.0.1");
+        document.WarnIf(
             options.Pushgateway is { BasicAuthUsername: not null, Scheme: "http" },
             "pushgateway.basic_auth.username",
             "the password is sent unencrypted with every probe; set pushgateway.scheme to https");
@@ -90,7 +99,7 @@ internal sealed class ConfigLint(ConfigDocument document)
                 ? "is the address of no machine (unspecified, broadcast or multicast); write the gateway's own"
             : own is not null
                 ? $"is {own} of this program itself, so that pushes would come back to it; write the gateway's address"
-            : address is not null && IPAddress.IsLoopback(address) && !options.HttpListenAddr.IsLoopback
+            : address is not null && IPAddress.IsLoopback(address) && options.HttpListenAddr is { IsLoopback: false }
                 ? "clients on other machines are redirected to themselves; write the address that they reach, or bind http_listen_addr to 127.0.0.1"
             : null;
         if (problem is not null) document.Warn(item, "pushgateway.servers", $"{item.Text}: {problem}");

@@ -43,6 +43,7 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         CheckGateways(options.Pushgateway);
         CheckHealth(options.Pushgateway.HealthCheck);
         CheckAdmin(options);
+        CheckDataTls(options);
     }
 
     private PushgatewayOptions CompleteServers(PushgatewayOptions gateways, ShardingKey key)
@@ -111,6 +112,21 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         }
     }
 
+    private void CheckDataTls(ServerOptions options)
+    {
+        bool isOn = options.HttpsListenAddr is not null || options.ForwardHttpsListenAddr is not null;
+        string listener = options.HttpsListenAddr is not null ? "https_listen_addr" : "forward_https_listen_addr";
+        CheckKeyPair("tls", options.Tls.CertFile, options.Tls.KeyFile);
+        CheckAuthority("tls.client_ca_file", options.Tls.ClientCaFile);
+        document.ErrorIf(isOn && !document.HasValue("tls.cert_file"), listener, "needs a certificate; set tls.cert_file and tls.key_file");
+        document.WarnIf(!isOn && options.Tls != new DataTlsOptions(), "tls", "has no effect without https_listen_addr or forward_https_listen_addr");
+        document.ErrorIf(
+            options.HttpListenAddr is null && options.HttpsListenAddr is null && !options.Forwards,
+            "http_listen_addr",
+            "must not be empty when there is no other listener for pushes; write ':9292', or set https_listen_addr");
+        CheckHashes("basic_auth_users", options.BasicAuthUsers);
+    }
+
     private void CheckConsul(ConsulOptions consul)
     {
         if (consul.Username is null) CheckTogether("consul_server.password", consul.Password, "consul_server.username");
@@ -164,12 +180,17 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
             !admin.BasicAuthUsers.IsEmpty && admin.TlsCertFile is null && options.AdminListenAddr is { IsLoopback: false },
             "admin.basic_auth_users",
             "passwords are sent unencrypted; set admin.tls, or bind admin_listen_addr to 127.0.0.1");
-        foreach ((string user, string hash) in admin.BasicAuthUsers)
+        CheckHashes("admin.basic_auth_users", admin.BasicAuthUsers);
+    }
+
+    private void CheckHashes(string key, ImmutableSortedDictionary<string, string> hashes)
+    {
+        foreach ((string user, string hash) in hashes)
         {
             if (BcryptText.Cost(hash) <= SlowBcryptCost) continue;
             bool hopeless = BcryptText.Cost(hash) > HopelessBcryptCost;
-            string message = $"admin.basic_auth_users: this hash takes {(hopeless ? "minutes to days" : "seconds")} to check; make one of cost 10: htpasswd -nBC 10 ''";
-            YamlNode users = document.Nearest("admin.basic_auth_users");
+            string message = $"{key}: this hash takes {(hopeless ? "minutes to days" : "seconds")} to check; make one of cost 10: htpasswd -nBC 10 ''";
+            YamlNode users = document.Nearest(key);
             YamlNode place = (users as YamlMapping)?.Find(user)?.Value ?? users;
             if (hopeless) problems.Error(place, message);
             else problems.Warning(place, message);

@@ -8,7 +8,11 @@ namespace DynamicSharding.Config;
 /// <summary>The whole configuration, validated, with defaults filled in. Immutable: a reload makes a new one.</summary>
 internal sealed record ServerOptions
 {
-    public ListenAddress HttpListenAddr { get; init; } = new(null, 9292);
+    /// <summary>Null when <c>http_listen_addr: ""</c> turned the listener off, which needs another data listener.</summary>
+    public ListenAddress? HttpListenAddr { get; init; } = new(null, 9292);
+
+    /// <summary>Null when off, which is the default.</summary>
+    public ListenAddress? HttpsListenAddr { get; init; }
 
     /// <summary>Null when <c>admin_listen_addr: ""</c> turned the listener off.</summary>
     public ListenAddress? AdminListenAddr { get; init; } = new(null, 9293);
@@ -16,9 +20,27 @@ internal sealed record ServerOptions
     /// <summary>Null when off, which is the default.</summary>
     public ListenAddress? ForwardListenAddr { get; init; }
 
+    /// <summary>Null when off, which is the default.</summary>
+    public ListenAddress? ForwardHttpsListenAddr { get; init; }
+
     /// <summary>With the keys that name them; null for one that is off.</summary>
     public (string Key, ListenAddress? Address)[] Listeners =>
-        [("http_listen_addr", HttpListenAddr), ("admin_listen_addr", AdminListenAddr), ("forward_listen_addr", ForwardListenAddr)];
+    [
+        ("http_listen_addr", HttpListenAddr), ("https_listen_addr", HttpsListenAddr), ("admin_listen_addr", AdminListenAddr),
+        ("forward_listen_addr", ForwardListenAddr), ("forward_https_listen_addr", ForwardHttpsListenAddr),
+    ];
+
+    /// <summary>Pushes are forwarded on some listener.</summary>
+    public bool Forwards => ForwardListenAddr is not null || ForwardHttpsListenAddr is not null;
+
+    /// <summary>Of the data listeners.</summary>
+    public DataTlsOptions Tls { get; init; } = new();
+
+    /// <summary>Users of the data listeners: name to bcrypt hash.</summary>
+    public ImmutableSortedDictionary<string, string> BasicAuthUsers { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
+    /// <summary>Removed from the paths of requests; empty or <c>/prefix</c>.</summary>
+    public string HttpPathPrefix { get; init; } = "";
 
     public bool ReusePort { get; init; }
     public DiscoveryKind Discovery { get; init; }
@@ -141,6 +163,22 @@ internal sealed record AdminOptions
 
     public string? TlsCertFile { get; init; }
     public string? TlsKeyFile { get; init; }
+}
+
+internal sealed record DataTlsOptions
+{
+    public string? CertFile { get; init; }
+    public string? KeyFile { get; init; }
+
+    /// <summary>Clients must present a certificate of one of these authorities.</summary>
+    public string? ClientCaFile { get; init; }
+    public TlsVersion MinVersion { get; init; } = TlsVersion.Tls12;
+}
+
+internal enum TlsVersion
+{
+    Tls12,
+    Tls13,
 }
 
 internal sealed record LogOptions

@@ -6,7 +6,8 @@ namespace DynamicSharding.Routing;
 /// Decides what a request is and which gateway owns its group. One object per event loop, because <see cref="GroupingKey"/> has scratch memory;
 /// all read the same ring.
 /// </summary>
-internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readiness)
+/// <param name="prefix">Of the paths of pushes, <c>/prefix</c> in ASCII; empty without.</param>
+internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readiness, byte[] prefix)
 {
     /// <param name="target">Not empty.</param>
     public void Resolve(RequestMethod method, ReadOnlySpan<byte> target, out Route route)
@@ -24,10 +25,24 @@ internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readine
             return;
         }
 
+        if (prefix.Length > 0 && !TryRemovePrefix(ref path))
+        {
+            ResolveOther(method, path, ref route);
+            return;
+        }
+
         GroupResult result = path.IsEmpty ? GroupResult.NotAGroup : key.Compute(path, out route.Path);
         if (result == GroupResult.Group) ResolveGroup(method, query, ref route);
         else if (result == GroupResult.Rejected) route.Reason = key.Reason;
         else ResolveOther(method, path, ref route);
+    }
+
+    /// <summary>Byte for byte, and whole segments only. Without it a path can be a health check's at most.</summary>
+    private bool TryRemovePrefix(ref ReadOnlySpan<byte> path)
+    {
+        if (!path.StartsWith(prefix) || path.Length == prefix.Length || path[prefix.Length] != '/') return false;
+        path = path[prefix.Length..];
+        return true;
     }
 
     private void ResolveGroup(RequestMethod method, ReadOnlySpan<byte> query, ref Route route)

@@ -21,6 +21,7 @@ internal sealed class DataServer : IDisposable
     private readonly DataPlaneCounters _counters;
     private readonly ConnectionLimit _limit;
     private readonly ShardingKey _key;
+    private readonly byte[] _pathPrefix;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly bool _forwards;
@@ -42,9 +43,10 @@ internal sealed class DataServer : IDisposable
         _counters = counters;
         _time = time;
         _key = options.Sharding.Key;
+        _pathPrefix = System.Text.Encoding.ASCII.GetBytes(options.HttpPathPrefix);
         _limits = options.Limits;
         _logger = loggers.CreateLogger<DataServer>();
-        _forwards = options.ForwardListenAddr is not null;
+        _forwards = options.Forwards;
         _limit = new ConnectionLimit(MaxConnections(options.Limits));
         int loops = counters.Loops.Length;
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
@@ -172,7 +174,7 @@ internal sealed class DataServer : IDisposable
 
     private SessionContext NewContext(int loop)
     {
-        var router = new Router(_ring, new GroupingKey(_key, _limits.RequestLine), _readiness);
+        var router = new Router(_ring, new GroupingKey(_key, _limits.RequestLine), _readiness, _pathPrefix);
         return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining };
     }
 

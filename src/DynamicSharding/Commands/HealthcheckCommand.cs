@@ -56,7 +56,8 @@ internal static class HealthcheckCommand
     {
         ServerOptions options = CommandOutput.LoadConfig(file);
         bool open = options.Admin.BasicAuthUsers.IsEmpty && options.Admin.TlsCertFile is null;
-        ListenAddress listener = options.AdminListenAddr is { } admin && open ? admin : options.HttpListenAddr;
+        ListenAddress listener = options.AdminListenAddr is { } admin && open ? admin
+            : options.HttpListenAddr ?? options.ForwardListenAddr ?? throw new CommandException("the configuration has no plain listener to ask; use an HTTPS client");
         return new Uri($"http://{WebListener.LocalAddress(new IPEndPoint(listener.Host ?? IPAddress.Any, listener.Port))}{Path}");
     }
 }

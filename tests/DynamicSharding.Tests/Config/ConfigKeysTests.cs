@@ -135,7 +135,7 @@ public sealed class ConfigKeysTests : IDisposable
 
         ServerOptions reloaded = ConfigDiff.Reload(running, loaded);
 
-        Assert.Equal(1, reloaded.HttpListenAddr.Port);
+        Assert.Equal(1, reloaded.HttpListenAddr!.Port);
         Assert.Equal(["a:5", "b:5"], reloaded.Pushgateway.Servers.ToArray());
         Assert.Equal(new LogOptions { Level = LogLevelName.Debug, Format = LogFormat.Logfmt }, reloaded.Log);
         Assert.Equal(["http_listen_addr", "log.format"], ConfigDiff.RestartKeys(running, loaded).ToArray());

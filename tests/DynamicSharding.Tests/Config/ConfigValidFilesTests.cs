@@ -171,5 +171,5 @@ public sealed class ConfigValidFilesTests
 
     [Fact]
     public void A_byte_order_mark_is_no_part_of_the_first_key() =>
-        Assert.Equal(5, ConfigTestFile.Options("\ufeffhttp_listen_addr: :5\npushgateway: {servers: [a]}").HttpListenAddr.Port);
+        Assert.Equal(5, ConfigTestFile.Options("\ufeffhttp_listen_addr: :5\npushgateway: {servers: [a]}").HttpListenAddr!.Port);
 }
