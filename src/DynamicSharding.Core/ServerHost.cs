@@ -6,6 +6,7 @@ using DynamicSharding.Logging;
 using DynamicSharding.Membership;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
+using DynamicSharding.Web;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding;
@@ -26,6 +27,8 @@ internal sealed class ServerHost : IAsyncDisposable
     private readonly DataServer _data;
     private readonly AdminListener? _admin;
     private readonly ForwardPlane? _forward;
+    private readonly ServerCertificate? _certificate;
+    private PushAuth? _users;
     private Task _readinessWatch = Task.CompletedTask;
 
     /// <summary>Binds the data listener; nothing runs yet.</summary>
@@ -47,16 +50,28 @@ internal sealed class ServerHost : IAsyncDisposable
         var counters = new DataPlaneCounters(loops);
         var gateways = new GatewayRegistry(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
         _membership = new MembershipService(options, _ring, gateways, loggers, time);
-        List<DataAddress> addresses = [new(DataAddresses.Data, "http_listen_addr", options.HttpListenAddr, DataServer.NewRedirectSession)];
+        List<DataAddress> addresses = [];
+        if (options.HttpListenAddr is { } http) addresses.Add(new(DataAddresses.Data, "http_listen_addr", http, DataServer.NewRedirectSession));
         ForwardCounters? forwardCounters = null;
-        if (options.ForwardListenAddr is { } forwardAddress)
+        if (options.Forwards)
         {
             forwardCounters = new ForwardCounters(loops);
             _forward = new ForwardPlane(options, forwardCounters, MaxUpstreams(options.Limits), loggers, time);
-            addresses.Add(new(DataAddresses.Forward, "forward_listen_addr", forwardAddress, _forward.NewSession));
+            if (options.ForwardListenAddr is { } forward) addresses.Add(new(DataAddresses.Forward, "forward_listen_addr", forward, _forward.NewSession));
         }
 
-        _data = new DataServer(options, addresses, _ring, _readiness, counters, loggers, time);
+        if (options.HttpsListenAddr is not null || options.ForwardHttpsListenAddr is not null)
+        {
+            _certificate = new ServerCertificate("data listeners", "tls.cert_file", options.Tls, _logger, time);
+            _certificate.StartRefreshing();
+            if (options.HttpsListenAddr is { } https)
+                addresses.Add(new(DataAddresses.Https, "https_listen_addr", https, DataServer.NewRedirectSession, () => _certificate.Latest));
+            if (options.ForwardHttpsListenAddr is { } forwardHttps)
+                addresses.Add(new(DataAddresses.ForwardHttps, "forward_https_listen_addr", forwardHttps, _forward!.NewSession, () => _certificate.Latest));
+        }
+
+        if (!options.BasicAuthUsers.IsEmpty) _users = new PushAuth(options.BasicAuthUsers);
+        _data = new DataServer(options, addresses, _ring, _readiness, counters, _users is null ? null : _users.Check, loggers, time);
 
         if (options.AdminListenAddr is null) return;
         _admin = new AdminListener(new AdminContext
@@ -148,6 +163,8 @@ internal sealed class ServerHost : IAsyncDisposable
         if (_admin is not null) await _admin.DisposeAsync();
         _data.Dispose();
         _forward?.Dispose();
+        _certificate?.Dispose();
+        _users?.Dispose();
         _stopping.Dispose();
     }
 
@@ -156,8 +173,11 @@ internal sealed class ServerHost : IAsyncDisposable
     private void Apply(ServerOptions running, ServerOptions options)
     {
         _setLogLevel(options.Log.Level);
-        if (options.Limits != running.Limits) _data.Apply(options.Limits);
-        _forward?.Apply(options.Forward, MaxUpstreams(options.Limits));
+        PushAuth? before = _users;
+        if (!options.BasicAuthUsers.SequenceEqual(before?.Hashes ?? [])) _users = options.BasicAuthUsers.IsEmpty ? null : new PushAuth(options.BasicAuthUsers);
+        if (options.Limits != running.Limits || _users != before) _data.Apply(options.Limits, _users is null ? null : _users.Check);
+        if (_users != before) before?.Dispose();
+        _forward?.Apply(options, MaxUpstreams(options.Limits));
         _membership.Apply(options);
     }
 

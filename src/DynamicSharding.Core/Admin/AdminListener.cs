@@ -19,9 +19,10 @@ internal sealed class AdminListener : IAsyncDisposable
         _logger = context.LoggerFactory.CreateLogger<AdminListener>();
         ListenAddress address = context.Options().AdminListenAddr ?? throw new ArgumentException("the admin listener is disabled", nameof(context));
         AdminOptions access = context.Options().Admin;
-        if (!access.BasicAuthUsers.IsEmpty) _auth = new BasicAuth(access.BasicAuthUsers);
+        if (!access.BasicAuthUsers.IsEmpty) _auth = new BasicAuth(access.BasicAuthUsers, "admin passwords");
         ServerCertificate? certificate = access is { TlsCertFile: { } certFile, TlsKeyFile: { } keyFile }
-            ? new ServerCertificate(certFile, keyFile, _logger, context.Time)
+            ? new ServerCertificate(
+                "admin listener", "admin.tls.cert_file", new DataTlsOptions { CertFile = certFile, KeyFile = keyFile }, _logger, context.Time)
             : null;
         // Enough for operators and several Prometheus servers, and reserved for them whatever the data plane uses.
         int maxConnections = DescriptorBudget.Of(OpenFileLimit.Current, new LimitOptions(), forwards: false).Admin;

@@ -22,6 +22,7 @@ internal sealed class ForwardPlane : IDisposable
     private readonly byte[] _via;
     private readonly GatewayCredentials? _credentials;
     private readonly PushgatewayOptions _gateways;
+    private volatile bool _hasUsers;
     private readonly TimeProvider _time;
     private readonly ITimer? _credentialsTimer;
     private volatile byte[]? _authorization;
@@ -36,6 +37,7 @@ internal sealed class ForwardPlane : IDisposable
         _time = time;
         _loops = new ForwardLoop?[counters.Loops.Length];
         _settings = new ForwardSettings(options.Forward, maxUpstreams);
+        _hasUsers = !options.BasicAuthUsers.IsEmpty;
         _credentials = GatewayCredentials.From(options.Pushgateway);
         if (_credentials is null) return;
         RefreshCredentials();
@@ -69,13 +71,20 @@ internal sealed class ForwardPlane : IDisposable
         return _via.Length + length;
     }
 
-    public void Apply(ForwardOptions options, int maxUpstreams) => _settings = new ForwardSettings(options, maxUpstreams);
+    /// <summary>The client's Authorization is for this edge, not for the gateways.</summary>
+    public bool HasUsers => _hasUsers;
+
+    public void Apply(ServerOptions options, int maxUpstreams)
+    {
+        _settings = new ForwardSettings(options.Forward, maxUpstreams);
+        _hasUsers = !options.BasicAuthUsers.IsEmpty;
+    }
 
     /// <summary>On the connection's loop.</summary>
     public HttpSession NewSession(Connection connection)
     {
         int index = connection.Loop.Context.LoopIndex;
-        return new ForwardSession(connection, _loops[index] ??= new ForwardLoop(this, connection.Loop, index));
+        return new ForwardSession(connection, _loops[index] ??= new ForwardLoop(this, connection.Loop, index)) { Owner = connection };
     }
 
     public ForwardTarget TargetOf(Gateway gateway) => _targets.GetOrAdd(

@@ -66,10 +66,10 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         Responding,
     }
 
-    public override bool WaitsForGateway => _phase > Phase.Collecting && !_wantsContent;
+    public override bool WaitsForGateway => (_phase > Phase.Collecting && !_wantsContent) || WaitsForVerdict;
 
     public override long GatewayDeadline =>
-        _progressAt + (_phase is Phase.Resolving or Phase.Connecting ? ConnectMilliseconds : (long)_options.Timeout.TotalMilliseconds);
+        _phase == Phase.None ? long.MaxValue : _progressAt + (_phase is Phase.Resolving or Phase.Connecting ? ConnectMilliseconds : (long)_options.Timeout.TotalMilliseconds);
 
     public override bool Forwards => true;
 
@@ -176,7 +176,9 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         Span<byte> more = stackalloc byte[256];
         int length = forward.Plane.WriteOwnFields(more, _options.XForwardedFor ? connection.Peer : null);
         int room = (int)Math.Min(_parser.ContentLength, MaxReplay);
-        _request.StageHead(method, _pool.Target, route, fields, _parser.NamesFields, forward.Plane.Authorization, more[..length], room);
+        byte[]? authorization = forward.Plane.Authorization;
+        RelayDirection direction = authorization is null && !forward.Plane.HasUsers ? RelayDirection.Request : RelayDirection.RequestWithCredentials;
+        _request.StageHead(method, _pool.Target, route, fields, _parser.NamesFields, direction, authorization, more[..length], room);
         if (_isChunked) _request.ReserveFraming();
         else if (_parser.HasContentLength) _request.EndHead(_parser.ContentLength);
         else _request.EndHead();

@@ -5,8 +5,6 @@ namespace DynamicSharding.Forward;
 /// <summary>The field lines that pass through this edge, in either direction: all but those of one connection (RFC 9110 7.6.1) and those it writes itself.</summary>
 internal static class RelayedHead
 {
-    private static ReadOnlySpan<byte> LineEnd => "\r\n"u8;
-
     /// <param name="fields">Well-formed field lines with their CRLFs, without or with the empty line behind them.</param>
     /// <param name="namesFields">The Connection field names others.</param>
     /// <param name="direction">Which fields are written anew.</param>
@@ -16,7 +14,7 @@ internal static class RelayedHead
     {
         int written = 0;
         ReadOnlySpan<byte> rest = fields;
-        while (TryTakeLine(ref rest, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> name))
+        while (FieldLine.TryTake(ref rest, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> name))
         {
             if (IsDropped(name, direction) || (namesFields && IsNamed(name, fields))) continue;
             line.CopyTo(output[written..]);
@@ -29,27 +27,12 @@ internal static class RelayedHead
     /// <summary>A field with that name has a value with that text in it.</summary>
     public static bool Contains(ReadOnlySpan<byte> fields, ReadOnlySpan<byte> lowerCaseName, ReadOnlySpan<byte> text)
     {
-        while (TryTakeLine(ref fields, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> name))
+        while (FieldLine.TryTake(ref fields, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> name))
         {
             if (FieldLine.Is(name, lowerCaseName) && line.IndexOf(text) >= 0) return true;
         }
 
         return false;
-    }
-
-    private static bool TryTakeLine(ref ReadOnlySpan<byte> fields, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> name)
-    {
-        int length = fields.IndexOf(LineEnd);
-        if (length <= 0)
-        {
-            line = name = default;
-            return false;
-        }
-
-        line = fields[..(length + LineEnd.Length)];
-        name = line[..line.IndexOf((byte)':')];
-        fields = fields[line.Length..];
-        return true;
     }
 
     private static bool IsDropped(ReadOnlySpan<byte> name, RelayDirection direction)
@@ -72,10 +55,10 @@ internal static class RelayedHead
 
     private static bool IsNamed(ReadOnlySpan<byte> name, ReadOnlySpan<byte> fields)
     {
-        while (TryTakeLine(ref fields, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> field))
+        while (FieldLine.TryTake(ref fields, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> field))
         {
             if (!FieldLine.Is(field, "connection"u8)) continue;
-            ReadOnlySpan<byte> options = line[(field.Length + 1)..^LineEnd.Length];
+            ReadOnlySpan<byte> options = line[(field.Length + 1)..^2];
             while (!options.IsEmpty)
             {
                 ReadOnlySpan<byte> option = FieldLine.TakeListElement(ref options);
@@ -92,7 +75,7 @@ internal enum RelayDirection : byte
 {
     Request,
 
-    /// <summary>The edge's own Authorization replaces the client's.</summary>
+    /// <summary>The client's Authorization is for this edge, or replaced by its own.</summary>
     RequestWithCredentials,
     Response,
 }

@@ -36,7 +36,7 @@ internal sealed class RequestStage(EventLoop loop)
     /// <param name="contentRoom">Bytes of content that will follow as far as that is known.</param>
     public void StageHead(
         ReadOnlySpan<byte> method, ForwardTarget target, in Route route, ReadOnlySpan<byte> fields, bool namesFields,
-        ReadOnlySpan<byte> authorization, ReadOnlySpan<byte> more, int contentRoom)
+        RelayDirection direction, ReadOnlySpan<byte> authorization, ReadOnlySpan<byte> more, int contentRoom)
     {
         // Every byte of a query may become three.
         int length = method.Length + 1 + target.PathPrefix.Length + route.Path.Length + (3 * route.Query.Length) + target.LineEndAndHost.Length
@@ -49,7 +49,6 @@ internal sealed class RequestStage(EventLoop loop)
         Add(route.Path);
         _length += PercentEncoded(route.Query, _bytes.AsSpan(_length));
         Add(target.LineEndAndHost);
-        RelayDirection direction = authorization.IsEmpty ? RelayDirection.Request : RelayDirection.RequestWithCredentials;
         _length += RelayedHead.Copy(fields, namesFields, direction, _bytes.AsSpan(_length));
         Add(authorization);
         Add(more);

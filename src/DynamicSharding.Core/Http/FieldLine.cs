@@ -52,6 +52,39 @@ internal static class FieldLine
         return element;
     }
 
+    /// <summary>The value of the only field with that name; empty without one, or with several.</summary>
+    /// <param name="fields">Well-formed field lines with their CRLFs.</param>
+    public static ReadOnlySpan<byte> ValueOf(ReadOnlySpan<byte> fields, ReadOnlySpan<byte> lowerCaseName)
+    {
+        ReadOnlySpan<byte> found = default;
+        int count = 0;
+        while (TryTake(ref fields, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> name))
+        {
+            if (!Is(name, lowerCaseName)) continue;
+            found = Trim(line[(name.Length + 1)..^2]);
+            count++;
+        }
+
+        return count == 1 ? found : default;
+    }
+
+    /// <summary>The next of well-formed field lines; false at the empty line or the end.</summary>
+    /// <param name="line">With its CRLF.</param>
+    public static bool TryTake(ref ReadOnlySpan<byte> fields, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> name)
+    {
+        int length = fields.IndexOf("\r\n"u8);
+        if (length <= 0)
+        {
+            line = name = default;
+            return false;
+        }
+
+        line = fields[..(length + 2)];
+        name = line[..line.IndexOf((byte)':')];
+        fields = fields[line.Length..];
+        return true;
+    }
+
     public static bool Is(ReadOnlySpan<byte> text, ReadOnlySpan<byte> lowerCase) =>
         text.Length == lowerCase.Length && Ascii.EqualsIgnoreCase(text, lowerCase);
 }

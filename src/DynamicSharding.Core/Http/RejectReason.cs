@@ -47,12 +47,16 @@ internal enum RejectReason : byte
     HeaderTimeout,
     TooManyConnections,
     NoGateway,
+
+    // Users
+    Unauthorized,
+    AuthenticationBusy,
 }
 
 internal static class RejectReasons
 {
     /// <summary>Size of an array that is indexed by <see cref="RejectReason"/>.</summary>
-    public const int Count = (int)RejectReason.NoGateway + 1;
+    public const int Count = (int)RejectReason.AuthenticationBusy + 1;
 
     /// <summary>One row per reason, in the order of the enum.</summary>
     private static readonly Row[] Rows =
@@ -97,6 +101,9 @@ internal static class RejectReasons
         new(408, "header_timeout", "the request took too long to arrive (limits.header_timeout)"),
         new(503, "too_many_connections", "too many connections (limits.max_connections)"),
         new(503, "no_gateway", "no pushgateway is known yet"),
+
+        new(401, "unauthorized", "this needs a user and a password (basic_auth_users)"),
+        new(503, "authentication_busy", "too many passwords are being verified, try again later"),
     ];
 
     public static int Status(RejectReason reason) => Rows[(int)reason].Status;

@@ -56,6 +56,7 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
         ReadOnlySpan<byte> body = RejectReasons.Body(reason);
         Write(RejectReasons.Head(reason));
         WriteTextHead(body.Length);
+        if (reason == RejectReason.Unauthorized) Write("WWW-Authenticate: Basic realm=\"dynamic-sharding\", charset=\"UTF-8\"\r\n"u8);
         if (!allow.IsEmpty)
         {
             Write("Allow: "u8);

@@ -16,16 +16,17 @@ internal static class StatusIndex
     public const int NotImplemented = 8;
     public const int ServiceUnavailable = 9;
     public const int VersionNotSupported = 10;
-    public const int Count = VersionNotSupported + 1;
+    public const int Unauthorized = 11;
+    public const int Count = Unauthorized + 1;
 
     /// <summary>The status code of each index.</summary>
-    public static readonly int[] Codes = [200, 307, 400, 404, 405, 408, 414, 431, 501, 503, 505];
+    public static readonly int[] Codes = [200, 307, 400, 404, 405, 408, 414, 431, 501, 503, 505, 401];
 
     /// <summary>The reason phrase of each index.</summary>
     public static readonly string[] Phrases =
     [
         "OK", "Temporary Redirect", "Bad Request", "Not Found", "Method Not Allowed", "Request Timeout", "URI Too Long",
-        "Request Header Fields Too Large", "Not Implemented", "Service Unavailable", "HTTP Version Not Supported",
+        "Request Header Fields Too Large", "Not Implemented", "Service Unavailable", "HTTP Version Not Supported", "Unauthorized",
     ];
 
     public static int Of(int status)

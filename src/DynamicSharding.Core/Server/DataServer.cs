@@ -29,6 +29,7 @@ internal sealed class DataServer : IDisposable
     /// <summary>Serializes what a reload and a stop post to the loops.</summary>
     private readonly Lock _contextLock = new();
     private LimitOptions _limits;
+    private CheckCredentials? _authorize;
     private bool _draining;
 
     /// <summary>Binds the listeners; <see cref="Start"/> starts serving.</summary>
@@ -36,8 +37,9 @@ internal sealed class DataServer : IDisposable
     /// <exception cref="IOException">An address cannot be bound.</exception>
     public DataServer(
         ServerOptions options, IReadOnlyList<DataAddress> addresses, ActiveRing ring, Readiness readiness, DataPlaneCounters counters,
-        ILoggerFactory loggers, TimeProvider time)
+        CheckCredentials? authorize, ILoggerFactory loggers, TimeProvider time)
     {
+        _authorize = authorize;
         _ring = ring;
         _readiness = readiness;
         _counters = counters;
@@ -61,7 +63,7 @@ internal sealed class DataServer : IDisposable
     }
 
     /// <summary>What serves a connection of a redirect listener.</summary>
-    public static HttpSession NewRedirectSession(Connection connection) => new(connection.Loop.Context.Counters);
+    public static HttpSession NewRedirectSession(Connection connection) => new(connection.Loop.Context.Counters) { Owner = connection };
 
     /// <summary>The bound address of the first listener, with the port that the system chose for port 0.</summary>
     public System.Net.IPEndPoint EndPoint => _listeners[0].EndPoint;
@@ -103,11 +105,13 @@ internal sealed class DataServer : IDisposable
     public Task<string?> ProbeAsync(CancellationToken cancellation) => _selfCheck.RunAsync(cancellation);
 
     /// <summary>Applies a reload's limits, also to requests in flight.</summary>
-    public void Apply(LimitOptions limits)
+    /// <param name="authorize">Checks credentials; null without users.</param>
+    public void Apply(LimitOptions limits, CheckCredentials? authorize)
     {
         lock (_contextLock)
         {
             _limits = limits;
+            _authorize = authorize;
             _limit.Max = MaxConnections(limits);
             ReplaceContexts();
         }
@@ -175,7 +179,7 @@ internal sealed class DataServer : IDisposable
     private SessionContext NewContext(int loop)
     {
         var router = new Router(_ring, new GroupingKey(_key, _limits.RequestLine), _readiness, _pathPrefix);
-        return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining };
+        return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining, Authorize = _authorize };
     }
 
     private int MaxConnections(LimitOptions limits) => DescriptorBudget.Of(OpenFileLimit.Current, limits, _forwards).Data;

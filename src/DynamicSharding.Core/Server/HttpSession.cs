@@ -11,6 +11,9 @@ namespace DynamicSharding.Server;
 /// <param name="counters">Of the loop and the listener.</param>
 internal class HttpSession(LoopCounters counters)
 {
+    private AuthVerdict _verdict;
+    private Action<AuthVerdict>? _whenKnown;
+    private Func<System.Net.IPAddress?>? _peer;
     private protected RequestParser _parser;
     private ChunkedBodySkipper _chunks;
     private BodyFraming _body;
@@ -45,7 +48,13 @@ internal class HttpSession(LoopCounters counters)
     public bool InPush { get; private protected set; }
 
     /// <summary>The push waits for its gateway: nothing of the client is read, and <see cref="Advance"/> is called without input when the connection wakes.</summary>
-    public virtual bool WaitsForGateway => false;
+    public virtual bool WaitsForGateway => WaitsForVerdict;
+
+    /// <summary>The credentials of a request are being verified.</summary>
+    private protected bool WaitsForVerdict => _verdict == AuthVerdict.Pending;
+
+    /// <summary>The connection that is woken by a verdict.</summary>
+    public Connection? Owner { get; init; }
 
     /// <summary>When the gateway has been silent for too long, on the loop's clock.</summary>
     public virtual long GatewayDeadline => long.MaxValue;
@@ -58,7 +67,9 @@ internal class HttpSession(LoopCounters counters)
     public SessionStep Advance(ReadOnlySpan<byte> input, SessionContext context, Span<byte> output, out int consumed, out int written)
     {
         consumed = 0;
+        written = 0;
         context.Rejects.Clear();
+        if (WaitsForVerdict) return SessionStep.Wait;
         var writer = new ResponseWriter(output, context.Date.Bytes);
         SessionStep step;
         int before;
@@ -102,11 +113,51 @@ internal class HttpSession(LoopCounters counters)
 
         ReadOnlySpan<byte> target = rest.Slice(_parser.TargetStart, _parser.TargetLength);
         context.Router.Resolve(_parser.Method, target, out Route route);
+        if (context.Authorize is { } authorize && !IsOpen(route.Kind))
+        {
+            AuthVerdict verdict = Authorize(authorize, rest[_parser.FieldsStart.._parser.HeadLength]);
+            if (verdict == AuthVerdict.Pending)
+            {
+                // The head is parsed again when the verdict is known.
+                _parser = default;
+                return SessionStep.Wait;
+            }
+
+            if (verdict != AuthVerdict.Allowed)
+            {
+                route = default;
+                route.Reason = verdict == AuthVerdict.Busy ? RejectReason.AuthenticationBusy : RejectReason.Unauthorized;
+            }
+        }
+
         bool persist = MayPersist(route, context);
         if (Forwards && route.Kind == RouteKind.Redirect) return BeginPush(input, route, context, ref writer, ref consumed);
         Write(route, OptionFor(persist), context, ref writer);
         consumed += _parser.HeadLength;
         return EndResponse(persist, consumed == input.Length);
+    }
+
+    /// <summary>Load balancers have no password.</summary>
+    private static bool IsOpen(RouteKind kind) => kind is RouteKind.Healthy or RouteKind.Ready or RouteKind.NotReady or RouteKind.Liveness;
+
+    private AuthVerdict Authorize(CheckCredentials authorize, ReadOnlySpan<byte> fields)
+    {
+        if (_verdict == AuthVerdict.None)
+        {
+            _whenKnown ??= verdict => Owner!.Loop.Post(() => OnVerdict(verdict));
+            _verdict = authorize(FieldLine.ValueOf(fields, "authorization"u8), _peer ??= () => Owner?.Peer, _whenKnown);
+            if (_verdict == AuthVerdict.Pending) return _verdict;
+        }
+
+        AuthVerdict known = _verdict;
+        _verdict = AuthVerdict.None;
+        return known;
+    }
+
+    private void OnVerdict(AuthVerdict verdict)
+    {
+        _verdict = verdict;
+        Owner!.Wake();
     }
 
     private protected ConnectionOption OptionFor(bool persist) => !persist ? ConnectionOption.Close
@@ -194,7 +245,7 @@ internal class HttpSession(LoopCounters counters)
     private protected bool MayPersist(in Route route, SessionContext context)
     {
         if (!_parser.KeepAlive || _parser.ExpectContinue || context.Draining || _parser.Method == RequestMethod.Connect) return false;
-        if (route.Kind == RouteKind.Reject && RejectReasons.Status(route.Reason) is not (404 or 405 or 503)) return false;
+        if (route.Kind == RouteKind.Reject && RejectReasons.Status(route.Reason) is not (401 or 404 or 405 or 503)) return false;
         if (_parser.Framing != BodyFraming.None && _parser.Method is (RequestMethod.Get or RequestMethod.Head)) return false;
         return _parser.Framing != BodyFraming.ContentLength || _parser.ContentLength <= context.Limits.BodySkipBytes;
     }

@@ -26,6 +26,9 @@ internal sealed class SessionContext(int loopIndex, LimitOptions limits, Router 
     /// <summary>The room that a response needs at most.</summary>
     public int MaxResponse { get; } = ResponseWriter.MaxLength(limits.RequestLine, LocationText.MaxLength);
 
+    /// <summary>Checks credentials; null without users.</summary>
+    public CheckCredentials? Authorize { get; init; }
+
     /// <summary>The server is stopping: every response has <c>Connection: close</c>.</summary>
     public bool Draining { get; init; }
 }

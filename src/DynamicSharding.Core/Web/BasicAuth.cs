@@ -32,20 +32,26 @@ internal sealed class BasicAuth : IDisposable
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
     private readonly Dictionary<string, User> _users;
     private readonly User _unknownUser;
-    private readonly WebWorker _verifier = new("admin passwords", MaxQueued, rest: 1);
+    private readonly WebWorker _verifier;
     private int _queued;
 
     /// <param name="hashes">User name to bcrypt hash; at least one.</param>
-    public BasicAuth(ImmutableSortedDictionary<string, string> hashes)
+    /// <param name="name">Of the thread that verifies.</param>
+    public BasicAuth(ImmutableSortedDictionary<string, string> hashes, string name)
     {
+        _verifier = new WebWorker(name, MaxQueued, rest: 1);
         _users = hashes.ToDictionary(entry => entry.Key, entry => new User(entry.Value), StringComparer.Ordinal);
         _unknownUser = new User(string.Create(CultureInfo.InvariantCulture, $"$2b${hashes.Values.Max(BcryptText.Cost):00}${DummyHash}"));
     }
 
     /// <returns>Null if the password is correct.</returns>
-    public async ValueTask<AdminRejectReason?> CheckAsync(StringValues authorization, CancellationToken cancellation)
+    public ValueTask<AdminRejectReason?> CheckAsync(StringValues authorization, CancellationToken cancellation) =>
+        authorization is [{ } field] ? CheckAsync(field, cancellation) : new(AdminRejectReason.Unauthorized);
+
+    /// <inheritdoc cref="CheckAsync(StringValues, CancellationToken)"/>
+    public async ValueTask<AdminRejectReason?> CheckAsync(string field, CancellationToken cancellation)
     {
-        if (authorization is not [{ } field] || !TryParse(field, out string? name, out string? password)) return AdminRejectReason.Unauthorized;
+        if (!TryParse(field, out string? name, out string? password)) return AdminRejectReason.Unauthorized;
         User user = _users.GetValueOrDefault(name, _unknownUser);
         byte[] digest = HMACSHA256.HashData(_key, Strict.GetBytes(password));
         return user.IsCached(digest) ? null : await VerifyAsync(user, password, digest, cancellation);

@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using DynamicSharding.Config;
@@ -9,16 +10,18 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Web;
 
 /// <summary>
-/// The certificate of the admin listener. A handshake checks at most once a second whether the files have changed. It compares their content,
+/// The certificate of a listener. A handshake checks at most once a second whether the files have changed. It compares their content,
 /// because a renewal that moves a symbolic link changes no time stamp. A certificate and key that do not match are ignored: while only one
 /// of the two files is new, the old pair stays.
 /// </summary>
-internal sealed class ServerCertificate
+internal sealed class ServerCertificate : IDisposable
 {
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(1);
 
     private readonly string _certFile;
     private readonly string _keyFile;
+    private readonly DataTlsOptions _tls;
+    private ITimer? _refresh;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
@@ -26,11 +29,15 @@ internal sealed class ServerCertificate
     private string _content;
     private SslServerAuthenticationOptions _options;
 
+    /// <param name="listener">As errors call it.</param>
+    /// <param name="key">The configuration key of the certificate's file.</param>
+    /// <param name="tls">With a certificate and its key.</param>
     /// <exception cref="IOException">The files cannot be read or do not match; the message names the file and its key.</exception>
-    public ServerCertificate(string certFile, string keyFile, ILogger logger, TimeProvider time)
+    public ServerCertificate(string listener, string key, DataTlsOptions tls, ILogger logger, TimeProvider time)
     {
-        _certFile = certFile;
-        _keyFile = keyFile;
+        _tls = tls;
+        _certFile = tls.CertFile!;
+        _keyFile = tls.KeyFile!;
         _logger = logger;
         _time = time;
         _checked = time.GetTimestamp();
@@ -40,7 +47,7 @@ internal sealed class ServerCertificate
         }
         catch (Exception e) when (IsBadFile(e))
         {
-            throw new IOException($"admin listener: the certificate {certFile} (admin.tls.cert_file) cannot be used: {e.Message}", e);
+            throw new IOException($"{listener}: the certificate {_certFile} ({key}) cannot be used: {e.Message}", e);
         }
     }
 
@@ -49,6 +56,14 @@ internal sealed class ServerCertificate
         HandshakeTimeout = TimeSpan.FromSeconds(10),
         OnConnection = _ => ValueTask.FromResult(Current()),
     };
+
+    /// <summary>The options of the next handshake, without a look at the files: for threads that must not wait for them.</summary>
+    public SslServerAuthenticationOptions Latest => Volatile.Read(ref _options);
+
+    /// <summary>Checks the files once a second by itself, for <see cref="Latest"/>.</summary>
+    public void StartRefreshing() => _refresh = _time.CreateTimer(_ => Current(), null, CheckInterval, CheckInterval);
+
+    public void Dispose() => _refresh?.Dispose();
 
     /// <returns>The options of the next handshake.</returns>
     public SslServerAuthenticationOptions Current()
@@ -59,7 +74,7 @@ internal sealed class ServerCertificate
             _checked = _time.GetTimestamp();
             try
             {
-                if (ConfigFiles.Reread(_certFile) + ConfigFiles.Reread(_keyFile) == _content) return _options;
+                if (Read() == _content) return _options;
                 _options = Load(out _content);
                 _logger.CertificateReloaded(_certFile);
             }
@@ -74,6 +89,8 @@ internal sealed class ServerCertificate
 
     private static bool IsBadFile(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException;
 
+    private string Read() => ConfigFiles.Reread(_certFile) + ConfigFiles.Reread(_keyFile) + (_tls.ClientCaFile is { } ca ? ConfigFiles.Reread(ca) : "");
+
     private SslServerAuthenticationOptions Load(out string content)
     {
         string certificates = ConfigFiles.Reread(_certFile);
@@ -81,12 +98,25 @@ internal sealed class ServerCertificate
         X509Certificate2 own = X509Certificate2.CreateFromPem(certificates, key);
         var chain = new X509Certificate2Collection();
         chain.ImportFromPem(certificates);
-        content = certificates + key;
-        return new SslServerAuthenticationOptions
+        content = Read();
+        var options = new SslServerAuthenticationOptions
         {
             // Offline: a handshake must not wait for an authority's server.
             ServerCertificateContext = SslStreamCertificateContext.Create(own, chain, offline: true),
             ApplicationProtocols = [SslApplicationProtocol.Http11],
+            EnabledSslProtocols = _tls.MinVersion == TlsVersion.Tls13 ? SslProtocols.Tls13 : SslProtocols.Tls12 | SslProtocols.Tls13,
         };
+        if (_tls.ClientCaFile is not { } clientCa) return options;
+        var authorities = new X509Certificate2Collection();
+        authorities.ImportFromPem(ConfigFiles.Reread(clientCa));
+        options.ClientCertificateRequired = true;
+        options.CertificateChainPolicy = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
+        options.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
+        return options;
     }
 }
