@@ -44,16 +44,19 @@ internal enum CloseReason : byte
 
     /// <summary>A defect of the server, which is in the log.</summary>
     IoError,
+
+    /// <summary>The TLS handshake failed or took too long, or what followed was not TLS.</summary>
+    TlsFailed,
 }
 
 internal static class CloseReasons
 {
-    public const int Count = (int)CloseReason.IoError + 1;
+    public const int Count = (int)CloseReason.TlsFailed + 1;
 
     private static readonly string[] Labels =
     [
         "client_closed", "idle", "header_timeout", "body_timeout", "write_timeout", "linger_timeout", "lingered", "rejected",
-        "connection_close_requested", "drained", "aborted", "reset", "too_many_connections", "io_error",
+        "connection_close_requested", "drained", "aborted", "reset", "too_many_connections", "io_error", "tls_failed",
     ];
 
     /// <summary>The value of the <c>reason</c> label.</summary>

@@ -112,7 +112,8 @@ internal sealed class Connection : LoopMember
 
     private async Task<CloseReason> ServeAsync()
     {
-        SetDeadline(CloseReason.Idle, _loop.Context.Limits.IdleTimeout);
+        if (_socket.Tls is null) SetDeadline(CloseReason.Idle, _loop.Context.Limits.IdleTimeout);
+        else SetDeadline(CloseReason.TlsFailed, _loop.Context.Limits.HeaderTimeout);
         SessionStep step = SessionStep.Read;
         bool ends = false;
         while (true)
@@ -317,7 +318,7 @@ internal sealed class Connection : LoopMember
 
     private CloseReason ExpiredReason() => _expired ?? CloseReason.Aborted;
 
-    private CloseReason Ended() => _reader.Error == 0 ? CloseReason.ClientClosed : CloseReason.Reset;
+    private CloseReason Ended() => _socket.Tls?.Failure is not null ? CloseReason.TlsFailed : _reader.Error == 0 ? CloseReason.ClientClosed : CloseReason.Reset;
 
     private CloseReason EndedWriting() => _expired ?? CloseReason.Reset;
 

@@ -163,6 +163,16 @@ internal sealed class Listener : LoopMember
 
         // Read first: closing with unread bytes would reset the connection and destroy the response.
         _ = socket.TryReceive(_loop.ReceiveBuffer);
+        if (_tls is null) WriteRefusal(socket, context, fd);
+        socket.ShutdownSend();
+        socket.Close();
+        context.Counters.CountReject(RejectReason.TooManyConnections);
+        context.Counters.CountRequest(RequestMethod.Unknown, StatusIndex.ServiceUnavailable);
+        context.Counters.CountClose(CloseReason.TooManyConnections);
+    }
+
+    private void WriteRefusal(LoopSocket socket, SessionContext context, int fd)
+    {
         var writer = new ResponseWriter(_loop.OutputBuffer, context.Date.Bytes);
         writer.WriteReject(RejectReason.TooManyConnections, default, isHead: false, ConnectionOption.Close);
         _ = socket.TrySend(_loop.OutputBuffer.AsSpan(0, writer.Written));
@@ -170,11 +180,5 @@ internal sealed class Listener : LoopMember
         {
             _connectionLogger.RequestRejected(RejectReasons.Label(RejectReason.TooManyConnections), PeerAddress.Of(fd));
         }
-
-        socket.ShutdownSend();
-        socket.Close();
-        context.Counters.CountReject(RejectReason.TooManyConnections);
-        context.Counters.CountRequest(RequestMethod.Unknown, StatusIndex.ServiceUnavailable);
-        context.Counters.CountClose(CloseReason.TooManyConnections);
     }
 }
