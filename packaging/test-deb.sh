@@ -153,7 +153,7 @@ check_runs() {
     said=$(as_user /usr/bin/$PACKAGE check-config $CONFIG 2>&1) || fail "check-config of the installed configuration: $said"
     # A fresh installation knows only one gateway.
     expect "the installed configuration's warnings" "$(sed -n 's/.*: warning: //p' <<<"$said" | cut -d, -f1)" \
-        "pushgateway.servers: one server takes all pushes"
+        "pushgateway.servers: all pushes go to one server"
     (as_user /usr/bin/$PACKAGE check-config /usr/share/doc/$PACKAGE/examples/$PACKAGE.yml) || fail "check-config of the example"
     export -f serve_one_push as_user fail expect
     export PACKAGE CONFIG UNIT WORK
