@@ -19,7 +19,7 @@ public class WholeRequests
 
     private readonly byte[] _output = new byte[128 * 1024];
     private readonly byte[] _batch = [.. Enumerable.Repeat(RequestTexts.Typical, Batch).SelectMany(bytes => bytes)];
-    private readonly HttpSession _session = new();
+    private readonly HttpSession _session = new(new LoopCounters());
     private readonly SessionContext _context = NewContext();
 
     [Benchmark(Baseline = true)]
@@ -47,7 +47,7 @@ public class WholeRequests
         var readiness = new Readiness();
         readiness.SetReady();
         var limits = new LimitOptions();
-        var router = new Router(ring, new GroupingKey(ShardingKey.Group, limits.RequestLine), readiness);
+        var router = new Router(ring, new GroupingKey(ShardingKey.Group, limits.RequestLine), readiness, prefix: []);
         return new SessionContext(0, limits, router, new LoopCounters(), new HttpDate(DateTimeOffset.UnixEpoch));
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
@@ -174,7 +175,7 @@ internal sealed class ServerHost : IAsyncDisposable
     {
         _setLogLevel(options.Log.Level);
         PushAuth? before = _users;
-        if (!options.BasicAuthUsers.SequenceEqual(before?.Hashes ?? [])) _users = options.BasicAuthUsers.IsEmpty ? null : new PushAuth(options.BasicAuthUsers);
+        if (!options.BasicAuthUsers.SequenceEqual(before?.Hashes ?? ImmutableSortedDictionary<string, string>.Empty)) _users = options.BasicAuthUsers.IsEmpty ? null : new PushAuth(options.BasicAuthUsers);
         if (options.Limits != running.Limits || _users != before) _data.Apply(options.Limits, _users is null ? null : _users.Check);
         if (_users != before) before?.Dispose();
         _forward?.Apply(options, MaxUpstreams(options.Limits));

@@ -11,7 +11,7 @@ internal static class Contexts
     {
         var readiness = new Readiness();
         readiness.SetReady();
-        var router = new Router(ring, new GroupingKey(ShardingKey.Group, limits.RequestLine), readiness);
+        var router = new Router(ring, new GroupingKey(ShardingKey.Group, limits.RequestLine), readiness, prefix: []);
         return new SessionContext(0, limits, router, new LoopCounters(), new HttpDate(TimeProvider.System.GetUtcNow()));
     }
 }

@@ -60,15 +60,21 @@ internal sealed class ForwardPlane : IDisposable
     public byte[]? Authorization => _authorization;
 
     /// <summary>RFC 9110 7.6.3: whoever forwards a request says so.</summary>
-    /// <param name="output">At least 256 bytes.</param>
+    /// <param name="output">Longer than the fields by 256 bytes.</param>
     /// <param name="client">The client's address, when the gateway is to be told.</param>
+    /// <param name="fields">Of the client, whose own X-Forwarded-For goes before its address.</param>
     /// <returns>Bytes written.</returns>
-    public int WriteOwnFields(Span<byte> output, System.Net.IPAddress? client)
+    public int WriteOwnFields(Span<byte> output, System.Net.IPAddress? client, ReadOnlySpan<byte> fields)
     {
         _via.CopyTo(output);
         if (client is null) return _via.Length;
-        Utf8.TryWrite(output[_via.Length..], $"X-Forwarded-For: {client}\r\n", out int length);
-        return _via.Length + length;
+        int written = _via.Length;
+        "X-Forwarded-For: "u8.CopyTo(output[written..]);
+        written += 17;
+        int before = RelayedHead.Join(fields, "x-forwarded-for"u8, output[written..]);
+        written += before;
+        Utf8.TryWrite(output[written..], $"{(before > 0 ? ", " : "")}{client}\r\n", out int length);
+        return written + length;
     }
 
     /// <summary>The client's Authorization is for this edge, not for the gateways.</summary>

@@ -96,7 +96,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _pool = forward.PoolOf(route.Owner!);
         _persist = _parser.KeepAlive && !context.Draining;
         _isHttp10 = _parser.IsHttp10;
-        _began = Loop.Began;
+        _began = Loop.BatchStart;
         bool nothingUnread = head.Length == _parser.HeadLength;
         if (RefusalOf(fields) is { } refusal)
         {
@@ -161,7 +161,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
 
         // The client is gone, or a stop is out of time.
         LeaveUpstream();
-        _ = Finish(_response.HasHead ? ForwardGatewayCounters.Broken : ForwardGatewayCounters.Aborted);
+        _ = Finish(ForwardGatewayCounters.Aborted);
     }
 
     private void StageHead(in Route route, ReadOnlySpan<byte> fields)
@@ -173,11 +173,12 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
             _ => "DELETE"u8,
         };
         _isChunked = _parser.Framing == BodyFraming.Chunked;
-        Span<byte> more = stackalloc byte[256];
-        int length = forward.Plane.WriteOwnFields(more, _options.XForwardedFor ? connection.Peer : null);
+        Span<byte> more = forward.ResponseBuffer.AsSpan(0, Math.Min(fields.Length + 256, forward.ResponseBuffer.Length));
+        int length = forward.Plane.WriteOwnFields(more, _options.XForwardedFor ? connection.Peer : null, fields);
         int room = (int)Math.Min(_parser.ContentLength, MaxReplay);
         byte[]? authorization = forward.Plane.Authorization;
-        RelayDirection direction = authorization is null && !forward.Plane.HasUsers ? RelayDirection.Request : RelayDirection.RequestWithCredentials;
+        RelayDirection direction = authorization is null && !forward.Plane.HasUsers ? RelayDirection.Request : RelayDirection.WithoutAuthorization;
+        if (_options.XForwardedFor) direction |= RelayDirection.WithoutForwardedFor;
         _request.StageHead(method, _pool.Target, route, fields, _parser.NamesFields, direction, authorization, more[..length], room);
         if (_isChunked) _request.ReserveFraming();
         else if (_parser.HasContentLength) _request.EndHead(_parser.ContentLength);
@@ -364,8 +365,8 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         if (_response.Fault is { } fault)
             return _response.HasHead ? Broken(fault) : Fail(502, "sent no complete response: ", fault, ref writer);
 
-        // Fewer bytes than there was room for are all that there were.
-        bool mayHaveMore = received.Count == buffer.Length - kept;
+        // Fewer bytes than there was room for are all that there were, but an end that came with them is no event of its own.
+        bool mayHaveMore = received.Count == buffer.Length - kept || _upstream.HasEnded;
         if (!_response.IsComplete) return mayHaveMore ? SessionStep.Flush : SessionStep.Wait;
         return Complete(canKeep: left == 0 && !mayHaveMore);
     }
@@ -473,7 +474,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     {
         if (_upstream is null) return;
         bool isPart = _isStreamed && (InBody || !_request.IsSent) && _phase == Phase.Sending;
-        if (isPart) _upstream.Spoil(_isChunked ? long.MaxValue : ContentRemaining + _request.Unsent.Length, _holdsPlace ? Gateway : null);
+        if (isPart) _upstream.Spoil(_request.Unsent, _isChunked, ContentRemaining, _holdsPlace ? Gateway : null);
         else _upstream.Close();
         _holdsPlaceTaken = isPart && _holdsPlace;
         _upstream = null;

@@ -14,8 +14,10 @@ internal static class RelayedHead
     {
         int written = 0;
         ReadOnlySpan<byte> rest = fields;
-        while (FieldLine.TryTake(ref rest, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> name))
+        for (; FieldLine.TryTake(rest, out int length, out int nameLength); rest = rest[length..])
         {
+            ReadOnlySpan<byte> line = rest[..length];
+            ReadOnlySpan<byte> name = line[..nameLength];
             if (IsDropped(name, direction) || (namesFields && IsNamed(name, fields))) continue;
             line.CopyTo(output[written..]);
             written += line.Length;
@@ -27,17 +29,39 @@ internal static class RelayedHead
     /// <summary>A field with that name has a value with that text in it.</summary>
     public static bool Contains(ReadOnlySpan<byte> fields, ReadOnlySpan<byte> lowerCaseName, ReadOnlySpan<byte> text)
     {
-        while (FieldLine.TryTake(ref fields, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> name))
+        for (; FieldLine.TryTake(fields, out int length, out int nameLength); fields = fields[length..])
         {
-            if (FieldLine.Is(name, lowerCaseName) && line.IndexOf(text) >= 0) return true;
+            if (FieldLine.Is(fields[..nameLength], lowerCaseName) && fields[..length].IndexOf(text) >= 0) return true;
         }
 
         return false;
     }
 
+    /// <summary>All values of a list field, joined by commas.</summary>
+    /// <param name="output">At least as long as the fields.</param>
+    /// <returns>Bytes written.</returns>
+    public static int Join(ReadOnlySpan<byte> fields, ReadOnlySpan<byte> lowerCaseName, Span<byte> output)
+    {
+        int written = 0;
+        for (; FieldLine.TryTake(fields, out int length, out int nameLength); fields = fields[length..])
+        {
+            if (!FieldLine.Is(fields[..nameLength], lowerCaseName)) continue;
+            if (written > 0) written += Append(", "u8, output[written..]);
+            written += Append(FieldLine.Trim(fields[(nameLength + 1)..(length - 2)]), output[written..]);
+        }
+
+        return written;
+    }
+
+    private static int Append(ReadOnlySpan<byte> text, Span<byte> output)
+    {
+        text.CopyTo(output);
+        return text.Length;
+    }
+
     private static bool IsDropped(ReadOnlySpan<byte> name, RelayDirection direction)
     {
-        bool isRequest = direction != RelayDirection.Response;
+        bool isRequest = !direction.HasFlag(RelayDirection.Response);
         return name.Length switch
         {
             2 => FieldLine.Is(name, "te"u8),
@@ -45,20 +69,23 @@ internal static class RelayedHead
             6 => isRequest && FieldLine.Is(name, "expect"u8),
             7 => FieldLine.Is(name, "upgrade"u8) || FieldLine.Is(name, "trailer"u8),
             10 => FieldLine.Is(name, "connection"u8) || FieldLine.Is(name, "keep-alive"u8),
-            13 => direction == RelayDirection.RequestWithCredentials && FieldLine.Is(name, "authorization"u8),
+            13 => direction.HasFlag(RelayDirection.WithoutAuthorization) && FieldLine.Is(name, "authorization"u8),
             14 => FieldLine.Is(name, "content-length"u8),
+            15 => direction.HasFlag(RelayDirection.WithoutForwardedFor) && FieldLine.Is(name, "x-forwarded-for"u8),
             16 => FieldLine.Is(name, "proxy-connection"u8),
             17 => FieldLine.Is(name, "transfer-encoding"u8),
+            18 => FieldLine.Is(name, "proxy-authenticate"u8),
+            19 => FieldLine.Is(name, "proxy-authorization"u8),
             _ => false,
         };
     }
 
     private static bool IsNamed(ReadOnlySpan<byte> name, ReadOnlySpan<byte> fields)
     {
-        while (FieldLine.TryTake(ref fields, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> field))
+        for (; FieldLine.TryTake(fields, out int length, out int nameLength); fields = fields[length..])
         {
-            if (!FieldLine.Is(field, "connection"u8)) continue;
-            ReadOnlySpan<byte> options = line[(field.Length + 1)..^2];
+            if (!FieldLine.Is(fields[..nameLength], "connection"u8)) continue;
+            ReadOnlySpan<byte> options = fields[(nameLength + 1)..(length - 2)];
             while (!options.IsEmpty)
             {
                 ReadOnlySpan<byte> option = FieldLine.TakeListElement(ref options);
@@ -70,12 +97,16 @@ internal static class RelayedHead
     }
 }
 
-/// <summary>Where a head goes, and so what is left out of it.</summary>
+/// <summary>Where a head goes, and what is left out of it.</summary>
+[Flags]
 internal enum RelayDirection : byte
 {
-    Request,
+    Request = 0,
+    Response = 1,
 
-    /// <summary>The client's Authorization is for this edge, or replaced by its own.</summary>
-    RequestWithCredentials,
-    Response,
+    /// <summary>The client's is for this edge, or replaced by the edge's own.</summary>
+    WithoutAuthorization = 2,
+
+    /// <summary>The client's becomes a part of the edge's own.</summary>
+    WithoutForwardedFor = 4,
 }

@@ -16,6 +16,7 @@ internal sealed class RequestStage(EventLoop loop)
     private const int FramingLength = 28;
 
     private byte[]? _bytes;
+    private int _start;
     private int _length;
     private int _sent;
     private int _headLength;
@@ -30,7 +31,7 @@ internal sealed class RequestStage(EventLoop loop)
     public void OnSent(int count) => _sent += count;
 
     /// <summary>It is sent once more from its beginning.</summary>
-    public void Rewind() => _sent = 0;
+    public void Rewind() => _sent = _start;
 
     /// <summary>The head: the client's fields but for those of its connection, and what this edge says.</summary>
     /// <param name="contentRoom">Bytes of content that will follow as far as that is known.</param>
@@ -42,7 +43,7 @@ internal sealed class RequestStage(EventLoop loop)
         int length = method.Length + 1 + target.PathPrefix.Length + route.Path.Length + (3 * route.Query.Length) + target.LineEndAndHost.Length
             + fields.Length + authorization.Length + more.Length + FramingLength + 2;
         _bytes = loop.RentBuffer(length + contentRoom);
-        _length = _sent = 0;
+        _start = _length = _sent = 0;
         Add(method);
         Add(" "u8);
         Add(target.PathPrefix);
@@ -64,8 +65,11 @@ internal sealed class RequestStage(EventLoop loop)
     /// <summary>Ends the head with the length of the content.</summary>
     public void EndHead(long contentLength)
     {
-        ReserveFraming();
-        SetLength(contentLength);
+        Add("Content-Length: "u8);
+        Utf8Formatter.TryFormat(contentLength, _bytes.AsSpan(_length), out int digits);
+        _length += digits;
+        Add("\r\n"u8);
+        EndHead();
     }
 
     /// <summary>Ends the head of content in chunks, whose length will be set if all of it is here in time.</summary>
@@ -75,14 +79,19 @@ internal sealed class RequestStage(EventLoop loop)
         EndHead();
     }
 
-    /// <summary>Whitespace around a field's value is not part of it (RFC 9110 5.5).</summary>
+    /// <summary>The field takes less than its room: what is before it moves up, so that content stays where it is.</summary>
     public void SetLength(long contentLength)
     {
-        Span<byte> slot = _bytes.AsSpan(_headLength - 2 - FramingLength, FramingLength);
-        "Content-Length: "u8.CopyTo(slot);
-        Utf8Formatter.TryFormat(contentLength, slot[16..], out int digits);
-        slot[(16 + digits)..^2].Fill((byte)' ');
-        "\r\n"u8.CopyTo(slot[^2..]);
+        Span<byte> field = stackalloc byte[FramingLength];
+        "Content-Length: "u8.CopyTo(field);
+        Utf8Formatter.TryFormat(contentLength, field[16..], out int digits);
+        "\r\n"u8.CopyTo(field[(16 + digits)..]);
+        int length = 16 + digits + 2;
+        int end = _headLength - 2;
+        field[..length].CopyTo(_bytes.AsSpan(end - length));
+        _start = FramingLength - length;
+        _bytes.AsSpan(0, end - FramingLength).CopyTo(_bytes.AsSpan(_start));
+        _sent = _start;
     }
 
     public void Add(ReadOnlySpan<byte> bytes)
@@ -116,7 +125,7 @@ internal sealed class RequestStage(EventLoop loop)
     }
 
     /// <summary>All of it is sent: what comes next begins anew.</summary>
-    public void Clear() => _length = _sent = _headLength = 0;
+    public void Clear() => _start = _length = _sent = _headLength = 0;
 
     public void Return()
     {

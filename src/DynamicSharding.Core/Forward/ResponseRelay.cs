@@ -144,14 +144,6 @@ internal sealed class ResponseRelay(EventLoop loop)
         if (reason.IndexOfAnyExceptInRange((byte)' ', (byte)'~') < 0) writer.Write(reason);
         else writer.Write(Encoding.ASCII.GetBytes(ReasonPhrases.GetReasonPhrase(_parser.Status)));
         writer.Write("\r\n"u8);
-        writer.Advance(RelayedHead.Copy(head[_parser.FieldsStart..], _parser.NamesFields, RelayDirection.Response, writer.Free));
-        if (!_parser.HasDate)
-        {
-            writer.Write("Date: "u8);
-            writer.Write(writer.Date);
-            writer.Write("\r\n"u8);
-        }
-
         if (_writesChunks)
         {
             writer.Write("Transfer-Encoding: chunked\r\n"u8);
@@ -163,6 +155,14 @@ internal sealed class ResponseRelay(EventLoop loop)
             writer.Write("\r\n"u8);
         }
 
+        if (!_parser.HasDate)
+        {
+            writer.Write("Date: "u8);
+            writer.Write(writer.Date);
+            writer.Write("\r\n"u8);
+        }
+
+        writer.Advance(RelayedHead.Copy(head[_parser.FieldsStart..], _parser.NamesFields, RelayDirection.Response, writer.Free));
         writer.WriteEnd(!KeepsClient ? ConnectionOption.Close : _isHttp10 ? ConnectionOption.KeepAlive : ConnectionOption.None);
     }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using DynamicSharding.Server;
 
 namespace DynamicSharding.Forward;
@@ -15,7 +16,7 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
     private const long SpoilMilliseconds = 1000;
 
     private ForwardGatewayCounters? _place;
-    private long _spoilLeft;
+    private ReadOnlyMemory<byte> _spoil;
     private long _spoilUntil;
     private long _idleSince;
     private long _idleTurn;
@@ -32,6 +33,9 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
     public bool IsReused { get; private set; }
 
     public bool IsOpen { get; private set; }
+
+    /// <summary>The gateway has closed its side, or the connection has failed; bytes from before may still be there.</summary>
+    public bool HasEnded { get; private set; }
 
     public bool IsConnecting { get; private set; }
 
@@ -108,12 +112,18 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
     /// The gateway has a part of a push that it might take as it is. It gets bytes that no metric begins with, wherever in a text they come,
     /// and then the end of the connection.
     /// </summary>
-    /// <param name="length">Bytes that it still expects.</param>
+    /// <param name="length">Bytes of content that it expects after those.</param>
     /// <param name="place">The push's place, which is free when this is over.</param>
-    public void Spoil(long length, ForwardGatewayCounters? place)
+    /// <param name="unsent">Of the content, which goes first.</param>
+    /// <param name="isChunked">The bytes are sent in chunks.</param>
+    public void Spoil(ReadOnlySpan<byte> unsent, bool isChunked, long length, ForwardGatewayCounters? place)
     {
         User = null;
-        _spoilLeft = Math.Min(MaxSpoil, length);
+        int spoil = (int)Math.Min(MaxSpoil, isChunked ? MaxSpoil : length);
+        byte[] bytes = [.. unsent, .. isChunked ? Encoding.ASCII.GetBytes($"{spoil:x}\r\n") : [], .. new byte[spoil], .. isChunked ? "\r\n"u8 : []];
+        int start = bytes.Length - spoil - (isChunked ? 2 : 0);
+        for (int i = 0; i < spoil; i++) bytes[start + i] = "\n\0{"u8[i % 3];
+        _spoil = bytes;
         _spoilUntil = Pool.Loop.Now + SpoilMilliseconds;
         _place = place;
         ContinueSpoiling();
@@ -121,15 +131,16 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
 
     public override void OnReady(uint events)
     {
+        HasEnded |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
         if (User is not null) User.OnUpstreamReady();
-        else if (_spoilLeft > 0) ContinueSpoiling();
-        else if ((events & ~LibC.EPOLLOUT) != 0) Pool.Drop(this);
+        else if (!_spoil.IsEmpty) ContinueSpoiling();
+        else if ((events & ~LibC.EPOLLOUT) != 0 && !(Socket.Tls is not null && Socket.HasNothingToRead())) Pool.Drop(this);
     }
 
     public override void OnTick(long now)
     {
         if (User is not null) return;
-        if (_spoilLeft > 0)
+        if (!_spoil.IsEmpty)
         {
             if (now > _spoilUntil) Close();
         }
@@ -141,14 +152,12 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
 
     private void ContinueSpoiling()
     {
-        Span<byte> spoil = stackalloc byte[3 * 1024];
-        for (int i = 0; i < spoil.Length; i++) spoil[i] = "\n\0{"u8[i % 3];
-        while (_spoilLeft > 0)
+        while (!_spoil.IsEmpty)
         {
-            SocketResult sent = Socket.TrySend(spoil[..(int)Math.Min(spoil.Length, _spoilLeft)]);
+            SocketResult sent = Socket.TrySend(_spoil.Span);
             if (sent.WouldBlock) return;
             if (sent.Failed) break;
-            _spoilLeft -= sent.Count;
+            _spoil = _spoil[sent.Count..];
         }
 
         Close();

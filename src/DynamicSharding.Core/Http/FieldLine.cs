@@ -58,30 +58,30 @@ internal static class FieldLine
     {
         ReadOnlySpan<byte> found = default;
         int count = 0;
-        while (TryTake(ref fields, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> name))
+        int position = 0;
+        while (TryTake(fields[position..], out int length, out int nameLength))
         {
-            if (!Is(name, lowerCaseName)) continue;
-            found = Trim(line[(name.Length + 1)..^2]);
-            count++;
+            if (Is(fields.Slice(position, nameLength), lowerCaseName))
+            {
+                found = Trim(fields[(position + nameLength + 1)..(position + length - 2)]);
+                count++;
+            }
+
+            position += length;
         }
 
         return count == 1 ? found : default;
     }
 
-    /// <summary>The next of well-formed field lines; false at the empty line or the end.</summary>
-    /// <param name="line">With its CRLF.</param>
-    public static bool TryTake(ref ReadOnlySpan<byte> fields, out ReadOnlySpan<byte> line, out ReadOnlySpan<byte> name)
+    /// <summary>The first of well-formed field lines; false at the empty line or the end.</summary>
+    /// <param name="length">Of the line, with its CRLF.</param>
+    public static bool TryTake(ReadOnlySpan<byte> fields, out int length, out int nameLength)
     {
-        int length = fields.IndexOf("\r\n"u8);
-        if (length <= 0)
-        {
-            line = name = default;
-            return false;
-        }
-
-        line = fields[..(length + 2)];
-        name = line[..line.IndexOf((byte)':')];
-        fields = fields[line.Length..];
+        nameLength = 0;
+        length = fields.IndexOf("\r\n"u8);
+        if (length <= 0) return false;
+        nameLength = fields[..length].IndexOf((byte)':');
+        length += 2;
         return true;
     }
 

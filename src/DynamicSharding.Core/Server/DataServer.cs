@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using DynamicSharding.Config;
 using DynamicSharding.Http;
 using DynamicSharding.Logging;
@@ -106,7 +107,7 @@ internal sealed class DataServer : IDisposable
 
     /// <summary>Applies a reload's limits, also to requests in flight.</summary>
     /// <param name="authorize">Checks credentials; null without users.</param>
-    public void Apply(LimitOptions limits, CheckCredentials? authorize)
+    public void Apply(LimitOptions limits, CheckCredentials? authorize = null)
     {
         lock (_contextLock)
         {

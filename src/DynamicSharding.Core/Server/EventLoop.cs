@@ -137,6 +137,9 @@ internal sealed unsafe class EventLoop : IDisposable
         ArrayPool<byte>.Shared.Return(buffer);
     }
 
+    /// <summary>When the input at hand arrived, on the clock's own scale.</summary>
+    public long BatchStart => _batchStart;
+
     /// <summary>On the loop's thread: counts requests whose responses one send carried, and starts the time of the next batch.</summary>
     public void ObserveBatch(int requests)
     {

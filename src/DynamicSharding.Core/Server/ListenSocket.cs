@@ -37,7 +37,9 @@ internal static unsafe class ListenSocket
         }
         catch (SocketException error)
         {
-            throw new IOException($"cannot listen on {address} ({key}): {error.Message}", error);
+            string listener = key.StartsWith("forward", StringComparison.Ordinal) ? "forward listener: " : "";
+            string why = error.SocketErrorCode == SocketError.AddressAlreadyInUse ? "the address is already in use" : error.Message;
+            throw new IOException($"{listener}cannot listen on {address} ({key}): {why}", error);
         }
     }
 

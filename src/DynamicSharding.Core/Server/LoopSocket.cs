@@ -142,6 +142,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     public bool HasNothingToRead()
     {
         byte one;
+        if (_tls is not null) return _tls.TryReceive(new Span<byte>(&one, 1)).WouldBlock;
         return Result(LibC.Receive(Fd, &one, 1, LibC.MSG_DONTWAIT | LibC.MSG_PEEK)).WouldBlock;
     }
 

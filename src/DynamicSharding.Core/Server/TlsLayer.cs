@@ -113,7 +113,13 @@ internal sealed class TlsLayer
     }
 
     /// <summary>What the kernel reports of the raw socket.</summary>
-    public void OnReady(uint events) => _raw.OnReady(events);
+    public void OnReady(uint events)
+    {
+        // With no read under way nobody else would hear of it.
+        bool tells = IsAuthenticated && !_isPumping && (events & ~LibC.EPOLLOUT) != 0;
+        _raw.OnReady(events);
+        if (tells && !_isClosed) _socket.OnLayerReady(LibC.EPOLLIN);
+    }
 
     /// <summary>Tells the peer that nothing more comes (RFC 8446 6.1). Best effort: the connection ends soon.</summary>
     public void ShutdownSend()
@@ -143,8 +149,9 @@ internal sealed class TlsLayer
             await handshake.ConfigureAwait(false);
             IsAuthenticated = true;
         }
-        catch (Exception e) when (IsFailure(e))
+        catch (Exception e)
         {
+            // Whatever a peer makes the library throw ends its connection, never the process.
             Fail(e);
         }
 

@@ -77,9 +77,10 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     {
         await using var gateway = new ScriptedGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
-        await WarmAsync(server);
+        using RawHttp client = await WarmAsync(server);
 
-        string reply = await server.ExchangeAsync(Push(framing, ClosesLate));
+        await client.SendAsync(Push(framing, ClosesLate));
+        string reply = await client.ReadReplyAsync();
 
         Assert.Equal(502, ForwardServer.StatusOf(reply));
         Assert.Equal(["warm", ClosesLate], gateway.Jobs);
@@ -92,8 +93,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     {
         await using var gateway = new ScriptedGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
-        await WarmAsync(server);
-        using RawHttp abandoned = await RawHttp.ConnectAsync(server.Address);
+        using RawHttp abandoned = await WarmAsync(server);
         await abandoned.SendAsync(Push(framing, ClosesSoon));
         await gateway.WaitForAsync(ClosesSoon);
         End(abandoned, ending);
@@ -204,9 +204,14 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
             : head + "Content-Length: 4\r\n\r\nv 1\n";
     }
 
-    /// <summary>Leaves a kept connection behind.</summary>
-    private static async Task WarmAsync(ForwardServer server) =>
-        Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push("PUT", "warm"))));
+    /// <summary>Kept connections belong to an event loop: the client is on the one that has a kept connection now.</summary>
+    private static async Task<RawHttp> WarmAsync(ForwardServer server)
+    {
+        RawHttp client = await RawHttp.ConnectAsync(server.Address);
+        await client.SendAsync(Push("PUT", "warm"));
+        Assert.Equal(200, ForwardServer.StatusOf(await client.ReadReplyAsync()));
+        return client;
+    }
 
     private static Task<double> ReplaysAsync(ForwardServer server, ScriptedGateway gateway) =>
         server.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{gateway.Address}\"}}");

@@ -23,7 +23,10 @@ public sealed class CredentialsTests(ITestOutputHelper output) : PeerTest(output
         Assert.Equal(401, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"))));
         await WaitForProbeAsync(server, "status 401");
         File.WriteAllText(gateway.PasswordFile, GuardedGateway.SecondPassword + "\n");
-        Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"))));
+        await Eventually.TrueAsync(
+            async () => ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"))) == 200,
+            TimeSpan.FromSeconds(20),
+            () => "the new password is not used");
         await WaitForProbeAsync(server, "status 200");
     }
 

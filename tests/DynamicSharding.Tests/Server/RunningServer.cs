@@ -26,7 +26,7 @@ internal sealed class RunningServer : IAsyncDisposable
         readiness.SetReady();
         Counters = new DataPlaneCounters(loops);
         _server = new DataServer(
-            options, [new DataAddress(DataAddresses.Data, "http_listen_addr", options.HttpListenAddr!, DataServer.NewRedirectSession)], ring, readiness, Counters, loggers ?? NullLoggerFactory.Instance, _time);
+            options, [new DataAddress(DataAddresses.Data, "http_listen_addr", options.HttpListenAddr!, DataServer.NewRedirectSession)], ring, readiness, Counters, authorize: null, loggers ?? NullLoggerFactory.Instance, _time);
         _server.Start();
     }
 

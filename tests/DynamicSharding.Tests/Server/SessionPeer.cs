@@ -29,7 +29,7 @@ internal sealed class SessionPeer
         ActiveRing ring = new();
         if (hasRing) ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(1, "http", "").For(Gateway)], 100, "group"));
         if (readiness is null) (readiness = new Readiness()).SetReady();
-        Router router = new(ring, new GroupingKey(ShardingKey.Group, limits.RequestLine), readiness);
+        Router router = new(ring, new GroupingKey(ShardingKey.Group, limits.RequestLine), readiness, prefix: []);
         _session = new HttpSession(Counters.Loops[0]);
         _context = new SessionContext(0, limits, router, Counters.Loops[0], new HttpDate(Time)) { Draining = draining };
         _output = new byte[Math.Max(room, _context.MaxResponse)];

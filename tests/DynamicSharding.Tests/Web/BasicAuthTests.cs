@@ -153,7 +153,7 @@ public sealed class BasicAuthTests(ITestOutputHelper output)
         return admin.StartAsync();
     }
 
-    private static BasicAuth Auth(params (string Name, string Hash)[] users) => new(Users(users));
+    private static BasicAuth Auth(params (string Name, string Hash)[] users) => new(Users(users), "passwords");
 
     private static ImmutableSortedDictionary<string, string> Users((string Name, string Hash)[] users) =>
         users.ToImmutableSortedDictionary(user => user.Name, user => user.Hash, StringComparer.Ordinal);
