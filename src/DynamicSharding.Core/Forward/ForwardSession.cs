@@ -73,6 +73,8 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
 
     public override bool Forwards => true;
 
+    public override bool HasGatewayEvent => _upstream is { HasEvent: true };
+
     private EventLoop Loop => connection.Loop;
 
     private ForwardGatewayCounters Gateway => _pool.Target.Counters;
@@ -128,6 +130,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
             return EndTimedOut(ref writer);
         }
 
+        bool isReady = _upstream?.TakeEvent() ?? false;
         switch (_phase)
         {
             case Phase.Collecting:
@@ -135,13 +138,15 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
             case Phase.Resolving:
                 return Connect(input, ref writer, ref consumed);
             case Phase.Connecting:
-                if (!_upstream!.TakeEvent()) return SessionStep.Wait;
-                _connectError = _upstream.Advance();
+                if (!isReady) return SessionStep.Wait;
+                _connectError = _upstream!.Advance();
                 if (_connectError is null) return _upstream.IsConnecting ? SessionStep.Wait : BeginSending(input, ref writer, ref consumed);
                 _upstream.Close();
                 _endpointIndex++;
                 return Connect(input, ref writer, ref consumed);
             case Phase.Sending:
+                // A gateway may respond before it has all of the content, whose rest has no reader then.
+                if (isReady && _isStreamed && TryReceiveEarly(ref writer, out SessionStep early)) return early;
                 return Send(input, ref writer, ref consumed);
             default:
                 return Receive(ref writer);
@@ -307,18 +312,6 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private SessionStep Send(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
     {
         _wantsContent = false;
-        if (_isStreamed && _upstream!.TakeEvent())
-        {
-            // A gateway may respond before it has all of the content, whose rest has no reader then.
-            SessionStep early = Receive(ref writer);
-            if (!InPush) return early;
-            if (_response.HasHead)
-            {
-                _phase = Phase.Responding;
-                return early;
-            }
-        }
-
         while (true)
         {
             while (!_request.IsSent)
@@ -350,6 +343,16 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
             if (_isChunked) AddChunk(data);
             else _request.Add(data);
         }
+    }
+
+    /// <returns>False when the push goes on as before.</returns>
+    private bool TryReceiveEarly(ref ResponseWriter writer, out SessionStep step)
+    {
+        step = Receive(ref writer);
+        if (InPush && !_response.HasHead) return false;
+        _wantsContent = false;
+        if (InPush) _phase = Phase.Responding;
+        return true;
     }
 
     private SessionStep Receive(ref ResponseWriter writer)

@@ -105,6 +105,8 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
         _idleTurn = Pool.Loop.Turn;
     }
 
+    public bool HasEvent => Socket.HasEvent;
+
     /// <summary>The kernel has told of something since the last call.</summary>
     public bool TakeEvent() => Socket.TakeEvent();
 

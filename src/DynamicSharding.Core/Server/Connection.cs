@@ -119,10 +119,10 @@ internal sealed class Connection : LoopMember
         while (true)
         {
             int unsent;
-            if (_session.WaitsForGateway)
+            if (_session.WaitsForGateway || _session.HasGatewayEvent)
             {
                 // Nothing of the client is read until its response is sent.
-                if (step == SessionStep.Wait && !await _socket.WaitForWakeAsync()) return ExpiredReason();
+                if (step == SessionStep.Wait && !_session.HasGatewayEvent && !await _socket.WaitForWakeAsync()) return ExpiredReason();
                 if (_socket.IsReset) return CloseReason.Reset;
                 step = Handle(default, out _, out unsent);
                 if (!_session.WaitsForGateway && _socket.TakeEvent()) _reader.MayBeReadable();

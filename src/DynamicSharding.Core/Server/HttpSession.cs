@@ -56,6 +56,9 @@ internal class HttpSession(LoopCounters counters)
     /// <summary>The connection that is woken by a verdict.</summary>
     public Connection? Owner { get; init; }
 
+    /// <summary>The gateway's connection had an event that the session has not seen yet: <see cref="Advance"/> is called before any wait.</summary>
+    public virtual bool HasGatewayEvent => false;
+
     /// <summary>When the gateway has been silent for too long, on the loop's clock.</summary>
     public virtual long GatewayDeadline => long.MaxValue;
 

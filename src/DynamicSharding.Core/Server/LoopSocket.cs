@@ -194,6 +194,9 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     /// <summary>Ends the current wait, if any, as if the socket were ready.</summary>
     public void Wake() => EndWait(ready: true);
 
+    /// <summary>Epoll has reported something since the last <see cref="TakeEvent"/>.</summary>
+    public bool HasEvent => _hadEvent;
+
     /// <summary>True if epoll has reported something since the last call.</summary>
     public bool TakeEvent()
     {
