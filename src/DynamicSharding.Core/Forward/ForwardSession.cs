@@ -73,6 +73,9 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
 
     public override bool Forwards => true;
 
+    /// <summary>An event that says no more than that bytes can be sent matters.</summary>
+    public bool AwaitsRoom => _phase is Phase.Connecting or Phase.Sending;
+
     public override bool HasGatewayEvent => _upstream is { HasEvent: true };
 
     private EventLoop Loop => connection.Loop;

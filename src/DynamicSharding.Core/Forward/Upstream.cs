@@ -134,7 +134,8 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
     public override void OnReady(uint events)
     {
         HasEnded |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
-        if (User is not null) User.OnUpstreamReady();
+        if (User is { AwaitsRoom: false } && (events & ~LibC.EPOLLOUT) == 0) Socket.TakeEvent(); // room that nobody waits for
+        else if (User is not null) User.OnUpstreamReady();
         else if (!_spoil.IsEmpty) ContinueSpoiling();
         else if ((events & ~LibC.EPOLLOUT) != 0 && !(Socket.Tls is not null && Socket.HasNothingToRead())) Pool.Drop(this);
     }
