@@ -28,7 +28,7 @@ internal static unsafe partial class OpenFileLimit
 /// How many connections each listener may hold, so that together they stay below the descriptor limit. Half of a small limit, and 512 of a
 /// large one, is kept from clients of the data plane: half of that for the admin listener, half for files, probes and Consul.
 /// </summary>
-/// <param name="Data">For the redirect listener.</param>
+/// <param name="Data">For the data listener.</param>
 /// <param name="Forward">For the forward listener.</param>
 /// <param name="Admin">For the admin listener, whatever is configured.</param>
 internal readonly record struct DescriptorBudget(int Data, int Forward, int Admin)
