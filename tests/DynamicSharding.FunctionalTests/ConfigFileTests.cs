@@ -102,7 +102,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
             }
         }
 
-        Assert.True(server.HasLogged("reloading configuration failed"));
+        Assert.True(server.HasLogged("configuration reload failed"));
         Assert.DoesNotContain("SECRET", server.Process.Output, StringComparison.Ordinal);
     }
 
