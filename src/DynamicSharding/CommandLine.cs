@@ -22,7 +22,7 @@ internal static class CommandLine
             // Standard output is on a full disk or closed. Standard error may be, too: then the exit code has to do.
             try
             {
-                await error.WriteLineAsync($"dynamic-sharding: error: cannot write the output: {(problem.InnerException ?? problem).Message}").ConfigureAwait(false);
+                await error.WriteLineAsync($"dynamic-sharding: error: cannot write to standard output: {(problem.InnerException ?? problem).Message}").ConfigureAwait(false);
             }
             catch (Exception again) when (IsOutputFailure(again))
             {
@@ -82,7 +82,7 @@ internal static class CommandLine
     {
         Option<string?> file = Flags.File("--config.file", "The configuration file.");
         file.DefaultValueFactory = static _ => "dynamic-sharding.yml";
-        Option<LogLevelName?> level = Flags.Choice("--log.level", "The lowest level to log (default: log.level of the file, or info).", LogNames.Levels);
+        Option<LogLevelName?> level = Flags.Choice("--log.level", "Only log messages with this level or above (default: log.level of the file, or info).", LogNames.Levels);
         Option<LogFormat?> format = Flags.Choice("--log.format", "The format of log lines (default: log.format of the file, or logfmt).", LogNames.Formats);
         var root = new RootCommand("Redirects Pushgateway pushes to the gateway that owns their group on a consistent-hash ring.")
         {

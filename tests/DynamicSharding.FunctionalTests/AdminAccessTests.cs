@@ -145,8 +145,8 @@ public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output
         (exitCode, said) = await DynamicShardingProcess.RunAsync("lookup", "--url", url.Replace("s3cret", "guess", StringComparison.Ordinal), "/metrics/job/a");
         Assert.Equal(1, exitCode);
         Assert.Equal(
-            $"http://{server.AdminAddress}/api/v1/status: 401, the server wants a user and password (admin.basic_auth_users); "
-                + "write them before the host: http://user:password@host:9293\n",
+            $"http://{server.AdminAddress}/api/v1/status: 401, the server requires a user name and password (admin.basic_auth_users); "
+                + "put them before the host: http://user:password@host:9293\n",
             said);
 
         (exitCode, said) = await DynamicShardingProcess.RunAsync("lookup", "--url", $"http://{server.Address}", "/metrics/job/a");

@@ -102,7 +102,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
             }
         }
 
-        Assert.True(server.HasLogged("reloading configuration failed"));
+        Assert.True(server.HasLogged("configuration reload failed"));
         Assert.DoesNotContain("SECRET", server.Process.Output, StringComparison.Ordinal);
     }
 
@@ -142,7 +142,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
             printf 'pushgateway: { servers: [a, b] }' >"$1/c.yml"
             printf 'nonsense: 1' >"$1/bad.yml"
             said=$("$2" --version 2>&1 >/dev/full); [ $? = 1 ] || exit 11
-            [[ $said = 'dynamic-sharding: error: cannot write the output: '* ]] || { echo "$said"; exit 12; }
+            [[ $said = 'dynamic-sharding: error: cannot write to standard output: '* ]] || { echo "$said"; exit 12; }
             "$2" --help >/dev/full 2>/dev/full; [ $? = 1 ] || exit 13
             "$2" check-config "$1/c.yml" >&-; [ $? = 1 ] || exit 14
             "$2" check-config "$1/bad.yml" 2>/dev/full; [ $? = 1 ] || exit 15

@@ -56,7 +56,7 @@ public sealed class StartupTests(ITestOutputHelper output) : PeerTest(output), I
         process.Terminate();
 
         Assert.Equal(0, await process.WaitForExitAsync(TimeSpan.FromSeconds(3)));
-        Assert.Contains("level=info msg=\"received signal, shutting down; a second one stops at once\" signal=SIGTERM", process.Output, StringComparison.Ordinal);
+        Assert.Contains("level=info msg=\"received signal, shutting down; a second signal stops immediately\" signal=SIGTERM", process.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("level=error", process.Output, StringComparison.Ordinal);
     }
 

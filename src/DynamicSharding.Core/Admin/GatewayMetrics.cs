@@ -20,7 +20,7 @@ internal static class GatewayMetrics
             "Discovered gateways that membership.allow excludes.",
             fleet.Gateways.Count(static g => g.Status.State == GatewayState.Refused));
         Gauge info = page.Gauges(
-            "dynamic_sharding_ring_info", "The current ring; equal on instances that agree.", "fingerprint", "key", "replicas");
+            "dynamic_sharding_ring_info", "Information about the current ring; always 1. Instances that agree have equal labels.", "fingerprint", "key", "replicas");
         if (fleet.Ring is { } ring)
         {
             ShardingOptions sharding = options.Sharding;
@@ -77,7 +77,7 @@ internal static class GatewayMetrics
             discovery.ConsulLastContact?.TotalSeconds);
         page.Gauge(
             "dynamic_sharding_consul_known_leader",
-            "1 if the Consul server of the last usable response knew a leader.",
+            "1 if the Consul server that sent the last usable response knew a leader, else 0.",
             discovery.ConsulKnownLeader is { } known ? (known ? 1 : 0) : null);
         page.Counter(
             "dynamic_sharding_consul_skipped_addresses_total",

@@ -15,7 +15,7 @@ internal static class TrafficMetrics
 
     public static void Write(Exposition page, DataPlaneCounters counters)
     {
-        Counter requests = page.Counters("dynamic_sharding_requests_total", "Requests to the data listener, by method and status code.", "method", "code");
+        Counter requests = page.Counters("dynamic_sharding_requests_total", "Requests to the data listener, by method and status code of the response.", "method", "code");
         foreach ((RequestMethod method, string label) in Methods)
         {
             for (int code = 0; code < StatusIndex.Count; code++)

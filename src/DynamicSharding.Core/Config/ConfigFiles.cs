@@ -70,7 +70,7 @@ internal static class ConfigFiles
         }
     }
 
-    /// <summary>Reads a file again that was good at the start, without blocking: a pipe or a device in its place has no length.</summary>
+    /// <summary>Rereads, without blocking, a file that was valid at startup: a pipe or a device in its place has no length.</summary>
     /// <exception cref="IOException">It is no longer a regular file, or it is empty or too large.</exception>
     public static string Reread(string path)
     {

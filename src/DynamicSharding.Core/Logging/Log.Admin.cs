@@ -25,6 +25,6 @@ internal static partial class Log
     [LoggerMessage(EventId = 5005, Level = LogLevel.Information, Message = "certificate reloaded")]
     public static partial void CertificateReloaded(this ILogger logger, string file);
 
-    [LoggerMessage(EventId = 5006, Level = LogLevel.Warning, Message = "certificate reload failed, keeping the current one")]
+    [LoggerMessage(EventId = 5006, Level = LogLevel.Warning, Message = "certificate reload failed, keeping the current certificate")]
     public static partial void CertificateReloadFailed(this ILogger logger, string file, string err);
 }

@@ -14,10 +14,10 @@ internal static partial class Log
     [LoggerMessage(1002, LogLevel.Warning, "configuration warning")]
     public static partial void ConfigurationWarning(this ILogger logger, string err);
 
-    [LoggerMessage(1003, LogLevel.Warning, "changed keys need a restart")]
+    [LoggerMessage(1003, LogLevel.Warning, "changed keys take effect only after a restart")]
     public static partial void RestartNeeded(this ILogger logger, IEnumerable<string> keys);
 
-    [LoggerMessage(1004, LogLevel.Error, "reloading configuration failed, keeping the current one")]
+    [LoggerMessage(1004, LogLevel.Error, "configuration reload failed, keeping the current configuration")]
     public static partial void ReloadFailed(this ILogger logger, int errors);
 
     [LoggerMessage(1005, LogLevel.Information, "configuration reloaded")]
@@ -26,7 +26,7 @@ internal static partial class Log
     [LoggerMessage(1006, LogLevel.Information, "ready")]
     public static partial void Ready(this ILogger logger, int members, string fingerprint, TimeSpan after);
 
-    [LoggerMessage(1007, LogLevel.Information, "received signal, shutting down; a second one stops at once")]
+    [LoggerMessage(1007, LogLevel.Information, "received signal, shutting down; a second signal stops immediately")]
     public static partial void StopRequested(this ILogger logger, string signal);
 
     [LoggerMessage(1008, LogLevel.Warning, "stopped without draining")]
@@ -38,7 +38,7 @@ internal static partial class Log
     [LoggerMessage(1010, LogLevel.Warning, "sd_notify failed")]
     public static partial void NotifyFailed(this ILogger logger, string err);
 
-    [LoggerMessage(1011, LogLevel.Error, "data plane does not respond; the watchdog kills this process if that lasts")]
+    [LoggerMessage(1011, LogLevel.Error, "data plane does not respond; the watchdog will kill this process if this persists")]
     public static partial void SelfCheckFailed(this ILogger logger, string err, TimeSpan watchdog);
 
     [LoggerMessage(1012, LogLevel.Information, "data plane responds again")]

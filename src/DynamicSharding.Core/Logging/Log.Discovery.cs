@@ -20,10 +20,10 @@ internal static partial class Log
     [LoggerMessage(3004, LogLevel.Warning, "skipping invalid gateway address from Consul")]
     public static partial void InvalidAddressSkipped(ILogger logger, string address);
 
-    [LoggerMessage(3010, LogLevel.Warning, "configured gateway is missing in Consul's response but passes our probe, keeping it")]
+    [LoggerMessage(3010, LogLevel.Warning, "configured gateway is missing from Consul's response but passes our probe, keeping it")]
     public static partial void GatewayHidden(ILogger logger, string gateway, string advice);
 
-    [LoggerMessage(3011, LogLevel.Information, "configured gateway is no longer missing in Consul's response, or fails our probe")]
+    [LoggerMessage(3011, LogLevel.Information, "configured gateway is no longer missing from Consul's response, or it fails our probe")]
     public static partial void GatewayNotHidden(ILogger logger, string gateway);
     [LoggerMessage(3020, LogLevel.Warning, "gateway is registered in Consul under two spellings; deregister one")]
     public static partial void GatewaySpelledTwice(ILogger logger, string gateway, string id, string other, string countsAs);

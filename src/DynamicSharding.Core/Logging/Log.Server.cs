@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Logging;
 
-/// <summary>Events of the data listener, 2000 to 2999. Whatever a client can cause is debug.</summary>
+/// <summary>Events of the data listener, 2000 to 2499. Whatever a client can cause is debug.</summary>
 internal static partial class Log
 {
     [LoggerMessage(2000, LogLevel.Information, "data listener started")]
@@ -38,10 +38,10 @@ internal static partial class Log
     [LoggerMessage(2010, LogLevel.Information, "stopped")]
     public static partial void Stopped(this ILogger logger);
 
-    [LoggerMessage(2011, LogLevel.Warning, "descriptor limit leaves few connections; raise it (LimitNOFILE) or set limits.max_connections")]
+    [LoggerMessage(2011, LogLevel.Warning, "descriptor limit leaves room for few connections; raise it (LimitNOFILE) or set limits.max_connections")]
     public static partial void FewConnections(this ILogger logger, int maxConnections, int descriptorLimit);
 
-    [LoggerMessage(2012, LogLevel.Information, "event loops run at normal priority; allow setpriority(2)")]
+    [LoggerMessage(2012, LogLevel.Information, "event loops run at normal priority: setpriority(2) is not permitted")]
     public static partial void LoopPriorityFailed(this ILogger logger, string err);
 
     [LoggerMessage(2030, LogLevel.Critical, "accepting connections failed: internal error, stopping; please report it")]

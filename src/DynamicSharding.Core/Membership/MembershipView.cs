@@ -60,6 +60,6 @@ internal static class RingChangeCauses
     public static ImmutableArray<RingChangeCause> Replacements { get; } =
         [.. Enum.GetValues<RingChangeCause>().Where(static cause => cause != RingChangeCause.Start)];
 
-    /// <summary>The value of the <c>cause</c> label.</summary>
+    /// <summary>The value of the <c>reason</c> label of <c>dynamic_sharding_ring_changes_total</c>; the log calls it <c>cause</c>.</summary>
     public static string Label(RingChangeCause cause) => Labels[(int)cause];
 }

@@ -15,7 +15,7 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
 #pragma warning restore CA1001
 {
     /// <summary>
-    /// Younger addresses are used without a lookup. Older ones of a slow name are used once more while a lookup runs, so together with the
+    /// Addresses newer than this are used without a lookup. Older ones of a slow name are used once more while a lookup runs, so together with the
     /// lifetime of two connections a move is noticed within 30 seconds.
     /// </summary>
     public static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(10);

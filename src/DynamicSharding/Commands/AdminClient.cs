@@ -17,7 +17,7 @@ internal static class AdminClient
     public static Uri ParseUrl(string url) =>
         Uri.TryCreate(url, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https"
             ? address
-            : throw new CommandException("--url is not an http or https address");
+            : throw new CommandException("--url is not an http or https URL");
 
     /// <summary>
     /// The address without user, password and query, which may hold a token. A path with an @ is left out, too: a slash in a password ends the

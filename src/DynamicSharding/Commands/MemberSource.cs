@@ -56,7 +56,7 @@ internal sealed class MemberSource
         [.. gateways.Select(gateway => HostText.Identity(gateway, DefaultPort, key)).Distinct(StringComparer.Ordinal)];
 
     private static string ParseGateway(string flag, string gateway) => HostText.CheckAuthority(gateway, out _) is { } problem
-        ? throw new CommandException($"{flag}: one of them {problem}")
+        ? throw new CommandException($"{flag}: an entry {problem}")
         : HostText.Complete(gateway, DefaultPort);
 
     private async Task<RingDefinition> ReadSourceAsync(ParseResult arguments, ShardingKey? key, CancellationToken cancellation)
@@ -87,7 +87,7 @@ internal sealed class MemberSource
     private static string? Explain(HttpStatusCode code) => code switch
     {
         HttpStatusCode.OK => null,
-        HttpStatusCode.Unauthorized => "401, the server wants a user and password (admin.basic_auth_users); write them before the host: http://user:password@host:9293",
+        HttpStatusCode.Unauthorized => "401, the server requires a user name and password (admin.basic_auth_users); put them before the host: http://user:password@host:9293",
         HttpStatusCode.NotFound => "404, this is not an admin listener of dynamic-sharding; its port is that of admin_listen_addr",
         _ => string.Create(CultureInfo.InvariantCulture, $"the response was {(int)code}, not 200"),
     };

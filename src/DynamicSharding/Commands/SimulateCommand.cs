@@ -18,11 +18,11 @@ internal static class SimulateCommand
     {
         var add = new Option<string[]>("--add") { Description = "Gateways that join.", AllowMultipleArgumentsPerToken = true };
         var remove = new Option<string[]>("--remove") { Description = "Gateways that leave.", AllowMultipleArgumentsPerToken = true };
-        Option<int?> keys = Flags.Number("--keys", "How many random keys to sample (default 100000).", 1, MaxSample);
-        Option<string?> file = Flags.File("--keys.file", "Take the push paths or URLs of this file instead, one a line.");
+        Option<int?> keys = Flags.Number("--keys", "How many sample keys to hash, the same ones in every run (default 100000).", 1, MaxSample);
+        Option<string?> file = Flags.File("--keys.file", "Take the push paths or URLs of this file instead, one per line.");
         var json = new Option<bool>("--json") { Description = "Print one JSON document instead of text." };
         var source = new MemberSource();
-        var command = new Command("simulate", "Show how many keys a change of gateways would move, from where to where.") { add, remove, keys, file, json };
+        var command = new Command("simulate", "Show how many keys adding or removing gateways would move, from which gateway to which.") { add, remove, keys, file, json };
         source.AddTo(command);
         command.Validators.Add(result =>
         {

@@ -19,7 +19,7 @@ internal sealed class ServiceNotifier : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _running;
 
-    /// <summary>Orders reloads and the stop: nothing is sent after STOPPING=1.</summary>
+    /// <summary>Serializes reloads and the stop: nothing is sent after STOPPING=1.</summary>
     private readonly Lock _order = new();
     private bool _stopping;
     private volatile string _sentStatus = "";

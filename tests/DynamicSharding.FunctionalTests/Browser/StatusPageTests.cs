@@ -85,7 +85,7 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         visit.AssertClean(server.AdminAddress);
 
         server.Process.Kill();
-        await Assertions.Expect(visit.Page.Locator(".live")).ToContainTextAsync("No response since", new() { Timeout = 30_000 });
+        await Assertions.Expect(visit.Page.Locator(".live")).ToContainTextAsync("No response at", new() { Timeout = 30_000 });
         Assert.Equal(2, await visit.Page.Locator("#gateways tbody tr").CountAsync());
     }
 

@@ -116,7 +116,7 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         await Eventually.True(() => Of(hidden) is { Health: GatewayHealth.Passing }, "stays");
         await Eventually.True(() => _source!.Status.HiddenGateways.Length > 0, "reported");
         Assert.Equal([hidden.Address], _source!.Status.HiddenGateways.ToArray());
-        Assert.Contains(_log.Lines(), line => line.Contains("missing in Consul's response", StringComparison.Ordinal) && line.Contains("node:read", StringComparison.Ordinal));
+        Assert.Contains(_log.Lines(), line => line.Contains("missing from Consul's response", StringComparison.Ordinal) && line.Contains("node:read", StringComparison.Ordinal));
         await Eventually.True(() => Of(gone) is null or { Health: GatewayHealth.Critical }, "dead");
 
         await hidden.DisposeAsync();

@@ -57,7 +57,7 @@
       replaceParts(html);
       show(stopped ? "Paused" : "Live");
     } catch {
-      if (mine === newest) show("No response since " + new Date().toLocaleTimeString());
+      if (mine === newest) show("No response at " + new Date().toLocaleTimeString());
     }
     if (hadFocus) toggle.focus();
   };
