@@ -34,7 +34,7 @@ internal sealed class IdleClock(AwakeClock clock)
         return _over.Task;
     }
 
-    /// <summary>The first of a head; cancelled when the connection was idle for longer than the limit.</summary>
+    /// <summary>The first of a head; canceled when the connection was idle for longer than the limit.</summary>
     public async ValueTask<ReadResult> ReadAsync(PipeReader input, TimeSpan limit)
     {
         while (Left(limit) is var left && left > TimeSpan.Zero)
