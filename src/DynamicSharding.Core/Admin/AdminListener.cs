@@ -41,7 +41,7 @@ internal sealed class AdminListener : IAsyncDisposable
         _logger.AdminStarted(_web.EndPoint);
     }
 
-    /// <summary>Stops accepting and lets requests in flight finish until the token is cancelled.</summary>
+    /// <summary>Stops accepting and lets requests in flight finish until the token is canceled.</summary>
     public async Task StopAsync(CancellationToken cancellation = default)
     {
         await _web.StopAsync(cancellation);

@@ -65,10 +65,12 @@ internal sealed class Exposition
     public Counter Counters(string name, string help, params string[] labels) => _factory.CreateCounter(name, help, labels);
 
     /// <summary>
-    /// <paramref name="bucket"/> returns how many durations fell into a bucket since startup, and their sum. The library's histogram takes observations only. Observing all durations of a bucket at their mean puts them into that bucket, because
+    /// The library's histogram takes observations only. Observing all durations of a bucket at their mean puts them into that bucket, because
     /// the mean lies between its bounds, and keeps the sum exact. A mean outside the bounds comes from a duration that was read without its
     /// count, or a count without its duration. Clamping it keeps the sum from ever decreasing; the next scrape is exact again.
     /// </summary>
+    /// <param name="bucket">How many durations fell into a bucket since startup, and their sum.</param>
+    /// <param name="ticksPerSecond">The scale of the sum.</param>
     public void Histogram(string name, string help, double[] bounds, Func<int, (long Count, long Ticks)> bucket, long ticksPerSecond)
     {
         Histogram histogram = _factory.CreateHistogram(name, help, new HistogramConfiguration { Buckets = bounds });

@@ -45,7 +45,8 @@ internal sealed class AgentEndpoint
 }
 
 /// <summary>An instance as the agent or the catalog lists it. An empty address means the node's.</summary>
-internal sealed record AgentService(string? ID, string? Service, string? Address, int Port, Dictionary<string, string>? Meta);
+/// <param name="Port">As anybody registered it: Consul stores any 64-bit number, and one that is no port must not make the list unreadable.</param>
+internal sealed record AgentService(string? ID, string? Service, string? Address, long Port, Dictionary<string, string>? Meta);
 
 /// <summary>The body of a registration. An agent rejects keys that it does not know, so null values are omitted.</summary>
 internal sealed record AgentServiceRegistration

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using DynamicSharding.Consul;
 
 namespace DynamicSharding.Discovery;
@@ -12,6 +13,9 @@ internal sealed record ConsulFailure(string Name, string Template)
         "the token probably lacks node:read for the node that the gateway is registered on: its policy needs node_prefix \"\" { policy = \"read\" }";
 
     public static readonly ConsulFailure Unreachable = new("unreachable", "check consul_server.addr and the agent; retrying");
+
+    public static readonly ConsulFailure Malformed = new(
+        "malformed", "the response is not one of Consul's API: check consul_server.addr, and any proxy between; retrying");
 
     public static readonly ConsulFailure Refused = new("refused", "the agent returns an error, as it does while the cluster has no leader; retrying");
 
@@ -32,6 +36,7 @@ internal sealed record ConsulFailure(string Name, string Template)
         ConsulRequestException { StatusCode: HttpStatusCode.BadRequest } => BadRequest,
         ConsulRequestException => Refused,
         ResponseTooLargeException => TooLarge,
+        JsonException => Malformed,
         _ => Unreachable,
     };
 

@@ -11,7 +11,7 @@ internal static class GatewayAddress
 {
     /// <param name="host">A name or an address, IPv6 without brackets.</param>
     /// <param name="key">See <see cref="HostText.Identity"/>.</param>
-    public static bool TryFormat(string? host, int port, ShardingKey key, out string address)
+    public static bool TryFormat(string? host, long port, ShardingKey key, out string address)
     {
         string authority = host?.Contains(':') == true ? $"[{host}]:{port}" : $"{host}:{port}";
         bool isValid = HostText.CheckAuthority(authority, out _) is null;

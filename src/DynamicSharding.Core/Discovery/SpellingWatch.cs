@@ -25,7 +25,7 @@ internal sealed class SpellingWatch(ShardingKey key, ILogger logger)
         foreach (ServiceEntry row in rows)
         {
             if (row.Service is not { } service || !GatewayAddress.TryFormat(row.Address, service.Port, ShardingKey.Path, out string spelled)) continue;
-            string address = HostText.Canonical(spelled, service.Port);
+            string address = HostText.Canonical(spelled, (int)service.Port);
             if (!first.TryAdd(address, (spelled, service.ID)) && first[address].Spelled != spelled) Warn(address, first[address].Id, service.ID);
         }
     }

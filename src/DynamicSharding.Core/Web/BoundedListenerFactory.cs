@@ -93,7 +93,9 @@ internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger l
                 }
                 catch (SocketException e) when (e.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
                 {
-                    if (!_backedOff) logger.WebAcceptBackedOff(EndPoint, e.Message);
+                    // The exception's text is that of a system-wide shortage, which is hardly ever the cause.
+                    string reason = e.SocketErrorCode == SocketError.TooManyOpenSockets ? "Too many open files" : e.Message;
+                    if (!_backedOff) logger.WebAcceptBackedOff(EndPoint, reason);
                     _backedOff = true;
                     await Task.Delay(RetryDelay, _unbound.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 }

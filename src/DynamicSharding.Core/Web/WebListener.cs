@@ -82,7 +82,7 @@ internal sealed class WebListener : IAsyncDisposable
 
     public IServiceProvider Services => _app.Services;
 
-    /// <summary>Cancelled when a stop begins.</summary>
+    /// <summary>Canceled when a stop begins.</summary>
     public CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
 
     /// <summary>The bound address, with the port that the system chose for port 0.</summary>
@@ -106,7 +106,7 @@ internal sealed class WebListener : IAsyncDisposable
         await WarmUpAsync();
     }
 
-    /// <summary>Stops accepting and lets requests in flight finish until the token is cancelled.</summary>
+    /// <summary>Stops accepting and lets requests in flight finish until the token is canceled.</summary>
     public Task StopAsync(CancellationToken cancellation) => _app.StopAsync(cancellation);
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();

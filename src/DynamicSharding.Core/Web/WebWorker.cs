@@ -12,6 +12,7 @@ internal sealed class WebWorker : IDisposable
     private static readonly TimeSpan MaxRest = TimeSpan.FromSeconds(1);
 
     private readonly BlockingCollection<Action> _queue;
+    private readonly ManualResetEventSlim _disposed = new();
     private readonly int _rest;
 
     /// <param name="name">The thread's name.</param>
@@ -47,7 +48,11 @@ internal sealed class WebWorker : IDisposable
     }
 
     /// <summary>Work in the queue is still done.</summary>
-    public void Dispose() => _queue.CompleteAdding();
+    public void Dispose()
+    {
+        _queue.CompleteAdding();
+        _disposed.Set();
+    }
 
     private void Serve()
     {
@@ -57,8 +62,8 @@ internal sealed class WebWorker : IDisposable
             work();
             TimeSpan rest = _rest * Stopwatch.GetElapsedTime(started);
 
-            // A stop does not wait for the rest.
-            if (!_queue.IsAddingCompleted) Thread.Sleep(rest < MaxRest ? rest : MaxRest);
+            // Ends early when the listener stops, so that queued work is not delayed.
+            _disposed.Wait(rest < MaxRest ? rest : MaxRest);
         }
     }
 }

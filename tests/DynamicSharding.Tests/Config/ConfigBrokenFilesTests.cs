@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
 using DynamicSharding.Config;
 
 namespace DynamicSharding.Tests.Config;
@@ -199,5 +202,19 @@ public sealed class ConfigBrokenFilesTests
         Assert.Empty(ConfigTestFile.Errors(Servers(100) + "sharding: {replicas: 100000}"));
         string error = Assert.Single(ConfigTestFile.Errors(Servers(101) + "sharding: {replicas: 100000}"));
         Assert.StartsWith("test.yml:2:22: sharding.replicas: with 101 servers the ring has more than 10000000 points", error, StringComparison.Ordinal);
+    }
+
+    /// <summary>By square this took 15 s; a linear reader takes well below a second.</summary>
+    [Fact]
+    public void A_file_of_80000_unknown_keys_is_read_in_linear_time()
+    {
+        var yaml = new StringBuilder("pushgateway: {servers: [a]}\n");
+        for (int i = 0; i < 80_000; i++) yaml.Append(CultureInfo.InvariantCulture, $"unknown{i}: 1\n");
+        long started = Stopwatch.GetTimestamp();
+
+        string[] errors = ConfigTestFile.Errors(yaml.ToString());
+
+        Assert.InRange(errors.Length, 2, 101);
+        Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 0, 7);
     }
 }

@@ -212,6 +212,18 @@ public class ConsulClientTests
         Assert.Equal(2000, (await client.Health.Service("s", Now, default)).Response.Count);
     }
 
+    /// <summary>Anybody can register one; the other instances must stay readable.</summary>
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(65536)]
+    [InlineData(long.MaxValue)]
+    public async Task A_port_that_is_none_does_not_make_the_list_unreadable(long port)
+    {
+        await using var server = FakeServer.Always(_ => (200, $"[{{\"Service\":{{\"Port\":{port}}}}},{{\"Service\":{{\"Port\":9091}}}}]"));
+        using ConsulClient client = Open(server);
+        Assert.Equal([port, 9091], (await client.Health.Service("s", Now, default)).Response.Select(static row => row.Service!.Port));
+    }
+
     [Fact]
     public async Task A_unix_socket_is_an_address()
     {

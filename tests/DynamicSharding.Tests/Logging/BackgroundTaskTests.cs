@@ -8,7 +8,7 @@ namespace DynamicSharding.Tests.Logging;
 public sealed class BackgroundTaskTests
 {
     [Fact]
-    public async Task A_watched_task_that_fails_is_logged_and_a_cancelled_one_is_not()
+    public async Task A_watched_task_that_fails_is_logged_and_a_canceled_one_is_not()
     {
         Lines lines = new();
         await Assert.ThrowsAsync<InvalidOperationException>(() => Task.FromException(new InvalidOperationException("broken")).LogFailure(lines, "counting"));
