@@ -101,6 +101,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _pool = forward.PoolOf(route.Owner!);
         _persist = _parser.KeepAlive && !context.Draining;
         _isHttp10 = _parser.IsHttp10;
+        _response.Begin(_isHttp10);
         _began = Loop.BatchStart;
         bool nothingUnread = head.Length == _parser.HeadLength;
         if (RefusalOf(fields) is { } refusal)

@@ -85,7 +85,8 @@ internal sealed class Connection : LoopMember
 
     public override void OnTick(long now)
     {
-        if (_session.WaitsForGateway && now > _session.GatewayDeadline)
+        // Not while the client is behind with reading: that is no silence of its gateway.
+        if (_session.WaitsForGateway && _deadlineReason is null && now > _session.GatewayDeadline)
         {
             _session.OnGatewayTimeout();
             _socket.Wake();
@@ -151,6 +152,9 @@ internal sealed class Connection : LoopMember
             if (unsent != 0 && !await SendRestAsync(unsent)) return EndedWriting();
             switch (step)
             {
+                case SessionStep.Close when _session.Forwards && !_socket.HasNothingToRead():
+                    // It came while the push was with its gateway: closing would reset the connection.
+                    return await LingerAsync();
                 case SessionStep.Close:
                     return _loop.Context.Draining ? CloseReason.Drained : CloseReason.ConnectionCloseRequested;
                 case SessionStep.Linger:

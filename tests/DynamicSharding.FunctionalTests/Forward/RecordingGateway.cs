@@ -31,6 +31,9 @@ internal sealed class RecordingGateway : IAsyncDisposable
 
     public string Reply { get; set; }
 
+    /// <summary>A response of its own for each request, in place of <see cref="Reply"/>.</summary>
+    public Func<RecordedRequest, string>? ReplyTo { get; init; }
+
     public int Connections { get; private set; }
 
     /// <summary>In order of arrival.</summary>
@@ -53,7 +56,7 @@ internal sealed class RecordingGateway : IAsyncDisposable
         {
             _requests.Enqueue(request);
             if (_beforeResponse is not null) await _beforeResponse(request, cancellation);
-            await socket.SendAsync(Encoding.Latin1.GetBytes(Reply), cancellation);
+            await socket.SendAsync(Encoding.Latin1.GetBytes(ReplyTo?.Invoke(request) ?? Reply), cancellation);
             if (_closes) return;
         }
     }
