@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes the HTTP session with generated streams for the given number of minutes (default 10). A failure is shrunk and printed with its
+# Fuzzes the HTTP session with generated requests and the relay of the forward listener with generated responses, for the given number of minutes (default 10). A failure is shrunk and printed with its
 # seed; set CsCheck_Seed=<seed> to start with it.
 set -euo pipefail
 

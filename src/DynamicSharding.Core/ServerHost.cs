@@ -57,7 +57,7 @@ internal sealed class ServerHost : IAsyncDisposable
         if (options.Forwards)
         {
             forwardCounters = new ForwardCounters(loops);
-            _forward = new ForwardPlane(options, forwardCounters, MaxUpstreams(options.Limits), loggers, time);
+            _forward = new ForwardPlane(options, _ring, forwardCounters, MaxUpstreams(options.Limits), loggers, time);
             if (options.ForwardListenAddr is { } forward) addresses.Add(new(DataAddresses.Forward, "forward_listen_addr", forward, _forward.NewSession));
         }
 

@@ -109,10 +109,8 @@ internal sealed class ForwardGatewayCounters(string address, int loops)
     /// <summary>In place of a status: the gateway broke off its response when a part of it was on its way to the client.</summary>
     public const int Broken = 1;
 
-    private const int MaxCode = 599;
-
-    /// <summary>By loop and code; a loop that has sent nothing to the gateway has none.</summary>
-    private readonly long[]?[] _codes = new long[]?[loops];
+    /// <summary>By loop, the latest code first. Few codes ever occur, and a table of all of them for each of 10,000 gateways would be megabytes.</summary>
+    private readonly CodeCount?[] _codes = new CodeCount?[loops];
     private int _inFlight;
     private long _usedAt = Environment.TickCount64;
     private long _replays;
@@ -131,12 +129,14 @@ internal sealed class ForwardGatewayCounters(string address, int loops)
     {
         get
         {
-            for (int code = 0; code <= MaxCode; code++)
+            SortedDictionary<int, long> counts = [];
+            for (int loop = 0; loop < _codes.Length; loop++)
             {
-                long count = 0;
-                foreach (long[]? codes in _codes) count += codes is null ? 0 : Volatile.Read(ref codes[code]);
-                if (count > 0) yield return new(code, count);
+                for (CodeCount? one = Volatile.Read(ref _codes[loop]); one is not null; one = one.Next)
+                    counts[one.Code] = counts.GetValueOrDefault(one.Code) + Volatile.Read(ref one.Count);
             }
+
+            return counts;
         }
     }
 
@@ -163,9 +163,18 @@ internal sealed class ForwardGatewayCounters(string address, int loops)
     /// <summary>On the loop's thread.</summary>
     public void CountCode(int loop, int code)
     {
-        long[] codes = _codes[loop] ??= new long[MaxCode + 1];
-        codes[code]++;
+        CodeCount? one = _codes[loop];
+        while (one is not null && one.Code != code) one = one.Next;
+        if (one is null) Volatile.Write(ref _codes[loop], one = new CodeCount(code, _codes[loop]));
+        one.Count++;
         _usedAt = Environment.TickCount64;
+    }
+
+    private sealed class CodeCount(int code, CodeCount? next)
+    {
+        public readonly int Code = code;
+        public readonly CodeCount? Next = next;
+        public long Count;
     }
 }
 

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Text;
@@ -17,20 +16,26 @@ internal sealed class ForwardPlane : IDisposable
     /// <summary>How soon a new password in <c>pushgateway.basic_auth.password_file</c> is used.</summary>
     private static readonly TimeSpan CredentialsInterval = TimeSpan.FromSeconds(1);
 
-    private readonly ConcurrentDictionary<Gateway, ForwardTarget> _targets = new();
+    /// <summary>How soon nothing is left of a gateway that has left the ring. One that flaps keeps its connections.</summary>
+    private static readonly TimeSpan RetireInterval = TimeSpan.FromMinutes(1);
+
+    private readonly Dictionary<Gateway, ForwardTarget> _targets = new(ReferenceEqualityComparer.Instance);
+    private readonly ActiveRing _ring;
     private readonly ForwardLoop?[] _loops;
     private readonly byte[] _via;
     private readonly GatewayCredentials? _credentials;
     private readonly PushgatewayOptions _gateways;
     private volatile bool _hasUsers;
     private readonly TimeProvider _time;
+    private readonly ITimer _retireTimer;
     private readonly ITimer? _credentialsTimer;
     private volatile byte[]? _authorization;
     private volatile ForwardSettings _settings;
 
-    public ForwardPlane(ServerOptions options, ForwardCounters counters, int maxUpstreams, ILoggerFactory loggers, TimeProvider time)
+    public ForwardPlane(ServerOptions options, ActiveRing ring, ForwardCounters counters, int maxUpstreams, ILoggerFactory loggers, TimeProvider time)
     {
         _via = Encoding.ASCII.GetBytes($"Via: 1.1 {Encoding.ASCII.GetString(Pseudonym)}\r\n");
+        _ring = ring;
         Counters = counters;
         Logger = loggers.CreateLogger<ForwardSession>();
         _gateways = options.Pushgateway;
@@ -38,6 +43,7 @@ internal sealed class ForwardPlane : IDisposable
         _loops = new ForwardLoop?[counters.Loops.Length];
         _settings = new ForwardSettings(options.Forward, maxUpstreams);
         _hasUsers = !options.BasicAuthUsers.IsEmpty;
+        _retireTimer = time.CreateTimer(_ => Retire(), null, RetireInterval, RetireInterval);
         _credentials = GatewayCredentials.From(options.Pushgateway);
         if (_credentials is null) return;
         RefreshCredentials();
@@ -93,15 +99,54 @@ internal sealed class ForwardPlane : IDisposable
         return new ForwardSession(connection, _loops[index] ??= new ForwardLoop(this, connection.Loop, index)) { Owner = connection };
     }
 
-    public ForwardTarget TargetOf(Gateway gateway) => _targets.GetOrAdd(
-        gateway,
-        static (gateway, plane) => new ForwardTarget(gateway, plane.Counters.For(gateway.Address), plane._gateways, plane._time),
-        this);
+    public ForwardTarget TargetOf(Gateway gateway)
+    {
+        lock (_targets)
+        {
+            if (!_targets.TryGetValue(gateway, out ForwardTarget? target))
+                _targets.Add(gateway, target = new ForwardTarget(gateway, Counters.For(gateway.Address), _gateways, _time));
+            return target;
+        }
+    }
+
+    /// <summary>Connections to gateways, in use or idle.</summary>
+    public int OpenUpstreams => _loops.Sum(static loop => loop?.OpenUpstreams ?? 0);
+
+    /// <summary>Gateways whose names are resolved.</summary>
+    public int Targets
+    {
+        get
+        {
+            lock (_targets) return _targets.Count;
+        }
+    }
+
+    /// <summary>Of a gateway that is gone, the name is not resolved any more and no connection is kept.</summary>
+    public void Retire()
+    {
+        HashSet<Gateway> members = [.. _ring.Current?.Members ?? []];
+        lock (_targets)
+        {
+            ForwardTarget[] gone = [.. _targets.Values.Where(target => !members.Contains(target.Gateway) && target.Counters.InFlight == 0)];
+            if (gone.Length == 0) return;
+            foreach (ForwardTarget target in gone)
+            {
+                _targets.Remove(target.Gateway);
+                target.Retire();
+            }
+        }
+
+        foreach (ForwardLoop? loop in _loops) loop?.Loop.Post(loop.DropRetired);
+    }
 
     public void Dispose()
     {
+        _retireTimer.Dispose();
         _credentialsTimer?.Dispose();
-        foreach (ForwardTarget target in _targets.Values) target.Endpoints.Dispose();
+        lock (_targets)
+        {
+            foreach (ForwardTarget target in _targets.Values) target.Retire();
+        }
     }
 
     private void RefreshCredentials() => _authorization = Encoding.Latin1.GetBytes($"Authorization: {_credentials!.Authorization()}\r\n");
@@ -119,6 +164,15 @@ internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters coun
     public ForwardGatewayCounters Counters { get; } = counters;
 
     public GatewayEndpoints Endpoints { get; } = new(gateway.Address, NameResolver.Shared, time);
+
+    /// <summary>The gateway has left the ring: a connection that becomes idle is closed.</summary>
+    public bool IsRetired { get; private set; }
+
+    public void Retire()
+    {
+        IsRetired = true;
+        Endpoints.Dispose();
+    }
 
     /// <summary>How its connections are encrypted; null for plain HTTP.</summary>
     public SslClientAuthenticationOptions? Tls { get; } = options.Scheme == "https" ? TlsOptions(gateway.Address, options.Tls) : null;
@@ -169,6 +223,17 @@ internal sealed class ForwardLoop(ForwardPlane plane, EventLoop loop, int index)
         foreach (UpstreamPool pool in _pools.Values)
         {
             if (pool.TryCloseIdle()) return;
+        }
+    }
+
+    public void DropRetired()
+    {
+        foreach (UpstreamPool pool in _pools.Values.Where(static pool => pool.Target.IsRetired).ToArray())
+        {
+            _pools.Remove(pool.Gateway);
+            while (pool.TryCloseIdle())
+            {
+            }
         }
     }
 

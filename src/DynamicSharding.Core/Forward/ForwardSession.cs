@@ -29,6 +29,9 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     /// <summary>Two lost SYNs (after one and three seconds) still connect.</summary>
     private const long ConnectMilliseconds = 5000;
 
+    /// <summary>After so many the other connections of the loop have their turn: 768 KiB.</summary>
+    private const int FullReceivesPerTurn = 16;
+
     private readonly RequestStage _request = new(connection.Loop);
     private readonly ResponseRelay _response = new(connection.Loop);
     private Phase _phase;
@@ -36,9 +39,14 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private UpstreamPool _pool = null!;
     private Upstream? _upstream;
     private EndpointList? _endpoints;
+    private int _firstEndpoint;
+
+    /// <summary>Addresses that were tried.</summary>
     private int _endpointIndex;
     private string? _connectError;
     private int _pushNumber;
+    private int _fullReceives;
+    private Action? _wake;
     private long _began;
     private long _progressAt;
     private long _sentAt;
@@ -131,7 +139,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         if (_timedOut)
         {
             _timedOut = false;
-            return EndTimedOut(ref writer);
+            return EndTimedOut(input, ref writer, ref consumed);
         }
 
         bool isReady = _upstream?.TakeEvent() ?? false;
@@ -145,12 +153,10 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
                 if (!isReady) return SessionStep.Wait;
                 _connectError = _upstream!.Advance();
                 if (_connectError is null) return _upstream.IsConnecting ? SessionStep.Wait : BeginSending(input, ref writer, ref consumed);
-                _upstream.Close();
-                _endpointIndex++;
-                return Connect(input, ref writer, ref consumed);
+                return ConnectNext(input, ref writer, ref consumed);
             case Phase.Sending:
                 // A gateway may respond before it has all of the content, whose rest has no reader then.
-                if (isReady && _isStreamed && TryReceiveEarly(ref writer, out SessionStep early)) return early;
+                if (isReady && TryReceiveEarly(ref writer, out SessionStep early)) return early;
                 return Send(input, ref writer, ref consumed);
             default:
                 return Receive(ref writer);
@@ -182,13 +188,14 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
             _ => "DELETE"u8,
         };
         _isChunked = _parser.Framing == BodyFraming.Chunked;
-        Span<byte> more = forward.ResponseBuffer.AsSpan(0, Math.Min(fields.Length + 256, forward.ResponseBuffer.Length));
+        byte[] more = Loop.RentBuffer(fields.Length + 256);
         int length = forward.Plane.WriteOwnFields(more, _options.XForwardedFor ? connection.Peer : null, fields);
         int room = (int)Math.Min(_parser.ContentLength, MaxReplay);
         byte[]? authorization = forward.Plane.Authorization;
         RelayDirection direction = authorization is null && !forward.Plane.HasUsers ? RelayDirection.Request : RelayDirection.WithoutAuthorization;
         if (_options.XForwardedFor) direction |= RelayDirection.WithoutForwardedFor;
-        _request.StageHead(method, _pool.Target, route, fields, _parser.NamesFields, direction, authorization, more[..length], room);
+        _request.StageHead(method, _pool.Target, route, fields, _parser.NamesFields, direction, authorization, more.AsSpan(0, length), room);
+        Loop.ReturnBuffer(more);
         if (_isChunked) _request.ReserveFraming();
         else if (_parser.HasContentLength) _request.EndHead(_parser.ContentLength);
         else _request.EndHead();
@@ -253,12 +260,12 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private void AddChunk(ReadOnlySpan<byte> data)
     {
         _request.AddChunk(data);
-        if (!InBody) _request.Add("0\r\n\r\n"u8);
+        if (!InBody) _request.Add(RequestStage.LastChunk);
     }
 
     private SessionStep BeginSend(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
     {
-        _progressAt = Loop.Now;
+        _progressAt = _sentAt = Loop.Now;
         if (!_isStreamed)
         {
             _upstream = _pool.TryTake(this);
@@ -271,7 +278,12 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private SessionStep Connect(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
     {
         GatewayEndpoints endpoints = _pool.Target.Endpoints;
-        _endpoints ??= endpoints.Current;
+        if (_endpoints is null && endpoints.Current is { } current)
+        {
+            _endpoints = current;
+            _firstEndpoint = current.First;
+        }
+
         if (_endpoints is null)
         {
             if (_phase == Phase.Resolving && endpoints.Error is { } why) return Fail(502, "cannot be reached: ", why, ref writer);
@@ -281,7 +293,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
 
         for (; _endpointIndex < _endpoints.Count; _endpointIndex++)
         {
-            _upstream = _pool.Connect(_endpoints, _endpointIndex, this, out int error);
+            _upstream = _pool.Connect(_endpoints, (_firstEndpoint + _endpointIndex) % _endpoints.Count, this, out int error);
             if (_upstream is null)
             {
                 _connectError = Marshal.GetPInvokeErrorMessage(error);
@@ -294,6 +306,15 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         }
 
         return Fail(502, "cannot be reached: ", _connectError ?? "no address", ref writer);
+    }
+
+    private SessionStep ConnectNext(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
+    {
+        _upstream!.Close();
+        _upstream = null;
+        _endpointIndex++;
+        _progressAt = Loop.Now;
+        return Connect(input, ref writer, ref consumed);
     }
 
     private void WaitForAddresses(GatewayEndpoints endpoints)
@@ -310,6 +331,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     {
         _phase = Phase.Sending;
         _sentAt = _progressAt = Loop.Now;
+        _upstream!.OnConnected();
         return Send(input, ref writer, ref consumed);
     }
 
@@ -341,18 +363,24 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
                 return SessionStep.Read;
             }
 
-            ParseStatus status = TakeContent(input, ref consumed, out ReadOnlySpan<byte> data);
-            if (status == ParseStatus.Rejected) return RefuseContent(ForwardRejectReason.BrokenBody, ref writer);
-            if (_content > _options.MaxBodyBytes) return RefuseContent(ForwardRejectReason.BodyTooLarge, ref writer);
-            if (_isChunked) AddChunk(data);
-            else _request.Add(data);
+            // All that is here, so that a client's small chunks do not become as many system calls.
+            while (InBody && consumed < input.Length)
+            {
+                ParseStatus status = TakeContent(input, ref consumed, out ReadOnlySpan<byte> data);
+                if (status == ParseStatus.Rejected) return RefuseContent(ForwardRejectReason.BrokenBody, ref writer);
+                if (_content > _options.MaxBodyBytes) return RefuseContent(ForwardRejectReason.BodyTooLarge, ref writer);
+                if (_isChunked) AddChunk(data);
+                else _request.Add(data);
+            }
         }
     }
 
     /// <returns>False when the push goes on as before.</returns>
     private bool TryReceiveEarly(ref ResponseWriter writer, out SessionStep step)
     {
+        Upstream upstream = _upstream!;
         step = Receive(ref writer);
+        if (!ReferenceEquals(_upstream, upstream) && InPush) return true; // sent again
         if (InPush && !_response.HasHead) return false;
         _wantsContent = false;
         if (InPush) _phase = Phase.Responding;
@@ -373,9 +401,14 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
             return _response.HasHead ? Broken(fault) : Fail(502, "sent no complete response: ", fault, ref writer);
 
         // Fewer bytes than there was room for are all that there were, but an end that came with them is no event of its own.
-        bool mayHaveMore = received.Count == buffer.Length - kept || _upstream.HasEnded;
-        if (!_response.IsComplete) return mayHaveMore ? SessionStep.Flush : SessionStep.Wait;
-        return Complete(canKeep: left == 0 && !mayHaveMore);
+        bool isFull = received.Count == buffer.Length - kept;
+        if (_response.IsComplete) return Complete(canKeep: left == 0 && !isFull && !_upstream.HasEnded);
+        if (!isFull) return _upstream.HasEnded ? SessionStep.Flush : SessionStep.Wait;
+        if (++_fullReceives % FullReceivesPerTurn != 0) return SessionStep.Flush;
+
+        // A long response to a fast client must not keep the loop from its other connections.
+        Loop.Post(_wake ??= connection.Wake);
+        return SessionStep.Wait;
     }
 
     private SessionStep Complete(bool canKeep)
@@ -393,14 +426,14 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     /// <summary>A gateway that closes without reading everything may have responded before.</summary>
     private SessionStep OnSendFailed(int error, ref ResponseWriter writer)
     {
+        // It may be as long as the output has room, which responses to earlier requests may have taken.
+        if (writer.Written > 0) return SessionStep.Flush;
+        Upstream upstream = _upstream!;
         SessionStep step = Receive(ref writer);
-        if (!InPush || _response.HasHead)
-        {
-            _phase = InPush ? Phase.Responding : Phase.None;
-            return step;
-        }
-
-        return _phase == Phase.Sending && step == SessionStep.Wait ? OnUpstreamEnd(error, ref writer) : step;
+        if (!InPush || !ReferenceEquals(_upstream, upstream)) return step;
+        if (!_response.HasHead) return step == SessionStep.Wait ? OnUpstreamEnd(error, ref writer) : step;
+        _phase = Phase.Responding;
+        return step;
     }
 
     /// <summary>The gateway has closed its connection, or it has failed.</summary>
@@ -426,10 +459,12 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private bool MayReplay() =>
         !_isStreamed && !_isReplayed && !_response.HasBegun && _upstream!.IsReused && Loop.Now - _sentAt <= ReplayMilliseconds && connection.IsFullyOpen();
 
-    private SessionStep EndTimedOut(ref ResponseWriter writer)
+    private SessionStep EndTimedOut(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
     {
         string timeout = DurationText.Format(_options.Timeout);
         if (_response.HasHead) return Broken($"no progress for {timeout} (forward.timeout)");
+        if (_phase == Phase.Connecting && _endpointIndex + 1 < _endpoints!.Count && Loop.Now - _sentAt < (long)_options.Timeout.TotalMilliseconds)
+            return ConnectNext(input, ref writer, ref consumed);
         if (_phase is Phase.Resolving or Phase.Connecting) return Fail(502, "cannot be reached: ", "no connection in time", ref writer);
         return Fail(504, "sent no response ", $"within {timeout} (forward.timeout)", ref writer);
     }
@@ -480,9 +515,11 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private void LeaveUpstream()
     {
         if (_upstream is null) return;
-        bool isPart = _isStreamed && (InBody || !_request.IsSent) && _phase == Phase.Sending;
-        if (isPart) _upstream.Spoil(_request.Unsent, _isChunked, ContentRemaining, _holdsPlace ? Gateway : null);
-        else _upstream.Close();
+        bool isPart = _phase == Phase.Sending && (InBody || !_request.IsSent) && _request.IsHeadSent;
+        ForwardGatewayCounters? place = _holdsPlace ? Gateway : null;
+        if (!isPart) _upstream.Close();
+        else if (_isChunked && _isStreamed) _upstream.SpoilChunks(InBody ? _request.Unsent : _request.UnsentChunks, place);
+        else _upstream.Spoil(_request.Unsent.Length + (InBody ? ContentRemaining : 0), place);
         _holdsPlaceTaken = isPart && _holdsPlace;
         _upstream = null;
     }
@@ -507,7 +544,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _endpointIndex = 0;
         _connectError = null;
         _content = 0;
-        _holdsPlace = _holdsPlaceTaken = _isChunked = _isStreamed = _isReplayed = _wantsContent = false;
+        _holdsPlace = _holdsPlaceTaken = _isChunked = _isStreamed = _isReplayed = _wantsContent = _timedOut = false;
         _phase = Phase.None;
         InPush = false;
         CountResponse();

@@ -56,6 +56,7 @@ internal sealed class GatewayEndpoints : IDisposable
         action();
     }
 
+    /// <summary>The name is not resolved any more; its last addresses stay.</summary>
     public void Dispose()
     {
         _stop.Cancel();
@@ -70,15 +71,18 @@ internal sealed class GatewayEndpoints : IDisposable
             try
             {
                 IPAddress[] addresses = await _resolver.ResolveAsync(_host, stop).ConfigureAwait(false);
-                if (_current is not { } current || !current.Addresses.SequenceEqual(addresses)) _current = new EndpointList(addresses, _port);
-            }
-            catch (Exception e) when (e is SocketException or IOException)
-            {
-                _error = e.Message;
+
+                // A name server that answers in another order each time moves nothing.
+                if (_current is not { } current || !addresses.ToHashSet().SetEquals(current.Addresses)) _current = new EndpointList(addresses, _port);
             }
             catch (OperationCanceledException)
             {
                 return;
+            }
+            catch (Exception e)
+            {
+                // Whatever a resolver throws: nobody awaits this task.
+                _error = e.Message;
             }
 
             List<Action>? waiting;
@@ -103,6 +107,11 @@ internal sealed class EndpointList
     public IPAddress[] Addresses { get; }
 
     public int Count => _socketAddresses.Length;
+
+    /// <summary>Where the last connection was established: without that, one dead address would delay every connection.</summary>
+    public int First { get; set; }
+
+    public bool Contains(IPAddress address) => Array.IndexOf(Addresses, address) >= 0;
 
     /// <summary>A <c>struct sockaddr</c>.</summary>
     public ReadOnlySpan<byte> SocketAddress(int index) => _socketAddresses[index];

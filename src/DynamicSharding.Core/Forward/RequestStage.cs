@@ -26,6 +26,14 @@ internal sealed class RequestStage(EventLoop loop)
 
     public bool IsSent => _sent == _length;
 
+    /// <summary>The gateway has the head; what it has not, if anything, is content.</summary>
+    public bool IsHeadSent => _sent >= _headLength;
+
+    /// <summary>Of content whose last chunk is here, what comes before that; empty when a part of it is sent.</summary>
+    public ReadOnlySpan<byte> UnsentChunks => Unsent[..Math.Max(0, Unsent.Length - LastChunk.Length)];
+
+    public static ReadOnlySpan<byte> LastChunk => "0\r\n\r\n"u8;
+
     public ReadOnlySpan<byte> Unsent => _bytes.AsSpan(_sent, _length - _sent);
 
     public void OnSent(int count) => _sent += count;

@@ -71,8 +71,16 @@ internal sealed class ResponseRelay(EventLoop loop)
     {
         HasBegun = true;
         _partialLength = 0;
-        if (!HasHead && !TryTakeHead(ref bytes, persist, ref writer)) return 0;
-        return RelayContent(bytes, ref writer);
+        bool hadHead = HasHead;
+        int before = writer.Written;
+        if (!hadHead && !TryTakeHead(ref bytes, persist, ref writer)) return 0;
+        int left = RelayContent(bytes, ref writer);
+        if (Fault is null) return left;
+
+        // Nothing of these bytes goes to the client: neither an unfinished chunk nor, if it has nothing yet, a response that cannot be completed.
+        writer.Advance(before - writer.Written);
+        HasHead = hadHead;
+        return 0;
     }
 
     /// <summary>The gateway has closed its side.</summary>
@@ -93,7 +101,7 @@ internal sealed class ResponseRelay(EventLoop loop)
         _parser = default;
         _chunks = default;
         Fault = null;
-        HasBegun = HasHead = IsComplete = KeepsClient = _writesChunks = false;
+        HasBegun = HasHead = IsComplete = KeepsClient = _writesChunks = _isHttp10 = false;
     }
 
     private bool TryTakeHead(ref ReadOnlySpan<byte> bytes, bool persist, ref ResponseWriter writer)

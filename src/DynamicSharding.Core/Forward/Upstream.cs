@@ -20,11 +20,15 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
     private long _spoilUntil;
     private long _idleSince;
     private long _idleTurn;
+    private int _address;
 
     public LoopSocket Socket { get; private set; } = null!;
 
-    /// <summary>The list and the place in it of the address that this connection goes to.</summary>
+    /// <summary>The list that has the address of this connection.</summary>
     public EndpointList Endpoints { get; private set; } = null!;
+
+    /// <summary>The name of its gateway still leads to its address.</summary>
+    public bool LeadsTo(EndpointList? current) => ReferenceEquals(Endpoints, current) || current?.Contains(Endpoints.Addresses[_address]) == true;
 
     /// <summary>The push that it carries; null while it is idle.</summary>
     public ForwardSession? User { get; private set; }
@@ -49,7 +53,8 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
     public int Connect(EndpointList endpoints, int index, ForwardSession user)
     {
         EventLoop loop = Pool.Loop;
-        int error = LoopSocket.Connect(endpoints.SocketAddress(index), out int fd, out bool pending);
+        _address = index;
+        int error = LoopSocket.Connect(endpoints.SocketAddress(_address), out int fd, out bool pending);
         if (error != 0) return error;
         Socket = new LoopSocket(loop, fd) { Owner = this };
         loop.Add(Socket);
@@ -87,6 +92,12 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
         return added.Failure;
     }
 
+    /// <summary>It is established, so the next one goes to the same address.</summary>
+    public void OnConnected()
+    {
+        if (Endpoints.First != _address) Endpoints.First = _address;
+    }
+
     /// <summary>Gives a kept connection its next push.</summary>
     /// <returns>False when it has ended, or sent what nobody asked for.</returns>
     public bool TryReuse(ForwardSession user)
@@ -114,17 +125,26 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
     /// The gateway has a part of a push that it might take as it is. It gets bytes that no metric begins with, wherever in a text they come,
     /// and then the end of the connection.
     /// </summary>
-    /// <param name="length">Bytes of content that it expects after those.</param>
+    /// <param name="expected">Bytes of content that the gateway still waits for.</param>
     /// <param name="place">The push's place, which is free when this is over.</param>
-    /// <param name="unsent">Of the content, which goes first.</param>
-    /// <param name="isChunked">The bytes are sent in chunks.</param>
-    public void Spoil(ReadOnlySpan<byte> unsent, bool isChunked, long length, ForwardGatewayCounters? place)
+    public void Spoil(long expected, ForwardGatewayCounters? place) => BeginSpoiling(NoMetric((int)Math.Min(MaxSpoil, expected)), place);
+
+    /// <summary>The same within content in chunks.</summary>
+    /// <param name="unsent">The rest of chunks whose beginning is sent.</param>
+    /// <param name="place">The push's place.</param>
+    public void SpoilChunks(ReadOnlySpan<byte> unsent, ForwardGatewayCounters? place) =>
+        BeginSpoiling([.. unsent, .. Encoding.ASCII.GetBytes($"{MaxSpoil:x}\r\n"), .. NoMetric(MaxSpoil), .. "\r\n"u8], place);
+
+    private static byte[] NoMetric(int length)
+    {
+        byte[] bytes = new byte[length];
+        for (int i = 0; i < length; i++) bytes[i] = "\n\0{"u8[i % 3];
+        return bytes;
+    }
+
+    private void BeginSpoiling(byte[] bytes, ForwardGatewayCounters? place)
     {
         User = null;
-        int spoil = (int)Math.Min(MaxSpoil, isChunked ? MaxSpoil : length);
-        byte[] bytes = [.. unsent, .. isChunked ? Encoding.ASCII.GetBytes($"{spoil:x}\r\n") : [], .. new byte[spoil], .. isChunked ? "\r\n"u8 : []];
-        int start = bytes.Length - spoil - (isChunked ? 2 : 0);
-        for (int i = 0; i < spoil; i++) bytes[start + i] = "\n\0{"u8[i % 3];
         _spoil = bytes;
         _spoilUntil = Pool.Loop.Now + SpoilMilliseconds;
         _place = place;

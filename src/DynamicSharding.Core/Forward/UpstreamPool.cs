@@ -18,9 +18,6 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
     /// <summary>The gateway and its bytes.</summary>
     public Gateway Gateway => Target.Gateway;
 
-    /// <summary>When a push last came this way, on the loop's clock.</summary>
-    public long UsedAt { get; set; }
-
     /// <returns>Null when there is none that is fit for use.</returns>
     public Upstream? TryTake(ForwardSession user)
     {
@@ -29,8 +26,8 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
             Upstream upstream = _idle[^1];
             _idle.RemoveAt(_idle.Count - 1);
 
-            // The name has moved: this connection leads to where it was.
-            if (ReferenceEquals(upstream.Endpoints, Target.Endpoints.Current) && upstream.TryReuse(user)) return upstream;
+            // When the name has moved, this connection leads to where it was.
+            if (upstream.LeadsTo(Target.Endpoints.Current) && upstream.TryReuse(user)) return upstream;
             upstream.Close();
         }
 
@@ -53,7 +50,7 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
     /// <summary>Its response is complete and the gateway lets the connection persist.</summary>
     public void Return(Upstream upstream)
     {
-        if (_idle.Count >= MaxIdle || owner.OpenUpstreams > owner.MaxUpstreams)
+        if (Target.IsRetired || _idle.Count >= MaxIdle || owner.OpenUpstreams > owner.MaxUpstreams)
         {
             upstream.Close();
             return;
