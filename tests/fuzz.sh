@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzzes the HTTP session with generated requests and the relay of the forward listener with generated responses, for the given number of minutes (default 10). A failure is shrunk and printed with its
-# seed; set CsCheck_Seed=<seed> to start with it.
+# Fuzzes the HTTP session with generated requests and the forward listener's relay with generated responses, each for the given number of
+# minutes (default 10). A failure is shrunk and printed with its seed; set CsCheck_Seed=<seed> to start with it.
 set -euo pipefail
 
 readonly MINUTES=${1:-10}

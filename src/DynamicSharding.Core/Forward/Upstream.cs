@@ -19,7 +19,6 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
     private ReadOnlyMemory<byte> _spoil;
     private long _spoilUntil;
     private long _idleSince;
-    private long _idleTurn;
     private int _address;
 
     public LoopSocket Socket { get; private set; } = null!;
@@ -102,8 +101,8 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
     /// <returns>False when it has ended, or sent what nobody asked for.</returns>
     public bool TryReuse(ForwardSession user)
     {
-        // An event tells of whatever came before the last wait. What came since, or in the turn of its last response, only the socket knows.
-        if (Pool.Loop.Turn - _idleTurn < 2 && !Socket.HasNothingToRead()) return false;
+        // The event of what came before the last wait may be behind this one in the batch, and of what came since then only the socket knows.
+        if (!Socket.HasNothingToRead()) return false;
         User = user;
         IsReused = true;
         return true;
@@ -113,7 +112,6 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
     {
         User = null;
         _idleSince = Pool.Loop.Now;
-        _idleTurn = Pool.Loop.Turn;
     }
 
     public bool HasEvent => Socket.HasEvent;

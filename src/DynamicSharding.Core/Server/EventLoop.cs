@@ -80,9 +80,6 @@ internal sealed unsafe class EventLoop : IDisposable
     /// </summary>
     public long Now { get; private set; }
 
-    /// <summary>Counts the waits for events.</summary>
-    public long Turn { get; private set; }
-
     /// <summary>Connections of this loop that are open.</summary>
     public int Connections { get; set; }
 
@@ -219,7 +216,6 @@ internal sealed unsafe class EventLoop : IDisposable
             int timeout = (int)Math.Clamp(_nextTick - Now, 0, TickMilliseconds);
             int count = LibC.EpollWait(_epoll, _events.Pointer, _events.Capacity, timeout);
             AdvanceClock();
-            Turn++;
             for (int i = 0; i < count; i++)
             {
                 int slot = _events.DataAt(i);
