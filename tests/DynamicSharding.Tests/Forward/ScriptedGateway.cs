@@ -17,12 +17,13 @@ internal sealed class ScriptedGateway : IAsyncDisposable
     /// <param name="address">One of loopback's.</param>
     public ScriptedGateway(Func<Socket, CancellationToken, Task> serve, bool isNarrow = false, IPAddress? address = null)
     {
+        const int Tcp = 6;
         const int MaxSegment = 2;
         _listener = new TcpListener(address ?? IPAddress.Loopback, 0);
         if (isNarrow)
         {
             _listener.Server.ReceiveBufferSize = 2048;
-            _listener.Server.SetSocketOption(SocketOptionLevel.Tcp, (SocketOptionName)MaxSegment, 536);
+            _listener.Server.SetRawSocketOption(Tcp, MaxSegment, BitConverter.GetBytes(536));
         }
 
         _listener.Start();
