@@ -55,6 +55,9 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private bool _isStreamed;
     private bool _isReplayed;
     private bool _holdsPlace;
+
+    /// <summary>The place goes to what is left of the push at its gateway.</summary>
+    private bool _holdsPlaceTaken;
     private bool _persist;
     private bool _isHttp10;
     private bool _timedOut;
@@ -99,6 +102,22 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     public void OnUpstreamReady() => connection.Wake();
 
     public override void OnGatewayTimeout() => _timedOut = true;
+
+    public override void Reset()
+    {
+        base.Reset();
+        _request.Return();
+        _response.Reset();
+        _phase = Phase.None;
+        _options = null!;
+        _pool = null!;
+        _upstream = null;
+        _endpoints = null;
+        _endpointIndex = 0;
+        _connectError = null;
+        _began = _progressAt = _sentAt = _content = 0;
+        _isChunked = _isStreamed = _isReplayed = _holdsPlace = _holdsPlaceTaken = _persist = _isHttp10 = _timedOut = _wantsContent = false;
+    }
 
     private protected override SessionStep BeginPush(
         ReadOnlySpan<byte> input, in Route route, SessionContext context, ref ResponseWriter writer, ref int consumed)
@@ -310,8 +329,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
 
     private SessionStep ConnectNext(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
     {
-        _upstream!.Close();
-        _upstream = null;
+        CloseUpstream();
         _endpointIndex++;
         _progressAt = Loop.Now;
         return Connect(input, ref writer, ref consumed);
@@ -378,9 +396,9 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     /// <returns>False when the push goes on as before.</returns>
     private bool TryReceiveEarly(ref ResponseWriter writer, out SessionStep step)
     {
-        Upstream upstream = _upstream!;
+        bool wasReplayed = _isReplayed;
         step = Receive(ref writer);
-        if (!ReferenceEquals(_upstream, upstream) && InPush) return true; // sent again
+        if (InPush && _isReplayed != wasReplayed) return true;
         if (InPush && !_response.HasHead) return false;
         _wantsContent = false;
         if (InPush) _phase = Phase.Responding;
@@ -407,7 +425,10 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         if (++_fullReceives % FullReceivesPerTurn != 0) return SessionStep.Flush;
 
         // A long response to a fast client must not keep the loop from its other connections.
-        Loop.Post(_wake ??= connection.Wake);
+        Loop.Post(_wake ??= () =>
+        {
+            if (_phase == Phase.Responding) connection.Wake();
+        });
         return SessionStep.Wait;
     }
 
@@ -428,9 +449,9 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     {
         // It may be as long as the output has room, which responses to earlier requests may have taken.
         if (writer.Written > 0) return SessionStep.Flush;
-        Upstream upstream = _upstream!;
+        bool wasReplayed = _isReplayed;
         SessionStep step = Receive(ref writer);
-        if (!InPush || !ReferenceEquals(_upstream, upstream)) return step;
+        if (!InPush || _isReplayed != wasReplayed) return step;
         if (!_response.HasHead) return step == SessionStep.Wait ? OnUpstreamEnd(error, ref writer) : step;
         _phase = Phase.Responding;
         return step;
@@ -446,7 +467,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         if (!MayReplay()) return Fail(502, "sent no complete response: ", why, ref writer);
         Gateway.CountReplay();
         _isReplayed = true;
-        _upstream!.Close();
+        CloseUpstream();
         _request.Rewind();
         int none = 0;
         return Connect(default, ref writer, ref none);
@@ -524,7 +545,12 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _upstream = null;
     }
 
-    private bool _holdsPlaceTaken;
+    /// <summary>A closed one may serve another session at once.</summary>
+    private void CloseUpstream()
+    {
+        _upstream?.Close();
+        _upstream = null;
+    }
 
     /// <summary>The push is over: nothing of it stays behind.</summary>
     private SessionStep Finish(int code)
@@ -536,8 +562,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
             forward.Counters.Observe(forward.Plane.Time.GetElapsedTime(_began));
         }
 
-        _upstream?.Close();
-        _upstream = null;
+        CloseUpstream();
         _endpoints = null;
         _request.Return();
         _response.Reset();
