@@ -33,6 +33,16 @@ public sealed class ResolverTests(ITestOutputHelper output) : PeerTest(output)
         Assert.InRange(result.GetProperty("old_address_for").GetDouble(), 0, 30);
     }
 
+    /// <summary>Content above 64 KiB, so that each push needs a new connection. Only the first pays for the addresses that are dead.</summary>
+    [Fact, Trait("Category", "Slow")]
+    public async Task The_addresses_of_a_gateway_are_tried_in_order_and_the_one_that_works_is_remembered()
+    {
+        JsonElement result = await RunAsync("several");
+        Assert.Equal(0, result.GetProperty("failed").GetInt32());
+        Assert.InRange(result.GetProperty("first").GetDouble(), 4, 15);
+        Assert.InRange(result.GetProperty("longest_of_the_rest").GetDouble(), 0, 3);
+    }
+
     private async Task<JsonElement> RunAsync(string mode)
     {
         string script = Path.Combine(Binary.RepositoryRoot, "tests/faults/resolver.py");
