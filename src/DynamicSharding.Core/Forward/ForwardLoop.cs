@@ -125,7 +125,7 @@ internal sealed class ForwardPlane : IDisposable
     /// <summary>Of a gateway that is gone, the name is not resolved any more and no connection is kept.</summary>
     public void Retire()
     {
-        HashSet<Gateway> members = [.. _ring.Current?.Members ?? []];
+        HashSet<Gateway> members = [.. _ring.Members];
         lock (_targets)
         {
             ForwardTarget[] gone = [.. _targets.Values.Where(target => !members.Contains(target.Gateway) && target.Counters.InFlight == 0)];

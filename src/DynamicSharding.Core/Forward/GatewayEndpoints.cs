@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Forward;

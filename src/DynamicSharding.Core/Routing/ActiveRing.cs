@@ -10,6 +10,9 @@ internal sealed class ActiveRing
     /// <summary>Null until the first ring is published, and while no gateway is allowed.</summary>
     public HashRing<Gateway>? Current => _current;
 
+    /// <summary>The gateways of the current ring; none without one.</summary>
+    public IEnumerable<Gateway> Members => _current?.Members ?? Enumerable.Empty<Gateway>();
+
     public void Publish(HashRing<Gateway> ring)
     {
         ArgumentNullException.ThrowIfNull(ring);

@@ -3,7 +3,6 @@ using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Forward;
 using DynamicSharding.Http;
-using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
 using Microsoft.Extensions.Logging.Abstractions;

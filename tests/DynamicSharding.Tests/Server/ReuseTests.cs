@@ -4,7 +4,6 @@ using System.Reflection;
 using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Forward;
-using DynamicSharding.Http;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
