@@ -82,8 +82,16 @@ internal sealed class Connection : LoopMember
         _socket.Open(fd);
         _loop.Add(_socket);
         _loop.Connections++;
-        if (tls is not null) _socket.AddTls()?.Accept(tls);
+        if (tls is null)
+        {
+            _socket.Wake();
+            return;
+        }
+
+        // Serving begins first: a handshake may be over, in vain, before this returns.
+        TlsLayer? layer = _socket.AddTls();
         _socket.Wake();
+        layer?.Accept(tls);
     }
 
     public override void OnTick(long now)

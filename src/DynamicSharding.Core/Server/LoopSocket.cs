@@ -52,7 +52,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     public SocketResult TryReceive(Span<byte> buffer)
     {
         SocketResult received = _tls is null ? TryReceiveRaw(buffer) : _tls.TryReceive(buffer);
-        _rearm |= received.Count == buffer.Length;
+        _rearm |= received.Count == buffer.Length || HasMore;
         return received;
     }
 
@@ -100,6 +100,9 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
 
     /// <summary>Null for plain TCP.</summary>
     public TlsLayer? Tls => _tls;
+
+    /// <summary>TLS has bytes or an end that no event will tell of.</summary>
+    public bool HasMore => _tls is { HasMore: true };
 
     /// <summary>The peer reset the connection, as far as the kernel has reported it.</summary>
     public bool IsReset { get; private set; }

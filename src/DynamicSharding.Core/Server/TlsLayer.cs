@@ -43,6 +43,9 @@ internal sealed class TlsLayer
     /// <summary>Why the connection is of no use; null while it is.</summary>
     public string? Failure { get; private set; }
 
+    /// <summary>Bytes are decrypted, or the end has come, and nothing will make the socket ready for them.</summary>
+    public bool HasMore => _hasPlaintext || Failure is not null;
+
     /// <summary>The failure is one of TLS, or came before the handshake was done; otherwise the socket failed, or the peer went without a word.</summary>
     public bool IsTlsFailure => Failure is not null && _raw.HasReceived && (!IsAuthenticated || _raw.Error == 0);
 
@@ -248,6 +251,7 @@ internal sealed class TlsLayer
         private Memory<byte> _target;
         private ReadOnlyMemory<byte> _source;
         private bool _mayBeReadable = true;
+        private bool _hasEnd;
         private bool _ended;
 
         public bool HasReceived { get; private set; }
@@ -287,6 +291,7 @@ internal sealed class TlsLayer
             if ((events & ~LibC.EPOLLOUT) != 0)
             {
                 _mayBeReadable = true;
+                _hasEnd |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
                 if (_read.IsWaiting) CompleteRead();
             }
 
@@ -333,7 +338,9 @@ internal sealed class TlsLayer
             if (!_mayBeReadable) return false;
             if (buffer.IsEmpty) return true;
             SocketResult received = socket.TryReceiveRaw(buffer.Span);
-            if (received.WouldBlock || (received.Count > 0 && received.Count < buffer.Length)) _mayBeReadable = false;
+
+            // An end that was reported together with the bytes before it is not reported again.
+            if (received.WouldBlock || (received.Count > 0 && received.Count < buffer.Length && !_hasEnd)) _mayBeReadable = false;
             if (received.WouldBlock) return false;
             if (received.Failed) throw Failed(received.Error);
             count = received.Count;
