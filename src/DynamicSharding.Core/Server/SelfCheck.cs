@@ -101,7 +101,8 @@ internal sealed class SelfCheck(
             try
             {
                 await secure.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "watchdog" }, cancellation).ConfigureAwait(false);
-                return await LookUpAsync(secure, cancellation).ConfigureAwait(false);
+                string? problem = await LookUpAsync(secure, cancellation).ConfigureAwait(false);
+                return tls().ClientCertificateRequired ? null : problem;
             }
             catch (Exception e) when (e is AuthenticationException or IOException && tls().ClientCertificateRequired)
             {
