@@ -65,7 +65,7 @@ internal sealed class ServerHost : IAsyncDisposable
         {
             _certificate = new ServerCertificate("data listeners", "tls.cert_file", options.Tls, _logger, time);
             _certificate.StartRefreshing();
-            TlsMemory.ReleaseIdleBuffers();
+            _ = TlsMemory.ReleasesIdleBuffers;
             if (options.HttpsListenAddr is { } https)
                 addresses.Add(new(DataAddresses.Https, "https_listen_addr", https, DataServer.NewRedirectSession, () => _certificate.Latest));
             if (options.ForwardHttpsListenAddr is { } forwardHttps)

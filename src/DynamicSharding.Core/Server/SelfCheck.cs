@@ -95,7 +95,7 @@ internal sealed class SelfCheck(
         if (tls is null) return await LookUpAsync(stream, cancellation).ConfigureAwait(false);
 
         // Whoever it is, it is this process: what counts is that it responds.
-        var secure = new SslStream(stream, leaveInnerStreamOpen: true, static (_, _, _, _) => true);
+        var secure = new SslStream(stream, leaveInnerStreamOpen: true, static (_, shown, _, _) => shown is not null);
         await using (secure.ConfigureAwait(false))
         {
             try

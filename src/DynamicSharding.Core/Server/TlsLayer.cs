@@ -9,7 +9,9 @@ namespace DynamicSharding.Server;
 /// TLS on a loop's socket, with the socket's own contract: receives and sends that never wait. <see cref="SslStream"/> works on a stream over
 /// the raw socket; all of its continuations run on the loop's thread, inline with the kernel's events.
 /// </summary>
+#pragma warning disable CA1001 // Close disposes of them.
 internal sealed class TlsLayer
+#pragma warning restore CA1001
 {
     /// <summary>The content of one record. <see cref="SslStream"/> encrypts that much before it waits; of more it would still need the plaintext.</summary>
     private const int RecordLength = 16 * 1024;
@@ -116,7 +118,9 @@ internal sealed class TlsLayer
                 byte[] plaintext = _socket.Loop.TlsBuffer;
                 _accepted = Math.Min(buffer.Length - sent, RecordLength);
                 buffer.Slice(sent, _accepted).CopyTo(plaintext);
+#pragma warning disable CA2012 // Kept until the kernel has room; its result is taken once.
                 _write = _ssl.WriteAsync(plaintext.AsMemory(0, _accepted));
+#pragma warning restore CA2012
                 if (_write.IsCompleted) continue;
                 _isWriting = true;
                 _write.GetAwaiter().UnsafeOnCompleted(_onWritten);
@@ -187,7 +191,9 @@ internal sealed class TlsLayer
         if (_isPumping) return false;
 
         // A read of nothing decrypts what there is, and holds no buffer while there is nothing.
+#pragma warning disable CA2012 // Kept until there is something; its result is taken once.
         _pump = _ssl.ReadAsync(Memory<byte>.Empty);
+#pragma warning restore CA2012
         if (!_pump.IsCompleted)
         {
             _isPumping = true;

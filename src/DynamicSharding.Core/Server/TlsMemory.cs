@@ -13,31 +13,29 @@ internal static unsafe class TlsMemory
     private const int SSL_CTRL_MODE = 33;
     private const int SSL_MODE_RELEASE_BUFFERS = 0x10;
 
-    private static readonly Lock Gate = new();
-    private static bool _isSet;
-    private static delegate* unmanaged<void*, int, nint, void*, nint> _control;
+    private static readonly delegate* unmanaged<void*, int, nint, void*, nint> Control;
 
-    /// <summary>For all contexts from now on; after a certificate was loaded, which loads the library. Without that library nothing changes.</summary>
-    public static void ReleaseIdleBuffers()
+    // Once for the process, at the first use and not before (an explicit static constructor): by then the library is loaded.
+    static TlsMemory()
     {
-        lock (Gate)
-        {
-            if (_isSet) return;
-            _isSet = true;
-
-            // The copy that the framework has loaded, whatever its version: another one would have objects of its own.
-            if (Loaded("libssl.so") is not { } ssl || Loaded("libcrypto.so") is not { } crypto) return;
-            if (!NativeLibrary.TryGetExport(ssl, "SSL_CTX_ctrl", out nint control)) return;
-            if (!NativeLibrary.TryGetExport(crypto, "CRYPTO_get_ex_new_index", out nint newIndex)) return;
-            _control = (delegate* unmanaged<void*, int, nint, void*, nint>)control;
-            _ = ((delegate* unmanaged<int, nint, void*, void*, void*, void*, int>)newIndex)(
-                CRYPTO_EX_INDEX_SSL_CTX, 0, null, (delegate* unmanaged<void*, void*, void*, int, nint, void*, void>)&OnNewContext, null, null);
-        }
+        // The copy that the framework has loaded, whatever its version: another one would have objects of its own.
+        if (Loaded("libssl.so") is not { } ssl || Loaded("libcrypto.so") is not { } crypto) return;
+        if (!NativeLibrary.TryGetExport(ssl, "SSL_CTX_ctrl", out nint control)) return;
+        if (!NativeLibrary.TryGetExport(crypto, "CRYPTO_get_ex_new_index", out nint newIndex)) return;
+        Control = (delegate* unmanaged<void*, int, nint, void*, nint>)control;
+        _ = ((delegate* unmanaged<int, nint, void*, void*, void*, void*, int>)newIndex)(
+            CRYPTO_EX_INDEX_SSL_CTX, 0, null, (delegate* unmanaged<void*, void*, void*, int, nint, void*, void>)&OnNewContext, null, null);
+        ReleasesIdleBuffers = true;
     }
+
+    /// <summary>
+    /// All contexts from now on do. To be asked after a certificate was loaded, which loads the library; without that library nothing changes.
+    /// </summary>
+    public static bool ReleasesIdleBuffers { get; }
 
     [UnmanagedCallersOnly]
     private static void OnNewContext(void* context, void* data, void* all, int index, nint number, void* argument) =>
-        _control(context, SSL_CTRL_MODE, SSL_MODE_RELEASE_BUFFERS, null);
+        Control(context, SSL_CTRL_MODE, SSL_MODE_RELEASE_BUFFERS, null);
 
     private static nint? Loaded(string name)
     {
