@@ -10,6 +10,7 @@ import argparse, json, os, re, shutil, signal, subprocess, sys, tempfile
 from child import HERE, LOAD_CORE, SERVER_CORE, Child, free_port
 from forward_report import fragment, machine, write
 from load_generator import generate
+import tls
 
 BODIES = (120, 4096, 32768)
 RATES = (1000, 5000)
@@ -66,7 +67,7 @@ def wrk(stage, name, body, seconds, connections=64):
     server = stage.owners[name]
     before = server.cpu()
     run = subprocess.run(['taskset', '-c', LOAD_CORE, 'wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '-s', os.path.join(HERE, 'forward.lua'),
-                          f'http://127.0.0.1:{stage.ports[name]}/', '--', str(body)], capture_output=True, text=True)
+                          f"http{'s' if name.endswith('-tls') else ''}://127.0.0.1:{stage.ports[name]}/", '--', str(body)], capture_output=True, text=True)
     cpu = server.cpu() - before
     result = re.search(r'RESULT (.*)', run.stdout)
     if not result:
@@ -126,8 +127,36 @@ def redirect_part(folder, args):
         return [{**row, 'threads': threads[row['server']]} for row in rows]
 
 
+def tls_part(folder, args):
+    with Stage(folder, args) as stage:
+        files = tls.certificate(folder)
+        tls.add_nginx(stage, process, files)
+        tls.add_sharding(stage, process, files)
+        return interleaved(stage, ['nginx-tls', 'forward-tls'], BODIES, args.rounds, args.seconds)
+
+
+def handshakes_part(folder, args):
+    with Stage(folder, args) as stage:
+        files = tls.certificate(folder)
+        tls.add_nginx(stage, process, files)
+        tls.add_sharding(stage, process, files)
+        ciphers = {name: tls.cipher(port) for name, port in stage.ports.items()}
+        if len(set(ciphers.values())) != 1:
+            sys.exit(f'not the same cipher: {ciphers}')
+        return [{**row, 'cipher': ciphers[row['server']]} for row in tls.handshake_rows(stage, args.rounds, args.seconds)]
+
+
+def idle_part(folder, args):
+    rows = []
+    for name in ('redirect-tls', 'forward-tls'):
+        with Stage(os.path.join(folder, name), args) as stage:
+            tls.add_sharding(stage, process, tls.certificate(stage.folder))
+            rows.append(tls.idle_row(stage, name))
+    return rows
+
+
 def main():
-    parts = {'cpu': cpu_part, 'latency': latency_part, 'redirect': redirect_part}
+    parts = {'cpu': cpu_part, 'latency': latency_part, 'redirect': redirect_part, 'tls': tls_part, 'handshakes': handshakes_part, 'idle': idle_part}
     parser = argparse.ArgumentParser()
     parser.add_argument('--aot', required=True)
     parser.add_argument('--gateway', required=True)

@@ -65,6 +65,7 @@ internal sealed class ServerHost : IAsyncDisposable
         {
             _certificate = new ServerCertificate("data listeners", "tls.cert_file", options.Tls, _logger, time);
             _certificate.StartRefreshing();
+            _ = TlsMemory.ReleasesIdleBuffers;
             if (options.HttpsListenAddr is { } https)
                 addresses.Add(new(DataAddresses.Https, "https_listen_addr", https, DataServer.NewRedirectSession, () => _certificate.Latest));
             if (options.ForwardHttpsListenAddr is { } forwardHttps)
@@ -82,6 +83,7 @@ internal sealed class ServerHost : IAsyncDisposable
             Membership = () => _membership.View,
             Counters = counters,
             Forward = forwardCounters,
+            Certificates = _certificate is null ? [] : [_certificate],
             Readiness = _readiness,
             Reload = Reloader.ReloadAsync,
             ReloadStatus = () => Reloader.Status,
@@ -98,6 +100,9 @@ internal sealed class ServerHost : IAsyncDisposable
 
     /// <summary>The bound address of the redirect listener, with the port that the system chose for port 0.</summary>
     public IPEndPoint DataEndPoint => _data.EndPoint;
+
+    /// <summary>Every data listener's key, its configured and its bound address.</summary>
+    public IEnumerable<(string Key, ListenAddress Configured, IPEndPoint Bound)> DataEndPoints => _data.Addresses;
 
     /// <summary>Completes when the listening socket is dead: the process has to end.</summary>
     public Task Failed => _data.ListenerDead;
@@ -178,6 +183,7 @@ internal sealed class ServerHost : IAsyncDisposable
         if (!options.BasicAuthUsers.SequenceEqual(before?.Hashes ?? ImmutableSortedDictionary<string, string>.Empty)) _users = options.BasicAuthUsers.IsEmpty ? null : new PushAuth(options.BasicAuthUsers);
         if (options.Limits != running.Limits || _users != before) _data.Apply(options.Limits, _users is null ? null : _users.Check);
         if (_users != before) before?.Dispose();
+        _certificate?.Refresh();
         _forward?.Apply(options, MaxUpstreams(options.Limits));
         _membership.Apply(options);
     }

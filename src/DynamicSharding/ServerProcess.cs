@@ -41,7 +41,7 @@ internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat?
         try
         {
             await using var host = new ServerHost(options, Load, logs.SetLevel, loggers, TimeProvider.System);
-            WarnAboutUnusedAddress(options.HttpListenAddr, host.DataEndPoint, logger);
+            foreach ((string key, ListenAddress configured, IPEndPoint bound) in host.DataEndPoints) WarnAboutUnusedAddress(key, configured, bound, logger);
             await host.StartAsync();
             host.RaiseLoopPriority();
             await using ServiceNotifier? service = ServiceNotifier.Start(manager, host, logger, TimeProvider.System);
@@ -68,10 +68,10 @@ internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat?
     private LogOptions WithFlags(LogOptions log) => new() { Level = level ?? log.Level, Format = format ?? log.Format };
 
     /// <summary>An inherited socket wins over the configuration; an operator who changes the address there must learn why nothing happens.</summary>
-    private static void WarnAboutUnusedAddress(ListenAddress? configured, IPEndPoint bound, ILogger logger)
+    private static void WarnAboutUnusedAddress(string key, ListenAddress configured, IPEndPoint bound, ILogger logger)
     {
-        if (configured is null) return;
-        bool same = configured.Port == bound.Port && (configured.Host is null || configured.Host.Equals(bound.Address));
-        if (!same && configured.Port != 0) logger.ListenAddressNotUsed(configured.ToString(), bound.ToString());
+        if (configured.Port == 0 || (configured.Port == bound.Port && (configured.Host is null || configured.Host.Equals(bound.Address)))) return;
+        if (key == "http_listen_addr") logger.ListenAddressNotUsed(configured.ToString(), bound.ToString());
+        else logger.AnyListenAddressNotUsed(key, configured.ToString(), bound.ToString());
     }
 }

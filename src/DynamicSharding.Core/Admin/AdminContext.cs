@@ -3,6 +3,7 @@ using DynamicSharding.Forward;
 using DynamicSharding.Membership;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
+using DynamicSharding.Web;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Admin;
@@ -22,6 +23,9 @@ internal sealed record AdminContext
 
     /// <summary>Null without a forward listener.</summary>
     public ForwardCounters? Forward { get; init; }
+
+    /// <summary>Of the listeners that speak TLS.</summary>
+    public IReadOnlyList<ServerCertificate> Certificates { get; init; } = [];
 
     public required Readiness Readiness { get; init; }
 

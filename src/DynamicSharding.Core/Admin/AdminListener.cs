@@ -24,6 +24,8 @@ internal sealed class AdminListener : IAsyncDisposable
             ? new ServerCertificate(
                 "admin listener", "admin.tls.cert_file", new DataTlsOptions { CertFile = certFile, KeyFile = keyFile }, _logger, context.Time)
             : null;
+        if (certificate is not null) context = context with { Certificates = [.. context.Certificates, certificate] };
+
         // Enough for operators and several Prometheus servers, and reserved for them whatever the data plane uses.
         int maxConnections = DescriptorBudget.Of(OpenFileLimit.Current, new LimitOptions(), forwards: false).Admin;
         _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, () => maxConnections, _logger, certificate: certificate);

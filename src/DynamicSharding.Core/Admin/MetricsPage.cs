@@ -26,6 +26,7 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
             "dynamic_sharding_config_last_reload_success_timestamp_seconds",
             "Unix time of the last successful configuration reload.",
             Exposition.UnixSeconds(reload.LastSuccess));
+        WriteCertificates(page, context.Certificates);
         page.Gauge("dynamic_sharding_ready", "1 while /-/ready returns 200.", context.Readiness.IsReady ? 1 : 0);
         page.Gauges("dynamic_sharding_build_info", "Build information; always 1.", "version", "revision", "runtime", "arch")
             .WithLabels(context.Build.Version, context.Build.Revision, context.Build.Runtime, context.Build.Architecture)
@@ -35,6 +36,19 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
         foreach ((AdminRejectReason reason, string label) in AdminRejectCounter.Labels) rejected.WithLabels(label).IncTo(rejections[reason]);
         ProcessMetrics.Write(page);
         return page.ToText();
+    }
+
+    private static void WriteCertificates(Exposition page, IReadOnlyList<ServerCertificate> certificates)
+    {
+        Gauge current = page.Gauges(
+            "dynamic_sharding_certificate_last_reload_successful", "1 if the listener uses the certificate files as they are now.", "listener");
+        Gauge expiry = page.Gauges(
+            "dynamic_sharding_certificate_expiry_timestamp_seconds", "Unix time at which the certificate in use expires.", "listener");
+        foreach (ServerCertificate certificate in certificates)
+        {
+            current.WithLabels(certificate.Listener).Set(certificate.IsCurrent ? 1 : 0);
+            expiry.WithLabels(certificate.Listener).Set(Exposition.UnixSeconds(certificate.NotAfter));
+        }
     }
 }
 

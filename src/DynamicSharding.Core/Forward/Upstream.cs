@@ -20,6 +20,7 @@ internal sealed class Upstream : LoopMember
     private ReadOnlyMemory<byte> _spoil;
     private long _spoilUntil;
     private long _idleSince;
+    private bool _hasEnded;
     private long _idleTurn;
     private int _address;
 
@@ -46,7 +47,7 @@ internal sealed class Upstream : LoopMember
     public bool IsOpen { get; private set; }
 
     /// <summary>The gateway has closed its side, or the connection has failed; bytes from before may still be there.</summary>
-    public bool HasEnded { get; private set; }
+    public bool HasEnded => _hasEnded || Socket.HasMore;
 
     public bool IsConnecting { get; private set; }
 
@@ -68,7 +69,7 @@ internal sealed class Upstream : LoopMember
         User = user;
         IsOpen = true;
         IsConnecting = true;
-        IsReused = HasEnded = false;
+        IsReused = _hasEnded = false;
         bool ok = Socket.Watch(LoopSocket.InputAndOutput);
         if (ok && !pending) ok = Advance() is null;
         if (ok) return 0;
@@ -163,7 +164,7 @@ internal sealed class Upstream : LoopMember
 
     public override void OnReady(uint events)
     {
-        HasEnded |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
+        _hasEnded |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
         if (User is { AwaitsRoom: false } && (events & ~LibC.EPOLLOUT) == 0) Socket.TakeEvent(); // room that nobody waits for
         else if (User is not null) User.OnUpstreamReady();
         else if (!_spoil.IsEmpty) ContinueSpoiling();

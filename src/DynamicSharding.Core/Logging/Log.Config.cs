@@ -47,6 +47,9 @@ internal static partial class Log
     [LoggerMessage(1013, LogLevel.Warning, "http_listen_addr ignored: the inherited socket is bound to another address")]
     public static partial void ListenAddressNotUsed(this ILogger logger, string configured, string bound);
 
+    [LoggerMessage(1015, LogLevel.Warning, "listen address ignored: the inherited socket is bound to another address")]
+    public static partial void AnyListenAddressNotUsed(this ILogger logger, string key, string configured, string bound);
+
     [LoggerMessage(
         1014,
         LogLevel.Information,

@@ -14,6 +14,9 @@ internal static partial class Log
     [LoggerMessage(2002, LogLevel.Debug, "connection closed")]
     public static partial void ConnectionClosed(this ILogger logger, string reason, string peer);
 
+    [LoggerMessage(2013, LogLevel.Debug, "TLS failed")]
+    public static partial void TlsFailed(this ILogger logger, string err, string peer);
+
     [LoggerMessage(2003, LogLevel.Error, "connection failed: internal error, please report it")]
     public static partial void ConnectionFailed(this ILogger logger, Exception exception);
 

@@ -82,8 +82,16 @@ internal sealed class Connection : LoopMember
         _socket.Open(fd);
         _loop.Add(_socket);
         _loop.Connections++;
-        if (tls is not null) _socket.AddTls()?.Accept(tls);
+        if (tls is null)
+        {
+            _socket.Wake();
+            return;
+        }
+
+        // Serving begins first: a handshake may be over, in vain, before this returns.
+        TlsLayer? layer = _socket.AddTls();
         _socket.Wake();
+        layer?.Accept(tls);
     }
 
     public override void OnTick(long now)
@@ -105,7 +113,7 @@ internal sealed class Connection : LoopMember
     public void Drain()
     {
         _draining = true;
-        if (_deadlineReason == CloseReason.LingerTimeout) _deadline = Math.Min(_deadline, _loop.Now + (long)DrainGrace.TotalMilliseconds);
+        if (_deadlineReason is CloseReason.LingerTimeout or CloseReason.TlsFailed) _deadline = Math.Min(_deadline, _loop.Now + (long)DrainGrace.TotalMilliseconds);
         if (_deadlineReason != CloseReason.Idle) return;
         if (_session.Requests > 0) Expire(CloseReason.Drained);
         else SetDeadline(CloseReason.Drained, DrainGrace);
@@ -211,8 +219,10 @@ internal sealed class Connection : LoopMember
                             _deadlineReason = null;
                             break;
                         default:
-                            ends = _draining && step == SessionStep.Read && !_session.InHead && !_session.InBody;
-                            SetReadDeadline();
+                            bool isIdle = _draining && step == SessionStep.Read && !_session.InHead && !_session.InBody;
+                            ends = isIdle && _session.Requests > 0;
+                            if (isIdle && !ends) SetDeadline(CloseReason.Drained, DrainGrace); // a handshake is done, its request comes next
+                            else SetReadDeadline();
                             break;
                     }
                 }
@@ -387,7 +397,9 @@ internal sealed class Connection : LoopMember
 
     private CloseReason ExpiredReason() => _expired ?? CloseReason.Aborted;
 
-    private CloseReason Ended() => _socket.Tls?.Failure is not null ? CloseReason.TlsFailed : _reader.Error == 0 ? CloseReason.ClientClosed : CloseReason.Reset;
+    private CloseReason Ended() =>
+        _socket.Tls is { IsTlsFailure: true } ? CloseReason.TlsFailed
+        : _reader.Error == 0 || _socket.Tls is { IsUnused: true } ? CloseReason.ClientClosed : CloseReason.Reset;
 
     private CloseReason EndedWriting() => _expired ?? CloseReason.Reset;
 
@@ -398,11 +410,18 @@ internal sealed class Connection : LoopMember
         foreach (RejectReason reason in context.Rejects) _logger.RequestRejected(RejectReasons.Label(reason), peer);
     }
 
+    private void LogEnd(CloseReason reason)
+    {
+        string peer = PeerAddress.Of(_socket.Fd);
+        if (reason == CloseReason.TlsFailed) _logger.TlsFailed(_socket.Tls?.Failure ?? "no handshake in time (limits.header_timeout)", peer);
+        _logger.ConnectionClosed(CloseReasons.Label(reason), peer);
+    }
+
     private void End(CloseReason reason)
     {
         _session.End();
         _reader.Complete();
-        if (_logger.IsEnabled(LogLevel.Debug)) _logger.ConnectionClosed(CloseReasons.Label(reason), PeerAddress.Of(_socket.Fd));
+        if (_logger.IsEnabled(LogLevel.Debug)) LogEnd(reason);
         if (reason == CloseReason.WriteTimeout) _socket.ResetOnClose();
         _socket.Close();
         _loop.Connections--;

@@ -60,7 +60,7 @@ internal sealed class DataServer : IDisposable
             .. addresses.Select(address => new DataListener(
                 address, inherited.GetValueOrDefault(address.Name), options.ReusePort, _loops, _limit, loggers, time)),
         ];
-        _selfCheck = new SelfCheck(EndPoint, _loops, _limit, loggers.CreateLogger<Connection>());
+        _selfCheck = new SelfCheck(EndPoint, addresses[0].Tls, _loops, _limit, loggers.CreateLogger<Connection>());
     }
 
     /// <summary>What serves a connection of a redirect listener.</summary>
@@ -68,6 +68,9 @@ internal sealed class DataServer : IDisposable
 
     /// <summary>The bound address of the first listener, with the port that the system chose for port 0.</summary>
     public System.Net.IPEndPoint EndPoint => _listeners[0].EndPoint;
+
+    public IEnumerable<(string Key, ListenAddress Configured, System.Net.IPEndPoint Bound)> Addresses =>
+        _listeners.Select(static listener => (listener.Address.Key, listener.Address.Address, listener.EndPoint));
 
     /// <summary>Done when a listening socket is dead, because a process that shares it has shut it down. Time to stop.</summary>
     public Task ListenerDead => Task.WhenAny(_listeners.Select(static listener => listener.Dead));

@@ -25,6 +25,8 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     private uint _interest;
     private bool _waiting;
     private bool _hadEvent;
+    private bool _resets;
+    private bool _waitsForInput;
     private TlsLayer? _tls;
 
     // More input may be there that the kernel has already reported: the next wait re-registers to get it reported again.
@@ -53,7 +55,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     public SocketResult TryReceive(Span<byte> buffer)
     {
         SocketResult received = _tls is null ? TryReceiveRaw(buffer) : _tls.TryReceive(buffer);
-        _rearm |= received.Count == buffer.Length;
+        _rearm |= received.Count == buffer.Length || HasMore;
         return received;
     }
 
@@ -84,6 +86,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     public void ResetOnClose()
     {
         // struct linger: on, for 0 seconds.
+        _resets = true;
         ulong linger = 0;
         *(int*)&linger = 1;
         _ = LibC.SetSocketOption(Fd, LibC.SOL_SOCKET, LibC.SO_LINGER, &linger, sizeof(ulong));
@@ -92,11 +95,17 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     public void ShutdownSend()
     {
         _tls?.ShutdownSend();
-        _ = LibC.Shutdown(Fd, LibC.SHUT_WR);
+        ShutdownSendRaw();
     }
+
+    /// <summary>Below TLS.</summary>
+    public void ShutdownSendRaw() => LibC.Shutdown(Fd, LibC.SHUT_WR);
 
     /// <summary>Null for plain TCP.</summary>
     public TlsLayer? Tls => _tls;
+
+    /// <summary>TLS has bytes or an end that no event will tell of.</summary>
+    public bool HasMore => _tls is { HasMore: true };
 
     /// <summary>The peer reset the connection, as far as the kernel has reported it.</summary>
     public bool IsReset { get; private set; }
@@ -105,8 +114,9 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     /// <returns>Null if the kernel refuses to watch it.</returns>
     public TlsLayer? AddTls()
     {
-        if (_interest == 0 && !Watch(InputAndOutput)) return null;
-        return _tls = new TlsLayer(this);
+        // Set even if nothing will ever be reported: nothing plain may pass.
+        _tls = new TlsLayer(this);
+        return _interest != 0 || Watch(InputAndOutput) ? _tls : null;
     }
 
     /// <summary>Takes another descriptor, after <see cref="Close"/>. Nothing of the one before is left.</summary>
@@ -115,7 +125,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
         Fd = fd;
         EventTurn = 0;
         _interest = 0;
-        _hadEvent = _rearm = IsReset = false;
+        _hadEvent = _rearm = _resets = IsReset = false;
         _tls = null;
     }
 
@@ -188,9 +198,13 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
         _waiting = true;
         if (_tls is not null)
         {
-            // TLS does not report again what did not fit into the buffer.
-            if (_rearm) EndWait(ready: true);
-            _rearm = false;
+            // TLS does not report again what did not fit into the buffer, or what came while its owner waited for room.
+            _waitsForInput = interest != Output;
+            if (_rearm && _waitsForInput)
+            {
+                _rearm = false;
+                EndWait(ready: true);
+            }
         }
         else if (_interest != interest || _rearm)
         {
@@ -208,6 +222,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     {
         _readiness.Reset();
         _waiting = true;
+        _waitsForInput = false;
         if (_interest == 0) _ = Watch(Input);
         return new ValueTask<bool>(this, _readiness.Version);
     }
@@ -245,15 +260,14 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     /// <param name="events">From epoll.</param>
     public void OnReady(uint events)
     {
-        _rearm |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
         IsReset |= (events & LibC.EPOLLERR) != 0;
         if (_tls is null)
         {
+            _rearm |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
             OnLayerReady(events);
             return;
         }
 
-        _rearm = false;
         _tls.OnReady(events);
 
         // TLS reports bytes and room; a reset concerns the connection whether it reads or not.
@@ -264,6 +278,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     public void OnLayerReady(uint events)
     {
         _hadEvent = true;
+        _rearm |= _tls is not null && (events & LibC.EPOLLIN) != 0 && !(_waiting && _waitsForInput);
         if (_waiting) EndWait(ready: true);
         else Owner?.OnReady(events);
     }
@@ -274,7 +289,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     public void Close()
     {
         if (Fd < 0) return;
-        _tls?.Close();
+        _tls?.Close(_resets);
         Loop.Release(this);
         _ = LibC.Close(Fd);
         Fd = -1;

@@ -1,6 +1,8 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Security.Authentication;
 using System.Text;
 using Microsoft.Extensions.Logging;
 
@@ -10,7 +12,9 @@ namespace DynamicSharding.Server;
 /// Sends a lookup like a client: once to the listener's address, which one of the loops accepts, and once to every loop over a socket pair. For the
 /// watchdog; never runs on a loop's thread.
 /// </summary>
-internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, ConnectionLimit limit, ILogger connectionLogger)
+/// <param name="tls">Of the listener; null for plain TCP.</param>
+internal sealed class SelfCheck(
+    IPEndPoint listener, Func<SslServerAuthenticationOptions>? tls, EventLoop[] loops, ConnectionLimit limit, ILogger connectionLogger)
 {
     private static readonly byte[] Request =
         "GET /metrics/job/dynamic-sharding-watchdog HTTP/1.1\r\nHost: watchdog\r\nConnection: close\r\n\r\n"u8.ToArray();
@@ -23,7 +27,7 @@ internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, Connecti
         {
             using (Socket client = await ConnectAsync(cancellation).ConfigureAwait(false))
             {
-                if (await LookUpAsync(client, cancellation).ConfigureAwait(false) is { } problem) return $"{target} {problem}";
+                if (await LookUpAtListenerAsync(client, cancellation).ConfigureAwait(false) is { } problem) return $"{target} {problem}";
             }
 
             for (int i = 0; i < loops.Length; i++)
@@ -34,7 +38,7 @@ internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, Connecti
 
             return null;
         }
-        catch (SocketException error)
+        catch (Exception error) when (error is SocketException or IOException or AuthenticationException)
         {
             return $"{target} is not reachable: {error.Message}";
         }
@@ -80,7 +84,31 @@ internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, Connecti
         using (client)
         {
             loop.Post(() => Serve(loop, served, cancellation.IsCancellationRequested));
-            return await LookUpAsync(client, cancellation).ConfigureAwait(false);
+            using var stream = new NetworkStream(client);
+            return await LookUpAsync(stream, cancellation).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<string?> LookUpAtListenerAsync(Socket client, CancellationToken cancellation)
+    {
+        using var stream = new NetworkStream(client);
+        if (tls is null) return await LookUpAsync(stream, cancellation).ConfigureAwait(false);
+
+        // Whoever it is, it is this process: what counts is that it responds.
+        var secure = new SslStream(stream, leaveInnerStreamOpen: true, static (_, shown, _, _) => shown is not null);
+        await using (secure.ConfigureAwait(false))
+        {
+            try
+            {
+                await secure.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "watchdog" }, cancellation).ConfigureAwait(false);
+                string? problem = await LookUpAsync(secure, cancellation).ConfigureAwait(false);
+                return tls().ClientCertificateRequired ? null : problem;
+            }
+            catch (Exception e) when (e is AuthenticationException or IOException && tls().ClientCertificateRequired)
+            {
+                // There is no certificate of a client here; the refusal is a response.
+                return null;
+            }
         }
     }
 
@@ -112,14 +140,14 @@ internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, Connecti
     }
 
     /// <summary>503 is fine, too: a restart would help neither against too many connections nor against missing gateways.</summary>
-    private static async Task<string?> LookUpAsync(Socket client, CancellationToken cancellation)
+    private static async Task<string?> LookUpAsync(Stream client, CancellationToken cancellation)
     {
-        await client.SendAsync(Request, cancellation).ConfigureAwait(false);
+        await client.WriteAsync(Request, cancellation).ConfigureAwait(false);
         var buffer = new byte[512];
         int length = 0;
         while (length < buffer.Length)
         {
-            int read = await client.ReceiveAsync(buffer.AsMemory(length), cancellation).ConfigureAwait(false);
+            int read = await client.ReadAsync(buffer.AsMemory(length), cancellation).ConfigureAwait(false);
             if (read == 0) break;
             length += read;
         }

@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Runtime.InteropServices;
 using System.Security.Authentication;
 using System.Threading.Tasks.Sources;
 
@@ -8,8 +9,13 @@ namespace DynamicSharding.Server;
 /// TLS on a loop's socket, with the socket's own contract: receives and sends that never wait. <see cref="SslStream"/> works on a stream over
 /// the raw socket; all of its continuations run on the loop's thread, inline with the kernel's events.
 /// </summary>
+#pragma warning disable CA1001 // Close disposes of them.
 internal sealed class TlsLayer
+#pragma warning restore CA1001
 {
+    /// <summary>The content of one record. <see cref="SslStream"/> encrypts that much before it waits; of more it would still need the plaintext.</summary>
+    private const int RecordLength = 16 * 1024;
+
     private readonly LoopSocket _socket;
     private readonly RawStream _raw;
     private readonly SslStream _ssl;
@@ -21,6 +27,7 @@ internal sealed class TlsLayer
     private bool _isPumping;
     private bool _isWriting;
     private bool _hasPlaintext;
+    private bool _isShut;
     private bool _isClosed;
 
     public TlsLayer(LoopSocket socket)
@@ -38,6 +45,17 @@ internal sealed class TlsLayer
     /// <summary>Why the connection is of no use; null while it is.</summary>
     public string? Failure { get; private set; }
 
+    /// <summary>Bytes are decrypted, or the end has come, and nothing will make the socket ready for them.</summary>
+    public bool HasMore => _hasPlaintext || Failure is not null;
+
+    /// <summary>The failure is one of TLS, or came before the handshake was done; otherwise the socket failed, or the peer went without a word.</summary>
+    public bool IsTlsFailure => Failure is not null && _raw.HasReceived && (!IsAuthenticated || _raw.Error == 0);
+
+    /// <summary>The peer closed in order before a byte of it arrived, as checks of load balancers do.</summary>
+    public bool IsUnused => !_raw.HasReceived && _raw.Error == 0;
+
+    private int FailureError => _raw.Error != 0 ? _raw.Error : LibC.EPROTO;
+
     /// <summary>Begins the server's side of a handshake. The socket becomes ready when it is over.</summary>
     public void Accept(SslServerAuthenticationOptions options) => Authenticate(_ssl.AuthenticateAsServerAsync(options));
 
@@ -47,7 +65,7 @@ internal sealed class TlsLayer
     /// <summary>Fewer bytes than asked for are all that there were: the next make the socket ready.</summary>
     public SocketResult TryReceive(Span<byte> buffer)
     {
-        if (Failure is not null) return new SocketResult(0, LibC.EPROTO);
+        if (Failure is not null) return new SocketResult(0, FailureError);
         if (!IsAuthenticated) return new SocketResult(0, LibC.EAGAIN);
         int count = 0;
         try
@@ -59,8 +77,10 @@ internal sealed class TlsLayer
 
                 // What is decrypted needs no wait.
                 int length = read.IsCompleted ? read.GetAwaiter().GetResult() : throw new InvalidOperationException("decrypted bytes were not there");
+
+                // The end stays: it is read again after the bytes before it.
+                if (length == 0) return new SocketResult(count, 0);
                 _hasPlaintext = false;
-                if (length == 0) return count > 0 ? new SocketResult(count, 0) : default;
                 plaintext.AsSpan(0, length).CopyTo(buffer[count..]);
                 count += length;
             }
@@ -70,45 +90,47 @@ internal sealed class TlsLayer
             Fail(e);
         }
 
-        return count > 0 ? new SocketResult(count, 0) : new SocketResult(0, Failure is null ? LibC.EAGAIN : LibC.EPROTO);
+        return count > 0 ? new SocketResult(count, 0) : new SocketResult(0, Failure is null ? LibC.EAGAIN : FailureError);
     }
 
     /// <summary>
-    /// All of the bytes or none: while their ciphertext waits for room in the socket, the caller shows the same bytes again, as with
-    /// <c>SSL_write</c>.
+    /// Fewer bytes than there are: the socket becomes ready when more can be sent. While the ciphertext of a record waits for room in the socket,
+    /// its bytes are not counted yet, and the caller shows the same bytes again, as with <c>SSL_write</c>.
     /// </summary>
     public SocketResult TrySend(ReadOnlySpan<byte> buffer)
     {
-        if (Failure is not null) return new SocketResult(0, LibC.EPROTO);
+        if (Failure is not null) return new SocketResult(0, FailureError);
         if (!IsAuthenticated || _isWriting) return new SocketResult(0, LibC.EAGAIN);
+        int sent = 0;
         try
         {
-            if (_accepted == 0)
+            while (true)
             {
-                byte[] plaintext = _socket.Loop.TlsBuffer;
-                _accepted = Math.Min(buffer.Length, plaintext.Length);
-                buffer[.._accepted].CopyTo(plaintext);
-
-                // Encrypted before it returns: the buffer is free again, only ciphertext may wait.
-                _write = _ssl.WriteAsync(plaintext.AsMemory(0, _accepted));
-                if (!_write.IsCompleted)
+                if (_accepted > 0)
                 {
-                    _isWriting = true;
-                    _write.GetAwaiter().UnsafeOnCompleted(_onWritten);
-                    return new SocketResult(0, LibC.EAGAIN);
+                    _write.GetAwaiter().GetResult();
+                    _write = default;
+                    sent += _accepted;
+                    _accepted = 0;
                 }
-            }
 
-            _write.GetAwaiter().GetResult();
-            _write = default;
-            int sent = _accepted;
-            _accepted = 0;
-            return new SocketResult(sent, 0);
+                if (sent == buffer.Length) return new SocketResult(sent, 0);
+                byte[] plaintext = _socket.Loop.TlsBuffer;
+                _accepted = Math.Min(buffer.Length - sent, RecordLength);
+                buffer.Slice(sent, _accepted).CopyTo(plaintext);
+#pragma warning disable CA2012 // Kept until the kernel has room; its result is taken once.
+                _write = _ssl.WriteAsync(plaintext.AsMemory(0, _accepted));
+#pragma warning restore CA2012
+                if (_write.IsCompleted) continue;
+                _isWriting = true;
+                _write.GetAwaiter().UnsafeOnCompleted(_onWritten);
+                return sent > 0 ? new SocketResult(sent, 0) : new SocketResult(0, LibC.EAGAIN);
+            }
         }
         catch (Exception e) when (IsFailure(e))
         {
             Fail(e);
-            return new SocketResult(0, LibC.EPROTO);
+            return new SocketResult(0, FailureError);
         }
     }
 
@@ -125,6 +147,7 @@ internal sealed class TlsLayer
     public void ShutdownSend()
     {
         if (!IsAuthenticated || Failure is not null || _isWriting) return;
+        _isShut = true;
         try
         {
             Observe(_ssl.ShutdownAsync());
@@ -135,9 +158,12 @@ internal sealed class TlsLayer
         }
     }
 
-    public void Close()
+    /// <param name="isReset">The close is a reset, and tells the peer by itself.</param>
+    public void Close(bool isReset)
     {
         _isClosed = true;
+        if (!isReset && !_isShut) ShutdownSend();
+        if (Failure is not null) _raw.Discard();
         _raw.End();
         _ssl.Dispose();
     }
@@ -165,7 +191,9 @@ internal sealed class TlsLayer
         if (_isPumping) return false;
 
         // A read of nothing decrypts what there is, and holds no buffer while there is nothing.
+#pragma warning disable CA2012 // Kept until there is something; its result is taken once.
         _pump = _ssl.ReadAsync(Memory<byte>.Empty);
+#pragma warning restore CA2012
         if (!_pump.IsCompleted)
         {
             _isPumping = true;
@@ -222,12 +250,20 @@ internal sealed class TlsLayer
     /// <summary>The raw socket as a stream. One read and one write at a time may wait for the kernel.</summary>
     private sealed class RawStream(LoopSocket socket) : Stream
     {
+        private const int MaxDiscards = 4;
+
         private readonly Waiter _read = new();
         private readonly Waiter _write = new();
         private Memory<byte> _target;
         private ReadOnlyMemory<byte> _source;
         private bool _mayBeReadable = true;
+        private bool _hasEnd;
         private bool _ended;
+
+        public bool HasReceived { get; private set; }
+
+        /// <summary>The errno with which the socket failed; 0 while it has not.</summary>
+        public int Error { get; private set; }
 
         public override bool CanRead => true;
 
@@ -261,10 +297,21 @@ internal sealed class TlsLayer
             if ((events & ~LibC.EPOLLOUT) != 0)
             {
                 _mayBeReadable = true;
+                _hasEnd |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
                 if (_read.IsWaiting) CompleteRead();
             }
 
             if (_write.IsWaiting && (events & (LibC.EPOLLOUT | LibC.EPOLLERR | LibC.EPOLLHUP)) != 0) CompleteWrite();
+        }
+
+        /// <summary>Of a peer that was told why it is refused: closing with unread bytes would reset the connection, and destroy that.</summary>
+        public void Discard()
+        {
+            if (_ended) return;
+            socket.ShutdownSendRaw();
+            for (int i = 0; i < MaxDiscards && socket.TryReceiveRaw(socket.Loop.TlsBuffer).Count > 0; i++)
+            {
+            }
         }
 
         public void End()
@@ -297,10 +344,13 @@ internal sealed class TlsLayer
             if (!_mayBeReadable) return false;
             if (buffer.IsEmpty) return true;
             SocketResult received = socket.TryReceiveRaw(buffer.Span);
-            if (received.WouldBlock || (received.Count > 0 && received.Count < buffer.Length)) _mayBeReadable = false;
+
+            // An end that was reported together with the bytes before it is not reported again.
+            if (received.WouldBlock || (received.Count > 0 && received.Count < buffer.Length && !_hasEnd)) _mayBeReadable = false;
             if (received.WouldBlock) return false;
-            if (received.Failed) throw new IOException(System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(received.Error));
+            if (received.Failed) throw Failed(received.Error);
             count = received.Count;
+            HasReceived |= count > 0;
             return true;
         }
 
@@ -312,11 +362,17 @@ internal sealed class TlsLayer
                 if (_ended) throw new IOException("the connection was closed");
                 SocketResult sent = socket.TrySendRaw(_source.Span);
                 if (sent.WouldBlock) return false;
-                if (sent.Failed) throw new IOException(System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(sent.Error));
+                if (sent.Failed) throw Failed(sent.Error);
                 _source = _source[sent.Count..];
             }
 
             return true;
+        }
+
+        private IOException Failed(int error)
+        {
+            Error = error;
+            return new IOException(Marshal.GetPInvokeErrorMessage(error));
         }
 
         private void CompleteRead()

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Commands;
@@ -29,12 +31,22 @@ internal static class AdminClient
         return address.GetComponents(parts, UriFormat.UriEscaped);
     }
 
+    /// <param name="certificate">The file of the one certificate that is accepted; null for those that the machine trusts.</param>
     /// <exception cref="CommandException">No response, or none in time.</exception>
-    public static async Task<(HttpStatusCode Status, byte[] Content)> GetAsync(Uri address, TimeSpan timeout, CancellationToken cancellation)
+    public static async Task<(HttpStatusCode Status, byte[] Content)> GetAsync(
+        Uri address, TimeSpan timeout, CancellationToken cancellation, string? certificate = null)
     {
         try
         {
             using var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false };
+            if (certificate is not null)
+            {
+                // The name in it is what clients use, not the address of this machine.
+                using X509Certificate2 expected = X509CertificateLoader.LoadCertificateFromFile(certificate);
+                byte[] bytes = expected.RawData;
+                handler.SslOptions.RemoteCertificateValidationCallback = (_, shown, _, _) => shown is not null && shown.GetRawCertData().AsSpan().SequenceEqual(bytes);
+            }
+
             using var client = new HttpClient(handler) { Timeout = timeout, MaxResponseContentBufferSize = MaxResponseBytes };
             using var request = new HttpRequestMessage(HttpMethod.Get, address.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped));
             if (address.UserInfo.Length > 0)
@@ -50,6 +62,10 @@ internal static class AdminClient
         {
             string seconds = timeout.TotalSeconds.ToString(CultureInfo.InvariantCulture);
             throw new CommandException($"{Printable(address)}: no response within {seconds} s", ExitCode.Failed);
+        }
+        catch (CryptographicException error)
+        {
+            throw new CommandException($"{certificate}: {error.Message}", ExitCode.Failed);
         }
         catch (HttpRequestException error)
         {

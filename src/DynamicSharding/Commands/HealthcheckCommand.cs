@@ -31,15 +31,17 @@ internal static class HealthcheckCommand
         });
         command.SetAction((arguments, cancellation) => CommandOutput.RunAsync(arguments, output =>
         {
-            Uri address = arguments.GetValue(file) is { } path ? AddressIn(path) : WithPath(AdminClient.ParseUrl(arguments.GetValue(url) ?? DefaultUrl));
-            return CheckAsync(address, arguments.GetValue(timeout) ?? DefaultTimeout, output, cancellation);
+            (Uri address, string? certificate) = arguments.GetValue(file) is { } path
+                ? AddressIn(path)
+                : (WithPath(AdminClient.ParseUrl(arguments.GetValue(url) ?? DefaultUrl)), null);
+            return CheckAsync(address, certificate, arguments.GetValue(timeout) ?? DefaultTimeout, output, cancellation);
         }));
         return command;
     }
 
-    private static async Task<int> CheckAsync(Uri address, TimeSpan timeout, TextWriter output, CancellationToken cancellation)
+    private static async Task<int> CheckAsync(Uri address, string? certificate, TimeSpan timeout, TextWriter output, CancellationToken cancellation)
     {
-        (HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(address, timeout, cancellation).ConfigureAwait(false);
+        (HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(address, timeout, cancellation, certificate).ConfigureAwait(false);
         string text = Encoding.UTF8.GetString(content).Split('\n', 2)[0].Trim();
         text = string.Concat(text.Take(MaxLineLength).Where(static c => !char.IsControl(c)));
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{AdminClient.Printable(address)}: {(int)status} {text}").TrimEnd()).ConfigureAwait(false);
@@ -49,15 +51,20 @@ internal static class HealthcheckCommand
     private static Uri WithPath(Uri address) => address.PathAndQuery == "/" ? new Uri(address, Path) : address;
 
     /// <summary>
-    /// The admin listener; or the data listener, which gives the same response, when the admin listener is off or wants a password or a server
-    /// name that this command does not have.
+    /// The admin listener; or a data listener, which gives the same response, when the admin listener is off or wants a password or a server
+    /// name that this command does not have. A plain one rather than one with TLS.
     /// </summary>
-    private static Uri AddressIn(string file)
+    /// <returns>The file of the certificate to expect; null for plain HTTP.</returns>
+    private static (Uri Address, string? Certificate) AddressIn(string file)
     {
         ServerOptions options = CommandOutput.LoadConfig(file);
         bool open = options.Admin.BasicAuthUsers.IsEmpty && options.Admin.TlsCertFile is null;
-        ListenAddress listener = options.AdminListenAddr is { } admin && open ? admin
-            : options.HttpListenAddr ?? options.ForwardListenAddr ?? throw new CommandException("the configuration has no plain listener to ask; use an HTTPS client");
-        return new Uri($"http://{WebListener.LocalAddress(new IPEndPoint(listener.Host ?? IPAddress.Any, listener.Port))}{Path}");
+        if ((open ? options.AdminListenAddr : null) is { } admin) return (Url("http", admin), null);
+        if ((options.HttpListenAddr ?? options.ForwardListenAddr) is { } plain) return (Url("http", plain), null);
+        if (options.Tls.ClientCaFile is null) return (Url("https", (options.HttpsListenAddr ?? options.ForwardHttpsListenAddr)!), options.Tls.CertFile);
+        throw new CommandException("every listener wants a client certificate (tls.client_ca_file) or a login; bind admin_listen_addr to 127.0.0.1 for this command");
     }
+
+    private static Uri Url(string scheme, ListenAddress listener) =>
+        new($"{scheme}://{WebListener.LocalAddress(new IPEndPoint(listener.Host ?? IPAddress.Any, listener.Port))}{Path}");
 }

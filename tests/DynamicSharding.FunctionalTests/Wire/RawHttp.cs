@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 
@@ -12,6 +13,7 @@ internal sealed class RawHttp : IDisposable
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
     private readonly byte[] _buffer = new byte[16 * 1024];
     private readonly StringBuilder _received = new();
+    private SslStream? _secure;
 
     private RawHttp()
     {
@@ -31,6 +33,30 @@ internal sealed class RawHttp : IDisposable
             throw;
         }
     }
+
+    /// <summary>The same over TLS.</summary>
+    /// <param name="options">Of the handshake.</param>
+    /// <param name="delivery">Of the bytes on the wire: records of the handshake, too.</param>
+    public static async Task<RawHttp> ConnectTlsAsync(string address, SslClientAuthenticationOptions options, Delivery delivery = Delivery.Whole)
+    {
+        RawHttp connection = await ConnectAsync(address);
+        try
+        {
+            NetworkStream stream = new(connection._socket);
+            SslStream secure = new(delivery == Delivery.Whole ? stream : new SplitStream(stream));
+            await secure.AuthenticateAsClientAsync(options, new CancellationTokenSource(Limit).Token);
+            connection._secure = secure;
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Of a connection with TLS.</summary>
+    public SslStream Tls => _secure!;
 
     public async Task SendAsync(string text, Delivery delivery = Delivery.Whole)
     {
@@ -146,7 +172,11 @@ internal sealed class RawHttp : IDisposable
         _socket.Dispose();
     }
 
-    public void Dispose() => _socket.Dispose();
+    public void Dispose()
+    {
+        _secure?.Dispose();
+        _socket.Dispose();
+    }
 
     private string Take()
     {
@@ -157,6 +187,12 @@ internal sealed class RawHttp : IDisposable
 
     private async Task SendAllAsync(ReadOnlyMemory<byte> bytes)
     {
+        if (_secure is not null)
+        {
+            await _secure.WriteAsync(bytes);
+            return;
+        }
+
         while (bytes.Length > 0) bytes = bytes[await _socket.SendAsync(bytes)..];
     }
 
@@ -177,7 +213,9 @@ internal sealed class RawHttp : IDisposable
         using CancellationTokenSource cancellation = new(limit);
         try
         {
-            int count = await _socket.ReceiveAsync(_buffer.AsMemory(), cancellation.Token);
+            int count = _secure is null
+                ? await _socket.ReceiveAsync(_buffer.AsMemory(), cancellation.Token)
+                : await _secure.ReadAsync(_buffer.AsMemory(), cancellation.Token);
             _received.Append(Encoding.Latin1.GetString(_buffer, 0, count));
             return count > 0;
         }

@@ -9,6 +9,7 @@ using DynamicSharding.Membership;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
+using DynamicSharding.Web;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
@@ -35,6 +36,8 @@ internal sealed class AdminFixture : IAsyncDisposable
 
     /// <summary>Null without a forward listener.</summary>
     public ForwardCounters? Forward { get; set; }
+
+    public IReadOnlyList<ServerCertificate> Certificates { get; set; } = [];
 
     public FakeTimeProvider Time { get; } = new(Start);
 
@@ -87,6 +90,7 @@ internal sealed class AdminFixture : IAsyncDisposable
         Membership = () => View,
         Counters = Counters,
         Forward = Forward,
+        Certificates = Certificates,
         Readiness = Readiness,
         Reload = cancellation => Reload(cancellation),
         ReloadStatus = () => ReloadStatus,

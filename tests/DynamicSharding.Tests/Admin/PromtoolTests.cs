@@ -4,6 +4,9 @@ using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Forward;
 using DynamicSharding.Http;
+using DynamicSharding.Tests.Config;
+using DynamicSharding.Web;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DynamicSharding.Tests.Admin;
 
@@ -19,6 +22,9 @@ public sealed class PromtoolTests
     [Fact]
     public async Task Promtool_has_nothing_to_say_about_a_full_page()
     {
+        using var folder = new PemFolder();
+        var tls = new DataTlsOptions { CertFile = folder.Issue("edge.crt", "edge.key"), KeyFile = Path.Combine(folder.Path, "edge.key") };
+        using var certificate = new ServerCertificate("data listeners", "tls.cert_file", tls, NullLogger.Instance, TimeProvider.System);
         await using var admin = new AdminFixture
         {
             Discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start, 1, "timed out", 7, TimeSpan.FromSeconds(1))
@@ -26,6 +32,7 @@ public sealed class PromtoolTests
                 ConsulKnownLeader = true,
             },
             Forward = new ForwardCounters(loops: 2),
+            Certificates = [certificate],
         };
         admin.Publish("gw1:9091", "[fd00::1]:9091", "x\"} 1\nfake{a=\"\\\u4e2d:9091");
         admin.View = admin.View with { Changes = 1, History = [AdminFixture.Change("joined")] };

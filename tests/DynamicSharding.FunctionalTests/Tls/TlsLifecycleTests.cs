@@ -1,0 +1,165 @@
+using System.Diagnostics;
+using DynamicSharding.FunctionalTests.Forward;
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+using Xunit.Abstractions;
+
+namespace DynamicSharding.FunctionalTests.Tls;
+
+/// <summary>How TLS connections end, and what does not end them.</summary>
+public sealed class TlsLifecycleTests(ITestOutputHelper output) : PeerTest(output)
+{
+    private const string Lookup = "GET /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n";
+
+    /// <summary>Without close_notify, a client that checks it takes the response for cut short (RFC 8446 6.1).</summary>
+    [Theory]
+    [InlineData("GET /metrics/job/a HTTP/1.1\\r\\nHost: e\\r\\nConnection: close\\r\\n\\r\\n")]
+    [InlineData("GET /metrics/job/a HTTP/1.0\\r\\n\\r\\n")]
+    [InlineData("PUT /metrics/job HTTP/1.1\\r\\n\\r\\n")]
+    public async Task The_end_of_the_last_response_is_announced(string request)
+    {
+        using TlsServer server = await TlsServer.StartAsync(TestPeers, [OneGatewayServer.Gateway]);
+        string script = $"""
+            import socket, ssl
+            context = ssl.create_default_context(cafile='{server.Authority.CaFile}')
+            for i in range(20):
+                raw = socket.create_connection(('127.0.0.1', {server.Https.Split(':')[1]}), timeout=10)
+                with context.wrap_socket(raw, server_hostname='127.0.0.1', suppress_ragged_eofs=False) as s:
+                    s.sendall(b'{request}')
+                    while s.recv(4096): pass
+            print('announced')
+            """;
+        await using ChildProcess client = await ChildProcess.StartAsync("python3", "python3", ["-c", script]);
+        Assert.Equal(0, await client.WaitForExitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal("announced\n", client.Output);
+    }
+
+    [Theory]
+    [InlineData(true, 4)]
+    [InlineData(true, 200_000)]
+    [InlineData(false, 4)]
+    [InlineData(false, 200_000)]
+    public async Task A_client_that_closes_only_its_sending_side_gets_its_response(bool announces, int length)
+    {
+        await using var gateway = new RecordingGateway(beforeResponse: (_, cancellation) => Task.Delay(300, cancellation));
+        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address]);
+        foreach (string address in (string[])[server.Https, server.ForwardHttps])
+        {
+            using RawHttp connection = await server.ConnectAsync(address);
+            await connection.SendAsync(ForwardServer.Put("/metrics/job/a", new string('v', length)));
+            if (announces) await connection.Tls.ShutdownAsync();
+            else connection.CloseSending();
+            Assert.Equal(address == server.Https ? 307 : 200, ForwardServer.StatusOf(await connection.ReadReplyAsync()));
+            Assert.Equal("", await connection.ReadToCloseAsync());
+        }
+
+        Assert.Single(gateway.Requests);
+    }
+
+    [Fact]
+    public async Task A_client_that_does_not_read_its_responses_is_reset_after_write_timeout()
+    {
+        await using var gateway = new RecordingGateway();
+        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { write_timeout: 1s }");
+        using RawHttp connection = await server.ConnectAsync(server.Https);
+        string requests = string.Concat(Enumerable.Repeat(Lookup, 2000));
+        Task sending = Task.Run(async () =>
+        {
+            for (int i = 0; i < 100; i++) await connection.SendAsync(requests);
+        });
+        await server.WaitForClosedAsync("write_timeout", 1);
+        await Assert.ThrowsAnyAsync<IOException>(() => sending.WaitAsync(TimeSpan.FromSeconds(20)));
+        await server.ServesAsync();
+    }
+
+    [Fact, Trait("Smoke", "true")]
+    public async Task A_stop_answers_what_is_in_flight_and_ends_kept_connections_and_handshakes()
+    {
+        var arrived = new TaskCompletionSource();
+        await using var gateway = new RecordingGateway(beforeResponse: async (_, cancellation) =>
+        {
+            arrived.TrySetResult();
+            await Task.Delay(TimeSpan.FromSeconds(2), cancellation);
+        });
+        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], more: "shutdown: { drain_delay: 0s, timeout: 60s }");
+        using RawHttp kept = await server.ConnectAsync(server.Https);
+        await kept.SendAsync(Lookup);
+        Assert.StartsWith("HTTP/1.1 200 ", await kept.ReadReplyAsync(), StringComparison.Ordinal);
+        using RawHttp stalled = await RawHttp.ConnectAsync(server.Https);
+        await stalled.SendAsync("\u0016");
+        using RawHttp silent = await server.ConnectAsync(server.Https);
+        using RawHttp pushing = await server.ConnectAsync(server.ForwardHttps);
+        await pushing.SendAsync(ForwardServer.Put("/metrics/job/a"));
+        await arrived.Task.WaitAsync(TimeSpan.FromSeconds(20));
+
+        long start = Stopwatch.GetTimestamp();
+        server.Process.Process.Terminate();
+
+        Assert.Equal("", await kept.ReadToCloseAsync());
+        string reply = await pushing.ReadReplyAsync();
+        Assert.Equal(200, ForwardServer.StatusOf(reply));
+        Assert.Equal("", await silent.ReadToCloseAsync());
+        Assert.Equal(0, await server.Process.Process.WaitForExitAsync(TimeSpan.FromSeconds(40)));
+
+        // The stalled handshake alone would have lasted limits.header_timeout, 10 s; a stop waits 2 s for it.
+        Output.WriteLine($"stopped after {Stopwatch.GetElapsedTime(start)}");
+        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(9), "the stop waited for a stalled handshake");
+        Assert.DoesNotContain("shutdown timeout exceeded", server.Process.Process.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_request_that_follows_its_handshake_during_a_stop_is_answered()
+    {
+        await using var gateway = new RecordingGateway();
+        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], more: "shutdown: { drain_delay: 3s, timeout: 20s }");
+        server.Process.Process.Terminate();
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(20), "draining");
+        string reply = await server.ExchangeAsync(server.ForwardHttps, ForwardServer.Put("/metrics/job/a"));
+        Assert.Equal(200, ForwardServer.StatusOf(reply));
+        Assert.Contains("\r\nConnection: close\r\n", reply, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task New_keys_in_TLS_1_3_change_nothing()
+    {
+        await using var gateway = new RecordingGateway();
+        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address]);
+        await using ChildProcess client = await StartClientAsync(server, "-tls1_3");
+        for (int i = 1; i <= 3; i++)
+        {
+            await RequestAsync(client);
+            await WaitForResponsesAsync(client, i);
+
+            // Both directions get new keys.
+            await client.TellAsync("K");
+            await client.WaitUntilReadyAsync(
+                () => Task.FromResult(client.Output.Split("KEYUPDATE").Length > i), TimeSpan.FromSeconds(20));
+        }
+    }
+
+    [Fact]
+    public async Task Renegotiation_in_TLS_1_2_is_refused_and_harms_nobody_else()
+    {
+        await using var gateway = new RecordingGateway();
+        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address]);
+        await using ChildProcess client = await StartClientAsync(server, "-tls1_2");
+        await RequestAsync(client);
+        await WaitForResponsesAsync(client, 1);
+        await client.TellAsync("R");
+        await client.WaitForExitAsync(TimeSpan.FromSeconds(30));
+        Assert.Contains("RENEGOTIATING", client.Output, StringComparison.Ordinal);
+        await server.ServesAsync();
+        Assert.Equal(0, await server.ClosedAsync("io_error"));
+    }
+
+    private static Task<ChildProcess> StartClientAsync(TlsServer server, string version) => ChildProcess.StartAsync(
+        "openssl s_client", "openssl", ["s_client", "-connect", server.Https, "-CAfile", server.Authority.CaFile, "-crlf", version], keepInput: true);
+
+    private static async Task RequestAsync(ChildProcess client)
+    {
+        foreach (string line in (string[])["GET /-/healthy HTTP/1.1", "Host: e", ""]) await client.TellAsync(line);
+    }
+
+    private static Task WaitForResponsesAsync(ChildProcess client, int count) => client.WaitUntilReadyAsync(
+        () => Task.FromResult(client.Output.Split("HTTP/1.1 200 OK").Length > count), TimeSpan.FromSeconds(20));
+}
