@@ -22,7 +22,6 @@ internal sealed class ForwardPlane : IDisposable
     private readonly byte[] _via;
     private readonly GatewayCredentials? _credentials;
     private readonly PushgatewayOptions _gateways;
-    private volatile bool _hasUsers;
     private readonly TimeProvider _time;
     private readonly ITimer? _credentialsTimer;
     private volatile byte[]? _authorization;
@@ -37,7 +36,6 @@ internal sealed class ForwardPlane : IDisposable
         _time = time;
         _loops = new ForwardLoop?[counters.Loops.Length];
         _settings = new ForwardSettings(options.Forward, maxUpstreams);
-        _hasUsers = !options.BasicAuthUsers.IsEmpty;
         _credentials = GatewayCredentials.From(options.Pushgateway);
         if (_credentials is null) return;
         RefreshCredentials();
@@ -77,14 +75,7 @@ internal sealed class ForwardPlane : IDisposable
         return written + length;
     }
 
-    /// <summary>The client's Authorization is for this edge, not for the gateways.</summary>
-    public bool HasUsers => _hasUsers;
-
-    public void Apply(ServerOptions options, int maxUpstreams)
-    {
-        _settings = new ForwardSettings(options.Forward, maxUpstreams);
-        _hasUsers = !options.BasicAuthUsers.IsEmpty;
-    }
+    public void Apply(ServerOptions options, int maxUpstreams) => _settings = new ForwardSettings(options.Forward, maxUpstreams);
 
     /// <summary>On the connection's loop.</summary>
     public HttpSession NewSession(Connection connection)

@@ -10,10 +10,13 @@ namespace DynamicSharding.Server;
 /// Sends a lookup like a client: once to the listener's address, which one of the loops accepts, and once to every loop over a socket pair. For the
 /// watchdog; never runs on a loop's thread.
 /// </summary>
-internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, ConnectionLimit limit, ILogger connectionLogger)
+/// <param name="pathPrefix">Of the paths of pushes, or empty.</param>
+/// <param name="hasUsers">Lookups need a password, so that the check asks for readiness instead.</param>
+internal sealed class SelfCheck(
+    IPEndPoint listener, EventLoop[] loops, ConnectionLimit limit, string pathPrefix, Func<bool> hasUsers, ILogger connectionLogger)
 {
-    private static readonly byte[] Request =
-        "GET /metrics/job/dynamic-sharding-watchdog HTTP/1.1\r\nHost: watchdog\r\nConnection: close\r\n\r\n"u8.ToArray();
+    private readonly byte[] _lookup = Request(pathPrefix + "/metrics/job/dynamic-sharding-watchdog");
+    private readonly byte[] _ready = Request("/-/ready");
 
     /// <returns>Null if the listener and every loop responded; otherwise what did not.</returns>
     public async Task<string?> RunAsync(CancellationToken cancellation)
@@ -115,9 +118,9 @@ internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, Connecti
     }
 
     /// <summary>503 is fine, too: a restart would help neither against too many connections nor against missing gateways.</summary>
-    private static async Task<string?> LookUpAsync(Socket client, CancellationToken cancellation)
+    private async Task<string?> LookUpAsync(Socket client, CancellationToken cancellation)
     {
-        await client.SendAsync(Request, cancellation).ConfigureAwait(false);
+        await client.SendAsync(hasUsers() ? _ready : _lookup, cancellation).ConfigureAwait(false);
         var buffer = new byte[512];
         int length = 0;
         while (length < buffer.Length)
@@ -132,4 +135,6 @@ internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, Connecti
         int line = response.IndexOf("\r\n"u8);
         return line < 0 ? "closed the connection without a response" : "responds with " + Encoding.ASCII.GetString(response[..line]);
     }
+
+    private static byte[] Request(string target) => Encoding.ASCII.GetBytes($"GET {target} HTTP/1.1\r\nHost: watchdog\r\nConnection: close\r\n\r\n");
 }
