@@ -13,7 +13,7 @@ internal sealed class UsersServer
 {
     public const string Redirect = "http_listen_addr";
     public const string RedirectTls = "https_listen_addr";
-    public const string Forward = "forward_listen_addr";
+    public const string Forwarding = "forward_listen_addr";
     public const string ForwardTls = "forward_https_listen_addr";
 
     /// <summary>In UTF-8 as browsers and curl send it.</summary>
@@ -33,9 +33,9 @@ internal sealed class UsersServer
 
     public string this[string listener] => _addresses[listener];
 
-    public static TheoryData<string> Listeners => [Redirect, RedirectTls, Forward, ForwardTls];
+    public static TheoryData<string> Listeners => [Redirect, RedirectTls, Forwarding, ForwardTls];
 
-    public static TheoryData<string> PlainListeners => [Redirect, Forward];
+    public static TheoryData<string> PlainListeners => [Redirect, Forwarding];
 
     /// <param name="more">More of the file: users, prefix.</param>
     /// <param name="pushgateway">More lines of that section, indented by two spaces.</param>
@@ -47,7 +47,7 @@ internal sealed class UsersServer
         using X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
         string certFile = folder.Write("edge.crt", certificate.ExportCertificatePem());
         string keyFile = folder.Write("edge.key", key.ExportPkcs8PrivateKeyPem());
-        Dictionary<string, string> addresses = new[] { Redirect, RedirectTls, Forward, ForwardTls }.ToDictionary(name => name, _ => FreePort.NextAddress());
+        Dictionary<string, string> addresses = new[] { Redirect, RedirectTls, Forwarding, ForwardTls }.ToDictionary(name => name, _ => FreePort.NextAddress());
         string admin = FreePort.NextAddress();
         string listeners = string.Concat(addresses.Where(pair => pair.Key != Redirect).Select(pair => $"{pair.Key}: {pair.Value}\n"));
         string text = $$"""

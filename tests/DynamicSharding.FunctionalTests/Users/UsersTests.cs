@@ -80,8 +80,9 @@ public sealed class UsersTests(ITestOutputHelper output) : PeerTest(output), IDi
 
         foreach (string field in (string[])[Right, Right.Replace("Basic", "bAsIc", StringComparison.Ordinal), Right.Replace("Basic ", "Basic   ", StringComparison.Ordinal)])
             Assert.DoesNotContain("HTTP/1.1 401", await server.PushAsync(listener, field), StringComparison.Ordinal);
-        Assert.Equal(fields.Length, await server.Process.MetricAsync("dynamic_sharding_rejected_requests_total{reason=\"unauthorized\"}"));
-        Assert.Equal(0, await server.Process.MetricAsync("dynamic_sharding_rejected_requests_total{reason=\"wrong_credentials\"}"));
+        string metric = listener == Redirect ? "dynamic_sharding_rejected_requests_total" : "dynamic_sharding_forward_refused_total";
+        Assert.Equal(fields.Length, await server.Process.MetricAsync(metric + "{reason=\"unauthorized\"}"));
+        Assert.Equal(0, await server.Process.MetricAsync(metric + "{reason=\"wrong_credentials\"}"));
     }
 
     [Theory, MemberData(nameof(UsersServer.PlainListeners), MemberType = typeof(UsersServer))]
