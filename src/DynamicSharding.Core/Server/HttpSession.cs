@@ -64,6 +64,18 @@ internal class HttpSession(LoopCounters counters)
     /// <summary>The client broke the framing, so the connection ends.</summary>
     public bool IsBroken { get; private set; }
 
+    /// <summary>Before the first byte of another client: nothing of the one before is left.</summary>
+    public virtual void Reset()
+    {
+        _verdict = AuthVerdict.None;
+        _parser = default;
+        _chunks = default;
+        _body = BodyFraming.None;
+        _bodyRemaining = BodySkipped = Requests = 0;
+        _lastResponseWritten = _clientPersists = false;
+        InPush = IsBroken = false;
+    }
+
     /// <param name="consumed">How many bytes of the input are no longer needed.</param>
     /// <param name="written">How many bytes of the output to send.</param>
     public SessionStep Advance(ReadOnlySpan<byte> input, SessionContext context, Span<byte> output, out int consumed, out int written)
