@@ -179,12 +179,19 @@ public sealed class UsersTests(ITestOutputHelper output) : PeerTest(output), IDi
     public async Task Clients_that_leave_during_verification_leave_nothing_behind(string listener)
     {
         await using var gateway = new RecordingGateway();
-        UsersServer server = await StartAsync(gateway.Address, UsersOf(("alice", Hash(UsersServer.Password, 11))));
+        UsersServer server = await StartAsync(gateway.Address, UsersOf(("alice", Hash(UsersServer.Password, 11)), ("bob", Hash("x", 4))));
+        string taken = listener == Redirect ? "HTTP/1.1 307 " : "HTTP/1.1 200 ";
         for (int i = 0; i < 20; i++)
         {
-            using RawHttp connection = await RawHttp.ConnectAsync(server[listener]);
-            await connection.SendAsync(Put(Basic("alice", i % 4 < 2 ? UsersServer.Password : $"guess {i}")));
-            if (i % 2 == 0) connection.Reset();
+            using (RawHttp connection = await RawHttp.ConnectAsync(server[listener]))
+            {
+                await connection.SendAsync(Put(Basic("alice", i % 4 < 2 ? UsersServer.Password : $"guess {i}")));
+                if (i % 2 == 0) connection.Reset();
+            }
+
+            // Connections are reused: the verdict is not for whoever comes next.
+            Assert.StartsWith(taken, await server.PushAsync(listener, Basic("bob", "x")), StringComparison.Ordinal);
+            Assert.StartsWith("HTTP/1.1 401 ", await server.PushAsync(listener), StringComparison.Ordinal);
         }
 
         await Eventually.TrueAsync(
