@@ -7,11 +7,12 @@ namespace DynamicSharding.Http;
 
 /// <summary>Checks the value of an Authorization field, which is empty without one. Called on a loop's thread.</summary>
 /// <param name="client">The client's address; null when nobody knows it any more.</param>
+/// <param name="hasFailed">Wrong credentials came on this connection before: others go first.</param>
 /// <param name="whenKnown">
 /// Called from another thread, once, if the result is <see cref="AuthVerdict.Pending"/>. Null to ask without starting a verification: the caller
 /// makes this callback only when one is needed.
 /// </param>
-internal delegate AuthVerdict CheckCredentials(ReadOnlySpan<byte> field, IPAddress? client, Action<AuthVerdict>? whenKnown);
+internal delegate AuthVerdict CheckCredentials(ReadOnlySpan<byte> field, IPAddress? client, bool hasFailed, Action<AuthVerdict>? whenKnown);
 
 internal enum AuthVerdict : byte
 {

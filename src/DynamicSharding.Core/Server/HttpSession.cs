@@ -13,6 +13,7 @@ internal class HttpSession(LoopCounters counters)
 {
     private AuthVerdict _verdict;
     private int _verification;
+    private bool _hasFailed;
     private protected RequestParser _parser;
     private ChunkedBodySkipper _chunks;
     private BodyFraming _body;
@@ -68,6 +69,7 @@ internal class HttpSession(LoopCounters counters)
     public virtual void Reset()
     {
         _verdict = AuthVerdict.None;
+        _hasFailed = false;
         _parser = default;
         _chunks = default;
         _body = BodyFraming.None;
@@ -162,9 +164,10 @@ internal class HttpSession(LoopCounters counters)
         if (context.Authorize is not { } check) return AuthVerdict.Allowed;
 
         // Asked again after a verification that succeeded: a reload may have removed the user since.
+        _hasFailed |= known == AuthVerdict.Wrong;
         if (known is AuthVerdict.Wrong or AuthVerdict.Busy) return known;
         ReadOnlySpan<byte> field = FieldLine.ValueOf(fields, "authorization"u8);
-        AuthVerdict verdict = check(field, client: null, whenKnown: null);
+        AuthVerdict verdict = check(field, client: null, hasFailed: false, whenKnown: null);
         return verdict == AuthVerdict.Pending ? BeginVerification(check, field) : verdict;
     }
 
@@ -174,7 +177,7 @@ internal class HttpSession(LoopCounters counters)
         // The verdict may come when this session has ended, or serves another connection.
         int verification = ++_verification;
         Connection owner = Owner!;
-        AuthVerdict verdict = check(field, owner.Peer, verdict => owner.Loop.Post(() =>
+        AuthVerdict verdict = check(field, owner.Peer, _hasFailed, verdict => owner.Loop.Post(() =>
         {
             if (verification != _verification || !WaitsForVerdict) return;
             _verdict = verdict;

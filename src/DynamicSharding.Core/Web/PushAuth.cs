@@ -53,7 +53,7 @@ internal sealed class PushAuth : IDisposable
 
     /// <inheritdoc cref="CheckCredentials"/>
     /// <remarks>Allocates nothing for known credentials, and nothing that stays for others.</remarks>
-    public AuthVerdict Check(ReadOnlySpan<byte> field, IPAddress? client, Action<AuthVerdict>? whenKnown)
+    public AuthVerdict Check(ReadOnlySpan<byte> field, IPAddress? client, bool hasFailed, Action<AuthVerdict>? whenKnown)
     {
         if (field.IsEmpty || field.Length > MaxField) return AuthVerdict.Missing;
         Span<byte> digest = stackalloc byte[HMACSHA256.HashSizeInBytes];
@@ -66,7 +66,7 @@ internal sealed class PushAuth : IDisposable
         if (whenKnown is null) return AuthVerdict.Pending;
         var name = default(HashCode);
         name.AddBytes(text[..nameLength]);
-        return _queue.TryAdd(field, digest, name.ToHashCode(), client, _time.GetTimestamp(), whenKnown) ? AuthVerdict.Pending : AuthVerdict.Busy;
+        return _queue.TryAdd(field, digest, name.ToHashCode(), client, hasFailed, _time.GetTimestamp(), whenKnown) ? AuthVerdict.Pending : AuthVerdict.Busy;
     }
 
     /// <summary>Requests that wait get a verdict soon.</summary>

@@ -5,12 +5,12 @@ using DynamicSharding.Http;
 namespace DynamicSharding.Web;
 
 /// <summary>
-/// Credentials that wait for bcrypt. Client addresses take turns, and so do the names that one address tries: whoever guesses waits for
-/// the own guesses, not the others. Requests with the same credentials wait for one verification.
+/// Credentials that wait for bcrypt. Client addresses take turns. Of one address, connections that have not failed go first, and names take
+/// turns: whoever guesses waits for the own guesses, not the others. Requests with the same credentials wait for one verification.
 /// </summary>
 internal sealed class VerificationQueue : IDisposable
 {
-    /// <summary>Guesses of one client at cost 10 take this many tenths of a second: a newcomer behind the same address still has its turn.</summary>
+    /// <summary>Guesses at cost 10 take this many tenths of a second: more would wait in vain.</summary>
     public const int MaxPerClient = 128;
 
     public const int MaxWaiting = 4096;
@@ -29,10 +29,13 @@ internal sealed class VerificationQueue : IDisposable
 
     /// <param name="digest">Of the credentials; its first bytes are their key.</param>
     /// <param name="name">A hash of the user's name.</param>
+    /// <param name="hasFailed">Wrong credentials came on the same connection before.</param>
     /// <returns>False when too many wait.</returns>
-    public bool TryAdd(ReadOnlySpan<byte> field, ReadOnlySpan<byte> digest, int name, IPAddress? client, long now, Action<AuthVerdict> whenKnown)
+    public bool TryAdd(
+        ReadOnlySpan<byte> field, ReadOnlySpan<byte> digest, int name, IPAddress? client, bool hasFailed, long now, Action<AuthVerdict> whenKnown)
     {
         ulong index = BitConverter.ToUInt64(digest);
+        Verification? displaced = null;
         lock (_lock)
         {
             if (_closed || _waiters >= MaxWaiters) return false;
@@ -46,8 +49,14 @@ internal sealed class VerificationQueue : IDisposable
 
             ulong address = Network(client);
             if (!_lines.TryGetValue(address, out Line? line)) line = new Line(address);
-            if (line.Waiting.Count >= MaxPerClient || _waiting >= MaxWaiting) return false;
-            var verification = new Verification(field.ToArray(), digest.ToArray(), name, now);
+            if (line.Waiting.Count >= MaxPerClient || _waiting >= MaxWaiting)
+            {
+                displaced = hasFailed ? null : line.TakeLastFailed();
+                if (displaced is null) return false;
+                _waiting--;
+            }
+
+            var verification = new Verification(field.ToArray(), digest.ToArray(), name, hasFailed, now);
             verification.Waiters.Add(whenKnown);
             _pending.Add(index, verification);
             line.Waiting.Add(verification);
@@ -56,7 +65,8 @@ internal sealed class VerificationQueue : IDisposable
             _waiters++;
         }
 
-        _available.Release();
+        if (displaced is null) _available.Release();
+        else Complete(displaced, AuthVerdict.Busy);
         return true;
     }
 
@@ -101,13 +111,15 @@ internal sealed class VerificationQueue : IDisposable
         return client is not null && client.TryWriteBytes(bytes, out _) ? BitConverter.ToUInt64(bytes) : ulong.MaxValue;
     }
 
-    internal sealed class Verification(byte[] field, byte[] digest, int name, long since)
+    internal sealed class Verification(byte[] field, byte[] digest, int name, bool hasFailed, long since)
     {
         public byte[] Field { get; } = field;
 
         public byte[] Digest { get; } = digest;
 
         public int Name { get; } = name;
+
+        public bool HasFailed { get; } = hasFailed;
 
         public long Since { get; } = since;
 
@@ -123,14 +135,28 @@ internal sealed class VerificationQueue : IDisposable
 
         public List<Verification> Waiting { get; } = [];
 
-        /// <summary>The first with another name than the last one's, or the first.</summary>
+        /// <summary>The first with another name than the last one's, or the first; those that have not failed before the others.</summary>
         public Verification Take()
         {
-            int index = Math.Max(0, Waiting.FindIndex(waiting => waiting.Name != _last));
+            int index = Find(waiting => !waiting.HasFailed && waiting.Name != _last)
+                ?? Find(static waiting => !waiting.HasFailed)
+                ?? Find(waiting => waiting.Name != _last)
+                ?? 0;
             Verification next = Waiting[index];
             Waiting.RemoveAt(index);
             _last = next.Name;
             return next;
         }
+
+        public Verification? TakeLastFailed()
+        {
+            int index = Waiting.FindLastIndex(static waiting => waiting.HasFailed);
+            if (index < 0) return null;
+            Verification last = Waiting[index];
+            Waiting.RemoveAt(index);
+            return last;
+        }
+
+        private int? Find(Predicate<Verification> predicate) => Waiting.FindIndex(predicate) is >= 0 and int index ? index : null;
     }
 }

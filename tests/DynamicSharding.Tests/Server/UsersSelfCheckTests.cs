@@ -12,7 +12,7 @@ public sealed class UsersSelfCheckTests
     [InlineData("/pushgateway", true)]
     public async Task It_passes_and_counts_no_rejection(string prefix, bool hasUsers)
     {
-        CheckCredentials? nobody = hasUsers ? static (_, _, _) => AuthVerdict.Missing : null;
+        CheckCredentials? nobody = hasUsers ? static (_, _, _, _) => AuthVerdict.Missing : null;
         await using RunningServer server = new(pathPrefix: prefix, authorize: nobody);
         Assert.Null(await server.Server.ProbeAsync(CancellationToken.None));
         Assert.All(Enum.GetValues<RejectReason>(), reason => Assert.Equal(0, server.Counters.Rejected(reason)));

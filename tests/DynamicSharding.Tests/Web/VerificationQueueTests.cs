@@ -19,6 +19,17 @@ public sealed class VerificationQueueTests
     }
 
     [Fact]
+    public void Connections_that_have_not_failed_go_first_and_displace_others()
+    {
+        for (int i = 0; i < VerificationQueue.MaxPerClient; i++) Assert.True(Add($"1 user{i} x", hasFailed: true));
+        Assert.False(Add("1 alice y", hasFailed: true));
+        Assert.True(Add("1 alice z"));
+        Assert.Equal([$"1 user{VerificationQueue.MaxPerClient - 1} x"], _told);
+        List<string> taken = TakeAll();
+        Assert.Equal((VerificationQueue.MaxPerClient, "1 alice z", "1 user0 x"), (taken.Count, taken[0], taken[1]));
+    }
+
+    [Fact]
     public void The_same_credentials_are_verified_once()
     {
         Assert.True(Add("1 alice a"));
@@ -61,13 +72,13 @@ public sealed class VerificationQueueTests
         Assert.Equal(3 * VerificationQueue.MaxWaiting, waiters);
     }
 
-    private bool Add(string wait, string? digest = null) => Add(wait, IPAddress.Parse("192.0.2." + wait[0]), digest);
+    private bool Add(string wait, string? digest = null, bool hasFailed = false) => Add(wait, IPAddress.Parse("192.0.2." + wait[0]), digest, hasFailed);
 
-    private bool Add(string wait, IPAddress client, string? digest = null)
+    private bool Add(string wait, IPAddress client, string? digest = null, bool hasFailed = false)
     {
         byte[] field = Encoding.ASCII.GetBytes(wait);
         byte[] key = System.Security.Cryptography.SHA256.HashData(Encoding.ASCII.GetBytes(digest ?? wait));
-        return _queue.TryAdd(field, key, wait.Split(' ')[1].GetHashCode(StringComparison.Ordinal), client, 0, _ => _told.Add(wait));
+        return _queue.TryAdd(field, key, wait.Split(' ')[1].GetHashCode(StringComparison.Ordinal), client, hasFailed, 0, _ => _told.Add(wait));
     }
 
     private List<string> TakeAll()
