@@ -1,7 +1,6 @@
 using System.Text.Json;
 using DynamicSharding.FunctionalTests.Forward;
 using DynamicSharding.FunctionalTests.Peers;
-using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
 using static DynamicSharding.FunctionalTests.Users.UsersServer;
 
