@@ -1,8 +1,8 @@
-using System.Collections.Immutable;
 using System.Net;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Forward;
+using DynamicSharding.Http;
 using DynamicSharding.Logging;
 using DynamicSharding.Membership;
 using DynamicSharding.Routing;
@@ -72,8 +72,8 @@ internal sealed class ServerHost : IAsyncDisposable
                 addresses.Add(new(DataAddresses.ForwardHttps, "forward_https_listen_addr", forwardHttps, _forward!.NewSession, () => _certificate.Latest));
         }
 
-        if (!options.BasicAuthUsers.IsEmpty) _users = new PushAuth(options.BasicAuthUsers);
-        _data = new DataServer(options, addresses, _ring, _readiness, counters, _users is null ? null : _users.Check, loggers, time);
+        if (!options.BasicAuthUsers.IsEmpty) _users = new PushAuth(options.BasicAuthUsers, time);
+        _data = new DataServer(options, addresses, _ring, _readiness, counters, Authorize, loggers, time);
 
         if (options.AdminListenAddr is null) return;
         _admin = new AdminListener(new AdminContext
@@ -174,18 +174,32 @@ internal sealed class ServerHost : IAsyncDisposable
         _stopping.Dispose();
     }
 
+    private CheckCredentials? Authorize => _users is null ? null : _users.Check;
+
     private static int MaxUpstreams(LimitOptions limits) => DescriptorBudget.Of(OpenFileLimit.Current, limits, forwards: true).Upstreams;
 
     private void Apply(ServerOptions running, ServerOptions options)
     {
         _setLogLevel(options.Log.Level);
-        PushAuth? before = _users;
-        if (!options.BasicAuthUsers.SequenceEqual(before?.Hashes ?? ImmutableSortedDictionary<string, string>.Empty)) _users = options.BasicAuthUsers.IsEmpty ? null : new PushAuth(options.BasicAuthUsers);
-        if (options.Limits != running.Limits || _users != before) _data.Apply(options.Limits, _users is null ? null : _users.Check);
-        if (_users != before) before?.Dispose();
+        bool hadUsers = _users is not null;
+        PushAuth? unused = ApplyUsers(running, options);
+        if (options.Limits != running.Limits || _users is not null != hadUsers) _data.Apply(options.Limits, Authorize);
+        unused?.Dispose();
         _certificate?.Refresh();
         _forward?.Apply(options, MaxUpstreams(options.Limits));
         _membership.Apply(options);
+    }
+
+    /// <summary>Those who are removed are refused from here on; the loops hear later whether there are users at all.</summary>
+    /// <returns>What is no longer needed once the loops know.</returns>
+    private PushAuth? ApplyUsers(ServerOptions running, ServerOptions options)
+    {
+        if (options.BasicAuthUsers.SequenceEqual(running.BasicAuthUsers)) return null;
+        PushAuth? before = _users;
+        _users = options.BasicAuthUsers.IsEmpty ? null : before ?? new PushAuth(options.BasicAuthUsers, _time);
+        if (_users is null) return before;
+        _users.Apply(options.BasicAuthUsers);
+        return null;
     }
 
     private async Task StopReadinessWatchAsync()

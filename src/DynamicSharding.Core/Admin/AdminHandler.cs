@@ -185,6 +185,7 @@ internal sealed class AdminHandler : IDisposable
             view.Ring?.Fingerprint,
             options.Sharding.Replicas,
             options.Sharding.Key.Name(),
+            options.HttpPathPrefix,
             DiscoveryEntry.From(membership.Discovery, now),
             [.. view.Gateways.Select(g => MemberEntry.From(g, redirects.GetValueOrDefault(g.Status.Address)))],
             options.Pushgateway.Servers,

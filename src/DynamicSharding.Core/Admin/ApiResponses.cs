@@ -16,6 +16,7 @@ internal sealed record StatusResponse(
     string? Fingerprint,
     int Replicas,
     string Key,
+    string HttpPathPrefix,
     DiscoveryEntry Discovery,
     IReadOnlyList<MemberEntry> Members,
     IReadOnlyList<string> Configured,

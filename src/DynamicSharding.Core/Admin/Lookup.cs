@@ -24,13 +24,13 @@ internal sealed class Lookup(AdminContext context)
 
     private ApiResult<LookupResponse> FindPath(string target)
     {
-        if (TargetPath.Parse(target, out byte[] raw) != RejectReason.None)
+        ServerOptions options = context.Options();
+        if (TargetPath.Parse(target, options.HttpPathPrefix, out byte[] raw) != RejectReason.None)
         {
             return ApiResult<LookupResponse>.Bad(
                 "not a request-target: give a path that begins with /, or an http:// or https:// URL, percent-encoded as a client does");
         }
 
-        ServerOptions options = context.Options();
         if (raw.Length > options.Limits.RequestLine) return ApiResult<LookupResponse>.Bad("longer than limits.request_line");
         if (context.Ring.Current is not { } ring) return ApiResult<LookupResponse>.NoRing;
 

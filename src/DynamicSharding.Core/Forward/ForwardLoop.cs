@@ -26,7 +26,6 @@ internal sealed class ForwardPlane : IDisposable
     private readonly byte[] _via;
     private readonly GatewayCredentials? _credentials;
     private readonly PushgatewayOptions _gateways;
-    private volatile bool _hasUsers;
     private readonly TimeProvider _time;
     private readonly ITimer _retireTimer;
     private readonly ITimer? _credentialsTimer;
@@ -43,7 +42,6 @@ internal sealed class ForwardPlane : IDisposable
         _time = time;
         _loops = new ForwardLoop?[counters.Loops.Length];
         _settings = NewSettings(options, maxUpstreams);
-        _hasUsers = !options.BasicAuthUsers.IsEmpty;
         _retireTimer = time.CreateTimer(_ => Retire(), null, RetireInterval, RetireInterval);
         _credentials = GatewayCredentials.From(options.Pushgateway);
         if (_credentials is null) return;
@@ -84,14 +82,7 @@ internal sealed class ForwardPlane : IDisposable
         return written + length;
     }
 
-    /// <summary>The client's Authorization is for this edge, not for the gateways.</summary>
-    public bool HasUsers => _hasUsers;
-
-    public void Apply(ServerOptions options, int maxUpstreams)
-    {
-        _settings = NewSettings(options, maxUpstreams);
-        _hasUsers = !options.BasicAuthUsers.IsEmpty;
-    }
+    public void Apply(ServerOptions options, int maxUpstreams) => _settings = NewSettings(options, maxUpstreams);
 
     /// <summary>On the connection's loop.</summary>
     public HttpSession NewSession(Connection connection)

@@ -139,7 +139,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
             return EndResponse(_persist, nothingUnread);
         }
 
-        StageHead(route, fields);
+        StageHead(route, fields, hasUsers: context.Authorize is not null);
         bool continues = _parser.ExpectContinue && nothingUnread;
         consumed += _parser.HeadLength;
         _isStreamed = _parser.ContentLength > MaxReplay;
@@ -191,6 +191,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
 
     public override void End()
     {
+        base.End();
         if (!InPush) return;
 
         // The client is gone, or a stop is out of time.
@@ -198,7 +199,8 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _ = Finish(ForwardGatewayCounters.Aborted);
     }
 
-    private void StageHead(in Route route, ReadOnlySpan<byte> fields)
+    /// <param name="hasUsers">The client's Authorization is for this edge, not for the gateways.</param>
+    private void StageHead(in Route route, ReadOnlySpan<byte> fields, bool hasUsers)
     {
         ReadOnlySpan<byte> method = _parser.Method switch
         {
@@ -211,7 +213,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         int length = forward.Plane.WriteOwnFields(more, _options.XForwardedFor ? connection.Peer : null, fields);
         int room = (int)Math.Min(_parser.ContentLength, MaxReplay);
         byte[]? authorization = forward.Plane.Authorization;
-        RelayDirection direction = authorization is null && !forward.Plane.HasUsers ? RelayDirection.Request : RelayDirection.WithoutAuthorization;
+        RelayDirection direction = authorization is null && !hasUsers ? RelayDirection.Request : RelayDirection.WithoutAuthorization;
         if (_options.XForwardedFor) direction |= RelayDirection.WithoutForwardedFor;
         _request.StageHead(method, _pool.Target, route, fields, _parser.NamesFields, direction, authorization, more.AsSpan(0, length), room);
         Loop.ReturnBuffer(more);

@@ -50,6 +50,7 @@ internal enum RejectReason : byte
 
     // Users
     Unauthorized,
+    WrongCredentials,
     AuthenticationBusy,
 }
 
@@ -103,6 +104,7 @@ internal static class RejectReasons
         new(503, "no_gateway", "no pushgateway is known yet"),
 
         new(401, "unauthorized", "this needs a user and a password (basic_auth_users)"),
+        new(401, "wrong_credentials", "wrong user or password (basic_auth_users)"),
         new(503, "authentication_busy", "too many passwords are being verified, try again later"),
     ];
 

@@ -12,6 +12,8 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
     private const string RedirectStart = "HTTP/1.1 307 Temporary Redirect\r\nDate: ";
     private const string RedirectMiddle = "\r\nContent-Length: 0\r\nLocation: ";
 
+    private static readonly byte[] Challenge = Encoding.ASCII.GetBytes($"WWW-Authenticate: {BasicCredentials.Challenge}\r\n");
+
     private readonly Span<byte> _output = output;
     private readonly ReadOnlySpan<byte> _date = date;
 
@@ -56,7 +58,8 @@ internal ref struct ResponseWriter(Span<byte> output, ReadOnlySpan<byte> date)
         ReadOnlySpan<byte> body = RejectReasons.Body(reason);
         Write(RejectReasons.Head(reason));
         WriteTextHead(body.Length);
-        if (reason == RejectReason.Unauthorized) Write("WWW-Authenticate: Basic realm=\"dynamic-sharding\", charset=\"UTF-8\"\r\n"u8);
+        if (reason is RejectReason.Unauthorized or RejectReason.WrongCredentials) Write(Challenge);
+        else if (reason == RejectReason.AuthenticationBusy) Write("Retry-After: 1\r\n"u8);
         if (!allow.IsEmpty)
         {
             Write("Allow: "u8);

@@ -25,6 +25,15 @@ internal static class RequestTarget
         return true;
     }
 
+    /// <summary>Byte for byte, and whole segments only: of <c>/a</c>, what follows in <c>/a/b</c>, and nothing in <c>/ab</c>, <c>/a</c> or <c>/%61/b</c>.</summary>
+    /// <param name="prefix"><c>/prefix</c>.</param>
+    public static bool TryRemovePrefix(ReadOnlySpan<byte> prefix, ref ReadOnlySpan<byte> path)
+    {
+        if (!path.StartsWith(prefix) || path.Length == prefix.Length || path[prefix.Length] != '/') return false;
+        path = path[prefix.Length..];
+        return true;
+    }
+
     /// <summary>
     /// A server must accept absolute-form (RFC 9112 3.2.2), and only its path matters here; userinfo or an empty host is an error (RFC 9110 4.2).
     /// "*" is for OPTIONS, authority-form for CONNECT: neither has a path.
@@ -53,9 +62,10 @@ internal static class RequestTarget
 /// <summary>A path or URL that an operator typed or a file lists, parsed by the rules of a request-target.</summary>
 internal static class TargetPath
 {
+    /// <param name="prefix">Removed from the path if it has it: <c>/prefix</c>, or empty.</param>
     /// <param name="path">The raw path, not decoded, without scheme, authority and query.</param>
     /// <returns>None, or why the data listener would respond with 400.</returns>
-    public static RejectReason Parse(string pathOrUrl, out byte[] path)
+    public static RejectReason Parse(string pathOrUrl, string prefix, out byte[] path)
     {
         path = [];
         byte[] target = Encoding.UTF8.GetBytes(pathOrUrl);
@@ -66,6 +76,7 @@ internal static class TargetPath
             return RejectReason.BadTarget;
         }
 
+        if (prefix.Length > 0) _ = RequestTarget.TryRemovePrefix(Encoding.ASCII.GetBytes(prefix), ref raw);
         path = raw.IsEmpty ? "/"u8.ToArray() : raw.ToArray();
         return RejectReason.None;
     }

@@ -9,6 +9,10 @@ namespace DynamicSharding.Routing;
 /// <param name="prefix">Of the paths of pushes, <c>/prefix</c> in ASCII; empty without.</param>
 internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readiness, byte[] prefix)
 {
+    private static ReadOnlySpan<byte> Healthy => "/-/healthy"u8;
+
+    private static ReadOnlySpan<byte> Ready => "/-/ready"u8;
+
     /// <param name="target">Not empty.</param>
     public void Resolve(RequestMethod method, ReadOnlySpan<byte> target, out Route route)
     {
@@ -25,9 +29,9 @@ internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readine
             return;
         }
 
-        if (prefix.Length > 0 && !TryRemovePrefix(ref path))
+        if (prefix.Length > 0 && !IsHealthCheck(path) && !RequestTarget.TryRemovePrefix(prefix, ref path))
         {
-            ResolveOther(method, path, ref route);
+            ResolveNothing(method, path, ref route);
             return;
         }
 
@@ -35,14 +39,6 @@ internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readine
         if (result == GroupResult.Group) ResolveGroup(method, query, ref route);
         else if (result == GroupResult.Rejected) route.Reason = key.Reason;
         else ResolveOther(method, path, ref route);
-    }
-
-    /// <summary>Byte for byte, and whole segments only. Without it a path can be a health check's at most.</summary>
-    private bool TryRemovePrefix(ref ReadOnlySpan<byte> path)
-    {
-        if (!path.StartsWith(prefix) || path.Length == prefix.Length || path[prefix.Length] != '/') return false;
-        path = path[prefix.Length..];
-        return true;
     }
 
     private void ResolveGroup(RequestMethod method, ReadOnlySpan<byte> query, ref Route route)
@@ -72,19 +68,15 @@ internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readine
     {
         RouteKind kind = path switch
         {
-            _ when path.SequenceEqual("/-/healthy"u8) => RouteKind.Healthy,
-            _ when path.SequenceEqual("/-/ready"u8) => RouteKind.Ready,
+            _ when path.SequenceEqual(Healthy) => RouteKind.Healthy,
+            _ when path.SequenceEqual(Ready) => RouteKind.Ready,
             _ when path.SequenceEqual("/test/v1"u8) => RouteKind.Liveness,
             _ => RouteKind.Reject,
         };
 
         if (kind == RouteKind.Reject)
         {
-            // CONNECT and "OPTIONS *" address the server as a whole.
-            route.Reason = path.IsEmpty && method is RequestMethod.Connect or RequestMethod.Options
-                ? RejectReason.MethodNotAllowed
-                : RejectReason.NotFound;
-            if (route.Reason == RejectReason.MethodNotAllowed) route.Text = "GET, HEAD, PUT, POST, DELETE"u8;
+            ResolveNothing(method, path, ref route);
         }
         else if (method is not (RequestMethod.Get or RequestMethod.Head))
         {
@@ -99,6 +91,18 @@ internal sealed class Router(ActiveRing ring, GroupingKey key, Readiness readine
             route.Text = readiness.Obstacle;
         }
     }
+
+    /// <summary>CONNECT and "OPTIONS *" address the server as a whole; any other path is unknown.</summary>
+    private static void ResolveNothing(RequestMethod method, ReadOnlySpan<byte> path, ref Route route)
+    {
+        route.Reason = path.IsEmpty && method is RequestMethod.Connect or RequestMethod.Options
+            ? RejectReason.MethodNotAllowed
+            : RejectReason.NotFound;
+        if (route.Reason == RejectReason.MethodNotAllowed) route.Text = "GET, HEAD, PUT, POST, DELETE"u8;
+    }
+
+    /// <summary>Load balancers know no prefix.</summary>
+    private static bool IsHealthCheck(ReadOnlySpan<byte> path) => path.SequenceEqual(Healthy) || path.SequenceEqual(Ready);
 }
 
 /// <summary>How to respond to one request. The spans point into the request or into scratch memory that the next request overwrites.</summary>

@@ -60,7 +60,8 @@ internal sealed class DataServer : IDisposable
             .. addresses.Select(address => new DataListener(
                 address, inherited.GetValueOrDefault(address.Name), options.ReusePort, _loops, _limit, loggers, time)),
         ];
-        _selfCheck = new SelfCheck(EndPoint, addresses[0].Tls, _loops, _limit, loggers.CreateLogger<Connection>());
+        _selfCheck = new SelfCheck(
+            EndPoint, addresses[0].Tls, _loops, _limit, options.HttpPathPrefix, () => _authorize is not null, loggers.CreateLogger<Connection>());
     }
 
     /// <summary>What serves a connection of a redirect listener.</summary>

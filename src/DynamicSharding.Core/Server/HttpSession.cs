@@ -12,9 +12,8 @@ namespace DynamicSharding.Server;
 internal class HttpSession(LoopCounters counters)
 {
     private AuthVerdict _verdict;
-    private int _client;
-    private Action<AuthVerdict>? _whenKnown;
-    private Func<System.Net.IPAddress?>? _peer;
+    private int _verification;
+    private bool _hasFailed;
     private protected RequestParser _parser;
     private ChunkedBodySkipper _chunks;
     private BodyFraming _body;
@@ -69,13 +68,8 @@ internal class HttpSession(LoopCounters counters)
     /// <summary>Before the first byte of another client: nothing of the one before is left.</summary>
     public virtual void Reset()
     {
-        if (WaitsForVerdict)
-        {
-            _client++;
-            _whenKnown = null;
-        }
-
         _verdict = AuthVerdict.None;
+        _hasFailed = false;
         _parser = default;
         _chunks = default;
         _body = BodyFraming.None;
@@ -135,9 +129,8 @@ internal class HttpSession(LoopCounters counters)
 
         ReadOnlySpan<byte> target = rest.Slice(_parser.TargetStart, _parser.TargetLength);
         context.Router.Resolve(_parser.Method, target, out Route route);
-        if (context.Authorize is { } authorize && !IsOpen(route.Kind))
+        if (!IsOpen(route.Kind) && Authorize(context, rest[_parser.FieldsStart.._parser.HeadLength]) is not AuthVerdict.Allowed and var verdict)
         {
-            AuthVerdict verdict = Authorize(authorize, rest[_parser.FieldsStart.._parser.HeadLength]);
             if (verdict == AuthVerdict.Pending)
             {
                 // The head is parsed again when the verdict is known.
@@ -145,11 +138,13 @@ internal class HttpSession(LoopCounters counters)
                 return SessionStep.Wait;
             }
 
-            if (verdict != AuthVerdict.Allowed)
+            route = default;
+            route.Reason = verdict switch
             {
-                route = default;
-                route.Reason = verdict == AuthVerdict.Busy ? RejectReason.AuthenticationBusy : RejectReason.Unauthorized;
-            }
+                AuthVerdict.Busy => RejectReason.AuthenticationBusy,
+                AuthVerdict.Wrong => RejectReason.WrongCredentials,
+                _ => RejectReason.Unauthorized,
+            };
         }
 
         bool persist = MayPersist(route, context);
@@ -162,27 +157,34 @@ internal class HttpSession(LoopCounters counters)
     /// <summary>Load balancers have no password.</summary>
     private static bool IsOpen(RouteKind kind) => kind is RouteKind.Healthy or RouteKind.Ready or RouteKind.NotReady or RouteKind.Liveness;
 
-    private AuthVerdict Authorize(CheckCredentials authorize, ReadOnlySpan<byte> fields)
+    private AuthVerdict Authorize(SessionContext context, ReadOnlySpan<byte> fields)
     {
-        if (_verdict == AuthVerdict.None)
-        {
-            int client = _client;
-            _whenKnown ??= verdict => Owner!.Loop.Post(() => OnVerdict(verdict, client));
-            _verdict = authorize(FieldLine.ValueOf(fields, "authorization"u8), _peer ??= () => Owner?.Peer, _whenKnown);
-            if (_verdict == AuthVerdict.Pending) return _verdict;
-        }
-
         AuthVerdict known = _verdict;
         _verdict = AuthVerdict.None;
-        return known;
+        if (context.Authorize is not { } check) return AuthVerdict.Allowed;
+
+        // Asked again after a verification that succeeded: a reload may have removed the user since.
+        _hasFailed |= known == AuthVerdict.Wrong;
+        if (known is AuthVerdict.Wrong or AuthVerdict.Busy) return known;
+        ReadOnlySpan<byte> field = FieldLine.ValueOf(fields, "authorization"u8);
+        AuthVerdict verdict = check(field, client: null, hasFailed: false, whenKnown: null);
+        return verdict == AuthVerdict.Pending ? BeginVerification(check, field) : verdict;
     }
 
-    /// <param name="client">A verdict on one that has gone is not for its successor.</param>
-    private void OnVerdict(AuthVerdict verdict, int client)
+    /// <summary>Apart from the common case, which allocates nothing.</summary>
+    private AuthVerdict BeginVerification(CheckCredentials check, ReadOnlySpan<byte> field)
     {
-        if (client != _client) return;
-        _verdict = verdict;
-        Owner!.Wake();
+        // The verdict may come when this session has ended, or serves another connection.
+        int verification = ++_verification;
+        Connection owner = Owner!;
+        AuthVerdict verdict = check(field, owner.Peer, _hasFailed, verdict => owner.Loop.Post(() =>
+        {
+            if (verification != _verification || !WaitsForVerdict) return;
+            _verdict = verdict;
+            owner.Wake();
+        }));
+        if (verdict == AuthVerdict.Pending) _verdict = verdict;
+        return verdict;
     }
 
     private protected ConnectionOption OptionFor(bool persist) => !persist ? ConnectionOption.Close
@@ -231,6 +233,8 @@ internal class HttpSession(LoopCounters counters)
     /// <summary>The connection ends: nothing of it stays at its gateway.</summary>
     public virtual void End()
     {
+        _verification++;
+        _verdict = AuthVerdict.None;
     }
 
     /// <param name="input">The head, which is parsed, begins after what is consumed.</param>

@@ -13,11 +13,14 @@ namespace DynamicSharding.Server;
 /// watchdog; never runs on a loop's thread.
 /// </summary>
 /// <param name="tls">Of the listener; null for plain TCP.</param>
+/// <param name="pathPrefix">Of the paths of pushes, or empty.</param>
+/// <param name="hasUsers">Lookups need a password, so that the check asks for readiness instead.</param>
 internal sealed class SelfCheck(
-    IPEndPoint listener, Func<SslServerAuthenticationOptions>? tls, EventLoop[] loops, ConnectionLimit limit, ILogger connectionLogger)
+    IPEndPoint listener, Func<SslServerAuthenticationOptions>? tls, EventLoop[] loops, ConnectionLimit limit, string pathPrefix, Func<bool> hasUsers,
+    ILogger connectionLogger)
 {
-    private static readonly byte[] Request =
-        "GET /metrics/job/dynamic-sharding-watchdog HTTP/1.1\r\nHost: watchdog\r\nConnection: close\r\n\r\n"u8.ToArray();
+    private readonly byte[] _lookup = Request(pathPrefix + "/metrics/job/dynamic-sharding-watchdog");
+    private readonly byte[] _ready = Request("/-/ready");
 
     /// <returns>Null if the listener and every loop responded; otherwise what did not.</returns>
     public async Task<string?> RunAsync(CancellationToken cancellation)
@@ -140,9 +143,9 @@ internal sealed class SelfCheck(
     }
 
     /// <summary>503 is fine, too: a restart would help neither against too many connections nor against missing gateways.</summary>
-    private static async Task<string?> LookUpAsync(Stream client, CancellationToken cancellation)
+    private async Task<string?> LookUpAsync(Stream client, CancellationToken cancellation)
     {
-        await client.WriteAsync(Request, cancellation).ConfigureAwait(false);
+        await client.WriteAsync(hasUsers() ? _ready : _lookup, cancellation).ConfigureAwait(false);
         var buffer = new byte[512];
         int length = 0;
         while (length < buffer.Length)
@@ -157,4 +160,6 @@ internal sealed class SelfCheck(
         int line = response.IndexOf("\r\n"u8);
         return line < 0 ? "closed the connection without a response" : "responds with " + Encoding.ASCII.GetString(response[..line]);
     }
+
+    private static byte[] Request(string target) => Encoding.ASCII.GetBytes($"GET {target} HTTP/1.1\r\nHost: watchdog\r\nConnection: close\r\n\r\n");
 }

@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net;
 using System.Security.Cryptography;
-using System.Text;
 using DynamicSharding.Http;
 
 namespace DynamicSharding.Web;
@@ -13,84 +12,118 @@ namespace DynamicSharding.Web;
 /// </summary>
 internal sealed class PushAuth : IDisposable
 {
-    /// <summary>One client address cannot fill the queue, so a guesser does not lock out others.</summary>
-    private const int MaxPendingPerClient = 2;
+    /// <summary>Longer credentials are nobody's: bcrypt reads 72 bytes of a password.</summary>
+    private const int MaxField = 1024;
 
-    /// <summary>Spellings of correct credentials that are remembered.</summary>
+    /// <summary>Spellings of correct credentials that are remembered. A user who sends more than that costs no bcrypt either.</summary>
     private const int MaxKnown = 4096;
 
+    /// <summary>Most clients have given up by then.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+
+    private static readonly TimeSpan MaxRest = TimeSpan.FromSeconds(1);
+
     private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
-    private readonly ConcurrentDictionary<ulong, byte[]> _known = new();
-    private readonly Dictionary<IPAddress, int> _pending = [];
-    private readonly BasicAuth _auth;
+    private readonly VerificationQueue _queue = new();
+    private readonly ManualResetEventSlim _disposed = new();
+    private readonly TimeProvider _time;
+    private volatile Known _known;
 
     /// <param name="hashes">User name to bcrypt hash; at least one.</param>
-    public PushAuth(ImmutableSortedDictionary<string, string> hashes)
+    /// <param name="time">The one clock.</param>
+    public PushAuth(ImmutableSortedDictionary<string, string> hashes, TimeProvider time)
     {
-        Hashes = hashes;
-        _auth = new BasicAuth(hashes, "push passwords");
+        _time = time;
+        _known = new Known(new UserTable(hashes));
+        new Thread(Verify) { IsBackground = true, Name = "push passwords" }.Start();
     }
 
-    public ImmutableSortedDictionary<string, string> Hashes { get; }
-
-    /// <summary>On a loop's thread; allocates nothing for known credentials.</summary>
-    /// <param name="field">The value of Authorization; empty without one.</param>
-    /// <param name="whenKnown">Called from another thread, once, if the result is <see cref="AuthVerdict.Pending"/>.</param>
-    public AuthVerdict Check(ReadOnlySpan<byte> field, Func<IPAddress?> client, Action<AuthVerdict> whenKnown)
+    /// <summary>From now on only these are users. What is known of users with the same hash stays known.</summary>
+    public void Apply(ImmutableSortedDictionary<string, string> hashes)
     {
-        if (field.IsEmpty) return AuthVerdict.Denied;
+        Known before = _known;
+        var after = new Known(new UserTable(hashes, before.Users));
+        foreach ((ulong index, Entry entry) in before.Entries)
+        {
+            if (after.Users.Has(entry.User)) after.Entries[index] = entry;
+        }
+
+        _known = after;
+    }
+
+    /// <inheritdoc cref="CheckCredentials"/>
+    /// <remarks>Allocates nothing for known credentials, and nothing that stays for others.</remarks>
+    public AuthVerdict Check(ReadOnlySpan<byte> field, IPAddress? client, bool hasFailed, Action<AuthVerdict>? whenKnown)
+    {
+        if (field.IsEmpty || field.Length > MaxField) return AuthVerdict.Missing;
         Span<byte> digest = stackalloc byte[HMACSHA256.HashSizeInBytes];
         HMACSHA256.HashData(_key, field, digest);
-        ulong index = BitConverter.ToUInt64(digest);
-        if (_known.TryGetValue(index, out byte[]? known) && CryptographicOperations.FixedTimeEquals(known, digest)) return AuthVerdict.Allowed;
-        IPAddress address = client() ?? IPAddress.None;
-        if (!TryEnter(address)) return AuthVerdict.Busy;
-        _ = VerifyAsync(Encoding.Latin1.GetString(field), index, digest.ToArray(), address, whenKnown);
-        return AuthVerdict.Pending;
+        if (_known.Entries.TryGetValue(BitConverter.ToUInt64(digest), out Entry? entry) && CryptographicOperations.FixedTimeEquals(entry.Digest, digest))
+            return AuthVerdict.Allowed;
+
+        Span<byte> text = stackalloc byte[MaxField];
+        if (!BasicCredentials.TryDecode(field, text, out _, out int nameLength)) return AuthVerdict.Missing;
+        if (whenKnown is null) return AuthVerdict.Pending;
+        var name = default(HashCode);
+        name.AddBytes(text[..nameLength]);
+        return _queue.TryAdd(field, digest, name.ToHashCode(), client, hasFailed, _time.GetTimestamp(), whenKnown) ? AuthVerdict.Pending : AuthVerdict.Busy;
     }
 
-    public void Dispose() => _auth.Dispose();
-
-    private async Task VerifyAsync(string field, ulong index, byte[] digest, IPAddress client, Action<AuthVerdict> whenKnown)
+    /// <summary>Requests that wait get a verdict soon.</summary>
+    public void Dispose()
     {
-        AuthVerdict verdict = AuthVerdict.Denied;
+        _queue.Dispose();
+        _disposed.Set();
+    }
+
+    /// <summary>
+    /// On the thread of its own: one at a time. It rests after wrong credentials as long as they took, so that guessing takes half a core at most;
+    /// not after correct ones, so that many users who come at once do not wait longer than they must.
+    /// </summary>
+    private void Verify()
+    {
+        while (_queue.Take() is { } next)
+        {
+            long started = _time.GetTimestamp();
+            if (_disposed.IsSet || _time.GetElapsedTime(next.Since, started) > Patience)
+            {
+                _queue.Complete(next, AuthVerdict.Busy);
+                continue;
+            }
+
+            bool good = Verify(next);
+            _queue.Complete(next, good ? AuthVerdict.Allowed : AuthVerdict.Wrong);
+            if (good) continue;
+            TimeSpan rest = _time.GetElapsedTime(started);
+            _disposed.Wait(rest < MaxRest ? rest : MaxRest);
+        }
+    }
+
+    private bool Verify(VerificationQueue.Verification credentials)
+    {
+        Known known = _known;
         try
         {
-            // Not on the loop's thread, whose time is the pushes'.
-            await Task.Yield();
-            verdict = await _auth.CheckAsync(field, CancellationToken.None) switch
-            {
-                null => AuthVerdict.Allowed,
-                AdminRejectReason.Busy => AuthVerdict.Busy,
-                _ => AuthVerdict.Denied,
-            };
-            if (verdict != AuthVerdict.Allowed) return;
-            if (_known.Count >= MaxKnown) _known.Clear();
-            _known[index] = digest;
-        }
-        finally
-        {
-            Leave(client);
-            whenKnown(verdict);
-        }
-    }
-
-    private bool TryEnter(IPAddress client)
-    {
-        lock (_pending)
-        {
-            int pending = _pending.GetValueOrDefault(client);
-            if (pending >= MaxPendingPerClient) return false;
-            _pending[client] = pending + 1;
+            if (known.Users.Read(credentials.Field) is not { } login || !login.Verify()) return false;
+            if (known.Entries.Count >= MaxKnown) known.Entries.Clear();
+            known.Entries[BitConverter.ToUInt64(credentials.Digest)] = new Entry(credentials.Digest, login.User!);
             return true;
         }
-    }
-
-    private void Leave(IPAddress client)
-    {
-        lock (_pending)
+        catch (Exception)
         {
-            if (--_pending[client] == 0) _pending.Remove(client);
+            // Whatever a client can make the library do: it is no user, and the next in line is served.
+            return false;
         }
     }
+
+    /// <summary>The users, and fields that carry the correct credentials of one.</summary>
+    private sealed class Known(UserTable users)
+    {
+        public UserTable Users { get; } = users;
+
+        /// <summary>By the first bytes of the digest.</summary>
+        public ConcurrentDictionary<ulong, Entry> Entries { get; } = new();
+    }
+
+    private sealed record Entry(byte[] Digest, UserTable.User User);
 }

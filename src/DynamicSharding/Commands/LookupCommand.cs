@@ -32,16 +32,16 @@ internal static class LookupCommand
     {
         HashRing<Gateway> ring = definition.Build();
         var grouping = new GroupingKey(definition.Key, targets.Max(static target => Encoding.UTF8.GetByteCount(target)));
-        return Array.ConvertAll(targets, target => LookUp(ring, grouping, target));
+        return Array.ConvertAll(targets, target => LookUp(ring, grouping, definition.PathPrefix, target));
     }
 
-    private static LookupResult LookUp(HashRing<Gateway> ring, GroupingKey grouping, string target)
+    private static LookupResult LookUp(HashRing<Gateway> ring, GroupingKey grouping, string prefix, string target)
     {
         string shown = WithoutCredentials(target);
 
         // The shell passed bytes that are not UTF-8, and which ones is lost.
         if (target.Contains('\ufffd')) throw new CommandException($"{Printable(shown)}: has bytes that are not UTF-8; write them as %XX");
-        if (TargetPath.Parse(target, out byte[] path) is not RejectReason.None and var reason) return Rejected(shown, reason);
+        if (TargetPath.Parse(target, prefix, out byte[] path) is not RejectReason.None and var reason) return Rejected(shown, reason);
         return grouping.Compute(path, out _, out ReadOnlySpan<byte> key) switch
         {
             GroupResult.Group => new LookupResult(

@@ -65,7 +65,7 @@ internal sealed class MemberSource
         if (arguments.GetValue(_url) is { } url) return await QueryServerAsync(url, cancellation).ConfigureAwait(false);
         ServerOptions options = CommandOutput.LoadConfig(arguments.GetValue(_configFile)!);
         string[] members = Identify(options.Pushgateway.ServersAsWritten, key ?? options.Sharding.Key);
-        return new RingDefinition(members, options.Sharding.Replicas, options.Sharding.Key);
+        return new RingDefinition(members, options.Sharding.Replicas, options.Sharding.Key, options.HttpPathPrefix);
     }
 
     private static async Task<RingDefinition> QueryServerAsync(string url, CancellationToken cancellation)
@@ -94,7 +94,8 @@ internal sealed class MemberSource
 }
 
 /// <summary>Everything that decides which gateway owns a group.</summary>
-internal sealed record RingDefinition(string[] Members, int Replicas = 500, ShardingKey Key = ShardingKey.Group)
+/// <param name="PathPrefix">What the server removes from the paths of pushes.</param>
+internal sealed record RingDefinition(string[] Members, int Replicas = 500, ShardingKey Key = ShardingKey.Group, string PathPrefix = "")
 {
     /// <exception cref="CommandException">More points than a ring can have.</exception>
     public HashRing<Gateway> Build() => RingPoints.CheckCount(Members.Length, Replicas) is { } problem
@@ -120,6 +121,7 @@ internal sealed record RingDefinition(string[] Members, int Replicas = 500, Shar
             ring = ring with { Replicas = valid ? replicas.GetInt32() : throw new JsonException("replicas is not a number of points") };
         }
 
+        if (Text(Property(status, "http_path_prefix")) is { } prefix) ring = ring with { PathPrefix = prefix };
         if (Property(status, "key") is not { } key) return ring;
         return ring with { Key = ShardingKeyNames.Find(Text(key)) ?? throw new JsonException("key is neither group nor path") };
     }

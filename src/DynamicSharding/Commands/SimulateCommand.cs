@@ -81,7 +81,7 @@ internal static class SimulateCommand
         for (int i = 0; i < lines.Length; i++)
         {
             if (lines[i].Length == 0) continue;
-            bool isGroup = TargetPath.Parse(lines[i], out byte[] path) == RejectReason.None && grouping.Compute(path, out _) == GroupResult.Group;
+            bool isGroup = TargetPath.Parse(lines[i], definition.PathPrefix, out byte[] path) == RejectReason.None && grouping.Compute(path, out _) == GroupResult.Group;
             if (!isGroup) throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{file}:{i + 1}: not a push path"));
             hashes.Add(grouping.Hash);
         }

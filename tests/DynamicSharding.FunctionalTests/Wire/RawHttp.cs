@@ -19,11 +19,14 @@ internal sealed class RawHttp : IDisposable
     {
     }
 
-    public static async Task<RawHttp> ConnectAsync(string address)
+    /// <param name="address">Of the server.</param>
+    /// <param name="from">An address of this machine to come from; any by default.</param>
+    public static async Task<RawHttp> ConnectAsync(string address, IPAddress? from = null)
     {
         RawHttp connection = new();
         try
         {
+            if (from is not null) connection._socket.Bind(new IPEndPoint(from, 0));
             await connection._socket.ConnectAsync(IPEndPoint.Parse(address));
             return connection;
         }

@@ -9,6 +9,10 @@ public sealed class ConfigLintTests
     /// <summary>Two gateways on other machines, and whatever is at its default.</summary>
     private const string Sound = "pushgateway: {servers: [10.0.0.1, 10.0.0.2]}\n";
 
+    private const string Hash = "$2y$10$abcdefghijklmnopqrstuuJrwOjAKR3C5NGNqKO2xOIUoWcYC4KLO";
+
+    private const string Users = "basic_auth_users: {alice: " + Hash + "}\n";
+
     [Theory]
     [InlineData("admin_listen_addr: :9293", "2:20: admin_listen_addr: whoever reaches this machine can reload and read the configuration")]
     [InlineData("admin_listen_addr: 0.0.0.0:9293", "2:20: admin_listen_addr: whoever reaches this machine")]
@@ -111,6 +115,38 @@ public sealed class ConfigLintTests
         File.Delete(file);
         Assert.StartsWith("test.yml:1:55: pushgateway.basic_auth.username: the password is sent unencrypted", Assert.Single(warnings), StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("forward_listen_addr: :9294", "2:22: forward_listen_addr: ")]
+    [InlineData("forward_listen_addr: 127.0.0.1:9294", "2:22: forward_listen_addr: ")]
+    public void A_forward_listener_that_lends_its_credentials_to_everybody_is_warned_about(string listener, string place)
+    {
+        string file = Path.GetTempFileName();
+        string gateways = $"pushgateway: {{servers: [a, b], scheme: https, basic_auth: {{username: u, password_file: {file}}}}}\n{listener}\n";
+        string[] warnings = Warnings(gateways);
+        string[] withUsers = Warnings(gateways + "http_listen_addr: 127.0.0.1:9292\n" + Users);
+        File.Delete(file);
+        Assert.Equal(
+            $"test.yml:{place}whoever reaches this listener pushes with the credentials of pushgateway.basic_auth; set basic_auth_users", Assert.Single(warnings));
+        Assert.DoesNotContain(withUsers, warning => warning.Contains("lends", StringComparison.Ordinal) || warning.Contains("whoever", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("http_listen_addr: 127.0.0.1:9292\n", false)]
+    [InlineData("http_listen_addr: 127.0.0.1:9292\nforward_listen_addr: '[::1]:9294'\n", false)]
+    [InlineData("http_listen_addr: 127.0.0.1:9292\nforward_listen_addr: :9294\n", true)]
+    public void Users_whose_passwords_travel_unencrypted_are_warned_about(string listeners, bool warns)
+    {
+        string[] warnings = Warnings(Sound + listeners + Users);
+        if (!warns) Assert.Empty(warnings);
+        else Assert.Contains(": basic_auth_users: passwords are sent unencrypted; set https_listen_addr or forward_https_listen_addr", Assert.Single(warnings), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_slow_hash_is_warned_about_where_it_stands() => AssertWarning(
+        Sound + "http_listen_addr: 127.0.0.1:9292\nbasic_auth_users:\n  alice: " + Hash.Replace("$10$", "$15$", StringComparison.Ordinal),
+        "4:10: basic_auth_users: this hash takes seconds to check;");
 
     [Fact]
     public void More_connections_than_descriptors_are_warned_about()

@@ -145,8 +145,11 @@ public sealed class ConfigValidFilesTests
     [InlineData("/", "")]
     [InlineData("/a/", "/a")]
     [InlineData("/a%20b/c", "/a%20b/c")]
-    public void The_path_prefix_has_no_trailing_slash(string yaml, string expected) =>
+    public void A_path_prefix_has_no_trailing_slash(string yaml, string expected)
+    {
         Assert.Equal(expected, ConfigTestFile.Options($"pushgateway: {{servers: [a], path_prefix: '{yaml}'}}").Pushgateway.PathPrefix);
+        Assert.Equal(expected, ConfigTestFile.Options($"http_path_prefix: '{yaml}'\npushgateway: {{servers: [a]}}").HttpPathPrefix);
+    }
 
     [Theory]
     [InlineData("consul_server: {token: t, token_file: FILE}", "1:24: consul_server.token: is not used, since consul_server.token_file takes precedence; remove one")]

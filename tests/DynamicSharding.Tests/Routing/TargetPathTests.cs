@@ -15,7 +15,7 @@ public sealed class TargetPathTests
     [InlineData("/metrics/job/a/url/http://b", "/metrics/job/a/url/http://b")]
     public void The_raw_path_of_what_an_operator_types(string typed, string path)
     {
-        Assert.Equal(RejectReason.None, TargetPath.Parse(typed, out byte[] raw));
+        Assert.Equal(RejectReason.None, TargetPath.Parse(typed, prefix: "", out byte[] raw));
         Assert.Equal(path, Encoding.UTF8.GetString(raw));
     }
 
@@ -28,5 +28,5 @@ public sealed class TargetPathTests
     [InlineData("https://user@h/metrics/job/a")]
     [InlineData("ftp://h/metrics/job/a")]
     public void What_the_data_listener_answers_with_400_is_refused(string typed) =>
-        Assert.Equal(RejectReason.BadTarget, TargetPath.Parse(typed, out _));
+        Assert.Equal(RejectReason.BadTarget, TargetPath.Parse(typed, prefix: "", out _));
 }

@@ -1,5 +1,8 @@
+using System.Collections.Immutable;
 using System.Net.Sockets;
 using System.Text;
+using DynamicSharding.Http;
+using DynamicSharding.Web;
 
 namespace DynamicSharding.Tests.Server;
 
@@ -17,7 +20,21 @@ public sealed class AllocationTests
     public async Task A_hundred_thousand_requests_allocate_nothing(string request)
     {
         await using RunningServer server = new(loops: 1);
+        await AssertAllocatesNothingAsync(server, request);
+    }
 
+    [Fact]
+    public async Task Nor_do_those_with_known_credentials_and_a_prefix()
+    {
+        using PushAuth users = new(ImmutableSortedDictionary<string, string>.Empty.Add("alice", BCrypt.Net.BCrypt.HashPassword("x", 4)), TimeProvider.System);
+        await using RunningServer server = new(loops: 1, authorize: users.Check, pathPrefix: "/pushgateway");
+        const string Fields = "Host: x\r\nUser-Agent: test\r\nAuthorization: Basic YWxpY2U6eA==\r\nContent-Length: 5\r\n";
+        await AssertAllocatesNothingAsync(server, $"PUT /pushgateway/metrics/job/a/instance/b HTTP/1.1\r\n{Fields}\r\nhello");
+        Assert.All(Enum.GetValues<RejectReason>(), reason => Assert.Equal(0, server.Counters.Rejected(reason)));
+    }
+
+    private static async Task AssertAllocatesNothingAsync(RunningServer server, string request)
+    {
         // Never used asynchronously: a blocking socket's calls allocate nothing.
         using Socket client = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         client.Connect(server.EndPoint);

@@ -1,5 +1,6 @@
 using System.Net;
 using DynamicSharding.Config;
+using DynamicSharding.Http;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
@@ -17,16 +18,17 @@ internal sealed class RunningServer : IAsyncDisposable
     private readonly AdjustableClock _time = new();
     private bool _stopped;
 
-    public RunningServer(LimitOptions? limits = null, int loops = 2, ILoggerFactory? loggers = null, bool hasRing = true)
+    public RunningServer(LimitOptions? limits = null, int loops = 2, ILoggerFactory? loggers = null, bool hasRing = true, CheckCredentials? authorize = null,
+        string pathPrefix = "")
     {
-        ServerOptions options = new() { HttpListenAddr = new ListenAddress(IPAddress.Loopback, 0), Limits = limits ?? new LimitOptions() };
+        ServerOptions options = new() { HttpListenAddr = new ListenAddress(IPAddress.Loopback, 0), Limits = limits ?? new LimitOptions(), HttpPathPrefix = pathPrefix };
         ActiveRing ring = new();
         if (hasRing) ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(loops, "http", "").For(Gateway)], 100, "group"));
         Readiness readiness = new();
         readiness.SetReady();
         Counters = new DataPlaneCounters(loops);
         _server = new DataServer(
-            options, [new DataAddress(DataAddresses.Data, "http_listen_addr", options.HttpListenAddr!, DataServer.NewRedirectSession)], ring, readiness, Counters, authorize: null, loggers ?? NullLoggerFactory.Instance, _time);
+            options, [new DataAddress(DataAddresses.Data, "http_listen_addr", options.HttpListenAddr!, DataServer.NewRedirectSession)], ring, readiness, Counters, authorize, loggers ?? NullLoggerFactory.Instance, _time);
         _server.Start();
     }
 

@@ -1,0 +1,109 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using DynamicSharding.FunctionalTests.Forward;
+using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Wire;
+using Xunit.Abstractions;
+using static DynamicSharding.FunctionalTests.Users.UsersServer;
+
+namespace DynamicSharding.FunctionalTests.Users;
+
+/// <summary>Whoever guesses at full speed is slow, counted, and in nobody's way.</summary>
+public sealed class GuessingTests(ITestOutputHelper output) : PeerTest(output), IDisposable
+{
+    private const string Metric = "dynamic_sharding_rejected_requests_total";
+
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
+    private readonly TemporaryFolder _folder = new();
+    private long _guesses;
+    private long _refusals;
+
+    private static string Right { get; } = Basic("alice", Password);
+
+    public void Dispose() => _folder.Dispose();
+
+    /// <summary>The worst case: everyone comes from one address, as behind a NAT, and the name is guessed, or many are.</summary>
+    [Theory]
+    [InlineData("alice", 32)]
+    [InlineData("bob", 32)]
+    [InlineData(null, 32)]
+    [InlineData("alice", 200)]
+    public async Task A_newcomer_from_the_guesser_s_address_gets_in(string? name, int connections)
+    {
+        UsersServer server = await UsersServer.StartAsync(TestPeers, _folder, "127.0.0.1:1", UsersOf(("alice", Hash(Password, 8)), ("bob", Hash("x", 8))));
+        using var over = new CancellationTokenSource();
+        Task[] guessers = [.. Enumerable.Range(0, connections).Select(i => GuessAsync(server[Redirect], IPAddress.Loopback, name, i, over.Token))];
+        await Eventually.TrueAsync(() => Task.FromResult(Interlocked.Read(ref _guesses) > connections), 2 * Limit, () => "no guesses");
+
+        long start = Stopwatch.GetTimestamp();
+        Assert.Equal(307, await PushAsync(server[Redirect], IPAddress.Loopback));
+        Output.WriteLine($"measured: {connections} connections guess {(name is null ? "names" : "the password of " + name)}, a newcomer from their address: {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s");
+
+        await over.CancelAsync();
+        await Task.WhenAll(guessers);
+        Assert.InRange(await server.Process.MetricAsync(Metric + "{reason=\"wrong_credentials\"}"), _guesses, _guesses + guessers.Length);
+    }
+
+    [Fact]
+    public async Task More_guesses_than_may_wait_are_refused_and_concern_no_other_address_and_nobody_who_is_known()
+    {
+        UsersServer server = await UsersServer.StartAsync(TestPeers, _folder, "127.0.0.1:1", UsersOf(("alice", Hash(Password, 10)), ("bob", Hash("x", 10))));
+        Assert.Equal(307, await PushAsync(server[Redirect], IPAddress.Loopback));
+        using var over = new CancellationTokenSource();
+        Task[] guessers = [.. Enumerable.Range(0, 200).Select(i => GuessAsync(server[Redirect], IPAddress.Loopback, null, i, over.Token))];
+        await Eventually.TrueAsync(() => Task.FromResult(Interlocked.Read(ref _refusals) > 1000), Limit, () => "no refusals");
+
+        using (RawHttp known = await RawHttp.ConnectAsync(server[Redirect], IPAddress.Loopback))
+        {
+            for (int i = 0; i < 200; i++)
+            {
+                await known.SendAsync(Put(Right));
+                Assert.StartsWith("HTTP/1.1 307 ", await known.ReadReplyAsync(), StringComparison.Ordinal);
+            }
+        }
+
+        using RawHttp other = await RawHttp.ConnectAsync(server[Redirect], IPAddress.Parse("127.0.0.2"));
+        long start = Stopwatch.GetTimestamp();
+        await other.SendAsync(Put(Basic("bob", "x")));
+        Assert.StartsWith("HTTP/1.1 307 ", await other.ReadReplyAsync(limit: Limit), StringComparison.Ordinal);
+        Output.WriteLine($"measured: 200 connections guess, a newcomer from another address: {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s, {_guesses} guesses verified, {_refusals} refused");
+
+        await over.CancelAsync();
+        await Task.WhenAll(guessers);
+        Assert.True(await server.Process.MetricAsync(Metric + "{reason=\"authentication_busy\"}") >= _refusals);
+    }
+
+    /// <summary>A fleet behind one address that starts together is verified once.</summary>
+    [Fact]
+    public async Task Many_clients_with_the_same_credentials_at_once_are_no_guessers()
+    {
+        UsersServer server = await UsersServer.StartAsync(TestPeers, _folder, "127.0.0.1:1", UsersOf(("alice", Hash(Password, 12))));
+        long start = Stopwatch.GetTimestamp();
+        int[] statuses = await Task.WhenAll(Enumerable.Range(0, 500).Select(_ => PushAsync(server[Redirect], IPAddress.Loopback)));
+        Assert.All(statuses, status => Assert.Equal(307, status));
+        Output.WriteLine($"measured: 500 new clients with the same credentials at once, cost 12: the last after {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s");
+    }
+
+    private async Task GuessAsync(string address, IPAddress from, string? name, int guesser, CancellationToken over)
+    {
+        using RawHttp connection = await RawHttp.ConnectAsync(address, from);
+        for (int i = 0; !over.IsCancellationRequested; i++)
+        {
+            string guess = string.Create(CultureInfo.InvariantCulture, $"{guesser} {i}");
+            await connection.SendAsync(Put(Basic(name ?? "user " + guess, guess)));
+            string reply = await connection.ReadReplyAsync(limit: Limit);
+            int status = ForwardServer.StatusOf(reply);
+            Assert.True(status == 401 || (status == 503 && reply.Contains("\r\nRetry-After: 1\r\n", StringComparison.Ordinal)), reply);
+            Interlocked.Increment(ref status == 401 ? ref _guesses : ref _refusals);
+        }
+    }
+
+    private static async Task<int> PushAsync(string address, IPAddress from)
+    {
+        using RawHttp connection = await RawHttp.ConnectAsync(address, from);
+        await connection.SendAsync(Put(Right));
+        return ForwardServer.StatusOf(await connection.ReadReplyAsync(limit: Limit));
+    }
+}
