@@ -46,7 +46,7 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
             _seen[current.Members[i].Address] = current.Members[i];
         }
 
-        foreach (string forgotten in _gone.Update(_measured, current)) _seen.Remove(forgotten);
+        foreach (string forgotten in _gone.Update(_measured, current, time.GetTimestamp())) _seen.Remove(forgotten);
         _measured = current;
         _measuredAt = time.GetUtcNow();
     }

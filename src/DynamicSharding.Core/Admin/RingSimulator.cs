@@ -38,7 +38,7 @@ internal sealed class RingSimulator(AdminContext context)
         if (leaving.Find(address => !members.Contains(address)) is { } absent) return ApiResult<SimulateResponse>.Bad($"{absent} is not a member");
         if (leaving.Count == members.Count && joining.Count == 0) return ApiResult<SimulateResponse>.Bad("no gateway would be left");
         int count = members.Count + joining.Count - leaving.Count;
-        if (RingPoints.CheckCount(count, options.Sharding.Replicas) is { } tooMany) return ApiResult<SimulateResponse>.Bad(tooMany);
+        if (RingPoints.CheckCount(count, count, options.Sharding.Replicas) is { } tooMany) return ApiResult<SimulateResponse>.Bad(tooMany);
         return ApiResult<SimulateResponse>.Of(Find(ring, joining, leaving, options.Sharding));
     }
 

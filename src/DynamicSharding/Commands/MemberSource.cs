@@ -97,7 +97,7 @@ internal sealed class MemberSource
 internal sealed record RingDefinition(string[] Members, int Replicas = 500, ShardingKey Key = ShardingKey.Group)
 {
     /// <exception cref="CommandException">More points than a ring can have.</exception>
-    public HashRing<Gateway> Build() => RingPoints.CheckCount(Members.Length, Replicas) is { } problem
+    public HashRing<Gateway> Build() => RingPoints.CheckCount(Members.Length, Members.Length, Replicas) is { } problem
         ? throw new CommandException(problem + "; lower --replicas")
         : HashRing<Gateway>.Build(Members.Select(static member => new Gateway(member, [], [], new PerLoopCounter(1))), Replicas, Key.Name());
 
