@@ -28,6 +28,7 @@ internal static class GatewayMetrics
         }
 
         Gauge ownership = page.Gauges("dynamic_sharding_ring_ownership_ratio", "Share of the hash space that a gateway owns.", "gateway");
+        Gauge weights = page.Gauges("dynamic_sharding_gateway_weight", "Weight of a gateway: in the ring, or that it would have there; 0 keeps it out.", "gateway");
         Gauge states = page.Gauges(
             "dynamic_sharding_gateway_state", "1 for the current state of a gateway, 0 for the others.", "gateway", "state");
         Gauge overloaded = page.Gauges("dynamic_sharding_gateway_overloaded", "1 while a gateway reports a full write queue.", "gateway");
@@ -38,6 +39,7 @@ internal static class GatewayMetrics
             if (gateway.InRing) ownership.WithLabels(address).Set(gateway.Ownership);
             foreach (GatewayState state in GatewayStates.All)
                 states.WithLabels(address, GatewayStates.Label(state)).Set(state == gateway.Status.State ? 1 : 0);
+            weights.WithLabels(address).Set(gateway.Weight);
             overloaded.WithLabels(address).Set(gateway.Status.Overloaded ? 1 : 0);
             redirects.WithLabels(address).IncTo(gateway.Redirects);
         }

@@ -8,7 +8,7 @@ namespace DynamicSharding.Config;
 internal static class ConfigLists
 {
     /// <summary>As written: defaults and duplicates depend on <c>pushgateway.port</c>, see <see cref="ConfigValidator.Derive"/>.</summary>
-    public static bool TryReadServers(ConfigLocation location, out ImmutableArray<ConfiguredServer> servers)
+    public static bool TryReadServers(ConfigLocation location, out ImmutableArray<ServerEntry> servers)
     {
         servers = [];
         if (location.Node is not YamlSequence sequence)
@@ -17,8 +17,8 @@ internal static class ConfigLists
         }
 
         bool good = true;
-        foreach (YamlNode item in sequence.Items) good &= ConfiguredServer.Check(location.At(item));
-        if (good) servers = [.. sequence.Items.Select(ConfiguredServer.Of)];
+        foreach (YamlNode item in sequence.Items) good &= ServerEntry.Check(location.At(item));
+        if (good) servers = [.. sequence.Items.Select(ServerEntry.Of)];
         return good;
     }
 

@@ -52,18 +52,18 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
 
         // By identity: two spellings of one gateway would be two members that share a process, unless they are meant to be.
         var first = new Dictionary<string, string>(StringComparer.Ordinal);
-        var servers = ImmutableArray.CreateBuilder<ConfiguredServer>();
-        var spelled = ImmutableArray.CreateBuilder<string>();
+        var servers = ImmutableArray.CreateBuilder<ServerEntry>();
+        var spelled = ImmutableArray.CreateBuilder<ServerEntry>();
         var weights = new Dictionary<string, int?>(StringComparer.Ordinal);
         foreach ((string server, YamlNode node) in gateways.Servers.Zip(written.Items))
         {
-            int? weight = ConfiguredServer.Of(node).Weight;
+            int? weight = ServerEntry.Of(node).Weight;
             string address = HostText.Identity(server, gateways.Port, key);
             string complete = HostText.Complete(server, gateways.Port);
-            spelled.Add(complete);
+            spelled.Add(new ServerEntry(complete, weight));
             if (first.TryAdd(address, server))
             {
-                servers.Add(new ConfiguredServer(address, weight));
+                servers.Add(new ServerEntry(address, weight));
                 weights.Add(address, weight);
                 continue;
             }
@@ -80,7 +80,7 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
             document.Warn(node, "pushgateway.servers", message);
         }
 
-        return ConfiguredServer.Set(gateways, servers.ToImmutable()) with { ServersAsWritten = spelled.ToImmutable() };
+        return ServerEntry.Set(gateways, servers.ToImmutable()) with { ServersAsWritten = spelled.ToImmutable() };
     }
 
     private void CheckServers(ServerOptions options)

@@ -59,7 +59,7 @@ internal static class ConfigValues
 
     public static ConfigValue<string?> TokenFile { get; } = new(ConfigFiles.TryReadToken);
 
-    public static ConfigValue<ImmutableArray<ConfiguredServer>> Servers { get; } =
+    public static ConfigValue<ImmutableArray<ServerEntry>> Servers { get; } =
         new(ConfigLists.TryReadServers, (a, b) => a.AsSpan().SequenceEqual(b.AsSpan()), list => string.Join(", ", list));
 
     public static ConfigValue<AllowedGateways> Allow { get; } =

@@ -54,7 +54,7 @@ internal sealed record PushgatewayOptions
     public ImmutableSortedDictionary<string, int> ServerWeights { get; init; } = NoWeights;
 
     /// <summary>The same as the file spells and repeats them, with ports: the members of a ring with <c>sharding.key: path</c>.</summary>
-    public ImmutableArray<string> ServersAsWritten { get; init; } = [];
+    public ImmutableArray<ServerEntry> ServersAsWritten { get; init; } = [];
 
     /// <summary>For servers without a port of their own.</summary>
     public int Port { get; init; } = 9091;

@@ -5,20 +5,26 @@ using DynamicSharding.Config.Yaml;
 
 namespace DynamicSharding.Config;
 
-/// <summary>An entry of <c>pushgateway.servers</c>: <c>a:9091</c>, or <c>{address: a:9091, weight: 2}</c>.</summary>
-/// <param name="Weight">Null if the file writes none.</param>
-internal readonly record struct ConfiguredServer(string Address, int? Weight)
+/// <summary>
+/// A gateway as somebody names it, perhaps with a weight: in the file <c>a:9091</c> or <c>{address: a:9091, weight: 2}</c>, on the command line
+/// and in a query <c>a:9091</c> or <c>a:9091=2</c>.
+/// </summary>
+/// <param name="Weight">Null if none is written.</param>
+internal readonly record struct ServerEntry(string Address, int? Weight)
 {
     private const string AddressKey = "address";
     private const string WeightKey = "weight";
 
+    private static readonly string WeightRule =
+        string.Create(CultureInfo.InvariantCulture, $"has a bad weight; it must be a whole number from 0 to {ShardingOptions.MaxWeight}");
+
     public override string ToString() => Weight is { } weight ? string.Create(CultureInfo.InvariantCulture, $"{{{AddressKey}: {Address}, {WeightKey}: {weight}}}") : Address;
 
-    public static ImmutableArray<ConfiguredServer> ListOf(PushgatewayOptions options) =>
-        [.. options.Servers.Select(address => new ConfiguredServer(address, options.ServerWeights.TryGetValue(address, out int weight) ? weight : null))];
+    public static ImmutableArray<ServerEntry> ListOf(PushgatewayOptions options) =>
+        [.. options.Servers.Select(address => new ServerEntry(address, options.ServerWeights.TryGetValue(address, out int weight) ? weight : null))];
 
     /// <summary>Of an address that is listed twice the first weight counts; <see cref="ConfigValidator"/> rejects two that differ.</summary>
-    public static PushgatewayOptions Set(PushgatewayOptions options, ImmutableArray<ConfiguredServer> servers) => options with
+    public static PushgatewayOptions Set(PushgatewayOptions options, ImmutableArray<ServerEntry> servers) => options with
     {
         Servers = [.. servers.Select(static server => server.Address)],
         ServerWeights = servers.Where(static server => server.Weight is not null)
@@ -27,7 +33,7 @@ internal readonly record struct ConfiguredServer(string Address, int? Weight)
     };
 
     /// <param name="item">Must have passed <see cref="Check"/>.</param>
-    public static ConfiguredServer Of(YamlNode item) => new(AddressOf(item)!.Text, WeightOf(item) is { } weight ? Parse(weight) : null);
+    public static ServerEntry Of(YamlNode item) => new(AddressOf(item)!.Text, WeightOf(item) is { } weight ? Parse(weight) : null);
 
     /// <returns>Null where no address is written.</returns>
     public static YamlScalar? AddressOf(YamlNode item) => (item is YamlMapping mapping ? mapping.Find(AddressKey)?.Value : item) as YamlScalar;
@@ -53,12 +59,23 @@ internal readonly record struct ConfiguredServer(string Address, int? Weight)
         if (AddressOf(location.Node) is not { IsNull: false } address) return location.Fail("a server has no address; write {address: a:9091, weight: 2}, or a:9091 alone");
         if (HostText.CheckAuthority(address.Text, out _) is { } problem) return location.At(address).Fail(problem);
         return WeightOf(location.Node) is not { } weight || Parse(weight) is not null
-            || location.At(weight).Fail(string.Create(CultureInfo.InvariantCulture, $"a weight must be a whole number from 0 to {ShardingOptions.MaxWeight}"));
+            || location.At(weight).Fail("a server " + WeightRule);
+    }
+
+    /// <summary>Reads the form of the command line and of queries. The port may be missing.</summary>
+    /// <returns>What is wrong with the text, or null.</returns>
+    public static string? TryParse(string text, out ServerEntry entry)
+    {
+        int sign = text.LastIndexOf('=');
+        int? weight = sign < 0 ? null : Parse(text.AsSpan(sign + 1));
+        entry = new ServerEntry(sign < 0 ? text : text[..sign], weight);
+        return sign >= 0 && weight is null ? WeightRule : HostText.CheckAuthority(entry.Address, out _);
     }
 
     private static YamlNode? WeightOf(YamlNode item) => (item as YamlMapping)?.Find(WeightKey)?.Value is { IsNull: false } weight ? weight : null;
 
-    private static int? Parse(YamlNode weight) =>
-        weight is YamlScalar { Quoted: false, Text: var text }
-        && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number <= ShardingOptions.MaxWeight ? number : null;
+    private static int? Parse(YamlNode weight) => weight is YamlScalar { Quoted: false, Text: var text } ? Parse(text) : null;
+
+    private static int? Parse(ReadOnlySpan<char> text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number <= ShardingOptions.MaxWeight ? number : null;
 }
