@@ -14,7 +14,9 @@ internal static class GatewayMetrics
         MembershipView membership = fleet.Membership;
         page.Gauge("dynamic_sharding_ring_members", "Gateways in the ring.", fleet.Ring?.Members.Length ?? 0);
         page.Gauge(
-            "dynamic_sharding_gateways_configured", "Gateways listed in the configuration file.", options.Pushgateway.Servers.Length);
+            "dynamic_sharding_gateways_configured",
+            "Gateways listed in the configuration file, without those of weight 0.",
+            options.Pushgateway.Servers.Count(server => options.Pushgateway.ServerWeights.GetValueOrDefault(server, 1) > 0));
         page.Gauge(
             "dynamic_sharding_gateways_refused",
             "Discovered gateways that membership.allow excludes.",
