@@ -8,6 +8,7 @@ using DynamicSharding.Outbound;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.ObjectPool;
 
 namespace DynamicSharding.Forward;
 
@@ -36,7 +37,7 @@ internal sealed class ForwardPlane : IDisposable
         _gateways = options.Pushgateway;
         _time = time;
         _loops = new ForwardLoop?[counters.Loops.Length];
-        _settings = new ForwardSettings(options.Forward, maxUpstreams);
+        _settings = NewSettings(options, maxUpstreams);
         _hasUsers = !options.BasicAuthUsers.IsEmpty;
         _credentials = GatewayCredentials.From(options.Pushgateway);
         if (_credentials is null) return;
@@ -82,7 +83,7 @@ internal sealed class ForwardPlane : IDisposable
 
     public void Apply(ServerOptions options, int maxUpstreams)
     {
-        _settings = new ForwardSettings(options.Forward, maxUpstreams);
+        _settings = NewSettings(options, maxUpstreams);
         _hasUsers = !options.BasicAuthUsers.IsEmpty;
     }
 
@@ -104,11 +105,13 @@ internal sealed class ForwardPlane : IDisposable
         foreach (ForwardTarget target in _targets.Values) target.Endpoints.Dispose();
     }
 
+    private ForwardSettings NewSettings(ServerOptions options, int maxUpstreams) => new(options.Forward, Math.Max(1, maxUpstreams / _loops.Length));
+
     private void RefreshCredentials() => _authorization = Encoding.Latin1.GetBytes($"Authorization: {_credentials!.Authorization()}\r\n");
 }
 
 /// <param name="Options">Of the configuration in force.</param>
-/// <param name="MaxUpstreams">Connections to gateways that are kept open, all loops together.</param>
+/// <param name="MaxUpstreams">Connections to gateways that one loop keeps open.</param>
 internal sealed record ForwardSettings(ForwardOptions Options, int MaxUpstreams);
 
 /// <summary>A gateway as the forward sessions see it: the same object on all loops.</summary>
@@ -138,20 +141,36 @@ internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters coun
 }
 
 /// <summary>What the forward sessions of one loop share. Touched on the loop's thread only.</summary>
-internal sealed class ForwardLoop(ForwardPlane plane, EventLoop loop, int index)
+internal sealed class ForwardLoop
 {
     /// <summary>Less than the loop's output buffer by more than what a relayed head and the frame of a chunk add.</summary>
     private const int ResponseLength = 48 * 1024;
 
+    /// <summary>Objects for connections to come: a few hundred bytes each.</summary>
+    private const int MaxPooled = 1024;
+
     private readonly Dictionary<Gateway, UpstreamPool> _pools = new(ReferenceEqualityComparer.Instance);
 
-    public ForwardPlane Plane { get; } = plane;
+    public ForwardLoop(ForwardPlane plane, EventLoop loop, int index)
+    {
+        Plane = plane;
+        Loop = loop;
+        Index = index;
+        Counters = plane.Counters.Loops[index];
+        loop.MarksEvents = true;
+        Upstreams = new DefaultObjectPool<Upstream>(new UpstreamPolicy(this), MaxPooled);
+    }
 
-    public EventLoop Loop { get; } = loop;
+    public ForwardPlane Plane { get; }
 
-    public int Index { get; } = index;
+    public EventLoop Loop { get; }
 
-    public ForwardLoopCounters Counters { get; } = plane.Counters.Loops[index];
+    public int Index { get; }
+
+    public ForwardLoopCounters Counters { get; }
+
+    /// <summary>Connections to gateways that are closed, and ready to be opened.</summary>
+    public ObjectPool<Upstream> Upstreams { get; }
 
     /// <summary>Where responses are received. Not the loop's own buffer: that may hold the rest of a client's input.</summary>
     public byte[] ResponseBuffer { get; } = GC.AllocateUninitializedArray<byte>(ResponseLength, pinned: true);
@@ -160,7 +179,7 @@ internal sealed class ForwardLoop(ForwardPlane plane, EventLoop loop, int index)
     public int OpenUpstreams { get; set; }
 
     /// <summary>This loop's share.</summary>
-    public int MaxUpstreams => Math.Max(1, Plane.Settings.MaxUpstreams / Plane.Counters.Loops.Length);
+    public int MaxUpstreams => Plane.Settings.MaxUpstreams;
 
     /// <summary>A new connection needs a descriptor: when this loop has its share, an idle one makes room.</summary>
     public void MakeRoom()
@@ -176,5 +195,12 @@ internal sealed class ForwardLoop(ForwardPlane plane, EventLoop loop, int index)
     {
         if (!_pools.TryGetValue(gateway, out UpstreamPool? pool)) _pools.Add(gateway, pool = new UpstreamPool(Loop, Plane.TargetOf(gateway), this));
         return pool;
+    }
+
+    private sealed class UpstreamPolicy(ForwardLoop forward) : PooledObjectPolicy<Upstream>
+    {
+        public override Upstream Create() => new(forward);
+
+        public override bool Return(Upstream upstream) => true;
     }
 }

@@ -3,7 +3,7 @@ using DynamicSharding.Server;
 
 namespace DynamicSharding.Forward;
 
-/// <summary>One loop's connections to one gateway: those that are kept for the next push, the latest first.</summary>
+/// <summary>One loop's connections to one gateway: those that are kept for the next push.</summary>
 internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, ForwardLoop owner)
 {
     /// <summary>As many as a gateway may have pushes in flight by default, shared by all loops; what is more is closed.</summary>
@@ -24,10 +24,11 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
     /// <returns>Null when there is none that is fit for use.</returns>
     public Upstream? TryTake(ForwardSession user)
     {
+        // The one that is idle for the longest time: its events are all seen, so that the socket need not be asked.
         while (_idle.Count > 0)
         {
-            Upstream upstream = _idle[^1];
-            _idle.RemoveAt(_idle.Count - 1);
+            Upstream upstream = _idle[0];
+            _idle.RemoveAt(0);
 
             // The name has moved: this connection leads to where it was.
             if (ReferenceEquals(upstream.Endpoints, Target.Endpoints.Current) && upstream.TryReuse(user)) return upstream;
@@ -42,12 +43,11 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
     public Upstream? Connect(EndpointList endpoints, int index, ForwardSession user, out int error)
     {
         owner.MakeRoom();
-        var upstream = new Upstream(this);
-        owner.OpenUpstreams++;
-        error = upstream.Connect(endpoints, index, user);
-        if (error == 0) return upstream;
-        if (!upstream.WasOpened) owner.OpenUpstreams--;
-        return null;
+        error = LoopSocket.Connect(endpoints.SocketAddress(index), out int fd, out bool pending);
+        if (error != 0) return null;
+        Upstream upstream = owner.Upstreams.Get();
+        error = upstream.Open(this, endpoints, fd, pending, user);
+        return error == 0 ? upstream : null;
     }
 
     /// <summary>Its response is complete and the gateway lets the connection persist.</summary>
@@ -69,8 +69,6 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
         _idle.Remove(upstream);
         upstream.Close();
     }
-
-    public void OnClosed() => owner.OpenUpstreams--;
 
     /// <summary>Closes the one that is idle for the longest time, if any.</summary>
     public bool TryCloseIdle()

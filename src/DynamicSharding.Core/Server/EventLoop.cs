@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.ComponentModel;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -25,6 +24,7 @@ internal sealed unsafe class EventLoop : IDisposable
 
     private readonly int _epoll;
     private readonly LoopInbox _inbox = new();
+    private readonly LoopBuffers _buffers = new();
     private readonly EpollEvents _events = new(EventsPerWait);
     private readonly List<int> _freeSlots = [];
     private readonly List<int> _releasedSlots = [];
@@ -83,6 +83,12 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>Counts the waits for events.</summary>
     public long Turn { get; private set; }
 
+    /// <summary>Sets <see cref="LoopSocket.EventTurn"/> and <see cref="HasAllEvents"/> before the first event of a turn is handled.</summary>
+    public bool MarksEvents { get; set; }
+
+    /// <summary>The kernel had no more events than this turn has.</summary>
+    public bool HasAllEvents { get; private set; }
+
     /// <summary>Connections of this loop that are open.</summary>
     public int Connections { get; set; }
 
@@ -124,7 +130,7 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>On the loop's thread: an array for a connection to keep until <see cref="ReturnBuffer"/>.</summary>
     public byte[] RentBuffer(int length)
     {
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
+        byte[] buffer = _buffers.Rent(length);
         KeptBuffers++;
         KeptBytes += buffer.Length;
         return buffer;
@@ -134,7 +140,7 @@ internal sealed unsafe class EventLoop : IDisposable
     {
         KeptBuffers--;
         KeptBytes -= buffer.Length;
-        ArrayPool<byte>.Shared.Return(buffer);
+        _buffers.Return(buffer);
     }
 
     /// <summary>When the input at hand arrived, on the clock's own scale.</summary>
@@ -220,6 +226,7 @@ internal sealed unsafe class EventLoop : IDisposable
             int count = LibC.EpollWait(_epoll, _events.Pointer, _events.Capacity, timeout);
             AdvanceClock();
             Turn++;
+            if (MarksEvents) MarkEvents(count);
             for (int i = 0; i < count; i++)
             {
                 int slot = _events.DataAt(i);
@@ -234,6 +241,15 @@ internal sealed unsafe class EventLoop : IDisposable
             }
 
             if (Now >= _nextTick) Tick();
+        }
+    }
+
+    private void MarkEvents(int count)
+    {
+        HasAllEvents = count < _events.Capacity;
+        for (int i = 0; i < count; i++)
+        {
+            if (_sockets[_events.DataAt(i)] is { } socket) socket.EventTurn = Turn;
         }
     }
 
@@ -254,6 +270,7 @@ internal sealed unsafe class EventLoop : IDisposable
     {
         _nextTick = Now + TickMilliseconds;
         Context.Date.Refresh(_time.GetUtcNow());
+        _buffers.Trim();
         for (int slot = WakeSlot + 1; slot < _slots; slot++) _sockets[slot]?.Owner?.OnTick(Now);
     }
 
