@@ -59,8 +59,8 @@ internal static class ConfigValues
 
     public static ConfigValue<string?> TokenFile { get; } = new(ConfigFiles.TryReadToken);
 
-    public static ConfigValue<ImmutableArray<string>> Servers { get; } =
-        new(ConfigLists.TryReadServers, (a, b) => a.AsSpan().SequenceEqual(b.AsSpan()));
+    public static ConfigValue<ImmutableArray<ServerEntry>> Servers { get; } =
+        new(ConfigLists.TryReadServers, (a, b) => a.AsSpan().SequenceEqual(b.AsSpan()), list => string.Join(", ", list));
 
     public static ConfigValue<AllowedGateways> Allow { get; } =
         new(ConfigLists.TryReadAllow, (a, b) => a.ToString() == b.ToString());

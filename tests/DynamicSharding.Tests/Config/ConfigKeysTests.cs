@@ -60,6 +60,7 @@ public sealed class ConfigKeysTests : IDisposable
         { "pushgateway.health_check.deregister_critical_after", "", "1h", true },
         { "sharding.key", "group", "path", false },
         { "sharding.replicas", "500", "100", false },
+        { "sharding.consul_weights", "false", "true", false },
         { "membership.allow", "any", "[10.0.0.0/8, '*.pgw.internal']", true },
         { "membership.settle", "1s", "0s", true },
         { "membership.admit_after", "5s", "0", true },
