@@ -24,12 +24,14 @@ internal sealed class ForwardPlane : IDisposable
     private readonly PushgatewayOptions _gateways;
     private volatile bool _hasUsers;
     private readonly TimeProvider _time;
+    private readonly NameResolver _resolver;
     private readonly ITimer? _credentialsTimer;
     private volatile byte[]? _authorization;
     private volatile ForwardSettings _settings;
 
-    public ForwardPlane(ServerOptions options, ForwardCounters counters, int maxUpstreams, ILoggerFactory loggers, TimeProvider time)
+    public ForwardPlane(ServerOptions options, ForwardCounters counters, int maxUpstreams, NameResolver resolver, ILoggerFactory loggers, TimeProvider time)
     {
+        _resolver = resolver;
         _via = Encoding.ASCII.GetBytes($"Via: 1.1 {Encoding.ASCII.GetString(Pseudonym)}\r\n");
         Counters = counters;
         Logger = loggers.CreateLogger<ForwardSession>();
@@ -95,7 +97,7 @@ internal sealed class ForwardPlane : IDisposable
 
     public ForwardTarget TargetOf(Gateway gateway) => _targets.GetOrAdd(
         gateway,
-        static (gateway, plane) => new ForwardTarget(gateway, plane.Counters.For(gateway.Address), plane._gateways, plane._time),
+        static (gateway, plane) => new ForwardTarget(gateway, plane.Counters.For(gateway.Address), plane._gateways, plane._resolver, plane._time),
         this);
 
     public void Dispose()
@@ -112,13 +114,13 @@ internal sealed class ForwardPlane : IDisposable
 internal sealed record ForwardSettings(ForwardOptions Options, int MaxUpstreams);
 
 /// <summary>A gateway as the forward sessions see it: the same object on all loops.</summary>
-internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters counters, PushgatewayOptions options, TimeProvider time)
+internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters counters, PushgatewayOptions options, NameResolver resolver, TimeProvider time)
 {
     public Gateway Gateway { get; } = gateway;
 
     public ForwardGatewayCounters Counters { get; } = counters;
 
-    public GatewayEndpoints Endpoints { get; } = new(gateway.Address, NameResolver.Shared, time);
+    public GatewayEndpoints Endpoints { get; } = new(gateway.Address, resolver, time);
 
     /// <summary>How its connections are encrypted; null for plain HTTP.</summary>
     public SslClientAuthenticationOptions? Tls { get; } = options.Scheme == "https" ? TlsOptions(gateway.Address, options.Tls) : null;

@@ -28,6 +28,12 @@ internal static partial class Log
     [LoggerMessage(3020, LogLevel.Warning, "gateway is registered in Consul under two spellings; deregister one")]
     public static partial void GatewaySpelledTwice(ILogger logger, string gateway, string id, string other, string countsAs);
 
+    [LoggerMessage(3100, LogLevel.Warning, "gateway list not usable, keeping the last one")]
+    public static partial void ListFailed(ILogger logger, string err);
+
+    [LoggerMessage(3101, LogLevel.Information, "gateway list usable again")]
+    public static partial void ListRecovered(ILogger logger, string source);
+
     [LoggerMessage(3500, LogLevel.Information, "gateway registered")]
     public static partial void GatewayRegistered(ILogger logger, string gateway, string id);
 

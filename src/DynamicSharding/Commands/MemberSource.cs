@@ -4,6 +4,7 @@ using System.Net;
 using System.Text.Json;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
+using DynamicSharding.Discovery;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
@@ -64,8 +65,29 @@ internal sealed class MemberSource
         if (arguments.GetValue(_gateways) is { } list) return new RingDefinition(Identify(ParseGateways(GatewaysFlag, list), key ?? ShardingKey.Group));
         if (arguments.GetValue(_url) is { } url) return await QueryServerAsync(url, cancellation).ConfigureAwait(false);
         ServerOptions options = CommandOutput.LoadConfig(arguments.GetValue(_configFile)!);
+        if (options.Discovery == DiscoveryKind.FileSd) return ReadFiles(options with { Sharding = options.Sharding with { Key = key ?? options.Sharding.Key } });
+        if (options.Discovery is DiscoveryKind.Dns or DiscoveryKind.HttpSd)
+        {
+            throw new CommandException($"discovery is {options.Discovery.Name()}, so the file names no gateway; ask a running server with --url http://host:9293, or use --gateways");
+        }
+
         string[] members = Identify(options.Pushgateway.ServersAsWritten, key ?? options.Sharding.Key);
         return new RingDefinition(members, options.Sharding.Replicas, options.Sharding.Key);
+    }
+
+    /// <exception cref="CommandException">A file cannot be read, or is broken.</exception>
+    private static RingDefinition ReadFiles(ServerOptions options)
+    {
+        try
+        {
+            string[] members = [.. options.FileSd.Files.SelectMany(TargetFileWatch.Expand)
+                .SelectMany(path => TargetGroups.For(options).ReadFile(path)).Select(static gateway => gateway.Address).Distinct(StringComparer.Ordinal)];
+            return new RingDefinition(members, options.Sharding.Replicas, options.Sharding.Key);
+        }
+        catch (ListUnavailableException e)
+        {
+            throw new CommandException(e.Message);
+        }
     }
 
     private static async Task<RingDefinition> QueryServerAsync(string url, CancellationToken cancellation)
