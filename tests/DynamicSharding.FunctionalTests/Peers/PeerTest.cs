@@ -11,5 +11,5 @@ public abstract class PeerTest(ITestOutputHelper output) : IAsyncLifetime
 
     public Task InitializeAsync() => Task.CompletedTask;
 
-    public async Task DisposeAsync() => await TestPeers.DisposeAsync();
+    public virtual async Task DisposeAsync() => await TestPeers.DisposeAsync();
 }
