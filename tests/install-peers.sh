@@ -7,7 +7,8 @@
 # from the same mirror, pinned at 100, so that no package of Debian 12 comes from it. CONSUL_SUITE_MIRROR selects another mirror for it
 # if the machine's own no longer has bullseye.
 # Debian 12 builds its Prometheus without consul_sd_configs (changelog: until the Consul package is back); bullseye's build has them.
-# That build is unpacked into a separate folder and does not replace an installed Prometheus.
+# That build is unpacked into a separate folder and does not replace an installed Prometheus. It is older than http_sd_configs, so the machine's
+# own version is unpacked there too, as prometheus-http.
 set -euo pipefail
 
 # what must exist | Debian package | why
@@ -15,6 +16,8 @@ readonly PEERS='
 consul|consul|discovery and registration against a real agent
 prometheus|prometheus|finds the gateways through Consul and scrapes what was pushed
 promtool|prometheus|judges the metrics page; comes with prometheus
+prometheus-http|prometheus-http|finds the gateways through /api/v1/sd
+promtool-http|prometheus-http|judges config/prometheus; comes with it
 chromium|chromium|reads the status page as an operator does
 prometheus-pushgateway|prometheus-pushgateway|the gateways that redirects lead to
 dnsmasq|dnsmasq-base|gateways from DNS: a name server whose records change
@@ -69,6 +72,7 @@ missing_packages() {
         case $what in
             /*) [[ -e $what ]] ;;
             gcc) command -v clang || command -v gcc ;;
+            prometheus-http | promtool-http) [[ -x $FOLDER/$what ]] ;;
             promtool) [[ -x $FOLDER/promtool ]] || command -v promtool ;;
             prometheus) finds_gateways_in_consul "$FOLDER/prometheus" || finds_gateways_in_consul prometheus ;;
             *) command -v "$what" ;;
@@ -196,15 +200,16 @@ forbid_service_starts() {
     chmod 755 "$POLICY"
 }
 
+# The package as apt names it, and what follows the programs' names.
 unpack_prometheus() {
-    local folder
+    local folder program
     folder=$(mktemp -d)
     (
         cd "$folder"
-        quietly apt -o APT::Sandbox::User=root download prometheus/bullseye
+        quietly apt -o APT::Sandbox::User=root download "$1"
         dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/prometheus ./usr/bin/promtool
-        install -D -t "$FOLDER" usr/bin/prometheus usr/bin/promtool
-    ) || die "could not unpack bullseye's prometheus"
+        for program in prometheus promtool; do install -D "usr/bin/$program" "$FOLDER/$program$2"; done
+    ) || die "could not unpack $1"
     rm -rf "$folder"
 }
 
@@ -231,14 +236,22 @@ install_packages() {
 }
 
 install_missing() {
-    local package packages=() unpack=0
+    local package packages=() unpack=0 unpack_http=0
     say "installing $*"
     for package in "$@"; do
-        if [[ $package == prometheus ]]; then unpack=1; else packages+=("$package"); fi
+        case $package in
+            prometheus) unpack=1 ;;
+            prometheus-http) unpack_http=1 ;;
+            *) packages+=("$package") ;;
+        esac
     done
     if [[ " $* " == *' consul '* ]] && ! has_candidate consul || ((unpack)); then add_bullseye; fi
     if ((${#packages[@]})); then install_packages "${packages[@]}"; fi
-    if ((unpack)); then unpack_prometheus; fi
+    if ((unpack)); then unpack_prometheus prometheus/bullseye ""; fi
+    if ((unpack_http)); then
+        has_candidate prometheus || update || cat "$LOG" >&2
+        unpack_prometheus prometheus -http
+    fi
 }
 
 main() {

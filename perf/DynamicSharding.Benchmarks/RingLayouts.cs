@@ -36,7 +36,8 @@ public class RingLayouts
     {
         uint[] distinct = Inputs.Hashes(Groups);
         _hashes = [.. Enumerable.Range(0, Inputs.ManyHashes).Select(i => distinct[i % Groups])];
-        _packed = RingPoints.Build([.. Inputs.Gateways(Gateways).OrderBy(static g => g.Address, StringComparer.Ordinal)], Inputs.Replicas);
+        _packed = RingPoints.Build(
+            [.. Inputs.Gateways(Gateways).OrderBy(static g => g.Address, StringComparer.Ordinal)], [.. Enumerable.Repeat(1, Gateways)], Inputs.Replicas);
         int count = _packed.Length - 1;
         _points = [.. _packed.Take(count).Select(static p => (uint)(p >> OwnerBits))];
         _owners = [.. _packed.Select(static p => (ushort)(p & 0xFFFFFF))];

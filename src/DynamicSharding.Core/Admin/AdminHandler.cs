@@ -53,6 +53,7 @@ internal sealed class AdminHandler : IDisposable
         var page = new StatusPage(context, _fleet, _recent, lookup, simulator);
         Func<HttpContext, Task> sharedPage = Shared(Html, () => page.Render(QueryCollection.Empty));
         Func<HttpContext, Task> queriedPage = Query(Html, query => (200, page.Render(query)));
+        Func<HttpContext, Task> targets = Shared(ServiceDiscovery.ContentType, new ServiceDiscovery(context, _fleet).Render);
         _endpoints = new(StringComparer.Ordinal)
         {
             ["/"] = http =>
@@ -68,6 +69,7 @@ internal sealed class AdminHandler : IDisposable
             ["/api/v1/status"] = Shared(Json, () => AdminResponse.Serialize(Status(), AdminJson.Default.StatusResponse)),
             ["/api/v1/ring"] = Shared(Json, () => AdminResponse.Serialize(Ring(), AdminJson.Default.RingResponse)),
             ["/api/v1/history"] = Shared(Json, () => AdminResponse.Serialize(History(), AdminJson.Default.HistoryResponse)),
+            ["/api/v1/sd"] = http => context.Membership().HasReport ? targets(http) : AdminResponse.TextAsync(http, 503, "discovery has not reported yet\n"),
             ["/api/v1/lookup"] = Query(
                 Json, query => AdminResponse.Serialize(lookup.Find(query["path"], query["q"]), AdminJson.Default.LookupResponse)),
             ["/api/v1/simulate"] = Query(
@@ -202,7 +204,7 @@ internal sealed class AdminHandler : IDisposable
             view.Ring?.Fingerprint,
             sharding.Replicas,
             sharding.Key.Name(),
-            [.. view.Gateways.Where(g => g.InRing).Select(g => new RingMemberEntry(g.Status.Address, g.Ownership))]);
+            [.. view.Gateways.Where(g => g.InRing).Select(g => new RingMemberEntry(g.Status.Address, g.Weight, g.Ownership))]);
     }
 
     private HistoryResponse History()

@@ -29,6 +29,7 @@ internal sealed record MemberEntry(
     string Address,
     string State,
     bool InRing,
+    int Weight,
     DateTimeOffset Since,
     string Reason,
     string? CheckOutput,
@@ -41,6 +42,7 @@ internal sealed record MemberEntry(
         gateway.Status.Address,
         GatewayStates.Label(gateway.Status.State),
         gateway.InRing,
+        gateway.Weight,
         gateway.Status.Since,
         gateway.Status.Reason,
         gateway.Status.CheckOutput,
@@ -104,7 +106,7 @@ internal sealed record ChangeEntry(
 /// <param name="Fingerprint">Null before the first ring.</param>
 internal sealed record RingResponse(string? Fingerprint, int Replicas, string Key, IReadOnlyList<RingMemberEntry> Members);
 
-internal sealed record RingMemberEntry(string Address, double Ownership);
+internal sealed record RingMemberEntry(string Address, int Weight, double Ownership);
 
 /// <summary><c>GET /api/v1/lookup?path=</c> or <c>?q=</c>.</summary>
 /// <param name="Path">The path that was looked up, without origin and query.</param>
@@ -120,8 +122,11 @@ internal sealed record LookupResponse(
 /// <param name="MovedRatio">Share of the hash space, 0 to 1, that would change owner.</param>
 internal sealed record SimulateResponse(string Fingerprint, double MovedRatio, IReadOnlyList<SimulatedGateway> Gateways);
 
-/// <summary>A gateway's share before and after; null where it is not a member.</summary>
-internal sealed record SimulatedGateway(string Address, double? OwnershipBefore, double? OwnershipAfter);
+/// <summary>A gateway's share and weight before and after; null where it is not a member.</summary>
+internal sealed record SimulatedGateway(string Address, double? OwnershipBefore, double? OwnershipAfter, int? WeightBefore, int? WeightAfter);
+
+/// <summary>An element of <c>GET /api/v1/sd</c>: a target group of Prometheus' <c>http_sd</c>.</summary>
+internal sealed record TargetGroup(IReadOnlyList<string> Targets, SortedDictionary<string, string> Labels);
 
 internal sealed record ErrorResponse(string Error);
 
@@ -131,5 +136,6 @@ internal sealed record ErrorResponse(string Error);
 [JsonSerializable(typeof(HistoryResponse))]
 [JsonSerializable(typeof(LookupResponse))]
 [JsonSerializable(typeof(SimulateResponse))]
+[JsonSerializable(typeof(IReadOnlyList<TargetGroup>))]
 [JsonSerializable(typeof(ErrorResponse))]
 internal sealed partial class AdminJson : JsonSerializerContext;

@@ -14,7 +14,7 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Gateway> _seen = new(StringComparer.Ordinal);
     private readonly FormerMembers _gone = new();
-    private Dictionary<string, double> _ownership = new(StringComparer.Ordinal);
+    private Dictionary<string, (double Share, int Weight)> _ownership = new(StringComparer.Ordinal);
     private HashRing<Gateway>? _measured;
     private DateTimeOffset _measuredAt;
 
@@ -25,12 +25,12 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
         HashRing<Gateway>? current = ring.Current;
         lock (_lock)
         {
-            if (current is null) (_measured, _ownership) = (null, new Dictionary<string, double>(StringComparer.Ordinal));
+            if (current is null) (_measured, _ownership) = (null, new Dictionary<string, (double, int)>(StringComparer.Ordinal));
             else if (!ReferenceEquals(current, _measured)) Measure(current);
             var known = new SortedDictionary<string, GatewayStatus>(StringComparer.Ordinal);
             foreach (GatewayStatus status in view.Gateways) known[status.Address] = status;
-            foreach (string address in _ownership.Keys)
-                known.TryAdd(address, new GatewayStatus(address, GatewayState.Member, _measuredAt, "just joined", null, Overloaded: false));
+            foreach ((string address, (_, int weight)) in _ownership)
+                known.TryAdd(address, new GatewayStatus(address, GatewayState.Member, _measuredAt, "just joined", null, Overloaded: false) { Weight = weight });
             return new FleetView(current, view, [.. known.Values.Select(Describe)]);
         }
     }
@@ -39,23 +39,23 @@ internal sealed class Fleet(ActiveRing ring, Func<MembershipView> membership, Ti
     private void Measure(HashRing<Gateway> current)
     {
         double[] shares = current.OwnershipRatios();
-        _ownership = new Dictionary<string, double>(StringComparer.Ordinal);
+        _ownership = new Dictionary<string, (double, int)>(StringComparer.Ordinal);
         for (int i = 0; i < shares.Length; i++)
         {
-            _ownership[current.Members[i].Address] = shares[i];
+            _ownership[current.Members[i].Address] = (shares[i], current.Weights[i]);
             _seen[current.Members[i].Address] = current.Members[i];
         }
 
-        foreach (string forgotten in _gone.Update(_measured, current)) _seen.Remove(forgotten);
+        foreach (string forgotten in _gone.Update(_measured, current, time.GetTimestamp())) _seen.Remove(forgotten);
         _measured = current;
         _measuredAt = time.GetUtcNow();
     }
 
     private FleetGateway Describe(GatewayStatus status)
     {
-        bool inRing = _ownership.TryGetValue(status.Address, out double share);
+        bool inRing = _ownership.TryGetValue(status.Address, out (double Share, int Weight) owned);
         long redirects = _seen.TryGetValue(status.Address, out Gateway? gateway) ? gateway.Redirects.Sum() : 0;
-        return new FleetGateway(status, inRing, share, redirects);
+        return new FleetGateway(status, inRing, owned.Share, redirects) { Weight = inRing ? owned.Weight : status.Weight };
     }
 }
 
@@ -66,4 +66,8 @@ internal sealed record FleetView(HashRing<Gateway>? Ring, MembershipView Members
 
 /// <param name="Ownership">Share of the hash space, 0 to 1; 0 outside the ring.</param>
 /// <param name="Redirects">Since startup.</param>
-internal sealed record FleetGateway(GatewayStatus Status, bool InRing, double Ownership, long Redirects);
+internal sealed record FleetGateway(GatewayStatus Status, bool InRing, double Ownership, long Redirects)
+{
+    /// <summary>That it has in the ring; outside, that it would have.</summary>
+    public int Weight { get; init; } = 1;
+}

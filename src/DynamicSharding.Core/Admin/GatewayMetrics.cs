@@ -14,7 +14,9 @@ internal static class GatewayMetrics
         MembershipView membership = fleet.Membership;
         page.Gauge("dynamic_sharding_ring_members", "Gateways in the ring.", fleet.Ring?.Members.Length ?? 0);
         page.Gauge(
-            "dynamic_sharding_gateways_configured", "Gateways listed in the configuration file.", options.Pushgateway.Servers.Length);
+            "dynamic_sharding_gateways_configured",
+            "Gateways listed in the configuration file, without those of weight 0.",
+            options.Pushgateway.Servers.Count(server => options.Pushgateway.ServerWeights.GetValueOrDefault(server, 1) > 0));
         page.Gauge(
             "dynamic_sharding_gateways_refused",
             "Discovered gateways that membership.allow excludes.",
@@ -28,6 +30,7 @@ internal static class GatewayMetrics
         }
 
         Gauge ownership = page.Gauges("dynamic_sharding_ring_ownership_ratio", "Share of the hash space that a gateway owns.", "gateway");
+        Gauge weights = page.Gauges("dynamic_sharding_gateway_weight", "Weight of a gateway: in the ring, or that it would have there; 0 keeps it out.", "gateway");
         Gauge states = page.Gauges(
             "dynamic_sharding_gateway_state", "1 for the current state of a gateway, 0 for the others.", "gateway", "state");
         Gauge overloaded = page.Gauges("dynamic_sharding_gateway_overloaded", "1 while a gateway reports a full write queue.", "gateway");
@@ -38,6 +41,7 @@ internal static class GatewayMetrics
             if (gateway.InRing) ownership.WithLabels(address).Set(gateway.Ownership);
             foreach (GatewayState state in GatewayStates.All)
                 states.WithLabels(address, GatewayStates.Label(state)).Set(state == gateway.Status.State ? 1 : 0);
+            weights.WithLabels(address).Set(gateway.Weight);
             overloaded.WithLabels(address).Set(gateway.Status.Overloaded ? 1 : 0);
             redirects.WithLabels(address).IncTo(gateway.Redirects);
         }

@@ -17,72 +17,92 @@ internal sealed class RingSimulator(AdminContext context)
 
     private readonly Lock _building = new();
 
-    /// <summary>By joining and leaving members, for the ring with this fingerprint.</summary>
+    /// <summary>By the members of the ring to compare with, for the ring with this fingerprint.</summary>
     private readonly Dictionary<string, SimulateResponse> _cache = new(StringComparer.Ordinal);
 
     private string _cachedFor = "";
 
-    /// <param name="add">Gateways that would join: <c>host</c> or <c>host:port</c>, separated by commas or spaces.</param>
+    /// <param name="add">
+    /// Gateways that would join, or members that would have another weight: <c>host</c> or <c>host:port</c>, perhaps with <c>=weight</c>, separated
+    /// by commas or spaces.
+    /// </param>
     /// <param name="remove">Members that would leave.</param>
     public ApiResult<SimulateResponse> Run(StringValues add, StringValues remove)
     {
         if (context.Ring.Current is not { } ring) return ApiResult<SimulateResponse>.NoRing;
         ServerOptions options = context.Options();
-        if (Parse(add, options, out List<string> joining) is { } badAddition) return ApiResult<SimulateResponse>.Bad(badAddition);
-        if (Parse(remove, options, out List<string> leaving) is { } badRemoval) return ApiResult<SimulateResponse>.Bad(badRemoval);
-        if (joining.Count == 0 && leaving.Count == 0) return ApiResult<SimulateResponse>.Bad("nothing to compare: name a gateway to add or to remove");
-        if (joining.Count > MaxAdded) return ApiResult<SimulateResponse>.Bad($"at most {MaxAdded} gateways can be added at once");
+        if (Parse(add, options, out Dictionary<string, int?> added) is { } badAddition) return ApiResult<SimulateResponse>.Bad(badAddition);
+        if (Parse(remove, options, out Dictionary<string, int?> removed) is { } badRemoval) return ApiResult<SimulateResponse>.Bad(badRemoval);
+        string[] leaving = [.. removed.Keys];
+        if (added.Count == 0 && removed.Count == 0) return ApiResult<SimulateResponse>.Bad("nothing to compare: name a gateway to add or to remove");
+        if (added.Count > MaxAdded) return ApiResult<SimulateResponse>.Bad($"at most {MaxAdded} gateways can be added at once");
 
-        HashSet<string> members = [.. ring.Members.Select(static g => g.Address)];
-        if (joining.Find(members.Contains) is { } present) return ApiResult<SimulateResponse>.Bad($"{present} is already a member");
-        if (leaving.Find(address => !members.Contains(address)) is { } absent) return ApiResult<SimulateResponse>.Bad($"{absent} is not a member");
-        if (leaving.Count == members.Count && joining.Count == 0) return ApiResult<SimulateResponse>.Bad("no gateway would be left");
-        int count = members.Count + joining.Count - leaving.Count;
-        if (RingPoints.CheckCount(count, options.Sharding.Replicas) is { } tooMany) return ApiResult<SimulateResponse>.Bad(tooMany);
-        return ApiResult<SimulateResponse>.Of(Find(ring, joining, leaving, options.Sharding));
+        Dictionary<string, int> before = WeightsIn(ring);
+        if (Array.Find(leaving, address => removed[address] is not null) is { } weighted)
+            return ApiResult<SimulateResponse>.Bad($"{weighted} has a weight, but is to be removed; to change its weight, add it");
+        if (Array.Find(leaving, address => !before.ContainsKey(address)) is { } absent) return ApiResult<SimulateResponse>.Bad($"{absent} is not a member");
+        if (Array.Find(leaving, added.ContainsKey) is { } both) return ApiResult<SimulateResponse>.Bad($"{both} is added and removed");
+        Dictionary<string, int> after = new(before.Where(member => !removed.ContainsKey(member.Key)), StringComparer.Ordinal);
+        foreach ((string address, int? weight) in added)
+        {
+            if (weight == 0) return ApiResult<SimulateResponse>.Bad($"{address} would have weight 0; remove it instead");
+            if (before.TryGetValue(address, out int present) && present == (weight ?? present))
+                return ApiResult<SimulateResponse>.Bad($"{address} is already a member; to see another weight, write {address}=2");
+            after[address] = weight ?? 1;
+        }
+
+        if (after.Count == 0) return ApiResult<SimulateResponse>.Bad("no gateway would be left");
+        if (RingPoints.CheckCount(after.Count, after.Values.Sum(static weight => (long)weight), options.Sharding.Replicas) is { } tooMany)
+            return ApiResult<SimulateResponse>.Bad(tooMany);
+        return ApiResult<SimulateResponse>.Of(Find(ring, after, options.Sharding));
     }
 
-    private SimulateResponse Find(HashRing<Gateway> ring, List<string> joining, List<string> leaving, ShardingOptions sharding)
+    private static Dictionary<string, int> WeightsIn(HashRing<Gateway> ring) =>
+        ring.Members.Zip(ring.Weights).ToDictionary(static m => m.First.Address, static m => m.Second, StringComparer.Ordinal);
+
+    private SimulateResponse Find(HashRing<Gateway> ring, Dictionary<string, int> after, ShardingOptions sharding)
     {
-        string query = string.Join(',', joining.Order(StringComparer.Ordinal)) + " " + string.Join(',', leaving.Order(StringComparer.Ordinal));
+        // The fingerprint of the new ring would do as well, but takes longer.
+        string query = string.Join(' ', after.OrderBy(static member => member.Key, StringComparer.Ordinal));
         lock (_building)
         {
-            // The fingerprint covers members, replicas and key mode: everything a result depends on.
+            // The fingerprint covers members, weights, replicas and key mode: everything a result depends on.
             if (_cachedFor != ring.Fingerprint) _cache.Clear();
             _cachedFor = ring.Fingerprint;
             if (_cache.TryGetValue(query, out SimulateResponse? known)) return known;
             if (_cache.Count == MaxCached) _cache.Clear();
-            SimulateResponse result = Compare(ring, joining, leaving, sharding);
+            SimulateResponse result = Compare(ring, after, sharding);
             _cache.Add(query, result);
             return result;
         }
     }
 
-    private static SimulateResponse Compare(HashRing<Gateway> ring, List<string> joining, List<string> leaving, ShardingOptions sharding)
+    private static SimulateResponse Compare(HashRing<Gateway> ring, Dictionary<string, int> weights, ShardingOptions sharding)
     {
-        HashSet<string> gone = [.. leaving];
-        Gateway[] members =
-        [
-            .. ring.Members.Where(g => !gone.Contains(g.Address)),
-            .. joining.Select(static address => new Gateway(address, [], [], new PerLoopCounter(1))),
-        ];
-        HashRing<Gateway> after = HashRing<Gateway>.Build(members, sharding.Replicas, sharding.Key.Name());
+        Dictionary<string, int> before = WeightsIn(ring);
+        HashRing<Gateway> after = HashRing<Gateway>.Build(
+            weights.Keys.Select(static address => new Gateway(address, [], [], new PerLoopCounter(1))),
+            sharding.Replicas,
+            sharding.Key.Name(),
+            gateway => weights[gateway.Address]);
         var comparison = new RingComparison<Gateway>(ring, after, []);
         return new SimulateResponse(
             after.Fingerprint,
             comparison.MovedRatio,
-            [.. comparison.Shares.Select(static share => new SimulatedGateway(share.Address, share.RatioBefore, share.RatioAfter))]);
+            [.. comparison.Shares.Select(share => new SimulatedGateway(share.Address, share.RatioBefore, share.RatioAfter, Weight(before, share), Weight(weights, share)))]);
+
+        static int? Weight(Dictionary<string, int> ring, GatewayShare share) => ring.TryGetValue(share.Address, out int weight) ? weight : null;
     }
 
     /// <returns>The first problem, or null.</returns>
-    private static string? Parse(StringValues lists, ServerOptions options, out List<string> addresses)
+    private static string? Parse(StringValues lists, ServerOptions options, out Dictionary<string, int?> gateways)
     {
-        addresses = [];
+        gateways = new Dictionary<string, int?>(StringComparer.Ordinal);
         foreach (string word in string.Join(',', lists.ToArray()).Split([',', ' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries))
         {
-            if (HostText.CheckAuthority(word, out _) is { } problem) return $"'{word}' {problem}";
-            string address = HostText.Identity(word, options.Pushgateway.Port, options.Sharding.Key);
-            if (!addresses.Contains(address)) addresses.Add(address);
+            if (ServerEntry.TryParse(word, out ServerEntry gateway) is { } problem) return $"'{word}' {problem}";
+            string address = HostText.Identity(gateway.Address, options.Pushgateway.Port, options.Sharding.Key);
+            if (!gateways.TryAdd(address, gateway.Weight) && gateways[address] != gateway.Weight) return $"{address} is listed twice with different weights";
         }
 
         return null;

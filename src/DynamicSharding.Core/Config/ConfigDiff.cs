@@ -24,7 +24,7 @@ internal static class ConfigDiff
 
         // A file that changes discovery from static to Consul may drop its servers. Until the restart, they are the only gateways.
         bool dropped = running.Discovery == DiscoveryKind.Static && options.Pushgateway.Servers.IsEmpty;
-        return dropped ? options with { Pushgateway = options.Pushgateway with { Servers = running.Pushgateway.Servers } } : options;
+        return dropped ? options with { Pushgateway = options.Pushgateway with { Servers = running.Pushgateway.Servers, ServerWeights = running.Pushgateway.ServerWeights } } : options;
     }
 
     private static IEnumerable<ConfigKey> Changed(ServerOptions running, ServerOptions loaded) =>

@@ -38,7 +38,7 @@ internal static partial class ConfigKeys
     private static IEnumerable<ConfigKey> PushgatewayKeys()
     {
         ConfigSection<PushgatewayOptions> gateways = Root.Section("pushgateway", o => o.Pushgateway, (o, v) => o with { Pushgateway = v });
-        yield return gateways.Key("servers", OnReload, Servers, p => p.Servers, (p, v) => p with { Servers = v });
+        yield return gateways.Key("servers", OnReload, Servers, ServerEntry.ListOf, ServerEntry.Set);
         yield return gateways.Key("port", OnReload, Int(1, 65535), p => p.Port, (p, v) => p with { Port = v });
         yield return gateways.Key(
             "scheme", OnRestart, OneOf(("http", "http"), ("https", "https")), p => p.Scheme, (p, v) => p with { Scheme = v });

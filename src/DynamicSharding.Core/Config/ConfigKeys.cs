@@ -64,6 +64,7 @@ internal static partial class ConfigKeys
         ConfigSection<ShardingOptions> sharding = Root.Section("sharding", o => o.Sharding, (o, v) => o with { Sharding = v });
         yield return sharding.Key("key", OnRestart, OneOf(ShardingKeyNames.All), s => s.Key, (s, v) => s with { Key = v });
         yield return sharding.Key("replicas", OnRestart, Int(1, 100_000), s => s.Replicas, (s, v) => s with { Replicas = v });
+        yield return sharding.Key("consul_weights", OnRestart, Bool, s => s.ConsulWeights, (s, v) => s with { ConsulWeights = v });
         yield return sharding.Key("weight_label", OnRestart, OptionalLabel, s => s.WeightLabel, (s, v) => s with { WeightLabel = v });
 
         ConfigSection<MembershipOptions> membership = Root.Section("membership", o => o.Membership, (o, v) => o with { Membership = v });

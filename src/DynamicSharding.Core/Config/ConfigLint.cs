@@ -74,7 +74,7 @@ internal sealed class ConfigLint(ConfigDocument document)
 
         var local = new LocalAddresses();
         var spellings = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (YamlScalar item in items.OfType<YamlScalar>())
+        foreach (YamlScalar item in items.Select(ServerEntry.AddressOf).OfType<YamlScalar>())
         {
             int port = options.Pushgateway.Port;
             CheckReach(item, options, local);

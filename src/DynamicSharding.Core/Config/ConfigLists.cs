@@ -8,7 +8,7 @@ namespace DynamicSharding.Config;
 internal static class ConfigLists
 {
     /// <summary>As written: defaults and duplicates depend on <c>pushgateway.port</c>, see <see cref="ConfigValidator.Derive"/>.</summary>
-    public static bool TryReadServers(ConfigLocation location, out ImmutableArray<string> servers)
+    public static bool TryReadServers(ConfigLocation location, out ImmutableArray<ServerEntry> servers)
     {
         servers = [];
         if (location.Node is not YamlSequence sequence)
@@ -17,8 +17,8 @@ internal static class ConfigLists
         }
 
         bool good = true;
-        foreach (YamlNode item in sequence.Items) good &= CheckServer(location.At(item));
-        if (good) servers = [.. sequence.Items.Select(item => ((YamlScalar)item).Text)];
+        foreach (YamlNode item in sequence.Items) good &= ServerEntry.Check(location.At(item));
+        if (good) servers = [.. sequence.Items.Select(ServerEntry.Of)];
         return good;
     }
 
@@ -92,17 +92,6 @@ internal static class ConfigLists
         if (AllowedGateways.TryParse(scalar.Text, out AllowedGateways.Rule rule) is { } problem) return location.Fail(problem);
         rules.Add(rule);
         return true;
-    }
-
-    private static bool CheckServer(ConfigLocation location)
-    {
-        if (location.Node is not YamlScalar scalar)
-        {
-            return location.Fail("each server must be a string, host or host:port; an IPv6 address needs quotes: \"[::1]:9091\"");
-        }
-
-        if (scalar.IsNull) return location.Fail("a server is empty; write host or host:port, or remove the line");
-        return HostText.CheckAuthority(scalar.Text, out _) is not { } problem || location.Fail(problem);
     }
 
     private static bool CheckUser(ConfigLocation location, YamlEntry entry)

@@ -53,16 +53,25 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
 
         // By identity: two spellings of one gateway would be two members that share a process, unless they are meant to be.
         var first = new Dictionary<string, string>(StringComparer.Ordinal);
-        var servers = ImmutableArray.CreateBuilder<string>();
-        var spelled = ImmutableArray.CreateBuilder<string>();
+        var servers = ImmutableArray.CreateBuilder<ServerEntry>();
+        var spelled = ImmutableArray.CreateBuilder<ServerEntry>();
+        var weights = new Dictionary<string, int?>(StringComparer.Ordinal);
         foreach ((string server, YamlNode node) in gateways.Servers.Zip(written.Items))
         {
+            int? weight = ServerEntry.Of(node).Weight;
             string address = HostText.Identity(server, gateways.Port, key);
             string complete = HostText.Complete(server, gateways.Port);
-            spelled.Add(complete);
+            spelled.Add(new ServerEntry(complete, weight));
             if (first.TryAdd(address, server))
             {
-                servers.Add(address);
+                servers.Add(new ServerEntry(address, weight));
+                weights.Add(address, weight);
+                continue;
+            }
+
+            if ((weights[address] ?? 1) != (weight ?? 1))
+            {
+                problems.Error(node, $"pushgateway.servers: {server} is listed twice with different weights; remove one");
                 continue;
             }
 
@@ -72,16 +81,19 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
             document.Warn(node, "pushgateway.servers", message);
         }
 
-        return gateways with { Servers = servers.ToImmutable(), ServersAsWritten = spelled.ToImmutable() };
+        return ServerEntry.Set(gateways, servers.ToImmutable()) with { ServersAsWritten = spelled.ToImmutable() };
     }
 
     private void CheckServers(ServerOptions options)
     {
         ImmutableArray<string> servers = options.Pushgateway.Servers;
+        long weight = servers.Sum(server => (long)options.Pushgateway.ServerWeights.GetValueOrDefault(server, 1));
+        string together = weight == servers.Length ? "" : $" of weight {weight} together";
         document.ErrorIf(
-            (long)servers.Length * options.Sharding.Replicas > ShardingOptions.MaxPoints,
+            weight * options.Sharding.Replicas > ShardingOptions.MaxPoints,
             "sharding.replicas",
-            $"with {servers.Length} servers the ring has more than {ShardingOptions.MaxPoints} points; lower it, or list fewer servers");
+            $"with {servers.Length} servers{together} the ring has more than {ShardingOptions.MaxPoints} points; lower it, or list fewer servers");
+        document.ErrorIf(weight == 0 && !servers.IsEmpty, "pushgateway.servers", "every server has weight 0, so that none gets a push; give one of them a weight of 1 or more");
 
         // A list with a bad server has its own error.
         if (!servers.IsEmpty || document.Find("pushgateway.servers") is not (null or YamlSequence { Items.Count: 0 })) return;

@@ -59,8 +59,8 @@ internal static class ConfigValues
 
     public static ConfigValue<string?> TokenFile { get; } = new(ConfigFiles.TryReadToken);
 
-    public static ConfigValue<ImmutableArray<string>> Servers { get; } =
-        new(ConfigLists.TryReadServers, (a, b) => a.AsSpan().SequenceEqual(b.AsSpan()));
+    public static ConfigValue<ImmutableArray<ServerEntry>> Servers { get; } =
+        new(ConfigLists.TryReadServers, (a, b) => a.AsSpan().SequenceEqual(b.AsSpan()), list => string.Join(", ", list));
 
     /// <summary>Names of DNS records, which may have labels that begin with an underscore.</summary>
     public static ConfigValue<ImmutableArray<string>> DnsNames { get; } = Texts("a DNS name", DnsNameText.Check);
@@ -70,7 +70,7 @@ internal static class ConfigValues
     /// <summary>Paths of target files, absolute; the last part may be a pattern.</summary>
     public static ConfigValue<ImmutableArray<string>> TargetFiles { get; } = Texts("a path", TargetFileText.Check, TargetFileText.Complete);
 
-    public static ConfigValue<string?> OptionalUrl { get; } = Optional(Text<string>(HttpUrlText.Parse));
+    public static ConfigValue<string?> OptionalUrl { get; } = Optional(Text<string>(HttpUrlText.Parse, HttpUrlText.Show));
 
     public static ConfigValue<string?> OptionalLabel { get; } = Optional(Text((string text, out string value) =>
     {

@@ -45,11 +45,16 @@ internal enum ConsulConsistency
 /// <summary>The configured gateways, and how any gateway is reached.</summary>
 internal sealed record PushgatewayOptions
 {
+    private static readonly ImmutableSortedDictionary<string, int> NoWeights = ImmutableSortedDictionary.Create<string, int>(StringComparer.Ordinal);
+
     /// <summary><c>host:port</c> in the file's order, without duplicates, spelled as <c>sharding.key</c> requires.</summary>
     public ImmutableArray<string> Servers { get; init; } = [];
 
+    /// <summary>By address: the weights that the file writes. They take precedence over those of discovery.</summary>
+    public ImmutableSortedDictionary<string, int> ServerWeights { get; init; } = NoWeights;
+
     /// <summary>The same as the file spells and repeats them, with ports: the members of a ring with <c>sharding.key: path</c>.</summary>
-    public ImmutableArray<string> ServersAsWritten { get; init; } = [];
+    public ImmutableArray<ServerEntry> ServersAsWritten { get; init; } = [];
 
     /// <summary>For servers without a port of their own.</summary>
     public int Port { get; init; } = 9091;

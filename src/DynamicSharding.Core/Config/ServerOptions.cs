@@ -107,10 +107,16 @@ internal sealed record ShardingOptions
     /// <summary>Points of a ring: 80 MB, twice while it is replaced, and about a second to build.</summary>
     public const int MaxPoints = 10_000_000;
 
+    /// <summary>A gateway of weight 0 is in no ring.</summary>
+    public const int MaxWeight = 100;
+
     public ShardingKey Key { get; init; } = ShardingKey.Group;
 
     /// <summary>Points per gateway on the ring.</summary>
     public int Replicas { get; init; } = 500;
+
+    /// <summary>Consul's <c>Weights.Passing</c> of a service is the weight of a gateway for which the file writes none.</summary>
+    public bool ConsulWeights { get; init; }
 
     /// <summary>The label of a target whose value is the gateway's weight; null for none.</summary>
     public string? WeightLabel { get; init; }

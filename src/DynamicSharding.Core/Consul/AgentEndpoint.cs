@@ -46,7 +46,13 @@ internal sealed class AgentEndpoint
 
 /// <summary>An instance as the agent or the catalog lists it. An empty address means the node's.</summary>
 /// <param name="Port">As anybody registered it: Consul stores any 64-bit number, and one that is no port must not make the list unreadable.</param>
-internal sealed record AgentService(string? ID, string? Service, string? Address, long Port, Dictionary<string, string>? Meta);
+internal sealed record AgentService(string? ID, string? Service, string? Address, long Port, Dictionary<string, string>? Meta)
+{
+    public ServiceWeights? Weights { get; init; }
+}
+
+/// <summary>For DNS responses, by the state of the checks. An agent demands at least 1 for passing, the catalog takes any number.</summary>
+internal sealed record ServiceWeights(long Passing);
 
 /// <summary>The body of a registration. An agent rejects keys that it does not know, so null values are omitted.</summary>
 internal sealed record AgentServiceRegistration

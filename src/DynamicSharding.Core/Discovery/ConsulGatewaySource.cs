@@ -23,6 +23,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     private readonly ConsulRegistrar _registrar;
     private readonly ProbeFallback _probes;
     private readonly SpellingWatch _spellings;
+    private readonly ConsulWeights _weights;
     private readonly HashSet<string> _warned = [];
 
     /// <summary>Unbounded, but read at once, and only as fast as Consul responds and probes change their minds.</summary>
@@ -44,8 +45,9 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         _options = options;
         _token = new ConsulToken(options.Consul);
         _client = ConsulConnection.Open(options.Consul, _token.Current, time);
-        _watch = new ConsulWatch(options.Consul, _token.Current, options.Sharding.Replicas, _events.Writer, logger, time);
+        _watch = new ConsulWatch(options.Consul, _token.Current, options.Sharding, _events.Writer, logger, time);
         _spellings = new SpellingWatch(options.Sharding.Key, logger);
+        _weights = new ConsulWeights(logger);
         _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time, _spellings);
         _probes = new ProbeFallback(options.Pushgateway, Notify, logger, time);
     }
@@ -155,7 +157,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         }
         else
         {
-            report = _adopted ? GatewayReport.Interruption : _probes.ProbeAll(options.Pushgateway);
+            report = _adopted ? GatewayReport.Interruption : _probes.ProbeAll(options.Pushgateway) with { Provisional = true };
         }
 
         bool isRepeated = _last is { } last && last.Interrupted == report.Interrupted && last.VerdictTimeout == report.VerdictTimeout
@@ -169,6 +171,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     {
         var skipped = new List<string>();
         ImmutableArray<GatewayVerdict> verdicts = ConsulHealthEvaluator.Evaluate(rows, options.Pushgateway.HealthCheck.OverloadIsHealthy, skipped, _spellings.Key);
+        if (options.Sharding.ConsulWeights) verdicts = _weights.AddTo(verdicts, rows, _spellings.Key);
         if (!isNews) return verdicts;
         foreach (string address in skipped) WarnAboutAddress(address);
         _spellings.Check(rows);

@@ -31,7 +31,7 @@ internal sealed class ConsulWatch : IDisposable
     private const int MaxMembers = 10_000;
 
     private readonly ConsulOptions _options;
-    private readonly int _replicas;
+    private readonly ShardingOptions _sharding;
     private readonly ChannelWriter<DiscoveryEvent> _events;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -51,13 +51,13 @@ internal sealed class ConsulWatch : IDisposable
     private bool _hadInstances;
 
     /// <param name="token">Called before each request.</param>
-    /// <param name="replicas">Points on the ring per gateway.</param>
+    /// <param name="sharding">A list that makes a larger ring than there may be is not used.</param>
     /// <param name="events">Unbounded.</param>
     public ConsulWatch(
-        ConsulOptions options, Func<string?> token, int replicas, ChannelWriter<DiscoveryEvent> events, ILogger logger, TimeProvider time)
+        ConsulOptions options, Func<string?> token, ShardingOptions sharding, ChannelWriter<DiscoveryEvent> events, ILogger logger, TimeProvider time)
     {
         _options = options;
-        _replicas = replicas;
+        _sharding = sharding;
         _events = events;
         _logger = logger;
         _time = time;
@@ -178,10 +178,20 @@ internal sealed class ConsulWatch : IDisposable
     private void Check(QueryResult<List<ServiceEntry>> result)
     {
         if (result.FilteredByAcls) throw new ConsulRequestException(HttpStatusCode.Forbidden, "the token's permissions hide some instances", null);
-        int gateways = result.Response.Select(static row => (row.Address, row.Service?.Port)).Distinct().Count();
+        int[] weights =
+        [
+            .. result.Response.GroupBy(static row => (row.Address, row.Service?.Port))
+                .Select(same => _sharding.ConsulWeights ? same.Max(static row => row.Service is { } service ? ConsulWeights.Of(service) : 1) : 1),
+        ];
+        int gateways = weights.Length;
         if (gateways > MaxMembers) throw new ResponseTooLargeException($"{gateways} gateways: a ring has at most {MaxMembers} members");
-        if ((long)gateways * _replicas > ShardingOptions.MaxPoints)
-            throw new ResponseTooLargeException($"{gateways} gateways with sharding.replicas {_replicas}: a ring has at most {ShardingOptions.MaxPoints} points");
+        long weight = weights.Sum(static each => (long)each);
+        if (weight * _sharding.Replicas > ShardingOptions.MaxPoints)
+        {
+            string together = weight == gateways ? "" : $" of weight {weight} together";
+            throw new ResponseTooLargeException(
+                $"{gateways} gateways{together} with sharding.replicas {_sharding.Replicas}: a ring has at most {ShardingOptions.MaxPoints} points");
+        }
     }
 
     /// <summary>Reports repeated responses too: the reader compares them, and their age counts.</summary>

@@ -25,12 +25,12 @@ internal sealed class GatewayList(DiscoveryKind kind, Func<ServerOptions> option
     private DateTimeOffset? _lastGood;
     private long _failures;
 
-    /// <summary>Empty until every part has said once what it names.</summary>
-    public ImmutableArray<ListedGateway> Current
+    /// <summary>Null until every part has said once what it names; empty only if none has ever named any.</summary>
+    public ImmutableArray<ListedGateway>? Current
     {
         get
         {
-            lock (_lock) return _current;
+            lock (_lock) return _isComplete ? _current : null;
         }
     }
 
@@ -126,27 +126,33 @@ internal sealed class GatewayList(DiscoveryKind kind, Func<ServerOptions> option
             update(part);
             _isComplete |= _parts.Values.All(static part => part.HasSpoken);
             if (!_isComplete) return;
-            if (_lastGood is null || _parts.Values.All(static part => part.Error is null)) _lastGood = time.GetUtcNow();
-            if (!Merge()) return;
+            bool isFirst = _lastGood is null;
+            if (isFirst || _parts.Values.All(static part => part.Error is null)) _lastGood = time.GetUtcNow();
+            if (!Merge() && !isFirst) return;
         }
 
         changed();
+    }
+
+    /// <summary>All gateways, sorted. Of two weights the larger counts, whatever the order of the lists.</summary>
+    public static ImmutableArray<ListedGateway> Merge(IEnumerable<ImmutableArray<ListedGateway>> lists)
+    {
+        var merged = new SortedDictionary<string, int?>(StringComparer.Ordinal);
+        foreach (ListedGateway gateway in lists.SelectMany(static list => list))
+        {
+            if (!merged.TryAdd(gateway.Address, gateway.Weight) && gateway.Weight > merged[gateway.Address]) merged[gateway.Address] = gateway.Weight;
+        }
+
+        return [.. merged.Select(static row => new ListedGateway(row.Key, row.Value))];
     }
 
     /// <returns>True if the gateways have changed.</returns>
     private bool Merge()
     {
         TimeSpan hold = options().Membership.MassLossHold;
-        var merged = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        foreach (Part part in _parts.Values.Where(part => !IsOver(part, hold)))
-        {
-            // Of two weights the larger, whatever the order of the parts.
-            foreach (ListedGateway gateway in part.Gateways) merged[gateway.Address] = Math.Max(gateway.Weight, merged.GetValueOrDefault(gateway.Address));
-        }
-
-        if (merged.Count == 0) return false;
+        ImmutableArray<ListedGateway> gateways = Merge(_parts.Values.Where(part => !IsOver(part, hold)).Select(static part => part.Gateways));
+        if (gateways.IsEmpty) return false;
         foreach ((string name, _) in _parts.Where(row => row.Value.IsForgotten && IsOver(row.Value, hold)).ToArray()) _parts.Remove(name);
-        ImmutableArray<ListedGateway> gateways = [.. merged.Select(static row => new ListedGateway(row.Key, row.Value))];
         if (gateways.AsSpan().SequenceEqual(_current.AsSpan())) return false;
         _current = gateways;
         return true;

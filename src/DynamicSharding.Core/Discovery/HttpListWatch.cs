@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using DynamicSharding.Config;
+using DynamicSharding.Config.Values;
 using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Discovery;
@@ -29,6 +30,7 @@ internal sealed class HttpListWatch : IListWatch
     public HttpListWatch(ServerOptions options, GatewayList list, TimeProvider time)
     {
         _options = options.HttpSd;
+        Url = HttpUrlText.WithoutQuery(_options.Url!);
         _groups = TargetGroups.For(options);
         _list = list;
         _time = time;
@@ -50,7 +52,8 @@ internal sealed class HttpListWatch : IListWatch
             "X-Prometheus-Refresh-Interval-Seconds", _options.RefreshInterval.TotalSeconds.ToString(CultureInfo.InvariantCulture));
     }
 
-    private string Url => _options.Url!;
+    /// <summary>For messages: a query may hold a secret.</summary>
+    private string Url { get; }
 
     public async Task RunAsync(CancellationToken ct)
     {
@@ -98,7 +101,7 @@ internal sealed class HttpListWatch : IListWatch
 
     private async Task<byte[]> ExchangeAsync(CancellationToken ct)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, Url);
+        using var request = new HttpRequestMessage(HttpMethod.Get, _options.Url);
         if (_options.BasicAuthUsername is { } user)
         {
             request.Headers.TryAddWithoutValidation("Authorization", BasicCredentials.Header(user, _password?.Current()));
@@ -107,7 +110,7 @@ internal sealed class HttpListWatch : IListWatch
         using HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct).ConfigureAwait(false);
         if ((int)response.StatusCode is >= 300 and < 400)
         {
-            throw Unavailable($"redirects to {GatewayVerdict.Shorten(response.Headers.Location?.OriginalString)}, which is not followed; write the right URL in http_sd.url");
+            throw Unavailable($"redirects to {GatewayVerdict.Shorten(HttpUrlText.WithoutQuery(response.Headers.Location?.OriginalString ?? "nowhere"))}, which is not followed; write the right URL in http_sd.url");
         }
 
         if (response.StatusCode != HttpStatusCode.OK) throw Unavailable(string.Create(CultureInfo.InvariantCulture, $"status {(int)response.StatusCode}"));

@@ -48,6 +48,9 @@ internal sealed record GatewayReport(ImmutableArray<GatewayVerdict> Verdicts, Ti
 
     /// <summary>Consul's first response: it replaces the assumptions before it at once, without damping.</summary>
     public bool Adopt { get; init; }
+
+    /// <summary>The source has not reported yet: these are the configured gateways, as our own probes see them.</summary>
+    public bool Provisional { get; init; }
 }
 
 /// <summary>What a source knows about one gateway at one moment.</summary>
@@ -57,11 +60,11 @@ internal sealed record GatewayVerdict(string Address, GatewayHealth Health, bool
 {
     private const int MaxOutput = 256;
 
-    /// <summary>How many shares of the ring it gets, from 0 to 100.</summary>
-    public int Weight { get; init; } = 1;
-
     /// <summary>It has a registration that neither this program nor the original made.</summary>
     public bool Foreign { get; init; }
+
+    /// <summary>From 0 to <see cref="ShardingOptions.MaxWeight"/>. Null if the source says nothing about it: what it said before stays.</summary>
+    public int? Weight { get; init; }
 
     /// <summary>Passing in Consul without any check output: it was registered that way, or it has no check.</summary>
     public bool IsUnproven => Health == GatewayHealth.Passing && Output is null;

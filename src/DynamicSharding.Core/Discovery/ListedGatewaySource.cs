@@ -52,7 +52,7 @@ internal sealed class ListedGatewaySource : IGatewaySource
         {
             while (true)
             {
-                if (_list.Current is { IsEmpty: false } gateways) yield return Report(gateways);
+                if (_list.Current is { } gateways) yield return Report(gateways);
 
                 // The watch ends only because of a bug: the caller logs it and starts over.
                 Task changed = _changed.Reader.WaitToReadAsync(ct).AsTask();

@@ -81,7 +81,7 @@ internal sealed class ProbeFallback : IAsyncDisposable
         {
             GatewayVerdict? own = _probes.Verdict(verdict.Address);
             GatewayVerdict result = verdict.IsUnproven ? Prove(verdict, own)
-                : own is { Health: not GatewayHealth.Unknown } && (verdict.Overloaded || own.Overloaded) ? own with { Foreign = verdict.Foreign }
+                : own is { Health: not GatewayHealth.Unknown } && (verdict.Overloaded || own.Overloaded) ? own with { Foreign = verdict.Foreign, Weight = verdict.Weight }
                 : verdict;
             all.Add(verdict.Address, result);
             if (verdict.Health == GatewayHealth.Passing && result.Health == GatewayHealth.Passing) proven.Add(verdict.Address);
@@ -120,7 +120,7 @@ internal sealed class ProbeFallback : IAsyncDisposable
         foreach (string address in configured)
         {
             if (all.TryGetValue(address, out GatewayVerdict? verdict) && verdict.Health == GatewayHealth.Maintenance) continue;
-            all[address] = new GatewayVerdict(address, GatewayHealth.Passing, false, "not checked") { Foreign = verdict?.Foreign ?? false };
+            all[address] = new GatewayVerdict(address, GatewayHealth.Passing, false, "not checked") { Foreign = verdict?.Foreign ?? false, Weight = verdict?.Weight };
         }
 
         return [.. all.Values];

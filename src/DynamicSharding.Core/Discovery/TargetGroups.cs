@@ -9,8 +9,8 @@ namespace DynamicSharding.Discovery;
 
 /// <summary>A gateway as a list names it.</summary>
 /// <param name="Address">Its name on the ring.</param>
-/// <param name="Weight">0 to 100.</param>
-internal readonly record struct ListedGateway(string Address, int Weight = 1);
+/// <param name="Weight">Null if the list has no weights.</param>
+internal readonly record struct ListedGateway(string Address, int? Weight = null);
 
 /// <summary>
 /// Reads what Prometheus reads with file_sd_configs and http_sd_configs: a list of target groups, each with targets and labels. As strict as
@@ -18,8 +18,6 @@ internal readonly record struct ListedGateway(string Address, int Weight = 1);
 /// </summary>
 internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
 {
-    private const int MaxWeight = 100;
-
     /// <summary>Room for a hundred thousand targets. A log file named by mistake is not kept in memory.</summary>
     public const int MaxBytes = 8 << 20;
 
@@ -40,7 +38,7 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
             : isJson ? new JsonTreeReader(problems).Read(content)
             : System.Text.Unicode.Utf8.IsValid(content) ? new YamlTreeReader(problems).Read(Encoding.UTF8.GetString(content))
             : Fail(problems, "is not UTF-8");
-        var weights = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        var weights = new SortedDictionary<string, int?>(StringComparer.Ordinal);
         if (root is YamlSequence groups)
         {
             foreach (YamlNode group in groups.Items) ReadGroup(group, weights, problems);
@@ -76,7 +74,7 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
         return error is null ? gateways : throw new ListUnavailableException(error) { IsContent = true };
     }
 
-    private void ReadGroup(YamlNode node, SortedDictionary<string, int> weights, ConfigProblems problems)
+    private void ReadGroup(YamlNode node, SortedDictionary<string, int?> weights, ConfigProblems problems)
     {
         if (node is not YamlMapping group)
         {
@@ -85,7 +83,7 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
         }
 
         YamlSequence? targets = null;
-        int weight = 1;
+        int? weight = sharding.WeightLabel is null ? null : 1;
         foreach ((YamlScalar key, YamlNode value) in group.Entries)
         {
             if (key.Text is not ("targets" or "labels")) problems.Error(key, "a target group has only targets and labels");
@@ -98,22 +96,23 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
         foreach (YamlNode target in targets?.Items ?? []) ReadTarget(target, weight, weights, problems);
     }
 
-    private int ReadWeight(YamlNode value, ConfigProblems problems)
+    private int? ReadWeight(YamlNode value, ConfigProblems problems)
     {
         if (value is not YamlMapping labels)
         {
             problems.Error(value, "labels must be a mapping of names to values");
-            return 1;
+            return null;
         }
 
         foreach (YamlEntry label in labels.Entries.Where(static label => label.Value is not YamlScalar)) problems.Error(label.Value, "the value of a label must be a string");
-        if (sharding.WeightLabel is null || labels.Find(sharding.WeightLabel)?.Value is not YamlScalar { Text: { Length: > 0 } text } scalar) return 1;
-        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int weight) && weight <= MaxWeight) return weight;
-        problems.Error(scalar, $"{sharding.WeightLabel}, which sharding.weight_label names, must be a whole number from 0 to {MaxWeight}");
+        if (sharding.WeightLabel is null) return null;
+        if (labels.Find(sharding.WeightLabel)?.Value is not YamlScalar { Text: { Length: > 0 } text } scalar) return 1;
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int weight) && weight <= ShardingOptions.MaxWeight) return weight;
+        problems.Error(scalar, $"{sharding.WeightLabel}, which sharding.weight_label names, must be a whole number from 0 to {ShardingOptions.MaxWeight}");
         return 1;
     }
 
-    private void ReadTarget(YamlNode node, int weight, SortedDictionary<string, int> weights, ConfigProblems problems)
+    private void ReadTarget(YamlNode node, int? weight, SortedDictionary<string, int?> weights, ConfigProblems problems)
     {
         if (node is not YamlScalar { Text.Length: > 0 } target)
         {
@@ -123,10 +122,10 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
         {
             problems.Error(target, "this target " + problem);
         }
-        else if (!weights.TryAdd(HostText.Identity(target.Text, defaultPort, sharding.Key), weight)
-            && weights[HostText.Identity(target.Text, defaultPort, sharding.Key)] != weight)
+        else
         {
-            problems.Error(target, "this target is listed twice, with two weights; remove one");
+            string address = HostText.Identity(target.Text, defaultPort, sharding.Key);
+            if (!weights.TryAdd(address, weight) && weights[address] != weight) problems.Error(target, "this target is listed twice, with two weights; remove one");
         }
     }
 

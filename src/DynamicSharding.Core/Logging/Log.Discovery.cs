@@ -28,6 +28,9 @@ internal static partial class Log
     [LoggerMessage(3020, LogLevel.Warning, "gateway is registered in Consul under two spellings; deregister one")]
     public static partial void GatewaySpelledTwice(ILogger logger, string gateway, string id, string other, string countsAs);
 
+    [LoggerMessage(3021, LogLevel.Warning, "weight of a gateway is out of range, using the nearest in it")]
+    public static partial void WeightOutOfRange(ILogger logger, string gateway, long weight, int used);
+
     [LoggerMessage(3100, LogLevel.Warning, "gateway list not usable, keeping the last one")]
     public static partial void ListFailed(ILogger logger, string err);
 

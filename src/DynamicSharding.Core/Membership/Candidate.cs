@@ -5,6 +5,8 @@ namespace DynamicSharding.Membership;
 /// <summary>What the policy remembers of one gateway. Times are on the policy's own clock.</summary>
 internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wallClock)
 {
+    private const string NoWeight = "its weight is 0";
+
     public string Address { get; } = address;
 
     /// <summary>The file names it: it is shown even while no report does.</summary>
@@ -30,6 +32,15 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
 
     public bool InRing { get; set; }
 
+    /// <summary>That the file writes for it; null without one.</summary>
+    public int? ConfiguredWeight { get; set; }
+
+    /// <summary>That discovery last said; null if it never did.</summary>
+    public int? ReportedWeight { get; private set; }
+
+    /// <summary>That it should have. In the ring it has this one only after the next change.</summary>
+    public int Weight => ConfiguredWeight ?? ReportedWeight ?? 1;
+
     /// <summary>In the ring only because too many were lost at once.</summary>
     public bool Held { get; set; }
 
@@ -54,7 +65,7 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
     public string Reason { get; private set; } = "";
 
     /// <summary>Taken out by an operator: never held, never counted as lost.</summary>
-    public bool IsExcluded => Removed || Refused || Health == GatewayHealth.Maintenance;
+    public bool IsExcluded => Removed || Refused || Health == GatewayHealth.Maintenance || Weight == 0;
 
     public void Update(GatewayVerdict verdict, TimeSpan now)
     {
@@ -63,6 +74,7 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
         Overloaded = verdict.Overloaded;
         Output = verdict.Output;
         Foreign = verdict.Foreign;
+        ReportedWeight = verdict.Weight ?? ReportedWeight;
         if (Health != GatewayHealth.Unknown) HasVerdict = true;
     }
 
@@ -96,6 +108,7 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
     {
         if (Removed) return (GatewayState.Leaving, "removed from the configuration, kept until another gateway joins");
         if (Health == GatewayHealth.Maintenance) return (GatewayState.Draining, Maintenance);
+        if (Weight == 0) return (GatewayState.Draining, isPending ? NoWeight : NoWeight + ", kept until another gateway joins");
         if (Held) return (GatewayState.Held, "too many were lost at once: " + Failure);
         if (isUnhealthy && !isPending) return (GatewayState.Held, "no other gateway is healthy: " + Failure);
         if (isUnhealthy) return (GatewayState.Leaving, Unhealthy);
@@ -110,6 +123,7 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
         return Health switch
         {
             GatewayHealth.Maintenance => (GatewayState.Draining, Maintenance),
+            _ when Weight == 0 => (GatewayState.Draining, NoWeight),
             GatewayHealth.Passing => (GatewayState.Joining, "healthy, about to join"),
             _ => (GatewayState.Out, Unhealthy),
         };

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
@@ -11,19 +12,23 @@ internal sealed class FormerMembers
     /// <summary>At least so many are remembered, at most twice as many: a few megabytes at three kilobytes each.</summary>
     public const int Remembered = 1024;
 
-    private readonly Dictionary<string, long> _leftAt = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (long Change, long At)> _leftAt = new(StringComparer.Ordinal);
     private long _changes;
+
+    /// <summary>When they left, as they were told.</summary>
+    public ImmutableDictionary<string, long> LeftAt => _leftAt.ToImmutableDictionary(static former => former.Key, static former => former.Value.At, StringComparer.Ordinal);
 
     /// <param name="before">Null before the first ring.</param>
     /// <param name="after">The ring that replaced it, if any.</param>
+    /// <param name="now">A timestamp of the clock.</param>
     /// <returns>The addresses that are forgotten.</returns>
-    public IReadOnlyList<string> Update(HashRing<Gateway>? before, HashRing<Gateway>? after)
+    public IReadOnlyList<string> Update(HashRing<Gateway>? before, HashRing<Gateway>? after, long now)
     {
         _changes++;
-        foreach (Gateway gateway in before?.Members ?? []) _leftAt[gateway.Address] = _changes;
+        foreach (Gateway gateway in before?.Members ?? []) _leftAt[gateway.Address] = (_changes, now);
         foreach (Gateway gateway in after?.Members ?? []) _leftAt.Remove(gateway.Address);
         if (_leftAt.Count <= 2 * Remembered) return [];
-        string[] oldest = [.. _leftAt.OrderBy(static former => former.Value).Take(_leftAt.Count - Remembered).Select(static former => former.Key)];
+        string[] oldest = [.. _leftAt.OrderBy(static former => former.Value.Change).Take(_leftAt.Count - Remembered).Select(static former => former.Key)];
         foreach (string address in oldest) _leftAt.Remove(address);
         return oldest;
     }

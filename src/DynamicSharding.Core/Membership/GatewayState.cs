@@ -17,7 +17,7 @@ internal enum GatewayState
     /// <summary>In the ring, unhealthy, kept because too many were lost at once.</summary>
     Held,
 
-    /// <summary>In maintenance: out of the ring or leaving it.</summary>
+    /// <summary>In maintenance, or of weight 0: out of the ring or leaving it.</summary>
     Draining,
 
     /// <summary>Not in the ring.</summary>
@@ -31,7 +31,11 @@ internal enum GatewayState
 /// <param name="CheckOutput">Of the last health check, if it had any.</param>
 /// <param name="Overloaded">Its write queue is full, and it stays a member.</param>
 internal sealed record GatewayStatus(
-    string Address, GatewayState State, DateTimeOffset Since, string Reason, string? CheckOutput, bool Overloaded);
+    string Address, GatewayState State, DateTimeOffset Since, string Reason, string? CheckOutput, bool Overloaded)
+{
+    /// <summary>That it should have; 0 keeps it out of the ring.</summary>
+    public int Weight { get; init; } = 1;
+}
 
 internal static class GatewayStates
 {

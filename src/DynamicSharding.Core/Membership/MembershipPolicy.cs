@@ -41,6 +41,9 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     /// <summary>The ring of the last decision; empty before the first, and after a reload that allows none of its members.</summary>
     public ImmutableArray<string> Members { get; private set; } = [];
 
+    /// <summary>Of the members in that ring, in their order. They differ from the candidates' until the next decision.</summary>
+    public ImmutableArray<int> Weights { get; private set; } = [];
+
     public bool HasVerdict => _candidates.Values.All(static c => c is { Configured: false, InRing: false } || c.HasVerdict);
 
     /// <summary>The time until something may change without a report; null if nothing can.</summary>
@@ -54,8 +57,12 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
     private TimeSpan Elapsed => time.GetElapsedTime(_origin);
 
-    /// <summary>Sets the configured gateways. At the start they are the ring; at a reload the removed ones leave at once.</summary>
-    public PolicyDecision? Configure(ImmutableArray<string> servers, MembershipOptions options)
+    /// <summary>
+    /// Sets the configured gateways. At the start they are the ring; at a reload the removed ones leave at once, and new weights take effect.
+    /// </summary>
+    /// <param name="weights">By address; a gateway that is not listed has the weight that discovery says, or 1.</param>
+    public PolicyDecision? Configure(
+        ImmutableArray<string> servers, MembershipOptions options, IReadOnlyDictionary<string, int>? weights = null)
     {
         TimeSpan now = Now;
         _options = options;
@@ -65,20 +72,22 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
             // A gateway that something else registers stays in Consul's hands, and so do all when the file no longer names any.
             if (candidate.Configured && configured.Count > 0 && !configured.Contains(candidate.Address)) candidate.Removed = !candidate.Foreign;
             candidate.Configured = false;
+            candidate.ConfiguredWeight = null;
         }
 
         foreach (string address in configured)
         {
             Candidate candidate = GetOrAdd(address, now);
             candidate.Configured = true;
+            candidate.ConfiguredWeight = weights is not null && weights.TryGetValue(address, out int weight) ? weight : null;
             candidate.Removed = false;
         }
 
         foreach (Candidate candidate in _candidates.Values) candidate.Refused = !options.Allow.Allows(candidate.Address, candidate.Configured);
-        ImmutableArray<string> listed = [.. configured.Order(StringComparer.Ordinal)];
+        ImmutableArray<string> listed = [.. configured.Where(address => _candidates[address].Weight > 0).Order(StringComparer.Ordinal)];
         if (Members.IsEmpty && !listed.IsEmpty) return Publish(listed, RingChangeCause.Start, "configured", now);
-        ImmutableArray<string> staying = [.. Members.Where(m => _candidates[m] is { Removed: false, Refused: false })];
-        if (staying.Length == Members.Length) return Decide(now);
+        ImmutableArray<string> staying = [.. Members.Where(m => _candidates[m] is { Removed: false, Refused: false, Weight: > 0 })];
+        if (IsCurrent(staying)) return Decide(now);
         if (staying.IsEmpty)
         {
             // Removed gateways serve until another joins. Gateways that are no longer allowed do not: the configured ones become the ring,
@@ -89,7 +98,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
         ImmutableArray<string> gone = [.. Members.Except(staying)];
         _history.Remove(gone);
-        return Publish(staying, RingChangeCause.Reload, DescribeRemoval(gone), now);
+        return Publish(staying, RingChangeCause.Reload, Join(DescribeRemoval(gone), DescribeWeights(staying)), now);
     }
 
     public PolicyDecision? Observe(GatewayReport report)
@@ -152,7 +161,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     public ImmutableArray<GatewayStatus> Statuses() =>
     [
         .. _candidates.Values.Where(static c => c.Configured || c.InRing || c.Reported)
-            .Select(static c => new GatewayStatus(c.Address, c.State, c.StateSince, c.Reason, c.Output, c.Overloaded)),
+            .Select(static c => new GatewayStatus(c.Address, c.State, c.StateSince, c.Reason, c.Output, c.Overloaded) { Weight = c.Weight }),
     ];
 
     private Candidate GetOrAdd(string address, TimeSpan now)
@@ -172,7 +181,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
                 .Where(static c => !c.IsExcluded && (c.Health == GatewayHealth.Passing || (c.InRing && c.Health == GatewayHealth.Unknown)))
                 .Select(static c => c.Address),
         ];
-        return healthy.IsEmpty || healthy.SequenceEqual(Members)
+        return healthy.IsEmpty || IsCurrent(healthy)
             ? null
             : Publish(healthy, RingChangeCause.FirstAnswer, "first response of discovery", now);
     }
@@ -190,11 +199,16 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         return null;
     }
 
-    /// <summary>Selects the members, and notes since when the ring has others.</summary>
+    /// <summary>The ring has these members, with the weights that they should have.</summary>
+    private bool IsCurrent(ImmutableArray<string> members) => members.SequenceEqual(Members) && WeightsOf(members).SequenceEqual(Weights);
+
+    private ImmutableArray<int> WeightsOf(ImmutableArray<string> members) => [.. members.Select(m => _candidates[m].Weight)];
+
+    /// <summary>Selects the members, and notes since when the ring has others, or other weights.</summary>
     private ImmutableArray<string> SelectMembers(TimeSpan now)
     {
         ImmutableArray<string> target = Target(now);
-        _pendingSince = target.IsEmpty || target.SequenceEqual(Members) ? null : _pendingSince ?? now;
+        _pendingSince = target.IsEmpty || IsCurrent(target) ? null : _pendingSince ?? now;
         return target;
     }
 
@@ -243,6 +257,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     private PolicyDecision Publish(ImmutableArray<string> members, RingChangeCause cause, string reason, TimeSpan now)
     {
         Members = members;
+        Weights = WeightsOf(members);
         _pendingSince = null;
         var inRing = members.ToHashSet(StringComparer.Ordinal);
         foreach (Candidate candidate in _candidates.Values) candidate.InRing = inRing.Contains(candidate.Address);
@@ -251,7 +266,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         // A loss that was held a moment ago may no longer be a mass loss.
         SelectMembers(now);
         UpdateStates(now);
-        return new PolicyDecision(members, cause, reason);
+        return new PolicyDecision(members, cause, reason) { Weights = Weights };
     }
 
     private (RingChangeCause Cause, string Reason) Explain(ImmutableArray<string> target)
@@ -262,19 +277,38 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
             left.Exists(static c => c.WasHeld) ? RingChangeCause.MassLoss
             : left.Exists(static c => !c.IsExcluded) ? RingChangeCause.Loss
             : left.Exists(static c => c.Health == GatewayHealth.Maintenance) ? RingChangeCause.Drain
+            : left.Exists(static c => c.Weight == 0) ? RingChangeCause.Weight
             : left.Count > 0 ? RingChangeCause.Reload
-            : RingChangeCause.Join;
-        string reason = left.Count > 0 ? "left: " + LogValue.List(left.Select(static c => $"{c.Address} ({c.Reason})")) : "";
-        if (joined.Count > 0) reason += (reason.Length > 0 ? "; " : "") + "joined: " + LogValue.List(joined);
-        return (cause, reason);
+            : joined.Count > 0 ? RingChangeCause.Join
+            : RingChangeCause.Weight;
+        return (cause, Join(
+            left.Count > 0 ? "left: " + LogValue.List(left.Select(static c => $"{c.Address} ({c.Reason})")) : "",
+            joined.Count > 0 ? "joined: " + LogValue.List(joined) : "",
+            DescribeWeights(target)));
     }
+
+    /// <summary>What changes about the members that stay.</summary>
+    private string DescribeWeights(ImmutableArray<string> staying)
+    {
+        string[] changed =
+        [
+            .. Members.Zip(Weights).Where(m => _candidates[m.First].Weight != m.Second && staying.Contains(m.First))
+                .Select(m => $"{m.First} ({m.Second} to {_candidates[m.First].Weight})"),
+        ];
+        return changed.Length > 0 ? "weight: " + LogValue.List(changed) : "";
+    }
+
+    private static string Join(params ReadOnlySpan<string> parts) => string.Join("; ", parts.ToArray().Where(static part => part.Length > 0));
 
     private string DescribeRemoval(ImmutableArray<string> gone)
     {
-        ILookup<bool, string> removed = gone.ToLookup(m => _candidates[m].Removed);
-        string reason = removed[true].Any() ? "removed from the configuration: " + LogValue.List(removed[true]) : "";
-        if (removed[false].Any()) reason += (reason.Length > 0 ? "; " : "") + "not allowed by membership.allow: " + LogValue.List(removed[false]);
-        return reason;
+        return Join(
+            Describe("removed from the configuration", static c => c.Removed),
+            Describe("not allowed by membership.allow", static c => c is { Removed: false, Refused: true }),
+            Describe("weight 0", static c => c is { Removed: false, Refused: false }));
+
+        string Describe(string what, Func<Candidate, bool> which) =>
+            gone.Any(m => which(_candidates[m])) ? $"{what}: {LogValue.List(gone.Where(m => which(_candidates[m])))}" : "";
     }
 
     /// <summary>Updates states and the deadline, and forgets what is over.</summary>
@@ -319,4 +353,8 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
 /// <summary>A ring that replaces the one of the last decision.</summary>
 /// <param name="Members">Sorted. Empty only after a reload that allows none of the last ring's members.</param>
-internal sealed record PolicyDecision(ImmutableArray<string> Members, RingChangeCause Cause, string Reason);
+internal sealed record PolicyDecision(ImmutableArray<string> Members, RingChangeCause Cause, string Reason)
+{
+    /// <summary>Of the members, in their order.</summary>
+    public required ImmutableArray<int> Weights { get; init; }
+}

@@ -34,6 +34,7 @@ internal sealed class MembershipService : IAsyncDisposable
     private PolicyDecision? _unpublished;
     private long _triedAt;
     private TimeSpan _retryPause = MinRetryPause;
+    private bool _hasReport;
     private bool _stopped;
     private volatile MembershipView _view;
 
@@ -63,7 +64,7 @@ internal sealed class MembershipService : IAsyncDisposable
     /// <summary>Publishes the configured gateways as the first ring at once. Discovery starts in the background.</summary>
     public void Start()
     {
-        Advance(() => _policy.Configure(_options.Pushgateway.Servers, _options.Membership));
+        Advance(() => Configure(_options));
         _watching = Task.Run(WatchAsync);
     }
 
@@ -71,9 +72,16 @@ internal sealed class MembershipService : IAsyncDisposable
     public void Apply(ServerOptions options)
     {
         lock (_lock) _options = options;
-        Advance(() => _policy.Configure(options.Pushgateway.Servers, options.Membership));
+        Advance(() => Configure(options));
         _source.Apply(options);
     }
+
+    /// <summary>A gateway outside the ring was found to hold no group: Prometheus need not scrape it any longer.</summary>
+    public void ForgetFormer(string address) => Advance(() =>
+    {
+        _publisher.ForgetFormer(address);
+        return null;
+    });
 
     /// <summary>Leaves the ring: draining connections still need it.</summary>
     public async Task StopAsync()
@@ -100,7 +108,7 @@ internal sealed class MembershipService : IAsyncDisposable
         {
             try
             {
-                await foreach (GatewayReport report in _source.WatchAsync(ct).ConfigureAwait(false)) Advance(() => _policy.Observe(report));
+                await foreach (GatewayReport report in _source.WatchAsync(ct).ConfigureAwait(false)) Observe(report);
             }
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
             {
@@ -114,6 +122,15 @@ internal sealed class MembershipService : IAsyncDisposable
             }
         }
     }
+
+    private PolicyDecision? Configure(ServerOptions options) =>
+        _policy.Configure(options.Pushgateway.Servers, options.Membership, options.Pushgateway.ServerWeights);
+
+    private void Observe(GatewayReport report) => Advance(() =>
+    {
+        _hasReport |= report is { Interrupted: false, Provisional: false };
+        return _policy.Observe(report);
+    });
 
     private void OnTimer()
     {
@@ -183,6 +200,8 @@ internal sealed class MembershipService : IAsyncDisposable
             _source.Status)
         {
             ChangesByCause = changes,
+            HasReport = _hasReport,
+            Former = _publisher.Former,
             BuildFailures = _publisher.Failures,
         };
     }

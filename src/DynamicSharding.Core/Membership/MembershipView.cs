@@ -18,6 +18,12 @@ internal sealed record MembershipView(
     /// <summary>Ring changes since the start by their cause, including the first ring.</summary>
     public ImmutableDictionary<RingChangeCause, long> ChangesByCause { get; init; } = ImmutableDictionary<RingChangeCause, long>.Empty;
 
+    /// <summary>Discovery has reported at least once: the list of gateways is that of the source, not an assumption.</summary>
+    public bool HasReport { get; init; }
+
+    /// <summary>Addresses that were in the ring and when they left it, as timestamps of the clock.</summary>
+    public IReadOnlyDictionary<string, long> Former { get; init; } = ImmutableDictionary<string, long>.Empty;
+
     /// <summary>Rings that could not be built.</summary>
     public long BuildFailures { get; init; }
 }
@@ -50,11 +56,14 @@ internal enum RingChangeCause
     /// <summary>Many were lost at once, were held, and did not return in time.</summary>
     MassLoss,
     Reload,
+
+    /// <summary>A weight changed, perhaps to 0.</summary>
+    Weight,
 }
 
 internal static class RingChangeCauses
 {
-    private static readonly ImmutableArray<string> Labels = ["start", "first_answer", "join", "drain", "loss", "mass_loss", "reload"];
+    private static readonly ImmutableArray<string> Labels = ["start", "first_answer", "join", "drain", "loss", "mass_loss", "reload", "weight"];
 
     /// <summary>Every cause but the start, which replaces nothing.</summary>
     public static ImmutableArray<RingChangeCause> Replacements { get; } =

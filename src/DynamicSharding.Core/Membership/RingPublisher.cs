@@ -28,6 +28,12 @@ internal sealed class RingPublisher(
 
     public long Failures { get; private set; }
 
+    /// <summary>Addresses that left the ring, and when.</summary>
+    public ImmutableDictionary<string, long> Former { get; private set; } = ImmutableDictionary<string, long>.Empty;
+
+    /// <summary>A gateway that is not in the ring holds no group: nothing about it is of interest any more.</summary>
+    public void ForgetFormer(string address) => Former = Former.Remove(address);
+
     /// <summary>False when the ring could not be built. The old one stays.</summary>
     public bool TryPublish(PolicyDecision decision)
     {
@@ -48,19 +54,28 @@ internal sealed class RingPublisher(
         }
     }
 
+    private HashRing<Gateway> Build(PolicyDecision decision)
+    {
+        Dictionary<string, int> weights = decision.Members.Zip(decision.Weights).ToDictionary(static m => m.First, static m => m.Second, StringComparer.Ordinal);
+        return HashRing<Gateway>.Build(decision.Members.Select(gateways.For), sharding.Replicas, _keyMode, gateway => weights[gateway.Address]);
+    }
+
     private void Publish(PolicyDecision decision)
     {
         HashRing<Gateway>? before = ring.Current;
-        if (before is not null && before.Members.Select(static g => g.Address).SequenceEqual(decision.Members)) return;
+        bool isSame = before is not null && before.Members.Select(static g => g.Address).SequenceEqual(decision.Members)
+            && before.Weights.SequenceEqual(decision.Weights);
+        if (isSame) return;
         if (before is null && decision.Members.IsEmpty) return;
 
         long begun = time.GetTimestamp();
-        HashRing<Gateway>? after = decision.Members.IsEmpty ? null : HashRing<Gateway>.Build(decision.Members.Select(gateways.For), sharding.Replicas, _keyMode);
+        HashRing<Gateway>? after = decision.Members.IsEmpty ? null : Build(decision);
         TimeSpan buildTime = time.GetElapsedTime(begun);
         double moved = before is null ? 0 : after is null ? 1 : HashRing<Gateway>.MovedRatio(before, after);
         if (after is null) ring.Withdraw();
         else ring.Publish(after);
-        foreach (string forgotten in _former.Update(before, after)) gateways.Forget(forgotten);
+        foreach (string forgotten in _former.Update(before, after, time.GetTimestamp())) gateways.Forget(forgotten);
+        Former = _former.LeftAt;
 
         var change = new RingChange(
             time.GetUtcNow(),

@@ -24,11 +24,12 @@ internal sealed class HashRing<TMember>
     private readonly int _indexShift;
     private readonly TMember[] _owners;
 
-    private HashRing(TMember[] members, ulong[] points, string fingerprint)
+    private HashRing(TMember[] members, int[] weights, ulong[] points, string fingerprint)
     {
         _owners = members;
         _points = points;
         Members = ImmutableArray.Create(members);
+        Weights = ImmutableArray.Create(weights);
         Fingerprint = fingerprint;
 
         // At least as many slots as points, so on average at most one point per slot. At least two, because a shift by 32 is a shift by 0.
@@ -40,23 +41,30 @@ internal sealed class HashRing<TMember>
     /// <summary>Sorted ordinally by name.</summary>
     public ImmutableArray<TMember> Members { get; }
 
-    /// <summary>Equal on every instance with the same members, replicas and key mode; see <see cref="RingFingerprint"/>.</summary>
+    /// <summary>In the order of <see cref="Members"/>. They belong to the ring, not to the member: the object of a member outlives its weight.</summary>
+    public ImmutableArray<int> Weights { get; }
+
+    /// <summary>Equal on every instance with the same members, weights, replicas and key mode; see <see cref="RingFingerprint"/>.</summary>
     public string Fingerprint { get; }
 
-    /// <summary>Distinct points: members times replicas, minus collisions.</summary>
+    /// <summary>Distinct points: the sum of the weights times replicas, minus collisions.</summary>
     public int PointCount => _points.Length - 1;
 
     /// <param name="members">At least one, in any order.</param>
-    /// <param name="replicas">Points per member.</param>
+    /// <param name="replicas">Points per member and unit of weight.</param>
     /// <param name="keyMode"><c>group</c> or <c>path</c>; part of the fingerprint only.</param>
+    /// <param name="weightOf">At least 1; null if every member has 1, as in the original.</param>
     /// <exception cref="InvalidOperationException">More than <see cref="RingPoints.MaxPoints"/> points.</exception>
-    public static HashRing<TMember> Build(IEnumerable<TMember> members, int replicas, string keyMode)
+    public static HashRing<TMember> Build(IEnumerable<TMember> members, int replicas, string keyMode, Func<TMember, int>? weightOf = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(replicas, 1);
         TMember[] sorted = [.. members];
         if (sorted.Length == 0) throw new ArgumentException("A ring has at least one member.", nameof(members));
         Array.Sort(sorted, static (a, b) => string.CompareOrdinal(a.Name, b.Name));
-        return new HashRing<TMember>(sorted, RingPoints.Build(sorted, replicas), RingFingerprint.Compute(sorted, replicas, keyMode));
+        int[] weights = Array.ConvertAll(sorted, member => weightOf is null ? 1 : weightOf(member));
+        foreach (int weight in weights) ArgumentOutOfRangeException.ThrowIfLessThan(weight, 1, nameof(weightOf));
+        return new HashRing<TMember>(
+            sorted, weights, RingPoints.Build(sorted, weights, replicas), RingFingerprint.Compute(sorted, weights, replicas, keyMode));
     }
 
     /// <summary>The owner: the member of the first point strictly greater than the hash, wrapping.</summary>
@@ -153,15 +161,20 @@ internal class RingMember(string name)
 /// <summary>
 /// Instances with the same fingerprint send every group to the same member. It is the first eight bytes, in lower-case hex, of the SHA-256 of
 /// this UTF-8 text: the ordinally sorted names joined by commas, LF, the replicas in decimal, LF, the key mode (<c>group</c> or <c>path</c>).
+/// A name whose weight is not 1 is followed by an equals sign and the weight in decimal.
 /// </summary>
 internal static class RingFingerprint
 {
     private const int Bytes = 8;
 
-    public static string Compute(ReadOnlySpan<RingMember> sorted, int replicas, string keyMode)
+    public static string Compute(ReadOnlySpan<RingMember> sorted, ReadOnlySpan<int> weights, int replicas, string keyMode)
     {
         var text = new StringBuilder();
-        foreach (RingMember member in sorted) text.Append(text.Length > 0 ? "," : "").Append(member.Name);
+        for (int i = 0; i < sorted.Length; i++)
+        {
+            text.Append(text.Length > 0 ? "," : "").Append(sorted[i].Name);
+            if (weights[i] != 1) text.Append(CultureInfo.InvariantCulture, $"={weights[i]}");
+        }
 
         text.Append(CultureInfo.InvariantCulture, $"\n{replicas}\n{keyMode}");
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())).AsSpan(0, Bytes));

@@ -21,23 +21,31 @@ internal static class RingPoints
     /// <summary>Three passes of 11 bits cover the 32 bits of a point, and 2,048 counters fit into the L1 cache.</summary>
     private const int DigitBits = 11;
 
-    /// <summary>What is wrong with a ring of this size, or null.</summary>
-    public static string? CheckCount(int members, int replicas) => (long)members * replicas <= MaxPoints
+    /// <param name="members">How many.</param>
+    /// <param name="weight">The sum of their weights.</param>
+    /// <param name="replicas">Points per unit of weight.</param>
+    /// <returns>What is wrong with a ring of this size, or null.</returns>
+    public static string? CheckCount(int members, long weight, int replicas) => weight * replicas <= MaxPoints
         ? null
-        : string.Create(CultureInfo.InvariantCulture, $"{members} gateways with {replicas} points each: a ring has at most {MaxPoints} points");
+        : string.Create(
+            CultureInfo.InvariantCulture,
+            $"{members} gateways {(weight == members ? "" : $"of weight {weight} together ")}with {replicas} points each: a ring has at most {MaxPoints} points");
 
+    /// <param name="members">In their order on the ring.</param>
+    /// <param name="weights">Of the members, at least 1: a member has so many times the replicas. The points of weight 1 are among those of any other.</param>
     /// <returns>The distinct points ascending, then the first one again, one turn later.</returns>
-    public static ulong[] Build(ReadOnlySpan<RingMember> members, int replicas)
+    public static ulong[] Build(ReadOnlySpan<RingMember> members, ReadOnlySpan<int> weights, int replicas)
     {
-        if (CheckCount(members.Length, replicas) is { } problem) throw new InvalidOperationException(problem);
-        ulong[] points = HashAll(members, replicas);
+        long weight = 0;
+        foreach (int each in weights) weight += each;
+        if (CheckCount(members.Length, weight, replicas) is { } problem) throw new InvalidOperationException(problem);
+        ulong[] points = HashAll(members, weights, new ulong[weight * replicas], replicas);
         SortByPoint(ref points);
         return DropCollisions(points);
     }
 
-    private static ulong[] HashAll(ReadOnlySpan<RingMember> members, int replicas)
+    private static ulong[] HashAll(ReadOnlySpan<RingMember> members, ReadOnlySpan<int> weights, ulong[] points, int replicas)
     {
-        var points = new ulong[members.Length * replicas];
         Span<byte> digits = stackalloc byte[MaxDigits];
         int count = 0;
         for (int owner = 0; owner < members.Length; owner++)
@@ -45,7 +53,7 @@ internal static class RingPoints
             // The name stays in place; each number is written right before it.
             byte[] text = new byte[MaxDigits + Encoding.UTF8.GetByteCount(members[owner].Name)];
             Encoding.UTF8.GetBytes(members[owner].Name, text.AsSpan(MaxDigits));
-            for (int i = 0; i < replicas; i++)
+            for (int i = 0; i < weights[owner] * replicas; i++)
             {
                 Utf8Formatter.TryFormat(i, digits, out int length);
                 int start = MaxDigits - length;

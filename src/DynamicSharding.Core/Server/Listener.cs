@@ -161,14 +161,16 @@ internal sealed class Listener : LoopMember
         var socket = new LoopSocket(_loop, fd);
         _loop.Add(socket);
 
+        // Counted before the client can know of it.
+        context.Counters.CountReject(RejectReason.TooManyConnections);
+        context.Counters.CountRequest(RequestMethod.Unknown, StatusIndex.ServiceUnavailable);
+        context.Counters.CountClose(CloseReason.TooManyConnections);
+
         // Read first: closing with unread bytes would reset the connection and destroy the response.
         _ = socket.TryReceive(_loop.ReceiveBuffer);
         if (_tls is null) WriteRefusal(socket, context, fd);
         socket.ShutdownSend();
         socket.Close();
-        context.Counters.CountReject(RejectReason.TooManyConnections);
-        context.Counters.CountRequest(RequestMethod.Unknown, StatusIndex.ServiceUnavailable);
-        context.Counters.CountClose(CloseReason.TooManyConnections);
     }
 
     private void WriteRefusal(LoopSocket socket, SessionContext context, int fd)

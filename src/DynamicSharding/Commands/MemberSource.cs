@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Net;
@@ -22,9 +23,9 @@ internal sealed class MemberSource
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     private readonly Option<string?> _configFile = Flags.File("--config.file", "Take members, replicas and key from this file.");
-    private readonly Option<string?> _gateways = new(GatewaysFlag) { Description = "Take these members: a:9091,b:9091" };
+    private readonly Option<string?> _gateways = new(GatewaysFlag) { Description = "Take these members: a:9091,b:9091; with weights: a:9091=2,b:9091" };
     private readonly Option<string?> _url = new("--url") { Description = "Ask the admin listener of a running server: http://host:9293" };
-    private readonly Option<int?> _replicas = Flags.Number("--replicas", "Points per gateway (default 500, or the source's).", 1, MaxReplicas);
+    private readonly Option<int?> _replicas = Flags.Number("--replicas", "Points per gateway and unit of weight (default 500, or the source's).", 1, MaxReplicas);
     private readonly Option<ShardingKey?> _key = Flags.Choice(
         "--key", "What is hashed (default group, or the source's).", ShardingKeyNames.All);
 
@@ -49,20 +50,27 @@ internal sealed class MemberSource
 
     /// <summary>Splits at commas, adds the default port where none is given, and drops duplicates. The spelling stays.</summary>
     /// <exception cref="CommandException">An entry is not <c>host</c> or <c>host:port</c> by the rules of the configuration file.</exception>
-    public static string[] ParseGateways(string flag, string list) =>
+    public static ServerEntry[] ParseGateways(string flag, string list) =>
         [.. list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(gateway => ParseGateway(flag, gateway)).Distinct()];
 
-    /// <summary>The names of these gateways on the ring, without duplicates.</summary>
-    public static string[] Identify(IEnumerable<string> gateways, ShardingKey key) =>
-        [.. gateways.Select(gateway => HostText.Identity(gateway, DefaultPort, key)).Distinct(StringComparer.Ordinal)];
+    /// <summary>These gateways with their names on the ring, without duplicates.</summary>
+    /// <exception cref="CommandException">One has two weights.</exception>
+    public static ServerEntry[] Identify(IEnumerable<ServerEntry> gateways, ShardingKey key)
+    {
+        ServerEntry[] all = [.. gateways.Select(gateway => gateway with { Address = HostText.Identity(gateway.Address, DefaultPort, key) })];
+        ServerEntry[] distinct = [.. all.DistinctBy(static gateway => gateway.Address, StringComparer.Ordinal)];
+        return all.Select(static gateway => (gateway.Address, gateway.Weight ?? 1)).Distinct().Count() == distinct.Length
+            ? distinct
+            : throw new CommandException("a gateway is listed twice with different weights");
+    }
 
-    private static string ParseGateway(string flag, string gateway) => HostText.CheckAuthority(gateway, out _) is { } problem
+    private static ServerEntry ParseGateway(string flag, string text) => ServerEntry.TryParse(text, out ServerEntry gateway) is { } problem
         ? throw new CommandException($"{flag}: an entry {problem}")
-        : HostText.Complete(gateway, DefaultPort);
+        : gateway with { Address = HostText.Complete(gateway.Address, DefaultPort) };
 
     private async Task<RingDefinition> ReadSourceAsync(ParseResult arguments, ShardingKey? key, CancellationToken cancellation)
     {
-        if (arguments.GetValue(_gateways) is { } list) return new RingDefinition(Identify(ParseGateways(GatewaysFlag, list), key ?? ShardingKey.Group));
+        if (arguments.GetValue(_gateways) is { } list) return RingDefinition.Of(Identify(ParseGateways(GatewaysFlag, list), key ?? ShardingKey.Group));
         if (arguments.GetValue(_url) is { } url) return await QueryServerAsync(url, cancellation).ConfigureAwait(false);
         ServerOptions options = CommandOutput.LoadConfig(arguments.GetValue(_configFile)!);
         if (options.Discovery == DiscoveryKind.FileSd) return ReadFiles(options with { Sharding = options.Sharding with { Key = key ?? options.Sharding.Key } });
@@ -71,8 +79,7 @@ internal sealed class MemberSource
             throw new CommandException($"discovery is {options.Discovery.Name()}, so the file names no gateway; ask a running server with --url http://host:9293, or use --gateways");
         }
 
-        string[] members = Identify(options.Pushgateway.ServersAsWritten, key ?? options.Sharding.Key);
-        return new RingDefinition(members, options.Sharding.Replicas, options.Sharding.Key);
+        return RingDefinition.Of(Identify(options.Pushgateway.ServersAsWritten, key ?? options.Sharding.Key), options.Sharding.Replicas, options.Sharding.Key);
     }
 
     /// <exception cref="CommandException">A file cannot be read, or is broken.</exception>
@@ -80,9 +87,8 @@ internal sealed class MemberSource
     {
         try
         {
-            string[] members = [.. options.FileSd.Files.SelectMany(TargetFileWatch.Expand)
-                .SelectMany(path => TargetGroups.For(options).ReadFile(path)).Select(static gateway => gateway.Address).Distinct(StringComparer.Ordinal)];
-            return new RingDefinition(members, options.Sharding.Replicas, options.Sharding.Key);
+            ImmutableArray<ListedGateway> gateways = GatewayList.Merge(options.FileSd.Files.SelectMany(TargetFileWatch.Expand).Distinct(StringComparer.Ordinal).Select(TargetGroups.For(options).ReadFile));
+            return RingDefinition.Of([.. gateways.Select(static gateway => new ServerEntry(gateway.Address, gateway.Weight))], options.Sharding.Replicas, options.Sharding.Key);
         }
         catch (ListUnavailableException e)
         {
@@ -116,12 +122,27 @@ internal sealed class MemberSource
 }
 
 /// <summary>Everything that decides which gateway owns a group.</summary>
+/// <param name="Replicas">Points per member and unit of weight.</param>
 internal sealed record RingDefinition(string[] Members, int Replicas = 500, ShardingKey Key = ShardingKey.Group)
 {
+    /// <summary>Of the members whose weight is not 1.</summary>
+    public ImmutableDictionary<string, int> Weights { get; init; } = ImmutableDictionary.Create<string, int>(StringComparer.Ordinal);
+
+    /// <param name="gateways">Without duplicates. One of weight 0 is in no ring.</param>
+    public static RingDefinition Of(ServerEntry[] gateways, int replicas = 500, ShardingKey key = ShardingKey.Group)
+    {
+        ServerEntry[] members = [.. gateways.Where(static gateway => gateway.Weight != 0)];
+        var ring = new RingDefinition([.. members.Select(static member => member.Address)], replicas, key);
+        return ring with { Weights = ring.Weights.AddRange(members.Select(static member => KeyValuePair.Create(member.Address, member.Weight ?? 1))) };
+    }
+
+    public int WeightOf(string member) => Weights.GetValueOrDefault(member, 1);
+
     /// <exception cref="CommandException">More points than a ring can have.</exception>
-    public HashRing<Gateway> Build() => RingPoints.CheckCount(Members.Length, Replicas) is { } problem
+    public HashRing<Gateway> Build() => RingPoints.CheckCount(Members.Length, Members.Sum(member => (long)WeightOf(member)), Replicas) is { } problem
         ? throw new CommandException(problem + "; lower --replicas")
-        : HashRing<Gateway>.Build(Members.Select(static member => new Gateway(member, [], [], new PerLoopCounter(1))), Replicas, Key.Name());
+        : HashRing<Gateway>.Build(
+            Members.Select(static member => new Gateway(member, [], [], new PerLoopCounter(1))), Replicas, Key.Name(), member => WeightOf(member.Address));
 
     /// <summary>Reads a running server's status. Ignores what is not about the ring, so that older and newer servers can be asked, too.</summary>
     /// <exception cref="JsonException">No ring can be built from it.</exception>
@@ -130,7 +151,11 @@ internal sealed record RingDefinition(string[] Members, int Replicas = 500, Shar
         using JsonDocument document = JsonDocument.Parse(json);
         JsonElement status = document.RootElement;
         if (Property(status, "members") is not { ValueKind: JsonValueKind.Array } members) throw new JsonException("the response has no list of members");
-        var ring = new RingDefinition([.. members.EnumerateArray().Where(IsInRing).Select(member => Text(member) ?? Text(Property(member, "address"))).OfType<string>()]);
+        RingDefinition ring = Of(
+        [
+            .. members.EnumerateArray().Where(IsInRing).Select(static member => (Name: Text(member) ?? Text(Property(member, "address")), Weight: Weight(member)))
+                .Where(static member => member.Name is not null).Select(static member => new ServerEntry(member.Name!, member.Weight)).DistinctBy(static member => member.Address),
+        ]);
         if (!ring.Members.All(static member => HostText.CheckAuthority(member, out bool hasPort) is null && hasPort))
         {
             throw new JsonException("a member is not host:port");
@@ -150,6 +175,11 @@ internal sealed record RingDefinition(string[] Members, int Replicas = 500, Shar
     private static bool IsInRing(JsonElement member) => Property(member, "in_ring") is { } inRing
         ? inRing.ValueKind == JsonValueKind.True
         : Text(Property(member, "state")) is null or "member" or "leaving" or "held";
+
+    /// <summary>Older servers have none.</summary>
+    private static int? Weight(JsonElement member) => Property(member, "weight") is not { } weight ? null
+        : weight.ValueKind == JsonValueKind.Number && weight.TryGetInt32(out int number) && number is > 0 and <= ShardingOptions.MaxWeight ? number
+        : throw new JsonException("a member's weight is not a weight");
 
     private static JsonElement? Property(JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out JsonElement value) ? value : null;

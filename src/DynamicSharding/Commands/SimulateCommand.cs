@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using DynamicSharding.Config;
 using DynamicSharding.Http;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -16,13 +17,13 @@ internal static class SimulateCommand
 
     public static Command Create()
     {
-        var add = new Option<string[]>("--add") { Description = "Gateways that join.", AllowMultipleArgumentsPerToken = true };
+        var add = new Option<string[]>("--add") { Description = "Gateways that join, or members with the weight that they would have: a:9091=2.", AllowMultipleArgumentsPerToken = true };
         var remove = new Option<string[]>("--remove") { Description = "Gateways that leave.", AllowMultipleArgumentsPerToken = true };
         Option<int?> keys = Flags.Number("--keys", "How many sample keys to hash, the same ones in every run (default 100000).", 1, MaxSample);
         Option<string?> file = Flags.File("--keys.file", "Take the push paths or URLs of this file instead, one per line.");
         var json = new Option<bool>("--json") { Description = "Print one JSON document instead of text." };
         var source = new MemberSource();
-        var command = new Command("simulate", "Show how many keys adding or removing gateways would move, from which gateway to which.") { add, remove, keys, file, json };
+        var command = new Command("simulate", "Show how many keys adding, removing or weighting gateways would move, from which gateway to which.") { add, remove, keys, file, json };
         source.AddTo(command);
         command.Validators.Add(result =>
         {
@@ -42,21 +43,34 @@ internal static class SimulateCommand
         return command;
     }
 
-    private static RingDefinition Change(RingDefinition before, string[] added, string[] removed)
+    private static RingDefinition Change(RingDefinition before, ServerEntry[] added, ServerEntry[] removed)
     {
         if (added.Length + removed.Length == 0) throw new CommandException("--add and --remove name no gateway");
-        if (Array.Find(added, before.Members.Contains) is { } present) throw new CommandException($"{present} is already a member");
-        if (Array.Find(removed, gateway => !before.Members.Contains(gateway)) is { } absent) throw new CommandException($"{absent} is not a member");
-        RingDefinition after = before with { Members = [.. before.Members.Except(removed), .. added] };
+        if (Array.Find(added, static gateway => gateway.Weight == 0) is { Address: { } none }) throw new CommandException($"{none} would have weight 0; use --remove");
+        if (Array.Find(removed, static gateway => gateway.Weight is not null) is { Address: { } weighted }) throw new CommandException($"{weighted} has a weight in --remove; use --add");
+        string[] leaving = [.. removed.Select(static gateway => gateway.Address)];
+        bool IsUnchanged(ServerEntry gateway) => before.Members.Contains(gateway.Address) && before.WeightOf(gateway.Address) == (gateway.Weight ?? before.WeightOf(gateway.Address));
+        if (Array.Find(added, IsUnchanged) is { Address: { } present })
+        {
+            throw new CommandException(string.Create(
+                CultureInfo.InvariantCulture, $"{present} is already a member of weight {before.WeightOf(present)}; to simulate another weight, write {present}=2"));
+        }
+
+        if (Array.Find(leaving, gateway => !before.Members.Contains(gateway)) is { } absent) throw new CommandException($"{absent} is not a member");
+        RingDefinition after = before with
+        {
+            Members = [.. before.Members.Except(leaving), .. added.Select(static gateway => gateway.Address).Except(before.Members)],
+            Weights = before.Weights.SetItems(added.Select(static gateway => KeyValuePair.Create(gateway.Address, gateway.Weight ?? 1))),
+        };
         return after.Members.Length > 0 ? after : throw new CommandException("no gateway would be left");
     }
 
     /// <summary>A member keeps its own spelling: the ring of an older server, read with --url, has the spellings of its file.</summary>
-    private static string[] Parse(string flag, string[]? lists, RingDefinition ring) =>
+    private static ServerEntry[] Parse(string flag, string[]? lists, RingDefinition ring) =>
     [
         .. MemberSource.ParseGateways(flag, string.Join(',', lists ?? []))
-            .SelectMany(gateway => ring.Members.Contains(gateway) ? [gateway] : MemberSource.Identify([gateway], ring.Key))
-            .Distinct(),
+            .SelectMany(gateway => ring.Members.Contains(gateway.Address) ? [gateway] : MemberSource.Identify([gateway], ring.Key))
+            .DistinctBy(static gateway => gateway.Address),
     ];
 
     /// <summary>The same keys in every run, so that two simulations can be compared.</summary>

@@ -20,7 +20,7 @@ public sealed class DashboardQueryTests(ITestOutputHelper output) : PeerTest(out
         DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(ShippedPrometheus.Config(consul, gateways));
         await consul.WaitForPassingAsync("pushgateway", gateways, Limit);
         await server.WaitForMembersAsync(gateways, Limit);
-        PrometheusProcess prometheus = await TestPeers.PrometheusAsync(consul, server);
+        PrometheusProcess prometheus = await TestPeers.PrometheusAsync(server);
         using CancellationTokenSource stop = new();
         Task traffic = TrafficAsync(server, stop.Token);
 

@@ -47,7 +47,7 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
         await PushToAsync(before[returned], returned, HttpMethod.Put, "value 3\n");
         string[] stale = moved[3..];
 
-        PrometheusProcess prometheus = await TestPeers.PrometheusAsync(consul, server);
+        PrometheusProcess prometheus = await TestPeers.PrometheusAsync(server);
         await WaitForCopiesAsync(prometheus, moved[1..]);
         await Eventually.TrueAsync(
             async () => (await prometheus.QueryAsync("ALERTS{alertname=\"PushgatewayGroupOnTwoGateways\"}")).Count == moved.Length - 1,

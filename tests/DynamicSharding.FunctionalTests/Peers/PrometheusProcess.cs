@@ -36,7 +36,7 @@ public sealed class PrometheusProcess : IPeer
                 target_label: gateway
         """);
 
-    /// <summary>With this configuration, and these files next to it.</summary>
+    /// <summary>With this configuration, and these files next to it. Debian has no build that knows both ways of finding gateways.</summary>
     public static async Task<PrometheusProcess> StartAsync(string yaml, params (string Name, string Text)[] files)
     {
         TemporaryFolder folder = new();
@@ -45,7 +45,7 @@ public sealed class PrometheusProcess : IPeer
         string address = FreePort.NextAddress();
         ChildProcess process = await ChildProcess.StartAsync(
             "prometheus " + address,
-            "prometheus",
+            yaml.Contains("\n    http_sd_configs:", StringComparison.Ordinal) ? "prometheus-http" : "prometheus",
             ["--config.file=" + config, "--storage.tsdb.path=" + Path.Combine(folder.Path, "data"), "--web.listen-address=" + address]);
         PrometheusProcess prometheus = new(process, address, folder);
         return await ChildProcess.WhenReadyAsync(
@@ -69,6 +69,18 @@ public sealed class PrometheusProcess : IPeer
         }
 
         return series;
+    }
+
+    /// <summary>The active targets of a job: the scrape URL and the labels before relabeling.</summary>
+    public async Task<IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>>> TargetsAsync(string job)
+    {
+        using JsonDocument document = JsonDocument.Parse(await _client.GetStringAsync("api/v1/targets?state=active"));
+        return document.RootElement.GetProperty("data").GetProperty("activeTargets").EnumerateArray()
+            .Where(target => target.GetProperty("scrapePool").GetString() == job)
+            .ToDictionary(
+                target => target.GetProperty("scrapeUrl").GetString()!,
+                target => (IReadOnlyDictionary<string, string>)target.GetProperty("discoveredLabels").EnumerateObject()
+                    .ToDictionary(label => label.Name, label => label.Value.GetString()!));
     }
 
     public async ValueTask DisposeAsync()

@@ -88,7 +88,7 @@ public sealed class ApiTests
         AssertChange(status.GetProperty("last_change"), "joined");
 
         JsonElement[] members = [.. status.GetProperty("members").EnumerateArray()];
-        string[] fields = ["address", "state", "in_ring", "since", "reason", "check_output", "overloaded", "ownership", "redirects", "redirects_per_second"];
+        string[] fields = ["address", "state", "in_ring", "weight", "since", "reason", "check_output", "overloaded", "ownership", "redirects", "redirects_per_second"];
         Assert.All(members, member => Assert.Equal(fields, Names(member)));
         Assert.Equal(["gw1:9091", "gw2:9091", "gw3:9091"], members.Select(m => m.GetProperty("address").GetString()));
         Assert.Equal(["member", "leaving", "out"], members.Select(m => m.GetProperty("state").GetString()));
@@ -137,7 +137,7 @@ public sealed class ApiTests
         Assert.Equal(50, ring.GetProperty("replicas").GetInt32());
         Assert.Equal("path", ring.GetProperty("key").GetString());
         JsonElement[] members = [.. ring.GetProperty("members").EnumerateArray()];
-        Assert.All(members, member => Assert.Equal(["address", "ownership"], Names(member)));
+        Assert.All(members, member => Assert.Equal(["address", "weight", "ownership"], Names(member)));
         Assert.Equal(["gw1:9091", "gw2:9091"], members.Select(m => m.GetProperty("address").GetString()));
         Assert.Equal(admin.Ring.Current!.OwnershipRatios(), members.Select(m => m.GetProperty("ownership").GetDouble()));
     }

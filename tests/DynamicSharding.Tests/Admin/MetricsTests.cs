@@ -290,7 +290,7 @@ public sealed class MetricsTests
         admin.Publish("gw1:9091");
         await admin.StartAsync();
         var discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start, 0, null, 0, null);
-        MembershipView view = admin.View with { Discovery = discovery };
+        MembershipView view = admin.View with { Discovery = discovery, HasReport = true };
         foreach (PropertyInfo property in Shown(typeof(DiscoveryStatus)))
             await ShowsAsync(property, view, view with { Discovery = Changed(discovery, property) });
         foreach (PropertyInfo property in Shown(typeof(MembershipView)).Where(p => p.PropertyType != typeof(DiscoveryStatus)))
@@ -298,14 +298,14 @@ public sealed class MetricsTests
 
         static IEnumerable<PropertyInfo> Shown(Type type) => type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.CanWrite);
 
-        static T Changed<T>(T record, PropertyInfo property)
+        T Changed<T>(T record, PropertyInfo property)
         {
             var copy = (T)typeof(T).GetMethod("<Clone>$")!.Invoke(record, null)!;
             property.SetValue(copy, Another(property));
             return copy;
         }
 
-        static object? Another(PropertyInfo property) => property.PropertyType switch
+        object? Another(PropertyInfo property) => property.PropertyType switch
         {
             Type t when t == typeof(long) => 77L,
             Type t when t == typeof(ulong) => 77UL,
@@ -318,6 +318,7 @@ public sealed class MetricsTests
             Type t when t == typeof(ImmutableArray<GatewayStatus>) => ImmutableArray.Create(AdminFixture.Status("gw9:9091", GatewayState.Out)),
             Type t when t == typeof(ImmutableArray<RingChange>) => ImmutableArray.Create(AdminFixture.Change("something else")),
             Type t when t == typeof(ImmutableDictionary<RingChangeCause, long>) => Causes((RingChangeCause.Join, 77)),
+            Type t when t == typeof(IReadOnlyDictionary<string, long>) => new Dictionary<string, long> { ["gw9:9091"] = admin.Time.GetTimestamp() },
             Type t when t == typeof(ImmutableArray<string>) => ImmutableArray.Create("gw9:9091"),
             _ => throw new NotSupportedException($"{property.Name}: give this test another value of {property.PropertyType}"),
         };
@@ -336,7 +337,8 @@ public sealed class MetricsTests
             admin.View = shown;
             string metrics = await admin.Client.GetStringAsync("/metrics");
             string changing = string.Join('\n', metrics.Split('\n').Where(line => line.StartsWith("dynamic_sharding_", StringComparison.Ordinal)));
-            return changing + await admin.Client.GetStringAsync("/api/v1/status");
+            using HttpResponseMessage targets = await admin.Client.GetAsync("/api/v1/sd");
+            return changing + await admin.Client.GetStringAsync("/api/v1/status") + targets.StatusCode + await targets.Content.ReadAsStringAsync();
         }
     }
 

@@ -19,7 +19,7 @@ public sealed class SimulateTests
         JsonElement answer = await admin.JsonAsync("/api/v1/simulate?add=gw4&remove=gw1:9091,gw2");
         Assert.Equal(["fingerprint", "moved_ratio", "gateways"], Names(answer));
         JsonElement[] gateways = [.. answer.GetProperty("gateways").EnumerateArray()];
-        Assert.All(gateways, gateway => Assert.Equal(["address", "ownership_before", "ownership_after"], Names(gateway)));
+        Assert.All(gateways, gateway => Assert.Equal(["address", "ownership_before", "ownership_after", "weight_before", "weight_after"], Names(gateway)));
         Assert.Equal(["gw1:9091", "gw2:9091", "gw3:9091", "gw4:9091"], gateways.Select(g => g.GetProperty("address").GetString()));
         Assert.Equal(JsonValueKind.Null, gateways[3].GetProperty("ownership_before").ValueKind);
         Assert.Equal(JsonValueKind.Null, gateways[0].GetProperty("ownership_after").ValueKind);

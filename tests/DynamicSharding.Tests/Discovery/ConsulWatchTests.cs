@@ -142,7 +142,7 @@ public sealed class ConsulWatchTests : IDisposable
         using var stop = new CancellationTokenSource();
         var options = new ConsulOptions { Addr = server.Address };
         var events = Channel.CreateUnbounded<DiscoveryEvent>();
-        using var watch = new ConsulWatch(options, static () => null, 1, events.Writer, _log, TimeProvider.System);
+        using var watch = new ConsulWatch(options, static () => null, new ShardingOptions { Replicas = 1 }, events.Writer, _log, TimeProvider.System);
         Task running = watch.RunAsync(stop.Token);
         await Eventually.True(until, "the exchange took place", 60);
         await Task.Delay(100);

@@ -238,7 +238,7 @@ public sealed partial class DocsTests
     [GeneratedRegex(@"`((?:consul_server|pushgateway|sharding|membership|limits|shutdown|forward|admin|log)\.[a-z_.]+[a-z_])[`:=]")]
     private static partial Regex KeyInText();
 
-    [GeneratedRegex("dynamic_sharding_[a-z0-9_]+")]
+    [GeneratedRegex("(?<!__meta_)dynamic_sharding_[a-z0-9_]+")]
     private static partial Regex MetricInText();
 
     [GeneratedRegex("_(bucket|sum|count)$")]

@@ -17,7 +17,7 @@ public sealed class FormerMembersTests
         {
             // With each change one gateway leaves for good, and another comes or goes.
             HashRing<Gateway> after = TestRing.Build([$"gw{i}", "stays", .. i % 2 == 0 ? (string[])["flaps"] : []], replicas: 1);
-            forgotten.AddRange(gone.Update(before, after));
+            forgotten.AddRange(gone.Update(before, after, i));
             before = after;
         }
 

@@ -39,6 +39,18 @@ internal sealed class PolicyHarness
 
     public void Configure(params string[] servers) => Record(Policy.Configure([.. servers], Options));
 
+    public void Weigh(params (string Address, int Weight)[] servers) =>
+        Configure([.. servers.Select(static s => s.Address)], servers.ToDictionary(static s => s.Address, static s => s.Weight));
+
+    public void Configure(string[] servers, IReadOnlyDictionary<string, int> weights) => Record(Policy.Configure([.. servers], Options, weights));
+
+    public void Observe(GatewayVerdict[] verdicts, bool adopt = false)
+    {
+        _verdicts.Clear();
+        foreach (GatewayVerdict verdict in verdicts) _verdicts[verdict.Address] = verdict;
+        Report(adopt);
+    }
+
     public void Say(string address, GatewayHealth health, string? output = null, bool overloaded = false, bool foreign = false)
     {
         _verdicts[address] = new GatewayVerdict(address, health, overloaded, output) { Foreign = foreign };

@@ -7,7 +7,7 @@ namespace DynamicSharding.Tests.Monitoring;
 internal static class Promtool
 {
     /// <summary>Where tests/install-peers.sh unpacked it, else whichever the machine has.</summary>
-    private const string Unpacked = "/usr/local/lib/dynamic-sharding-tests/promtool";
+    private const string Unpacked = "/usr/local/lib/dynamic-sharding-tests/promtool-http";
 
     public static async Task<(int ExitCode, string Output)> RunAsync(params string[] arguments)
     {

@@ -58,12 +58,14 @@ internal static class GatewaysSection
     /// <summary>A bar whose full width is twice the ideal share, with a mark at the ideal.</summary>
     private static void WriteShare(Html html, PageData data, FleetGateway gateway)
     {
-        double ideal = 1.0 / Math.Max(1, data.Fleet.Ring?.Members.Length ?? 1);
+        double ideal = (double)gateway.Weight / Math.Max(1, data.Fleet.Ring?.Weights.Sum() ?? 1);
         double width = Math.Min(100, gateway.Ownership / ideal * 50);
         html.Add($"<span class=\"share\">{DisplayText.Percent(gateway.Ownership)} <svg class=\"c{data.ColorOf(gateway.Status.Address)}\" ");
         html.Add($"viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"bar\" y=\"2\" width=\"{width}\" height=\"6\"/>");
         html.Add("<rect class=\"ideal\" x=\"49.5\" width=\"1\" height=\"10\"/></svg> ");
-        html.Add($"<span class=\"quiet\">ideal {DisplayText.Percent(ideal)}</span></span>");
+        html.Add($"<span class=\"quiet\">ideal {DisplayText.Percent(ideal)}");
+        if (gateway.Weight != 1) html.Add($", weight {gateway.Weight}");
+        html.Add("</span></span>");
     }
 
     private static string Short(string text) => text.Length <= MaxOutput ? text : text[..MaxOutput] + "…";

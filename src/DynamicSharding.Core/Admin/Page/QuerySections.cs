@@ -40,7 +40,7 @@ internal static class SimulateSection
         html.Add("<section aria-labelledby=\"simulate-title\">\n<h2 id=\"simulate-title\">What if a gateway joined or left?</h2>\n<form method=\"get\" id=\"simulate\">\n");
         if (data.Query.Length > 0) html.Add($"<input type=\"hidden\" name=\"q\" value=\"{data.Query}\">\n");
         html.Add("<div class=\"row\"><div class=\"field\"><label for=\"add\">Add</label>");
-        html.Add($"<input id=\"add\" name=\"add\" type=\"text\" value=\"{data.Add}\" placeholder=\"10.0.0.4:9091\" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\"></div>\n");
+        html.Add($"<input id=\"add\" name=\"add\" type=\"text\" value=\"{data.Add}\" placeholder=\"10.0.0.4:9091, or 10.0.0.4:9091=2 for weight 2\" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\"></div>\n");
         html.Add("<div class=\"field\"><label for=\"remove\">Remove</label>");
         html.Add($"<input id=\"remove\" name=\"remove\" type=\"text\" value=\"{data.Remove}\" list=\"members\" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\"></div>\n");
         html.Add("<button>Compare</button></div>\n<datalist id=\"members\">");
@@ -59,7 +59,7 @@ internal static class SimulateSection
         foreach (SimulatedGateway gateway in after.Gateways)
         {
             html.BeginRow();
-            html.Add($"<code>{gateway.Address}</code></th>");
+            html.Add($"<code>{gateway.Address}</code>{Weights(gateway)}</th>");
             html.Number("Share now", Share(gateway.OwnershipBefore));
             html.Number("Share after", Share(gateway.OwnershipAfter));
             html.Add("</tr>\n");
@@ -67,6 +67,14 @@ internal static class SimulateSection
 
         html.EndTable();
     }
+
+    /// <summary>Nothing while everyone has 1.</summary>
+    private static string Weights(SimulatedGateway gateway) => (gateway.WeightBefore, gateway.WeightAfter) switch
+    {
+        (null or 1, null or 1) => "",
+        ({ } before, { } after) when before != after => $" weight {before} to {after}",
+        var (before, after) => $" weight {after ?? before}",
+    };
 
     private static string Share(double? ratio) => ratio is { } share ? DisplayText.Percent(share) : "none";
 }

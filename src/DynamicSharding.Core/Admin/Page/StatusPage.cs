@@ -55,7 +55,7 @@ internal sealed class StatusPage(AdminContext context, Fleet fleet, RecentActivi
         SettingsSection.Write(html, data);
         html.Add($"</main>\n<footer>\n<p>DynamicSharding {build.Version}, revision <code>{build.Revision[..Math.Min(12, build.Revision.Length)]}</code>, {build.Runtime}.</p>\n");
         html.Add("<nav aria-label=\"Machine-readable\"><a href=\"metrics\">metrics</a> <a href=\"api/v1/status\">status</a> ");
-        html.Add("<a href=\"api/v1/ring\">ring</a> <a href=\"api/v1/history\">history</a></nav>\n</footer>\n<script>");
+        html.Add("<a href=\"api/v1/ring\">ring</a> <a href=\"api/v1/history\">history</a> <a href=\"api/v1/sd\">targets</a></nav>\n</footer>\n<script>");
         html.AddAsset(PageAsset.Script);
         html.Add("</script>\n</body>\n</html>\n");
         return html.ToBytes();

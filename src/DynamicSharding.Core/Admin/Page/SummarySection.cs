@@ -20,7 +20,7 @@ internal static class SummarySection
         html.Add($"<p class=\"quiet\">{Environment.MachineName}, pushes on <code>{(data.Options.HttpListenAddr ?? data.Options.Listeners.First(l => l.Address is not null && l.Key != "admin_listen_addr").Address)!.ToString()}</code></p></div>\n<dl class=\"facts\">\n");
 
         int members = data.Fleet.Ring?.Members.Length ?? 0;
-        WriteRow("Gateways in the ring", $"{members} of {data.Fleet.Gateways.Length}", isWarning: members < data.Fleet.Gateways.Length);
+        WriteRow("Gateways in the ring", $"{members} of {data.Fleet.Gateways.Length}", isWarning: members < data.Fleet.Gateways.Count(static g => g.Weight > 0));
         html.Add("<div><dt>Ring fingerprint</dt><dd>");
         if (data.Fleet.Ring is { } ring) html.Add($"<code class=\"whole\">{ring.Fingerprint}</code></dd></div>\n");
         else html.Add("none</dd></div>\n");

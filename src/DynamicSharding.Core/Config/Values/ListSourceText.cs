@@ -56,6 +56,11 @@ internal static class TargetFileText
 /// <summary>A URL that is fetched.</summary>
 internal static class HttpUrlText
 {
+    public static string WithoutQuery(string url) => url.Split('?', 2)[0];
+
+    /// <summary>As operators may see it.</summary>
+    public static string Show(string url) => url.Contains('?') ? $"{WithoutQuery(url)}?{DisplayValue.Hidden}" : url;
+
     public static string? Parse(string text, out string url)
     {
         url = text;
