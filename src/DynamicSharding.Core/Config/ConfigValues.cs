@@ -75,7 +75,7 @@ internal static class ConfigValues
     public static ConfigValue<string?> OptionalLabel { get; } = Optional(Text((string text, out string value) =>
     {
         value = text;
-        bool isName = !char.IsAsciiDigit(text[0]) && text.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_');
+        bool isName = text.Length > 0 && !char.IsAsciiDigit(text[0]) && text.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_');
         return isName ? null : "must be a label name: letters, digits and '_', not beginning with a digit";
     }));
 

@@ -19,8 +19,8 @@ internal sealed class ListValidator(ConfigDocument document, ConfigProblems prob
             bool isMissing = document.Find(key) is null or YamlSequence { Items.Count: 0 } or YamlScalar { Text: "" };
             document.ErrorIf(options.Discovery == kind && isMissing, key, advice);
             document.WarnIf(
-                options.Discovery != kind && document.Has(section),
-                section,
+                options.Discovery != kind && !isMissing,
+                key,
                 $"has no effect while discovery is {options.Discovery.Name()}; write discovery: {section}, or remove it");
         }
 

@@ -76,9 +76,14 @@ internal sealed class GatewayList(DiscoveryKind kind, Func<ServerOptions> option
         });
     }
 
-    /// <summary>The part cannot be read: it says nothing new.</summary>
+    /// <summary>The part cannot be read: it says nothing, and not any more that it is gone.</summary>
+    /// <param name="name">Of the part.</param>
     /// <param name="error">The whole sentence, with the place.</param>
-    public void Failed(string name, string error) => Update(name, part => Fail(part, error));
+    public void Failed(string name, string error) => Update(name, part =>
+    {
+        Fail(part, error);
+        part.GoneSince = null;
+    });
 
     /// <summary>The part does not exist, or names none.</summary>
     public void Gone(string name, string error) => Update(name, part =>
@@ -150,15 +155,20 @@ internal sealed class GatewayList(DiscoveryKind kind, Func<ServerOptions> option
     private bool Merge()
     {
         TimeSpan hold = options().Membership.MassLossHold;
-        ImmutableArray<ListedGateway> gateways = Merge(_parts.Values.Where(part => !IsOver(part, hold)).Select(static part => part.Gateways));
-        if (gateways.IsEmpty) return false;
-        foreach ((string name, _) in _parts.Where(row => row.Value.IsForgotten && IsOver(row.Value, hold)).ToArray()) _parts.Remove(name);
+
+        // When all parts are gone, or about to be, that is one fault of what they have in common: the last list stays.
+        if (!_parts.Values.Any(static part => part.GoneSince is null && !part.Gateways.IsEmpty)) return false;
+        foreach ((string name, Part part) in _parts.Where(row => row.Value.GoneSince is { } since && time.GetElapsedTime(since) >= hold).ToArray())
+        {
+            part.Gateways = [];
+            if (part.IsForgotten) _parts.Remove(name);
+        }
+
+        ImmutableArray<ListedGateway> gateways = Merge(_parts.Values.Select(static part => part.Gateways));
         if (gateways.AsSpan().SequenceEqual(_current.AsSpan())) return false;
         _current = gateways;
         return true;
     }
-
-    private bool IsOver(Part part, TimeSpan hold) => part.GoneSince is { } since && time.GetElapsedTime(since) >= hold;
 
     private sealed class Part
     {
