@@ -36,6 +36,10 @@ internal sealed class ConfigLint(ConfigDocument document)
             "sharding.replicas",
             "all instances must have the same number, or their rings differ; the Go program of this name has 500; leave it out unless all agree");
         document.WarnIf(
+            options is { Sharding.ConsulWeights: true, Discovery: DiscoveryKind.Static },
+            "sharding.consul_weights",
+            "has no effect without Consul; write weights into pushgateway.servers: {address: a:9091, weight: 2}");
+        document.WarnIf(
             options.Log.Level == LogLevelName.Debug,
             "log.level",
             "clients can cause any number of debug lines; write info, and use --log.level=debug while debugging");
@@ -68,7 +72,7 @@ internal sealed class ConfigLint(ConfigDocument document)
         if (document.Find("pushgateway.servers") is not YamlSequence { Items: { Count: > 0 } items }) return;
         ImmutableArray<string> servers = options.Pushgateway.Servers;
         document.WarnIf(
-            servers.Length == 1 && options.Discovery == DiscoveryKind.Static,
+            servers.Count(server => options.Pushgateway.ServerWeights.GetValueOrDefault(server, 1) > 0) == 1 && options.Discovery == DiscoveryKind.Static,
             "pushgateway.servers",
             "all pushes go to one server, and none takes over when it fails; list two or more");
 

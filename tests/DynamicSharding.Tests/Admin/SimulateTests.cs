@@ -3,6 +3,8 @@ using System.Text.Json;
 using DynamicSharding.Admin;
 using DynamicSharding.Admin.Page;
 using DynamicSharding.Config;
+using DynamicSharding.Ring;
+using DynamicSharding.Routing;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 
@@ -33,7 +35,41 @@ public sealed class SimulateTests
         Assert.InRange(answer.GetProperty("moved_ratio").GetDouble(), 0.6, 1);
     }
 
+    [Fact]
+    public async Task A_weight_makes_a_gateway_join_with_it_or_gives_it_to_a_member()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091", "gw2:9091");
+        await admin.StartAsync();
+        JsonElement answer = await admin.JsonAsync("/api/v1/simulate?add=gw1=3,gw3:9091=2");
+        JsonElement[] gateways = [.. answer.GetProperty("gateways").EnumerateArray()];
+        Assert.Equal([1, 1], gateways[..2].Select(g => g.GetProperty("weight_before").GetInt32()));
+        Assert.Equal([3, 1, 2], gateways.Select(g => g.GetProperty("weight_after").GetInt32()));
+        Assert.Equal(JsonValueKind.Null, gateways[2].GetProperty("weight_before").ValueKind);
+        Assert.InRange(gateways[0].GetProperty("ownership_after").GetDouble(), 0.45, 0.55);
+        HashRing<Gateway> after = HashRing<Gateway>.Build(
+            gateways.Select(g => admin.Gateway(g.GetProperty("address").GetString()!)), 500, "group", g => g.Address switch { "gw1:9091" => 3, "gw2:9091" => 1, _ => 2 });
+        Assert.Equal(after.Fingerprint, answer.GetProperty("fingerprint").GetString());
+
+        // On that ring a gateway without a weight keeps its own.
+        admin.Ring.Publish(after);
+        Assert.Equal([3, 1, 2], (await admin.JsonAsync("/api/v1/ring")).GetProperty("members").EnumerateArray().Select(m => m.GetProperty("weight").GetInt32()));
+        JsonElement removed = await admin.JsonAsync("/api/v1/simulate?remove=gw2");
+        Assert.Equal(JsonValueKind.Null, removed.GetProperty("gateways")[1].GetProperty("weight_after").ValueKind);
+        Assert.Equal(3, removed.GetProperty("gateways")[0].GetProperty("weight_after").GetInt32());
+        string page = await admin.Client.GetStringAsync("/?add=gw2%3D5");
+        Assert.Contains("<code>gw2:9091</code> weight 1 to 5</th>", page, StringComparison.Ordinal);
+        Assert.Contains("ideal 50.0%, weight 3</span>", page, StringComparison.Ordinal);
+    }
+
     [Theory]
+    [InlineData("?add=gw1=1")]
+    [InlineData("?add=gw1=0")]
+    [InlineData("?add=gw3=101")]
+    [InlineData("?add=gw3=")]
+    [InlineData("?add=gw3=2,gw3:9091=3")]
+    [InlineData("?add=gw1=2&remove=gw1")]
+    [InlineData("?remove=gw1=2")]
     [InlineData("")]
     [InlineData("?add=&remove=")]
     [InlineData("?add=gw1")]

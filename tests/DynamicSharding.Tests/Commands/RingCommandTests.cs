@@ -40,6 +40,60 @@ public sealed class RingCommandTests
     }
 
     [Fact]
+    public async Task Weights_come_from_every_source()
+    {
+        string file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, "pushgateway: {servers: [{address: a, weight: 3}, b, {address: c, weight: 0}]}");
+        string[][] sources = [["--gateways", "a=3,b:9091"], ["--gateways", "a:9091=3,b=1,c=0"], ["--config.file", file]];
+        HashRing<Gateway> ring = HashRing<Gateway>.Build([TestRing.Gateway("a:9091"), TestRing.Gateway("b:9091")], 500, "group", gateway => gateway.Address == "a:9091" ? 3 : 1);
+        string[] paths = [.. Enumerable.Range(0, 200).Select(static i => $"/metrics/job/{i}")];
+        string[] owners = [.. paths.Select(path => ring.Find(MurmurHash3.Hash32(Encoding.UTF8.GetBytes(path))).Address)];
+        foreach (string[] source in sources)
+        {
+            (int exitCode, string output, string error) = await RunAsync(["lookup", "--json", .. source, .. paths]);
+            Assert.True(exitCode == 0, error);
+            Assert.Equal(owners, JsonDocument.Parse(output).RootElement.EnumerateArray().Select(lookup => lookup.GetProperty("owner").GetString()));
+        }
+
+        Assert.Contains(owners, static owner => owner == "b:9091");
+        RingDefinition status = RingDefinition.FromStatus("""
+            {"members":[{"address":"a:9091","in_ring":true,"weight":3},{"address":"b:9091","in_ring":true},{"address":"c:9091","in_ring":false,"weight":0}]}
+            """u8.ToArray());
+        Assert.Equal(ring.Fingerprint, status.Build().Fingerprint);
+        File.Delete(file);
+    }
+
+    [Fact]
+    public async Task Simulate_raises_a_weight_and_keys_move_only_there()
+    {
+        (int exitCode, string output, _) = await RunAsync("simulate", "--json", "--gateways", "a,b,c=2", "--add", "a=4");
+        Assert.Equal(0, exitCode);
+        JsonElement result = JsonDocument.Parse(output).RootElement;
+        Assert.All(result.GetProperty("moves").EnumerateArray(), static move => Assert.Equal("a:9091", move.GetProperty("to").GetString()));
+        Assert.InRange(result.GetProperty("moved_ratio").GetDouble(), (4 / 7.0) - (1 / 4.0) - 0.03, (4 / 7.0) - (1 / 4.0) + 0.03);
+    }
+
+    [Theory]
+    [InlineData("a:9091 is already a member of weight 1; to simulate another weight, write a:9091=2", "--add", "a")]
+    [InlineData("b:9091 is already a member of weight 2; to simulate another weight, write b:9091=2", "--add", "b=2")]
+    [InlineData("a:9091 would have weight 0; use --remove", "--add", "a=0")]
+    [InlineData("a:9091 has a weight in --remove; use --add", "--remove", "a=2")]
+    [InlineData("--add: an entry has a bad weight; it must be a whole number from 0 to 100", "--add", "c=x")]
+    public async Task A_weight_that_simulate_cannot_use_is_an_error(string expected, params string[] arguments)
+    {
+        (int exitCode, _, string error) = await RunAsync(["simulate", "--gateways", "a,b=2", .. arguments]);
+        Assert.Equal(2, exitCode);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_gateway_with_two_weights_is_an_error()
+    {
+        (int exitCode, _, string error) = await RunAsync("lookup", "--gateways", "a,a:9091=2", "/metrics/job/a");
+        Assert.Equal((2, "a gateway is listed twice with different weights"), (exitCode, error.Trim()));
+    }
+
+    [Fact]
     public async Task Control_characters_are_printed_encoded()
     {
         (int exitCode, string output, _) = await RunAsync("lookup", "--gateways", "a", "/metrics/job/%1b%5b31m%0aowner");
@@ -169,6 +223,8 @@ public sealed class RingCommandTests
     [InlineData("""{"members":["a:1"],"key":"zzz"}""")]
     [InlineData("""{"members":["a\u001b[31m:1"]}""")]
     [InlineData("""{"members":["a"]}""")]
+    [InlineData("""{"members":[{"address":"a:1","in_ring":true,"weight":0}]}""")]
+    [InlineData("""{"members":[{"address":"a:1","in_ring":true,"weight":"2"}]}""")]
     public void A_status_without_a_ring_is_rejected(string status) =>
         Assert.ThrowsAny<JsonException>(() => RingDefinition.FromStatus(Encoding.UTF8.GetBytes(status)));
 
