@@ -184,10 +184,26 @@ public sealed class DnsTests(ITestOutputHelper output) : PeerTest(output)
         DynamicShardingProcess server = await StartAsync(dns, $"names: [pgw.test], type: A, port: {port}");
         await server.WaitForLogAsync(Limit, "gateway list not usable", "pgw.test");
         Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, await server.StatusCodeOfAsync("-/ready"));
+        using HttpClient admin = LoopbackHttp.Client(server.AdminAddress);
+        using (HttpResponseMessage early = await admin.GetAsync("api/v1/sd")) Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, early.StatusCode);
         dns.SetAddressesForNextStart(new() { ["pgw.test"] = [Ip(1)] });
         await dns.RestartAsync();
         await server.WaitUntilReadyAsync();
         await server.WaitForMembersAsync(gateways, Limit);
+        Assert.Contains(gateways[0], await admin.GetStringAsync("api/v1/sd"), StringComparison.Ordinal);
+        Assert.Equal("dns", (await server.StatusAsync()).GetProperty("discovery").GetProperty("source").GetString());
+    }
+
+    [Fact]
+    public async Task With_AAAA_records_the_members_are_IPv6_addresses()
+    {
+        await using DnsmasqProcess dns = await DnsmasqProcess.StartAsync();
+        int port = FreePort.Next();
+        await TestPeers.PushgatewayAsync(At("[::1]", port));
+        dns.SetAddresses(new() { ["pgw.test"] = ["0:0:0:0:0:0:0:1", Ip(1)] });
+        DynamicShardingProcess server = await StartAsync(dns, $"names: [pgw.test], type: AAAA, port: {port}");
+        await server.WaitForMembersAsync([At("[::1]", port)], Limit);
+        Assert.Equal(System.Net.HttpStatusCode.OK, await server.PushAsync("/metrics/job/six", "v 1\n"));
     }
 
     private Task<DynamicShardingProcess> StartAsync(

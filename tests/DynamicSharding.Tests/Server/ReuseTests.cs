@@ -5,6 +5,7 @@ using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Forward;
 using DynamicSharding.Http;
+using DynamicSharding.Outbound;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
@@ -130,7 +131,7 @@ public sealed class ReuseTests
             _ = AcceptAsync();
             var address = new ListenAddress(IPAddress.Loopback, 0);
             ServerOptions options = new() { HttpListenAddr = address, ForwardListenAddr = address };
-            _forward = new ForwardPlane(options, new ForwardCounters(1), 64, NullLoggerFactory.Instance, TimeProvider.System);
+            _forward = new ForwardPlane(options, new ForwardCounters(1), 64, NameResolver.Shared, NullLoggerFactory.Instance, TimeProvider.System);
             var ring = new ActiveRing();
             ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(1, "http", "").For(_gateway.LocalEndPoint!.ToString()!)], 100, "group"));
             var readiness = new Readiness();

@@ -20,7 +20,7 @@ internal static class DnsNameText
 /// <summary>The address of a name server.</summary>
 internal static class ResolverText
 {
-    private const int DefaultPort = 53;
+    public const int DefaultPort = 53;
 
     /// <returns>What is wrong, or null.</returns>
     public static string? Check(string text)
