@@ -52,7 +52,7 @@ internal sealed record AgentService(string? ID, string? Service, string? Address
 }
 
 /// <summary>For DNS responses, by the state of the checks. An agent demands at least 1 for passing, the catalog takes any number.</summary>
-internal sealed record ServiceWeights(long Passing);
+internal sealed record ServiceWeights(long Passing, long Warning = 1);
 
 /// <summary>The body of a registration. An agent rejects keys that it does not know, so null values are omitted.</summary>
 internal sealed record AgentServiceRegistration
@@ -66,6 +66,9 @@ internal sealed record AgentServiceRegistration
     public required int Port { get; init; }
 
     public SortedDictionary<string, string>? Meta { get; init; }
+
+    /// <summary>Null for the agent's default, 1 for both.</summary>
+    public ServiceWeights? Weights { get; init; }
 
     public AgentServiceCheck? Check { get; init; }
 }

@@ -22,6 +22,7 @@ internal sealed class ConsulRegistrar
     private readonly Func<string?> _token;
     private readonly string _service;
     private readonly ShardingKey _key;
+    private readonly bool _consulWeights;
     private readonly SpellingWatch _spellings;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -52,6 +53,7 @@ internal sealed class ConsulRegistrar
         _token = token;
         _service = options.Consul.RegisterServiceName;
         _key = options.Sharding.Key;
+        _consulWeights = options.Sharding.ConsulWeights;
         _spellings = spellings ?? new SpellingWatch(_key, logger);
         _logger = logger;
         _time = time;
@@ -137,7 +139,7 @@ internal sealed class ConsulRegistrar
 
         foreach (string address in options.Servers)
         {
-            AgentServiceRegistration wanted = GatewayRegistration.Describe(address, _service, options, authorization, _token(), _supportsThresholds);
+            AgentServiceRegistration wanted = GatewayRegistration.Describe(address, _service, options, authorization, _token(), _supportsThresholds, _consulWeights);
             if (IsRegistered(present.GetValueOrDefault(wanted.ID), wanted)) continue;
             await RegisterAsync(address, wanted, options, authorization, ct).ConfigureAwait(false);
         }
@@ -172,7 +174,7 @@ internal sealed class ConsulRegistrar
         {
             _supportsThresholds = false;
             Log.RegistrationWithoutThresholds(_logger, ex.Text);
-            wanted = GatewayRegistration.Describe(address, _service, options, authorization, _token(), thresholds: false);
+            wanted = GatewayRegistration.Describe(address, _service, options, authorization, _token(), thresholds: false, _consulWeights);
             await _client.Agent.ServiceRegister(wanted, ct).ConfigureAwait(false);
         }
 

@@ -32,8 +32,9 @@ internal static class GatewayRegistration
     /// The agent stores it with the registration and reports the check's results with it from then on, so a new token requires a new registration.
     /// </param>
     /// <param name="thresholds">Whether the agent supports success_before_passing and failures_before_critical.</param>
+    /// <param name="weights">Whether instances take weights from Consul: those whose file names no gateway then have the one of this file.</param>
     public static AgentServiceRegistration Describe(
-        string address, string service, PushgatewayOptions options, string? authorization, string? token, bool thresholds)
+        string address, string service, PushgatewayOptions options, string? authorization, string? token, bool thresholds, bool weights)
     {
         (string host, int port) = HostText.Split(address, 0);
         var registration = new AgentServiceRegistration
@@ -42,6 +43,7 @@ internal static class GatewayRegistration
             Name = service,
             Address = host,
             Port = port,
+            Weights = weights && options.ServerWeights.TryGetValue(address, out int weight) && weight > 1 ? new ServiceWeights(weight) : null,
             Check = Check(address, options, thresholds),
         };
         string digest = Fingerprint(registration, token);

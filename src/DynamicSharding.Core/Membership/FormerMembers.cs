@@ -12,11 +12,18 @@ internal sealed class FormerMembers
     /// <summary>At least so many are remembered, at most twice as many: a few megabytes at three kilobytes each.</summary>
     public const int Remembered = 1024;
 
-    private readonly Dictionary<string, (long Change, long At)> _leftAt = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (long Change, long? At)> _leftAt = new(StringComparer.Ordinal);
     private long _changes;
 
-    /// <summary>When they left, as they were told.</summary>
-    public ImmutableDictionary<string, long> LeftAt => _leftAt.ToImmutableDictionary(static former => former.Key, static former => former.Value.At, StringComparer.Ordinal);
+    /// <summary>When those left that may still hold groups.</summary>
+    public ImmutableDictionary<string, long> LeftAt => _leftAt.Where(static former => former.Value.At is not null)
+        .ToImmutableDictionary(static former => former.Key, static former => former.Value.At!.Value, StringComparer.Ordinal);
+
+    /// <summary>It holds no group any more. Its counters stay.</summary>
+    public void Emptied(string address)
+    {
+        if (_leftAt.TryGetValue(address, out (long Change, long? At) former)) _leftAt[address] = former with { At = null };
+    }
 
     /// <param name="before">Null before the first ring.</param>
     /// <param name="after">The ring that replaced it, if any.</param>

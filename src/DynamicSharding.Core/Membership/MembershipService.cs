@@ -76,10 +76,10 @@ internal sealed class MembershipService : IAsyncDisposable
         _source.Apply(options);
     }
 
-    /// <summary>A gateway outside the ring was found to hold no group: Prometheus need not scrape it any longer.</summary>
-    public void ForgetFormer(string address) => Advance(() =>
+    /// <summary>A gateway that left the ring was found to hold no group: Prometheus need not scrape it any longer.</summary>
+    public void Emptied(string address) => Advance(() =>
     {
-        _publisher.ForgetFormer(address);
+        _publisher.Emptied(address);
         return null;
     });
 

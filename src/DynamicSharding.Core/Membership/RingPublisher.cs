@@ -28,11 +28,15 @@ internal sealed class RingPublisher(
 
     public long Failures { get; private set; }
 
-    /// <summary>Addresses that left the ring, and when.</summary>
+    /// <summary>Addresses that left the ring and may still hold groups, and when they left it.</summary>
     public ImmutableDictionary<string, long> Former { get; private set; } = ImmutableDictionary<string, long>.Empty;
 
-    /// <summary>A gateway that is not in the ring holds no group: nothing about it is of interest any more.</summary>
-    public void ForgetFormer(string address) => Former = Former.Remove(address);
+    /// <summary>A gateway that left the ring holds no group.</summary>
+    public void Emptied(string address)
+    {
+        _former.Emptied(address);
+        Former = _former.LeftAt;
+    }
 
     /// <summary>False when the ring could not be built. The old one stays.</summary>
     public bool TryPublish(PolicyDecision decision)

@@ -130,15 +130,15 @@ public sealed class TargetListTests(ITestOutputHelper output) : PeerTest(output)
         }
     }
 
-    private static Task RegisterAsync(ConsulAgent consul, string gateway, int weight) => consul.PutAsync(
+    private static Task<string> RegisterAsync(ConsulAgent consul, string gateway, int weight) => consul.PutAsync(
         "v1/agent/service/register",
         $$"""
-        {"ID": "by-hand-{{ConsulAgent.ServiceId(gateway)}}", "Name": "pushgateway", "Address": "{{gateway.Split(':')[0]}}", "Port": {{gateway.Split(':')[1]}},
+        {"ID": "{{ConsulAgent.ServiceId(gateway)}}", "Name": "pushgateway", "Address": "{{gateway.Split(':')[0]}}", "Port": {{gateway.Split(':')[1]}},
          "Weights": { "Passing": {{weight}}, "Warning": 1 }, "Check": {"HTTP": "http://{{gateway}}/-/healthy", "Interval": "1s" } }
         """);
 
     /// <summary>Of both instances, with these gateways in this state.</summary>
-    private static Task WaitForSameListsAsync(DynamicShardingProcess[] servers, string[] gateways, string state)
+    private static Task<TimeSpan> WaitForSameListsAsync(DynamicShardingProcess[] servers, string[] gateways, string state)
     {
         string[] lists = [];
         return Eventually.TrueAsync(

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text.Json;
-using DynamicSharding.Config;
 using DynamicSharding.Membership;
 
 namespace DynamicSharding.Tests.Admin;

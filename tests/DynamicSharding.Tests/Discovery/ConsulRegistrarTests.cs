@@ -47,6 +47,24 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Weights_of_the_file_are_registered_where_instances_take_weights_from_Consul()
+    {
+        PushgatewayOptions gateways = _options.Pushgateway with { ServerWeights = _options.Pushgateway.ServerWeights.Add("10.0.0.1:9091", 3).Add("10.0.0.2:9091", 0) };
+        _options = _options with { Pushgateway = gateways, Sharding = new ShardingOptions { ConsulWeights = true } };
+        await StartAsync();
+        Assert.Contains("\"Weights\":{\"Passing\":3,\"Warning\":1}", _agent.Puts.First());
+        Assert.DoesNotContain("Weights", _agent.Puts.Last());
+    }
+
+    [Fact]
+    public async Task Without_that_no_weight_is_registered()
+    {
+        _options = _options with { Pushgateway = _options.Pushgateway with { ServerWeights = _options.Pushgateway.ServerWeights.Add("10.0.0.1:9091", 3) } };
+        await StartAsync();
+        Assert.DoesNotContain(_agent.Puts, static put => put.Contains("Weights", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Another_token_requires_a_new_registration_because_the_agent_keeps_the_old_one()
     {
         await StartAsync();

@@ -7,9 +7,11 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Tests.Discovery;
 
-public sealed class ConsulWeightsTests
+public sealed class ConsulWeightsTests : IDisposable
 {
     private readonly LogCapture _log = new();
+
+    public void Dispose() => _log.Dispose();
 
     [Fact]
     public void The_greatest_weight_of_a_gateways_rows_counts_whatever_their_checks_say()

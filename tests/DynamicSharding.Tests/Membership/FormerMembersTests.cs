@@ -8,6 +8,29 @@ namespace DynamicSharding.Tests.Membership;
 public sealed class FormerMembersTests
 {
     [Fact]
+    public void It_says_when_those_left_that_may_hold_groups()
+    {
+        var gone = new FormerMembers();
+        HashRing<Gateway> three = TestRing.Build(["a", "b", "c"], replicas: 1), two = TestRing.Build(["a", "b"], replicas: 1), one = TestRing.Build(["a"], replicas: 1);
+        gone.Update(null, three, 1);
+        Assert.Empty(gone.LeftAt);
+        gone.Update(three, two, 2);
+        gone.Update(two, one, 3);
+        Assert.Equal([("b", 3), ("c", 2)], gone.LeftAt.OrderBy(static former => former.Key).Select(static former => (former.Key, former.Value)));
+
+        // It returns and leaves again; another is found empty, and stays so with later changes.
+        gone.Emptied("c");
+        gone.Emptied("never seen");
+        gone.Update(one, two, 4);
+        Assert.Empty(gone.LeftAt);
+        gone.Update(two, one, 5);
+        Assert.Equal([("b", 5L)], gone.LeftAt.Select(static former => (former.Key, former.Value)));
+        gone.Update(one, three, 6);
+        gone.Update(three, one, 7);
+        Assert.Equal(["b", "c"], gone.LeftAt.Keys.Order());
+    }
+
+    [Fact]
     public void The_oldest_are_forgotten_unless_they_returned()
     {
         var gone = new FormerMembers();

@@ -105,6 +105,31 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task A_new_weight_is_one_ring_change_that_keeps_the_gateways_objects()
+    {
+        FakeServer one = Gateway(), two = Gateway();
+        ServerOptions options = Options(one.Address, two.Address);
+        Start(options);
+        await Eventually.True(() => View.HasVerdict && View.HasReport, "a verdict on every gateway");
+        HashRing<Gateway> before = _ring.Current!;
+        _service!.Apply(options with { Pushgateway = options.Pushgateway with { ServerWeights = options.Pushgateway.ServerWeights.Add(one.Address, 3) } });
+        HashRing<Gateway> after = _ring.Current!;
+        Assert.Equal(4, after.Weights.Sum());
+        Assert.All(after.Members, member => Assert.Same(before.Members.Single(m => m.Address == member.Address), member));
+        RingChange change = View.History[0];
+        Assert.Equal((RingChangeCause.Reload, $"weight: {one.Address} (1 to 3)"), (change.Cause, change.Reason));
+        Assert.InRange(change.MovedRatio, 0.2, 0.3);
+
+        // Weight 0: it stays known, as a gateway that was in the ring.
+        _service.Apply(options with { Pushgateway = options.Pushgateway with { ServerWeights = options.Pushgateway.ServerWeights.Add(one.Address, 0) } });
+        Assert.Equal([two.Address], Ring);
+        Assert.Equal([one.Address], View.Former.Keys);
+        Assert.Equal(GatewayState.Draining, View.Gateways.Single(g => g.Address == one.Address).State);
+        _service.Emptied(one.Address);
+        Assert.Empty(View.Former);
+    }
+
+    [Fact]
     public async Task The_last_success_of_a_static_list_is_its_last_probe()
     {
         FakeServer one = Gateway();
