@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using DynamicSharding.Config;
 using DynamicSharding.Outbound;
 

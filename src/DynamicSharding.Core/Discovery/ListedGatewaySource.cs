@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using DynamicSharding.Config;
-using DynamicSharding.Outbound;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Discovery;

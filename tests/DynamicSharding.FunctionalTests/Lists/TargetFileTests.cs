@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Lists;
 
 /// <summary>Target files as operators, configuration management and Kubernetes write them.</summary>
-public sealed class TargetFileTests : PeerTest
+public sealed class TargetFileTests : PeerTest, IDisposable
 {
     private const string Unprobed = "pushgateway: { health_check: { enabled: false } }\nsharding: { replicas: 10 }\n";
 
@@ -169,11 +169,7 @@ public sealed class TargetFileTests : PeerTest
         Assert.Contains(await server.OwnerOfAsync("/metrics/job/x"), output, StringComparison.Ordinal);
     }
 
-    public override async Task DisposeAsync()
-    {
-        await base.DisposeAsync();
-        _folder.Dispose();
-    }
+    public void Dispose() => _folder.Dispose();
 
     private Task<DynamicShardingProcess> StartAsync(string files, string more = Unprobed) => TestPeers.DynamicShardingAsync(
         $"discovery: file_sd\nfile_sd: {{ files: [{string.Join(", ", files.Split(", ").Select(file => $"\"{Path.Combine(_folder.Path, file)}\""))}] }}\n{more}");

@@ -11,5 +11,5 @@ public abstract class PeerTest(ITestOutputHelper output) : IAsyncLifetime
 
     public Task InitializeAsync() => Task.CompletedTask;
 
-    public virtual async Task DisposeAsync() => await TestPeers.DisposeAsync();
+    public async Task DisposeAsync() => await TestPeers.DisposeAsync();
 }

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using DynamicSharding.Config;
-using DynamicSharding.Membership;
 using DynamicSharding.Discovery;
+using DynamicSharding.Membership;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Tests.Discovery;
