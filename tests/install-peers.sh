@@ -20,6 +20,7 @@ prometheus-http|prometheus-http|finds the gateways through /api/v1/sd
 promtool-http|prometheus-http|judges config/prometheus; comes with it
 chromium|chromium|reads the status page as an operator does
 prometheus-pushgateway|prometheus-pushgateway|the gateways that redirects lead to
+dnsmasq|dnsmasq-base|gateways from DNS: a name server whose records change
 curl|curl|lab.sh asks for health with it
 python3|python3|tests/http/runner.py sends the raw HTTP cases
 systemd-socket-activate|systemd|socket activation, and the check of the units (systemd-analyze); brings libseccomp for tests/sandbox.py

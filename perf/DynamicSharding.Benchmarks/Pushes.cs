@@ -4,6 +4,7 @@ using System.Text;
 using BenchmarkDotNet.Attributes;
 using DynamicSharding.Config;
 using DynamicSharding.Forward;
+using DynamicSharding.Outbound;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
@@ -41,8 +42,8 @@ public class Pushes
         var address = new ListenAddress(IPAddress.Loopback, 0);
         ServerOptions options = new() { HttpListenAddr = address, ForwardListenAddr = address };
         var counters = new DataPlaneCounters(1);
-        _forward = new ForwardPlane(options, new ForwardCounters(1), 16, NullLoggerFactory.Instance, TimeProvider.System);
         var ring = new ActiveRing();
+        _forward = new ForwardPlane(options, ring, new ForwardCounters(1), 16, NameResolver.Shared, NullLoggerFactory.Instance, TimeProvider.System);
         ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(1, "http", "").For(_gateway.LocalEndPoint!.ToString()!)], 500, "group"));
         var readiness = new Readiness();
         readiness.SetReady();

@@ -1,6 +1,7 @@
 using System.Net;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
+using DynamicSharding.Discovery;
 using DynamicSharding.Forward;
 using DynamicSharding.Http;
 using DynamicSharding.Logging;
@@ -50,14 +51,15 @@ internal sealed class ServerHost : IAsyncDisposable
         int loops = Environment.ProcessorCount;
         var counters = new DataPlaneCounters(loops);
         var gateways = new GatewayRegistry(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
-        _membership = new MembershipService(options, _ring, gateways, loggers, time);
+        GatewayNames names = GatewayNames.For(options, time);
+        _membership = new MembershipService(options, _ring, gateways, names, loggers, time);
         List<DataAddress> addresses = [];
         if (options.HttpListenAddr is { } http) addresses.Add(new(DataAddresses.Data, "http_listen_addr", http, DataServer.NewRedirectSession));
         ForwardCounters? forwardCounters = null;
         if (options.Forwards)
         {
             forwardCounters = new ForwardCounters(loops);
-            _forward = new ForwardPlane(options, _ring, forwardCounters, MaxUpstreams(options.Limits), loggers, time);
+            _forward = new ForwardPlane(options, _ring, forwardCounters, MaxUpstreams(options.Limits), names.Resolver, loggers, time);
             if (options.ForwardListenAddr is { } forward) addresses.Add(new(DataAddresses.Forward, "forward_listen_addr", forward, _forward.NewSession));
         }
 

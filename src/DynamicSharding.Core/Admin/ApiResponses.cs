@@ -67,7 +67,7 @@ internal sealed record DiscoveryEntry(
     double? ConsulLastContactSeconds)
 {
     public static DiscoveryEntry From(DiscoveryStatus status, DateTimeOffset now) => new(
-        status.Source == DiscoveryKind.Consul ? "consul" : "static",
+        status.Source.Name(),
         status.LastGoodAnswer,
         status.LastGoodAnswer is { } last ? Math.Max(0, (now - last).TotalSeconds) : null,
         status.Failures,

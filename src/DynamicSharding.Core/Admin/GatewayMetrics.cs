@@ -65,7 +65,7 @@ internal static class GatewayMetrics
         page.Counter("dynamic_sharding_discovery_failures_total", "Failed refreshes of the gateway list.", discovery.Failures);
         page.Gauge(
             "dynamic_sharding_discovery_last_success_timestamp_seconds",
-            "Unix time of the last usable response from Consul, or of the last probe of a static gateway.",
+            "Unix time of the last usable response of discovery, or of the last probe of a static gateway.",
             last is { } at ? Exposition.UnixSeconds(at) : null);
         page.Gauge(
             "dynamic_sharding_discovery_seconds_since_last_success",

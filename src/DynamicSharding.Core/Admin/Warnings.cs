@@ -126,6 +126,20 @@ internal static class Warnings
     private static IEnumerable<WarningEntry> OfDiscovery(FleetView fleet, DateTimeOffset now)
     {
         var discovery = fleet.Membership.Discovery;
+        if (discovery.Source.IsList() && discovery.LastError is { } trouble)
+        {
+            string remedy = discovery.Source switch
+            {
+                DiscoveryKind.Dns => "Check dns.names and the name servers (dns.resolvers)",
+                DiscoveryKind.FileSd => "Correct the file, or what writes it, by the rules of Prometheus' file_sd_configs",
+                _ => "Check http_sd.url and the server behind it",
+            };
+            yield return new(
+                Warning,
+                fleet.Ring is null ? $"No list of gateways since startup: {trouble}" : $"The list of gateways is not current: {trouble}",
+                remedy + (fleet.Ring is null ? "; no push is served before the first list." : "; the last list stays in use until then."));
+        }
+
         if (discovery.Source != DiscoveryKind.Consul) yield break;
         if (discovery.HiddenGateways is { IsEmpty: false } hidden)
         {

@@ -19,6 +19,9 @@ internal static class ConfigDiff
         ServerOptions options = running;
         foreach (ConfigKey key in ConfigKeys.All.Where(key => key.Reloadable)) options = key.Copy(loaded, options);
 
+        // Servers of a file that changes discovery are for after the restart: until then, the list names the gateways.
+        if (running.Discovery.IsList()) return options with { Pushgateway = options.Pushgateway with { Servers = [], ServersAsWritten = [] } };
+
         // A file that changes discovery from static to Consul may drop its servers. Until the restart, they are the only gateways.
         bool dropped = running.Discovery == DiscoveryKind.Static && options.Pushgateway.Servers.IsEmpty;
         return dropped ? options with { Pushgateway = options.Pushgateway with { Servers = running.Pushgateway.Servers, ServerWeights = running.Pushgateway.ServerWeights } } : options;

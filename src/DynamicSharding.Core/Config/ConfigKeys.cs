@@ -15,7 +15,7 @@ internal static partial class ConfigKeys
     private static readonly ConfigSection<ServerOptions> Root = new("", options => options, (_, options) => options);
 
     public static ImmutableArray<ConfigKey> All { get; } =
-        [.. ServerKeys(), .. ConsulKeys(), .. PushgatewayKeys(), .. RingKeys(), .. LimitKeys(), .. OutwardKeys()];
+        [.. ServerKeys(), .. ConsulKeys(), .. ListKeys(), .. PushgatewayKeys(), .. RingKeys(), .. LimitKeys(), .. OutwardKeys()];
 
     private static readonly Dictionary<string, ConfigKey> ByPath = All.ToDictionary(key => key.Path, StringComparer.Ordinal);
 
@@ -54,7 +54,7 @@ internal static partial class ConfigKeys
         yield return Root.Key(
             "discovery",
             OnRestart,
-            OneOf(("static", DiscoveryKind.Static), ("consul", DiscoveryKind.Consul)),
+            OneOf(DiscoveryKindNames.All),
             o => o.Discovery,
             (o, v) => o with { Discovery = v });
     }
@@ -65,6 +65,7 @@ internal static partial class ConfigKeys
         yield return sharding.Key("key", OnRestart, OneOf(ShardingKeyNames.All), s => s.Key, (s, v) => s with { Key = v });
         yield return sharding.Key("replicas", OnRestart, Int(1, 100_000), s => s.Replicas, (s, v) => s with { Replicas = v });
         yield return sharding.Key("consul_weights", OnRestart, Bool, s => s.ConsulWeights, (s, v) => s with { ConsulWeights = v });
+        yield return sharding.Key("weight_label", OnRestart, OptionalLabel, s => s.WeightLabel, (s, v) => s with { WeightLabel = v });
 
         ConfigSection<MembershipOptions> membership = Root.Section("membership", o => o.Membership, (o, v) => o with { Membership = v });
         yield return membership.Key("allow", OnReload, Allow, m => m.Allow, (m, v) => m with { Allow = v });

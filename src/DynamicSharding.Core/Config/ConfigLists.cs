@@ -58,6 +58,30 @@ internal static class ConfigLists
         return good;
     }
 
+    /// <param name="what">What an item is, for the message: "a path".</param>
+    /// <param name="check">Returns what is wrong with an item, or null.</param>
+    /// <param name="complete">Given the file's directory and an item, returns what is kept of it.</param>
+    public static bool TryReadTexts(
+        ConfigLocation location, string what, Func<string, string?> check, Func<string, string, string>? complete, out ImmutableArray<string> texts)
+    {
+        texts = [];
+        if (location.Node is not YamlSequence sequence)
+        {
+            return location.Fail($"must be a list; put {what} on each line, after '- '");
+        }
+
+        bool good = true;
+        foreach (YamlNode item in sequence.Items)
+        {
+            string? problem = item is not YamlScalar { IsNull: false } scalar ? $"each entry must be {what}" : check(scalar.Text);
+            if (problem is not null) good = location.At(item).Fail(problem);
+        }
+
+        if (!good) return false;
+        texts = [.. sequence.Items.Select(item => ((YamlScalar)item).Text).Select(text => complete?.Invoke(location.Directory, text) ?? text).Distinct(StringComparer.Ordinal)];
+        return true;
+    }
+
     private static bool CheckAllowed(ConfigLocation location, List<AllowedGateways.Rule> rules)
     {
         if (location.Node is not YamlScalar { IsNull: false } scalar)

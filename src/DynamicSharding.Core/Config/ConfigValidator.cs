@@ -38,6 +38,7 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
     public void Check(ServerOptions options)
     {
         CheckServers(options);
+        new ListValidator(document, problems).Check(options);
         CheckListeners(options);
         CheckConsul(options.Consul);
         CheckGateways(options.Pushgateway);
@@ -101,7 +102,7 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
             "pushgateway.servers",
             "must name at least one server, since discovery is static; add one, or a consul_server section");
         document.ErrorIf(
-            options.Discovery == DiscoveryKind.Consul && options.Membership.Allow == AllowedGateways.Configured,
+            options.Discovery != DiscoveryKind.Static && options.Membership.Allow == AllowedGateways.Configured,
             "membership.allow",
             "configured allows no gateway, since pushgateway.servers is empty; list the gateways there, or CIDRs and host patterns here");
     }

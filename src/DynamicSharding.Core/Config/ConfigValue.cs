@@ -55,6 +55,8 @@ internal static class DisplayValue
         _ => value.ToString() ?? "",
     };
 
+    public static string Texts(ImmutableArray<string> list) => $"[{string.Join(", ", list.Select(static text => $"\"{text}\""))}]";
+
     public static string Secret(string? value) => value is null ? "" : Hidden;
 
     public static string Users(ImmutableSortedDictionary<string, string> users) =>

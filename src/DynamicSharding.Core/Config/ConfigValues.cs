@@ -62,6 +62,23 @@ internal static class ConfigValues
     public static ConfigValue<ImmutableArray<ServerEntry>> Servers { get; } =
         new(ConfigLists.TryReadServers, (a, b) => a.AsSpan().SequenceEqual(b.AsSpan()), list => string.Join(", ", list));
 
+    /// <summary>Names of DNS records, which may have labels that begin with an underscore.</summary>
+    public static ConfigValue<ImmutableArray<string>> DnsNames { get; } = Texts("a DNS name", DnsNameText.Check);
+
+    public static ConfigValue<ImmutableArray<string>> Resolvers { get; } = Texts("an IP address", ResolverText.Check);
+
+    /// <summary>Paths of target files, absolute; the last part may be a pattern.</summary>
+    public static ConfigValue<ImmutableArray<string>> TargetFiles { get; } = Texts("a path", TargetFileText.Check, TargetFileText.Complete);
+
+    public static ConfigValue<string?> OptionalUrl { get; } = Optional(Text<string>(HttpUrlText.Parse, HttpUrlText.Show));
+
+    public static ConfigValue<string?> OptionalLabel { get; } = Optional(Text((string text, out string value) =>
+    {
+        value = text;
+        bool isName = text.Length > 0 && !char.IsAsciiDigit(text[0]) && text.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_');
+        return isName ? null : "must be a label name: letters, digits and '_', not beginning with a digit";
+    }));
+
     public static ConfigValue<AllowedGateways> Allow { get; } =
         new(ConfigLists.TryReadAllow, (a, b) => a.ToString() == b.ToString());
 
@@ -94,6 +111,11 @@ internal static class ConfigValues
     /// <summary>More than zero.</summary>
     public static ConfigValue<TimeSpan> Duration { get; } = DurationFrom(TimeSpan.FromMilliseconds(1));
 
+    /// <summary>Often enough for an operator, seldom enough for a server that others ask, too.</summary>
+    public static ConfigValue<TimeSpan> RefreshInterval { get; } = DurationFrom(TimeSpan.FromSeconds(1));
+
+    public static ConfigValue<TimeSpan?> OptionalRefreshInterval { get; } = Convert(RefreshInterval, static duration => (TimeSpan?)duration);
+
     public static ConfigValue<TimeSpan> DurationOrZero { get; } = DurationFrom(TimeSpan.Zero);
 
     public static ConfigValue<TimeSpan?> OptionalDuration { get; } = Convert(Duration, static duration => (TimeSpan?)duration);
@@ -114,6 +136,11 @@ internal static class ConfigValues
             ? null
             : $"must be from {DurationText.Format(min)} to {DurationText.Format(LongestDuration)}";
     });
+
+    private static ConfigValue<ImmutableArray<string>> Texts(string what, Func<string, string?> check, Func<string, string, string>? complete = null) => new(
+        (ConfigLocation location, out ImmutableArray<string> texts) => ConfigLists.TryReadTexts(location, what, check, complete, out texts),
+        (a, b) => a.AsSpan().SequenceEqual(b.AsSpan()),
+        DisplayValue.Texts);
 
     /// <summary>Any scalar, quoted or not.</summary>
     private static ConfigValue<T> Text<T>(TextParser<T> parse, Func<T, string>? show = null) => Scalar(parse, unquotedOnly: false, show);

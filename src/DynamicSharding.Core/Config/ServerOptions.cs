@@ -45,6 +45,9 @@ internal sealed record ServerOptions
     public bool ReusePort { get; init; }
     public DiscoveryKind Discovery { get; init; }
     public ConsulOptions Consul { get; init; } = new();
+    public DnsOptions Dns { get; init; } = new();
+    public FileSdOptions FileSd { get; init; } = new();
+    public HttpSdOptions HttpSd { get; init; } = new();
     public PushgatewayOptions Pushgateway { get; init; } = new();
     public ShardingOptions Sharding { get; init; } = new();
     public MembershipOptions Membership { get; init; } = new();
@@ -79,6 +82,24 @@ internal enum DiscoveryKind
 {
     Static,
     Consul,
+    Dns,
+    FileSd,
+    HttpSd,
+}
+
+/// <summary>How the file, the API, the page and the commands spell where gateways come from.</summary>
+internal static class DiscoveryKindNames
+{
+    public static readonly (string Name, DiscoveryKind Value)[] All =
+    [
+        ("static", DiscoveryKind.Static), ("consul", DiscoveryKind.Consul), ("dns", DiscoveryKind.Dns),
+        ("file_sd", DiscoveryKind.FileSd), ("http_sd", DiscoveryKind.HttpSd),
+    ];
+
+    public static string Name(this DiscoveryKind kind) => All[(int)kind].Name;
+
+    /// <summary>The gateways come as a whole list from outside the configuration file, and this process probes them itself.</summary>
+    public static bool IsList(this DiscoveryKind kind) => kind is DiscoveryKind.Dns or DiscoveryKind.FileSd or DiscoveryKind.HttpSd;
 }
 
 internal sealed record ShardingOptions
@@ -96,6 +117,9 @@ internal sealed record ShardingOptions
 
     /// <summary>Consul's <c>Weights.Passing</c> of a service is the weight of a gateway for which the file writes none.</summary>
     public bool ConsulWeights { get; init; }
+
+    /// <summary>The label of a target whose value is the gateway's weight; null for none.</summary>
+    public string? WeightLabel { get; init; }
 }
 
 internal enum ShardingKey

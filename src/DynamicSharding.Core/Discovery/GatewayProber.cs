@@ -24,14 +24,19 @@ internal sealed class GatewayProber : IDisposable
     private readonly SemaphoreSlim _slots = new(MaxConcurrent);
     private readonly HttpClient _http;
     private readonly TimeProvider _time;
+    private readonly NameResolver _resolver;
     private readonly string _scheme;
     private readonly string _prefix;
     private readonly GatewayCredentials? _credentials;
     private long _lastProbe;
 
-    public GatewayProber(PushgatewayOptions options, TimeProvider time)
+    /// <param name="options">How gateways are reached.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="resolver">Of their names; null for the system's.</param>
+    public GatewayProber(PushgatewayOptions options, TimeProvider time, NameResolver? resolver = null)
     {
         _time = time;
+        _resolver = resolver ?? NameResolver.Shared;
         _scheme = options.Scheme;
         _prefix = options.PathPrefix;
         _credentials = GatewayCredentials.From(options);
@@ -43,7 +48,7 @@ internal sealed class GatewayProber : IDisposable
             MaxResponseHeadersLength = 32,
         };
         GatewayTlsOptions tls = options.Tls;
-        ClientTls.Configure(handler, tls.CaFile, null, tls.CertFile, tls.KeyFile, tls.ServerName, insecureSkipVerify: false);
+        ClientTls.Configure(handler, tls.CaFile, null, tls.CertFile, tls.KeyFile, tls.ServerName, insecureSkipVerify: false, _resolver);
         _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
         _http.DefaultRequestHeaders.TryAddWithoutValidation("User-Agent", "dynamic-sharding");
     }
@@ -95,10 +100,10 @@ internal sealed class GatewayProber : IDisposable
         }
     }
 
-    private static async Task<ProbeResult> ConnectAsync(string address, CancellationToken ct)
+    private async Task<ProbeResult> ConnectAsync(string address, CancellationToken ct)
     {
         (string host, int port) = HostText.Split(address, 0);
-        using Socket socket = await NameResolver.Shared.ConnectAsync(host, port, ct).ConfigureAwait(false);
+        using Socket socket = await _resolver.ConnectAsync(host, port, ct).ConfigureAwait(false);
         return new ProbeResult(true, false, "connected");
     }
 

@@ -8,7 +8,7 @@ internal interface IGatewaySource : IAsyncDisposable
 {
     DiscoveryStatus Status { get; }
 
-    /// <summary>Reports every change until it is canceled. No failure of Consul or a gateway ends it.</summary>
+    /// <summary>Reports every change until it is canceled. No failure of a server or a gateway ends it.</summary>
     IAsyncEnumerable<GatewayReport> WatchAsync(CancellationToken ct);
 
     /// <summary>
@@ -39,6 +39,12 @@ internal sealed record GatewayReport(ImmutableArray<GatewayVerdict> Verdicts, Ti
 
     /// <summary>When the information was received, as a timestamp of the clock; null for now. Evaluating it again does not renew it.</summary>
     public long? ReceivedAt { get; init; }
+
+    /// <summary>
+    /// The verdicts are of a complete list: a gateway that is not in it is lost. The first list is the first ring, as the configured gateways
+    /// are with a static list.
+    /// </summary>
+    public bool IsList { get; init; }
 
     /// <summary>Consul's first response: it replaces the assumptions before it at once, without damping.</summary>
     public bool Adopt { get; init; }
@@ -87,7 +93,9 @@ internal enum GatewayHealth
 }
 
 /// <summary>The state of discovery, for metrics and the status API.</summary>
-/// <param name="LastGoodAnswer">Consul's last usable response, or the end of the last probe. Null before the first, and for a list without probes.</param>
+/// <param name="LastGoodAnswer">
+/// The last usable response, or with static discovery the end of the last probe. Null before the first, and for static discovery without probes.
+/// </param>
 /// <param name="Failures">Failed queries since the start.</param>
 /// <param name="LastError">The last failure; null after a success.</param>
 /// <param name="ConsulIndex">X-Consul-Index of the last usable response; 0 without Consul.</param>

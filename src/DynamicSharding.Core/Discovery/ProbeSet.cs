@@ -1,11 +1,13 @@
 using DynamicSharding.Config;
+using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Discovery;
 
 /// <summary>The gateways that this process probes itself, each in its own loop.</summary>
-internal sealed class ProbeSet(PushgatewayOptions options, Action changed, TimeProvider time) : IAsyncDisposable
+/// <param name="resolver">Of their names; null for the system's.</param>
+internal sealed class ProbeSet(PushgatewayOptions options, Action changed, TimeProvider time, NameResolver? resolver = null) : IAsyncDisposable
 {
-    private readonly GatewayProber _prober = new(options, time);
+    private readonly GatewayProber _prober = new(options, time, resolver);
     private readonly Lock _lock = new();
     private readonly Dictionary<string, ProbedGateway> _probed = new(StringComparer.Ordinal);
     private readonly HashSet<Task> _running = [];

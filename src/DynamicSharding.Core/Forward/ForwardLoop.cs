@@ -28,12 +28,15 @@ internal sealed class ForwardPlane : IDisposable
     private readonly PushgatewayOptions _gateways;
     private readonly TimeProvider _time;
     private readonly ITimer _retireTimer;
+    private readonly NameResolver _resolver;
     private readonly ITimer? _credentialsTimer;
     private volatile byte[]? _authorization;
     private volatile ForwardSettings _settings;
 
-    public ForwardPlane(ServerOptions options, ActiveRing ring, ForwardCounters counters, int maxUpstreams, ILoggerFactory loggers, TimeProvider time)
+    public ForwardPlane(
+        ServerOptions options, ActiveRing ring, ForwardCounters counters, int maxUpstreams, NameResolver resolver, ILoggerFactory loggers, TimeProvider time)
     {
+        _resolver = resolver;
         _via = Encoding.ASCII.GetBytes($"Via: 1.1 {Encoding.ASCII.GetString(Pseudonym)}\r\n");
         _ring = ring;
         Counters = counters;
@@ -96,7 +99,7 @@ internal sealed class ForwardPlane : IDisposable
         lock (_targets)
         {
             if (!_targets.TryGetValue(gateway, out ForwardTarget? target))
-                _targets.Add(gateway, target = new ForwardTarget(gateway, Counters.For(gateway.Address), _gateways, _time));
+                _targets.Add(gateway, target = new ForwardTarget(gateway, Counters.For(gateway.Address), _gateways, _resolver, _time));
             return target;
         }
     }
@@ -151,13 +154,13 @@ internal sealed class ForwardPlane : IDisposable
 internal sealed record ForwardSettings(ForwardOptions Options, int MaxUpstreams);
 
 /// <summary>A gateway as the forward sessions see it: the same object on all loops.</summary>
-internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters counters, PushgatewayOptions options, TimeProvider time)
+internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters counters, PushgatewayOptions options, NameResolver resolver, TimeProvider time)
 {
     public Gateway Gateway { get; } = gateway;
 
     public ForwardGatewayCounters Counters { get; } = counters;
 
-    public GatewayEndpoints Endpoints { get; } = new(gateway.Address, NameResolver.Shared, time);
+    public GatewayEndpoints Endpoints { get; } = new(gateway.Address, resolver, time);
 
     /// <summary>The gateway has left the ring: a connection that becomes idle is closed.</summary>
     public bool IsRetired { get; private set; }

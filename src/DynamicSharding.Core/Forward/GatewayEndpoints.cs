@@ -9,9 +9,6 @@ namespace DynamicSharding.Forward;
 /// </summary>
 internal sealed class GatewayEndpoints : IDisposable
 {
-    /// <summary>The system's resolver reports no TTL. With the lookup's own time, an address that moved is followed within 30 seconds.</summary>
-    private static readonly TimeSpan RefreshInterval = TimeSpan.FromSeconds(10);
-
     private readonly string _host;
     private readonly int _port;
     private readonly NameResolver _resolver;
@@ -87,7 +84,7 @@ internal sealed class GatewayEndpoints : IDisposable
             List<Action>? waiting;
             lock (_gate) (waiting, _waiting) = (_waiting, null);
             foreach (Action action in waiting ?? []) action();
-            await Task.Delay(RefreshInterval, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(_resolver.Freshness, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

@@ -31,6 +31,12 @@ internal static partial class Log
     [LoggerMessage(3021, LogLevel.Warning, "weight of a gateway is out of range, using the nearest in it")]
     public static partial void WeightOutOfRange(ILogger logger, string gateway, long weight, int used);
 
+    [LoggerMessage(3100, LogLevel.Warning, "gateway list not usable, keeping the last one")]
+    public static partial void ListFailed(ILogger logger, string err);
+
+    [LoggerMessage(3101, LogLevel.Information, "gateway list usable again")]
+    public static partial void ListRecovered(ILogger logger, string source);
+
     [LoggerMessage(3500, LogLevel.Information, "gateway registered")]
     public static partial void GatewayRegistered(ILogger logger, string gateway, string id);
 

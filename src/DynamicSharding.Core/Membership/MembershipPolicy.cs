@@ -44,7 +44,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     /// <summary>Of the members in that ring, in their order. They differ from the candidates' until the next decision.</summary>
     public ImmutableArray<int> Weights { get; private set; } = [];
 
-    public bool HasVerdict => _candidates.Values.All(static c => !c.Configured || c.HasVerdict);
+    public bool HasVerdict => _candidates.Values.All(static c => c is { Configured: false, InRing: false } || c.HasVerdict);
 
     /// <summary>The time until something may change without a report; null if nothing can.</summary>
     public TimeSpan? NextDeadline { get; private set; }
@@ -135,13 +135,23 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
             {
                 candidate.GoneSince ??= now;
                 if (!candidate.InRing && now - candidate.GoneSince >= RemovalMemory) candidate.Removed = false;
-                candidate.Update(new GatewayVerdict(candidate.Address, GatewayHealth.Unknown, false, null), now);
+                candidate.Update(report.IsList ? NotListed(candidate) : new GatewayVerdict(candidate.Address, GatewayHealth.Unknown, false, null), now);
             }
 
             if (restartsTimeouts) candidate.RestartVerdictTimeout(now);
         }
 
-        return (report.Adopt ? Adopt(now) : null) ?? Decide(now);
+        return (report.Adopt ? Adopt(now) : report.IsList && _history.IsEmpty ? Begin(now) : null) ?? Decide(now);
+    }
+
+    /// <summary>That a list does not name it any more is a finding: it is not waited for.</summary>
+    private static GatewayVerdict NotListed(Candidate candidate) => new(candidate.Address, GatewayHealth.Critical, false, "no longer listed by discovery");
+
+    /// <summary>The first list is the first ring: gateways that are dead leave it as they leave that of a static list.</summary>
+    private PolicyDecision? Begin(TimeSpan now)
+    {
+        ImmutableArray<string> listed = [.. _candidates.Values.Where(static c => c is { Reported: true, IsExcluded: false }).Select(static c => c.Address)];
+        return listed.IsEmpty ? null : Publish(listed, RingChangeCause.Start, "first list of discovery", now);
     }
 
     /// <summary>Decides what time alone changes. With a source that must be fresh that is nothing until its next report.</summary>

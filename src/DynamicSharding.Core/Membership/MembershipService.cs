@@ -40,17 +40,21 @@ internal sealed class MembershipService : IAsyncDisposable
 
     /// <param name="ring">Written only here.</param>
     /// <param name="gateways">Used only here.</param>
+    /// <param name="names">Who resolves the gateways' names.</param>
     public MembershipService(
-        ServerOptions options, ActiveRing ring, GatewayRegistry gateways, ILoggerFactory loggers, TimeProvider time)
+        ServerOptions options, ActiveRing ring, GatewayRegistry gateways, GatewayNames names, ILoggerFactory loggers, TimeProvider time)
     {
         _options = options;
         _time = time;
         _logger = loggers.CreateLogger("membership");
         _policy = new MembershipPolicy(options.Membership, time);
         _publisher = new RingPublisher(ring, gateways, options.Sharding, _logger, time);
-        _source = options.Discovery == DiscoveryKind.Consul
-            ? new ConsulGatewaySource(options, loggers.CreateLogger("discovery"), time)
-            : new StaticGatewaySource(options, time);
+        _source = options.Discovery switch
+        {
+            DiscoveryKind.Static => new StaticGatewaySource(options, time),
+            DiscoveryKind.Consul => new ConsulGatewaySource(options, loggers.CreateLogger("discovery"), time),
+            _ => new ListedGatewaySource(options, names, loggers.CreateLogger("discovery"), time),
+        };
         _timer = time.CreateTimer(_ => OnTimer(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _view = new MembershipView([], [], 0, false, _source.Status);
     }

@@ -7,6 +7,9 @@ internal sealed class RingHistory
 {
     private readonly List<(TimeSpan From, ImmutableArray<string> Members)> _sets = [];
 
+    /// <summary>Only before the first ring.</summary>
+    public bool IsEmpty => _sets.Count == 0;
+
     public void Add(TimeSpan from, ImmutableArray<string> members) => _sets.Add((from, members));
 
     /// <summary>The largest set in force at or after a moment, counting only some members; the newest of equals.</summary>

@@ -10,9 +10,11 @@ internal static class ClientTls
     /// <param name="caFile">Trusted instead of the host's authorities.</param>
     /// <param name="caPath">A directory of such files.</param>
     /// <param name="serverName">The name in the server's certificate, if it is not the host.</param>
+    /// <param name="resolver">Of host names; null for the system's.</param>
     public static void Configure(
-        SocketsHttpHandler handler, string? caFile, string? caPath, string? certFile, string? keyFile, string? serverName, bool insecureSkipVerify)
+        SocketsHttpHandler handler, string? caFile, string? caPath, string? certFile, string? keyFile, string? serverName, bool insecureSkipVerify, NameResolver? resolver = null)
     {
+        resolver ??= NameResolver.Shared;
         handler.UseProxy = false;
         handler.UseCookies = false;
         handler.AllowAutoRedirect = false;
@@ -22,8 +24,8 @@ internal static class ClientTls
 
         // The handler sets TargetHost to the host, so another name needs a stream that is already encrypted.
         handler.ConnectCallback = serverName is null
-            ? static async (context, ct) => new NetworkStream(await DialAsync(context, ct).ConfigureAwait(false), ownsSocket: true)
-            : (context, ct) => ConnectAsync(context, ssl, serverName, ct);
+            ? async (context, ct) => new NetworkStream(await DialAsync(resolver, context, ct).ConfigureAwait(false), ownsSocket: true)
+            : (context, ct) => ConnectAsync(resolver, context, ssl, serverName, ct);
     }
 
     /// <summary>Which servers to trust, and which certificate to present.</summary>
@@ -58,9 +60,9 @@ internal static class ClientTls
     }
 
     private static async ValueTask<Stream> ConnectAsync(
-        SocketsHttpConnectionContext context, SslClientAuthenticationOptions options, string serverName, CancellationToken ct)
+        NameResolver resolver, SocketsHttpConnectionContext context, SslClientAuthenticationOptions options, string serverName, CancellationToken ct)
     {
-        Socket socket = await DialAsync(context, ct).ConfigureAwait(false);
+        Socket socket = await DialAsync(resolver, context, ct).ConfigureAwait(false);
         Stream? stream = null;
         try
         {
@@ -89,8 +91,8 @@ internal static class ClientTls
         }
     }
 
-    private static ValueTask<Socket> DialAsync(SocketsHttpConnectionContext context, CancellationToken ct) =>
-        NameResolver.Shared.ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, ct);
+    private static ValueTask<Socket> DialAsync(NameResolver resolver, SocketsHttpConnectionContext context, CancellationToken ct) =>
+        resolver.ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, ct);
 
     private static X509Certificate2Collection Authorities(string? caFile, string? caPath)
     {

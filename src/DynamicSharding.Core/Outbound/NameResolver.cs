@@ -10,12 +10,13 @@ namespace DynamicSharding.Outbound;
 /// </summary>
 /// <param name="lookup">Blocks, and throws when there are no addresses.</param>
 /// <param name="time">The clock.</param>
+/// <param name="maxAge">Null for <see cref="MaxAge"/>.</param>
 #pragma warning disable CA1001 // Semaphores without a wait handle have nothing to dispose.
-internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvider time)
+internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvider time, TimeSpan? maxAge = null)
 #pragma warning restore CA1001
 {
     /// <summary>
-    /// Addresses newer than this are used without a lookup. Older ones of a slow name are used once more while a lookup runs, so together with the
+    /// Addresses of the system's resolver that are newer than this are used without a lookup. Older ones of a slow name are used once more while a lookup runs, so together with the
     /// lifetime of two connections a move is noticed within 30 seconds.
     /// </summary>
     public static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(10);
@@ -51,6 +52,9 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
     /// <summary>One for the process, because names and threads belong to the machine.</summary>
     public static NameResolver Shared { get; } = new(Dns.GetHostAddresses, TimeProvider.System);
 
+    /// <summary>Addresses newer than this are used without a lookup.</summary>
+    public TimeSpan Freshness { get; } = maxAge ?? MaxAge;
+
     /// <summary>Tries the addresses in order.</summary>
     /// <exception cref="SocketException">The name has no address, or none is reachable.</exception>
     /// <exception cref="IOException">The resolver does not respond.</exception>
@@ -82,7 +86,7 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
             name = GetOrAdd(host);
             name.UsedAt = time.GetTimestamp();
             old = name.Addresses;
-            bool isFresh = name.LookedUpAt is { } then && time.GetElapsedTime(then) < (name.Error is null ? MaxAge : RetryPause);
+            bool isFresh = name.LookedUpAt is { } then && time.GetElapsedTime(then) < (name.Error is null ? Freshness : RetryPause);
             if (name.Pending is null && isFresh) return old ?? throw name.Error!;
             pending = name.Pending ??= LookupAsync(name, name.Lane);
             if (old is not null && name.Lane == _slow) return old;

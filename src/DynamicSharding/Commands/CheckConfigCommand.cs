@@ -22,8 +22,7 @@ internal static class CheckConfigCommand
         foreach (ConfigProblem warning in config.Warnings) error.WriteLine(warning with { Message = "warning: " + warning.Message });
         if (config.Options is not { } options) return ExitCode.BadConfiguration;
 
-        string discovery = options.Discovery == DiscoveryKind.Consul ? "consul" : "static";
-        output.WriteLine($"{file}: valid, discovery={discovery} servers={options.Pushgateway.Servers.Length} warnings={config.Warnings.Length}");
+        output.WriteLine($"{file}: valid, discovery={options.Discovery.Name()} servers={options.Pushgateway.Servers.Length} warnings={config.Warnings.Length}");
         return ExitCode.Stopped;
     }
 }

@@ -5,6 +5,7 @@ using System.Net;
 using System.Text.Json;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
+using DynamicSharding.Discovery;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
@@ -72,9 +73,30 @@ internal sealed class MemberSource
         if (arguments.GetValue(_gateways) is { } list) return RingDefinition.Of(Identify(ParseGateways(GatewaysFlag, list), key ?? ShardingKey.Group));
         if (arguments.GetValue(_url) is { } url) return await QueryServerAsync(url, cancellation).ConfigureAwait(false);
         ServerOptions options = CommandOutput.LoadConfig(arguments.GetValue(_configFile)!);
+        if (options.Discovery == DiscoveryKind.FileSd) return ReadFiles(options with { Sharding = options.Sharding with { Key = key ?? options.Sharding.Key } });
+        if (options.Discovery is DiscoveryKind.Dns or DiscoveryKind.HttpSd)
+        {
+            throw new CommandException($"discovery is {options.Discovery.Name()}, so the file names no gateway; ask a running server with --url http://host:9293, or use --gateways");
+        }
+
         RingDefinition ring = RingDefinition.Of(
             Identify(options.Pushgateway.ServersAsWritten, key ?? options.Sharding.Key), options.Sharding.Replicas, options.Sharding.Key);
         return ring with { PathPrefix = options.HttpPathPrefix };
+    }
+
+    /// <exception cref="CommandException">A file cannot be read, or is broken.</exception>
+    private static RingDefinition ReadFiles(ServerOptions options)
+    {
+        try
+        {
+            ImmutableArray<ListedGateway> gateways = GatewayList.Merge(options.FileSd.Files.SelectMany(TargetFileWatch.Expand).Distinct(StringComparer.Ordinal).Select(TargetGroups.For(options).ReadFile));
+            return RingDefinition.Of([.. gateways.Select(static gateway => new ServerEntry(gateway.Address, gateway.Weight))], options.Sharding.Replicas, options.Sharding.Key)
+                with { PathPrefix = options.HttpPathPrefix };
+        }
+        catch (ListUnavailableException e)
+        {
+            throw new CommandException(e.Message);
+        }
     }
 
     private static async Task<RingDefinition> QueryServerAsync(string url, CancellationToken cancellation)

@@ -169,6 +169,12 @@ public sealed class DynamicShardingProcess : IPeer
             () => $"a ring of [{string.Join(", ", expected)}]");
     }
 
+    /// <summary>Waits until the gateway is known, whatever its state.</summary>
+    public Task<TimeSpan> WaitForGatewayAsync(string address, TimeSpan limit) => Eventually.TrueAsync(
+        async () => (await StatusAsync()).GetProperty("members").EnumerateArray().Any(member => member.GetProperty("address").GetString() == address),
+        limit,
+        () => $"{address} is not known");
+
     /// <summary>Ring changes since the start, without the first ring; the status API and the metric must agree.</summary>
     public async Task<long> ChangesAsync()
     {

@@ -22,12 +22,16 @@ public sealed class PushgatewayProcess : IPeer
     public static async Task<PushgatewayProcess> StartAsync(string address, params string[] flags)
     {
         // Debian's build persists to one file under /var by default: gateways would inherit each other's groups.
+        string[] persistence = flags.Any(flag => flag.StartsWith("--persistence.file", StringComparison.Ordinal)) ? [] : ["--persistence.file="];
         ChildProcess process = await ChildProcess.StartAsync(
-            "pushgateway " + address, "prometheus-pushgateway", ["--web.listen-address=" + address, "--persistence.file=", .. flags]);
+            "pushgateway " + address, "prometheus-pushgateway", ["--web.listen-address=" + address, .. persistence, .. flags]);
         PushgatewayProcess gateway = new(process, address);
         return await ChildProcess.WhenReadyAsync(
             gateway, () => LoopbackHttp.SucceedsAsync(gateway._client, "-/healthy"), TimeSpan.FromSeconds(30));
     }
+
+    /// <summary>The text of its metrics page.</summary>
+    public Task<string> MetricsAsync() => _client.GetStringAsync("metrics");
 
     /// <summary>The groups that it holds, each as sorted <c>name=value</c> lines.</summary>
     public async Task<string[]> GroupsAsync()

@@ -86,6 +86,27 @@ public sealed class ConfigBrokenFilesTests
         { "consul_server: {addr: 'http://u:p@a:1'}", "1:23: consul_server.addr: must not contain a user name and password; use consul_server.username and consul_server.password" },
         { "consul_server: {addr: 'unix://run/c'}", "1:23: consul_server.addr: must give the full path of a socket: unix:///run/consul.sock" },
 
+        // Lists from elsewhere.
+        { "discovery: dns", "1:1: dns.names: must name at least one record, since discovery is dns; add one" },
+        { "discovery: dns\ndns:\n  names: []", "3:10: dns.names: must name at least one record, since discovery is dns; add one" },
+        { "discovery: dns\ndns:\n  names: a", "3:10: dns.names: must be a list; put a DNS name on each line, after '- '" },
+        { "discovery: dns\ndns:\n  names: [_push._tcp.a, 10.0.0.1]", "3:25: dns.names: is an address; name a record, or list addresses in pushgateway.servers" },
+        { "discovery: dns\ndns:\n  names: [a, [b]]", "3:14: dns.names: each entry must be a DNS name" },
+        { "discovery: dns\ndns: {names: [a], type: MX}", "2:25: dns.type: must be one of SRV, A, AAAA" },
+        { "discovery: dns\ndns: {names: [a], port: 0}", "2:25: dns.port: must be a whole number from 1 to 65535" },
+        { "discovery: dns\ndns: {names: [a], refresh_interval: 10ms}", "2:37: dns.refresh_interval: must be from 1s to 30d" },
+        { "discovery: dns\ndns: {names: [a], resolvers: [dns.example]}", "2:31: dns.resolvers: must be an IP address: a name would need a resolver itself" },
+        { "discovery: file_sd", "1:1: file_sd.files: must name at least one file, since discovery is file_sd; add one" },
+        { "discovery: file_sd\nfile_sd: {files: [a.yml, b.txt]}", "2:26: file_sd.files: must end in .json, .yml or .yaml, as in Prometheus" },
+        { "discovery: file_sd\nfile_sd: {files: ['*/a.yml']}", "2:19: file_sd.files: has a pattern before its last '/'; only the file name may have one" },
+        { "discovery: http_sd\nhttp_sd: {url: ''}", "2:16: http_sd.url: must name a URL, since discovery is http_sd; add it" },
+        { "discovery: http_sd\nhttp_sd: {url: sd.example}", "2:16: http_sd.url: must be a URL that begins with http:// or https://" },
+        { "discovery: http_sd\nhttp_sd: {url: 'http://u:p@sd.example'}", "2:16: http_sd.url: must not contain a user or a password; set http_sd.basic_auth" },
+        { "discovery: http_sd\nhttp_sd: {url: 'http://sd.example/', basic_auth: {username: u}}", "2:61: http_sd.basic_auth.username: is set without http_sd.basic_auth.password_file; set both or neither" },
+        { "S\ndiscovery: dns\ndns: {names: [a]}", "1:24: pushgateway.servers: names gateways, and so does discovery: dns; remove the servers, or write discovery: static" },
+        { "S\nsharding: {weight_label: 1a}", "2:26: sharding.weight_label: must be a label name: letters, digits and '_', not beginning with a digit" },
+        { "discovery: dns\ndns: {names: [a]}\nmembership: {allow: configured}", "3:21: membership.allow: configured allows no gateway, since pushgateway.servers is empty; list the gateways there, or CIDRs and host patterns here" },
+
         // Keys that belong together.
         { "consul_server: {password: x}", "1:27: consul_server.password: is set without consul_server.username; set both or neither" },
         { "consul_server: {password: x, username: ''}", "1:27: consul_server.password: is set without consul_server.username; set both or neither" },
@@ -161,7 +182,7 @@ public sealed class ConfigBrokenFilesTests
             "test.yml:5:7: pushgateway.servers: contains a character that is not allowed in a host name; use letters, digits, '-', '_' and '.'",
             "test.yml:6:7: pushgateway.servers: has a bad port; it must be a number from 1 to 65535",
             "test.yml:7:1: this is not a known key; known here: http_listen_addr, https_listen_addr, admin_listen_addr, forward_listen_addr, "
-                + "forward_https_listen_addr, http_path_prefix, basic_auth_users, tls, reuse_port, discovery, consul_server, pushgateway, sharding, membership, limits, shutdown, forward, admin, log",
+                + "forward_https_listen_addr, http_path_prefix, basic_auth_users, tls, reuse_port, discovery, consul_server, dns, file_sd, http_sd, pushgateway, sharding, membership, limits, shutdown, forward, admin, log",
         ],
         ConfigTestFile.Errors("http_listen_addr: x\npushgateway:\n  port: 0\n  servers:\n    - a b\n    - c:d\ncolour: red\n"));
 

@@ -235,7 +235,7 @@ public sealed partial class DocsTests
         _ => "error",
     };
 
-    [GeneratedRegex(@"`((?:consul_server|pushgateway|sharding|membership|limits|shutdown|forward|admin|log)\.[a-z_.]+[a-z_])[`:=]")]
+    [GeneratedRegex(@"`((?:consul_server|dns|file_sd|http_sd|pushgateway|sharding|membership|limits|shutdown|forward|admin|log)\.[a-z_.]+[a-z_])[`:=]")]
     private static partial Regex KeyInText();
 
     [GeneratedRegex("(?<!__meta_)dynamic_sharding_[a-z0-9_]+")]

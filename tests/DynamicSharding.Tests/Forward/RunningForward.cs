@@ -1,6 +1,7 @@
 using System.Net;
 using DynamicSharding.Config;
 using DynamicSharding.Forward;
+using DynamicSharding.Outbound;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
@@ -26,7 +27,7 @@ internal sealed class RunningForward : IAsyncDisposable
         readiness.SetReady();
         Counters = new ForwardCounters(loops);
         Closes = new DataPlaneCounters(loops);
-        Plane = new ForwardPlane(options, _ring, Counters, maxUpstreams: 1000, NullLoggerFactory.Instance, _time);
+        Plane = new ForwardPlane(options, _ring, Counters, maxUpstreams: 1000, NameResolver.Shared, NullLoggerFactory.Instance, _time);
         Server = new DataServer(
             options, [new DataAddress(DataAddresses.Forward, "forward_listen_addr", listen, Plane.NewSession)], _ring, readiness, Closes, authorize: null, NullLoggerFactory.Instance, _time);
         Server.Start();

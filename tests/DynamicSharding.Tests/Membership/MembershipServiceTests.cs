@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using DynamicSharding.Config;
+using DynamicSharding.Discovery;
 using DynamicSharding.Membership;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -269,7 +270,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
 
     private void Start(ServerOptions options, Func<string, Gateway>? gatewayFor = null)
     {
-        _service = new MembershipService(options, _ring, new GatewayRegistry(gatewayFor ?? Gateway), _log, TimeProvider.System);
+        _service = new MembershipService(options, _ring, new GatewayRegistry(gatewayFor ?? Gateway), GatewayNames.System, _log, TimeProvider.System);
         _service.Start();
     }
 }

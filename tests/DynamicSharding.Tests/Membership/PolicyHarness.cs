@@ -70,7 +70,7 @@ internal sealed class PolicyHarness
     }
 
     public void Report(bool adopt = false) =>
-        Record(Policy.Observe(new GatewayReport([.. _verdicts.Values], VerdictTimeout) { Adopt = adopt, MustBeFresh = MustBeFresh }));
+        Record(Policy.Observe(new GatewayReport([.. _verdicts.Values], VerdictTimeout) { Adopt = adopt, MustBeFresh = MustBeFresh, IsList = IsList }));
 
     public void Adopt(params (string Address, GatewayHealth Health)[] answer)
     {
@@ -79,6 +79,9 @@ internal sealed class PolicyHarness
         foreach ((string address, GatewayHealth health) in answer) _verdicts[address] = new GatewayVerdict(address, health, false, null);
         Report(adopt: true);
     }
+
+    /// <summary>The reports are of a complete list.</summary>
+    public bool IsList { get; set; }
 
     /// <summary>A source that may fall silent without an error, like Consul.</summary>
     public bool MustBeFresh { get; set; }

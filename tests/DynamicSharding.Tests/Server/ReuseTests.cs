@@ -4,6 +4,7 @@ using System.Reflection;
 using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Forward;
+using DynamicSharding.Outbound;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
@@ -130,7 +131,7 @@ public sealed class ReuseTests
             var address = new ListenAddress(IPAddress.Loopback, 0);
             ServerOptions options = new() { HttpListenAddr = address, ForwardListenAddr = address };
             var ring = new ActiveRing();
-            _forward = new ForwardPlane(options, ring, new ForwardCounters(1), 64, NullLoggerFactory.Instance, TimeProvider.System);
+            _forward = new ForwardPlane(options, ring, new ForwardCounters(1), 64, NameResolver.Shared, NullLoggerFactory.Instance, TimeProvider.System);
             ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(1, "http", "").For(_gateway.LocalEndPoint!.ToString()!)], 100, "group"));
             var readiness = new Readiness();
             readiness.SetReady();

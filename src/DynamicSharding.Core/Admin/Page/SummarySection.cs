@@ -43,9 +43,10 @@ internal static class SummarySection
     private static string Discovery(PageData data)
     {
         var discovery = data.Fleet.Membership.Discovery;
-        if (discovery.Source != DiscoveryKind.Consul)
+        if (discovery.Source == DiscoveryKind.Static)
             return data.Options.Pushgateway.HealthCheck.Enabled ? "static list, health checks on" : "static list, health checks off";
         string last = discovery.LastGoodAnswer is { } at ? $"last response {DisplayText.Age(data.Now - at)} ago" : "no response yet";
-        return discovery.LastError is null ? $"Consul, {last}" : $"Consul failing, {last}";
+        string source = discovery.Source == DiscoveryKind.Consul ? "Consul" : discovery.Source.Name();
+        return discovery.LastError is null ? $"{source}, {last}" : $"{source} failing, {last}";
     }
 }

@@ -1,0 +1,146 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using DnsClient;
+using DnsClient.Protocol;
+using DynamicSharding.Config;
+using DynamicSharding.Config.Values;
+
+namespace DynamicSharding.Outbound;
+
+/// <summary>Asks name servers itself, which the system's resolver cannot do for SRV records or say how long a record is valid. No search list applies.</summary>
+internal sealed class NameServers
+{
+    /// <summary>For one server to respond. It is asked twice, since a datagram may be lost, and then the next one.</summary>
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
+
+    private readonly Lock _lock = new();
+    private readonly IPEndPoint[] _configured;
+    private readonly string _systemFile;
+    private DateTime _systemFileTime;
+    private Clients? _clients;
+
+    /// <param name="options">Which name servers.</param>
+    /// <param name="systemFile">Names those of the system; null for its own place.</param>
+    public NameServers(DnsOptions options, string? systemFile = null)
+    {
+        _configured = [.. options.Resolvers.Select(ResolverText.Parse)];
+        _systemFile = systemFile ?? "/etc/resolv.conf";
+    }
+
+    /// <summary>A failure is a result; only cancellation throws.</summary>
+    public async Task<NameServerResponse> QueryAsync(string name, DnsRecordType type, CancellationToken ct)
+    {
+        Clients clients = Current();
+        try
+        {
+            QueryType wanted = type switch { DnsRecordType.Srv => QueryType.SRV, DnsRecordType.A => QueryType.A, _ => QueryType.AAAA };
+            IDnsQueryResponse response = await clients.Records.QueryAsync(name, wanted, QueryClass.IN, ct).ConfigureAwait(false);
+            string kind = type.ToString().ToUpperInvariant();
+            if (response.Header.ResponseCode == DnsHeaderResponseCode.NotExistentDomain)
+            {
+                return NameServerResponse.Failure($"{name}: the name does not exist (NXDOMAIN)") with { IsAbsent = true };
+            }
+
+            if (response.HasError) return NameServerResponse.Failure($"{name}: the name server responds with {response.Header.ResponseCode}");
+            ImmutableArray<(string Host, int Port)> records = [.. response.Answers.Select(Read).OfType<(string, int)>()];
+            if (records.IsEmpty) return NameServerResponse.Failure($"{name}: there is no {kind} record");
+            return new NameServerResponse(records, TimeSpan.FromSeconds(response.Answers.Min(static record => record.InitialTimeToLive)), null);
+        }
+        catch (Exception e) when (!ct.IsCancellationRequested)
+        {
+            // DnsResponseException, and whatever a broken response makes the parser throw. The innermost says what happened.
+            Exception cause = e;
+            while (cause.InnerException is { } inner) cause = inner;
+            string servers = string.Join(", ", clients.Records.NameServers.Select(static server => new IPEndPoint(IPAddress.Parse(server.Address), server.Port)));
+            return NameServerResponse.Failure($"{name}: no usable response from {servers}: {(cause is OperationCanceledException ? "timeout" : cause.Message)}");
+        }
+    }
+
+    /// <summary>Blocks; IPv4 first.</summary>
+    /// <exception cref="SocketException">The name has no address.</exception>
+    public IPAddress[] Addresses(string host)
+    {
+        LookupClient client = Current().Addresses;
+        IDnsQueryResponse v4 = client.Query(host, QueryType.A), v6 = client.Query(host, QueryType.AAAA);
+        IPAddress[] addresses = [.. v4.Answers.Concat(v6.Answers).OfType<AddressRecord>().Select(static record => record.Address)];
+        if (addresses.Length > 0) return addresses;
+        bool isAbsent = v4.Header.ResponseCode is DnsHeaderResponseCode.NotExistentDomain or DnsHeaderResponseCode.NoError;
+        throw new SocketException((int)(isAbsent ? SocketError.HostNotFound : SocketError.TryAgain));
+    }
+
+    /// <summary>The system's file may change: with a network, or with a container that starts before it is written.</summary>
+    private Clients Current()
+    {
+        lock (_lock)
+        {
+            DateTime time = _configured.Length > 0 ? default : File.GetLastWriteTimeUtc(_systemFile);
+            if (_clients is not null && time == _systemFileTime) return _clients;
+            _systemFileTime = time;
+            IPEndPoint[] servers = _configured.Length > 0 ? _configured : OfSystem();
+
+            // Thousands of connections to a gateway's name are no reason to ask more often than its records expire.
+            return _clients = new Clients(Client(servers, useCache: false), Client(servers, useCache: true));
+        }
+    }
+
+    /// <summary>DnsClient takes them from the network interfaces, and finds none where only loopback is up. Without any, as resolv.conf(5) says.</summary>
+    private IPEndPoint[] OfSystem()
+    {
+        IPEndPoint[] servers = [];
+        try
+        {
+            servers =
+            [
+                .. File.ReadLines(_systemFile).Select(static line => line.Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries))
+                    .Where(static words => words is ["nameserver", _, ..])
+                    .Select(static words => IPAddress.TryParse(words[1], out IPAddress? address) ? new IPEndPoint(address, ResolverText.DefaultPort) : null)
+                    .OfType<IPEndPoint>(),
+            ];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // As if it were empty.
+        }
+
+        return servers.Length > 0 ? servers : [new IPEndPoint(IPAddress.Loopback, ResolverText.DefaultPort)];
+    }
+
+    private static LookupClient Client(IPEndPoint[] servers, bool useCache) => new(
+        new LookupClientOptions([.. servers.Select(static server => new NameServer(server))])
+        {
+            Timeout = Timeout,
+            Retries = 1,
+            UseCache = useCache,
+            UseTcpFallback = true,
+            UseRandomNameServer = false,
+            ThrowDnsErrors = false,
+
+            // An error of one server is a reason to ask the next; that there is no such record is not.
+            ContinueOnDnsError = true,
+            ContinueOnEmptyResponse = false,
+        });
+
+    /// <returns>Null for a record that only leads to others, such as CNAME.</returns>
+    private static (string Host, int Port)? Read(DnsResourceRecord record) => record switch
+    {
+        SrvRecord srv => (srv.Target.Value.TrimEnd('.'), srv.Port),
+        AddressRecord address => (address.Address.ToString(), 0),
+        _ => null,
+    };
+
+    /// <param name="Records">For lists, which are to be current.</param>
+    /// <param name="Addresses">For connections; keeps a response for its TTL.</param>
+    private sealed record Clients(LookupClient Records, LookupClient Addresses);
+}
+
+/// <param name="Records">Host and port, at least one unless there is an error. The host of a record that says "none" is empty.</param>
+/// <param name="TimeToLive">The shortest of the records', and of those that led to them.</param>
+/// <param name="Error">The whole sentence; null for a usable response.</param>
+internal sealed record NameServerResponse(ImmutableArray<(string Host, int Port)> Records, TimeSpan TimeToLive, string? Error)
+{
+    /// <summary>The name does not exist.</summary>
+    public bool IsAbsent { get; init; }
+
+    public static NameServerResponse Failure(string error) => new([], TimeSpan.Zero, error);
+}
