@@ -179,6 +179,7 @@ internal sealed class ServerHost : IAsyncDisposable
         if (options.Limits != running.Limits || _users != before) _data.Apply(options.Limits, _users is null ? null : _users.Check);
         if (_users != before) before?.Dispose();
         _forward?.Apply(options, MaxUpstreams(options.Limits));
+        _admin?.Apply(options.Limits);
         _membership.Apply(options);
     }
 

@@ -4,7 +4,7 @@ using Prometheus;
 namespace DynamicSharding.Admin;
 
 /// <summary>The text of <c>/metrics</c>. Every scrape builds all metrics anew from their owners, so that none outlives what it shows.</summary>
-internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminRejectCounter rejections)
+internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminRejectCounter rejections, Func<long> evicted)
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -33,6 +33,8 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
         Counter rejected = page.Counters(
             "dynamic_sharding_admin_rejected_requests_total", "Requests rejected by the admin listener, by reason.", "reason");
         foreach ((AdminRejectReason reason, string label) in AdminRejectCounter.Labels) rejected.WithLabels(label).IncTo(rejections[reason]);
+        page.Counter(
+            "dynamic_sharding_admin_connections_evicted_total", "Silent connections of the admin listener closed for new ones.", evicted());
         ProcessMetrics.Write(page);
         return page.ToText();
     }
@@ -102,6 +104,8 @@ internal sealed class AdminRejectCounter
         (AdminRejectReason.Unauthorized, "unauthorized"),
         (AdminRejectReason.Busy, "busy"),
         (AdminRejectReason.CrossOrigin, "cross_origin"),
+        (AdminRejectReason.NotLocal, "not_local"),
+        (AdminRejectReason.ForeignHost, "foreign_host"),
     ];
 
     private readonly long[] _counts = new long[Labels.Length];

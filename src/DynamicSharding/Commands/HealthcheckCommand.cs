@@ -12,6 +12,7 @@ internal static class HealthcheckCommand
 {
     private const string Path = "/-/ready";
     private const string DefaultUrl = "http://127.0.0.1:9293" + Path;
+    private const string DefaultUrl6 = "http://[::1]:9293" + Path;
     private const int MaxLineLength = 200;
 
     private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(5);
@@ -20,7 +21,7 @@ internal static class HealthcheckCommand
     {
         var url = new Option<string?>("--url")
         {
-            Description = $"The URL to request, {DefaultUrl} by default. The default path is {Path}. It may have a user and password: http://user:password@host:9293",
+            Description = $"The URL to request, by default {DefaultUrl} or, if nothing listens there, {DefaultUrl6}. The default path is {Path}. It may have a user and password: http://user:password@host:9293",
         };
         Option<string?> file = Flags.File("--config.file", "Check the server that runs with this file.");
         Option<TimeSpan?> timeout = Flags.Duration("--timeout", "How long to wait for the response, 5s by default.");
@@ -31,15 +32,16 @@ internal static class HealthcheckCommand
         });
         command.SetAction((arguments, cancellation) => CommandOutput.RunAsync(arguments, output =>
         {
-            Uri address = arguments.GetValue(file) is { } path ? AddressIn(path) : WithPath(AdminClient.ParseUrl(arguments.GetValue(url) ?? DefaultUrl));
-            return CheckAsync(address, arguments.GetValue(timeout) ?? DefaultTimeout, output, cancellation);
+            Uri[] addresses = arguments.GetValue(file) is { } path ? AddressesIn(path)
+                : arguments.GetValue(url) is { } given ? [WithPath(AdminClient.ParseUrl(given))] : [new Uri(DefaultUrl), new Uri(DefaultUrl6)];
+            return CheckAsync(addresses, arguments.GetValue(timeout) ?? DefaultTimeout, output, cancellation);
         }));
         return command;
     }
 
-    private static async Task<int> CheckAsync(Uri address, TimeSpan timeout, TextWriter output, CancellationToken cancellation)
+    private static async Task<int> CheckAsync(Uri[] addresses, TimeSpan timeout, TextWriter output, CancellationToken cancellation)
     {
-        (HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(address, timeout, cancellation).ConfigureAwait(false);
+        (Uri address, HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(addresses, timeout, cancellation).ConfigureAwait(false);
         string text = Encoding.UTF8.GetString(content).Split('\n', 2)[0].Trim();
         text = string.Concat(text.Take(MaxLineLength).Where(static c => !char.IsControl(c)));
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{AdminClient.Printable(address)}: {(int)status} {text}").TrimEnd()).ConfigureAwait(false);
@@ -52,12 +54,13 @@ internal static class HealthcheckCommand
     /// The admin listener; or the data listener, which gives the same response, when the admin listener is off or wants a password or a server
     /// name that this command does not have.
     /// </summary>
-    private static Uri AddressIn(string file)
+    private static Uri[] AddressesIn(string file)
     {
         ServerOptions options = CommandOutput.LoadConfig(file);
         bool open = options.Admin.BasicAuthUsers.IsEmpty && options.Admin.TlsCertFile is null;
         ListenAddress listener = options.AdminListenAddr is { } admin && open ? admin
             : options.HttpListenAddr ?? options.ForwardListenAddr ?? throw new CommandException("the configuration has no plain listener to ask; use an HTTPS client");
-        return new Uri($"http://{WebListener.LocalAddress(new IPEndPoint(listener.Host ?? IPAddress.Any, listener.Port))}{Path}");
+        IPAddress[] hosts = listener.Host is null || listener.Host.Equals(IPAddress.IPv6Any) ? [IPAddress.Loopback, IPAddress.IPv6Loopback] : [listener.Host];
+        return [.. hosts.Select(host => new Uri($"http://{WebListener.LocalAddress(new IPEndPoint(host, listener.Port))}{Path}"))];
     }
 }
