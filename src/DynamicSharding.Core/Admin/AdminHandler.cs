@@ -118,7 +118,8 @@ internal sealed class AdminHandler : IDisposable
     private Task RejectAsync(HttpContext http, AdminRejectReason reason)
     {
         _rejections.Count(reason);
-        _logger.AdminRequestRejected(AdminRejectCounter.Labels[(int)reason].Label, http.Connection.RemoteIpAddress);
+        if (reason == AdminRejectReason.CrossOrigin) _logger.CrossOriginRejected(http.Request.Headers.Origin);
+        else _logger.AdminRequestRejected(AdminRejectCounter.Labels[(int)reason].Label, http.Connection.RemoteIpAddress);
         if (reason == AdminRejectReason.Unauthorized) http.Response.Headers.WWWAuthenticate = BasicAuth.Challenge;
         return reason switch
         {

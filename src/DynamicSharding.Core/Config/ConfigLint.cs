@@ -44,12 +44,14 @@ internal sealed class ConfigLint(ConfigDocument document)
     private void CheckListeners(ServerOptions options)
     {
         AdminOptions admin = options.Admin;
-        document.WarnIf(
-            options.AdminListenAddr is { IsEveryAddress: true } && admin.BasicAuthUsers.IsEmpty,
+        bool isOpen = options.AdminListenAddr is { IsEveryAddress: true } && admin.BasicAuthUsers.IsEmpty;
+        bool isWritten = document.Has("admin_listen_addr");
+        string open = $"whoever reaches this machine can {(admin.EnableLifecycle ? "reload and read" : "read")} the configuration, without a password; ";
+        document.WarnIf(isOpen && isWritten, "admin_listen_addr", open + "write 127.0.0.1 before the port, or set admin.basic_auth_users");
+        document.WarnAboutDefaultIf(
+            isOpen && !isWritten,
             "admin_listen_addr",
-            (document.Has("admin_listen_addr") ? "" : $"is {options.AdminListenAddr} by default: ")
-            + (admin.EnableLifecycle ? "whoever reaches this machine can reload and read the configuration" : "whoever reaches this machine can read the configuration")
-            + ", without a password; write 127.0.0.1 before the port, or set admin.basic_auth_users");
+            $"is {options.AdminListenAddr} by default, and {open}write admin_listen_addr: 127.0.0.1{options.AdminListenAddr}, or set admin.basic_auth_users");
         document.WarnIf(
             options.AdminListenAddr is not null && admin.AllowedHosts == AllowedHosts.Any && admin.BasicAuthUsers.IsEmpty,
             "admin.allowed_hosts",
