@@ -11,7 +11,8 @@ internal static class SocketConnection
 
     public static async Task ServeAsync(Socket socket, Func<SessionContext> newContext)
     {
-        var session = new HttpSession();
+        SessionContext context = _context ??= newContext();
+        var session = new HttpSession(context.Counters);
         byte[] input = new byte[16 * 1024];
         byte[] output = new byte[64 * 1024];
         int kept = 0;
@@ -24,7 +25,7 @@ internal static class SocketConnection
                     int received = await socket.ReceiveAsync(input.AsMemory(kept));
                     if (received == 0) return;
                     SessionStep step = session.Advance(
-                        input.AsSpan(0, kept + received), _context ??= newContext(), output, out int consumed, out int written);
+                        input.AsSpan(0, kept + received), context, output, out int consumed, out int written);
                     kept = kept + received - consumed;
                     if (kept > 0) input.AsSpan(consumed, kept).CopyTo(input);
                     if (written > 0) await socket.SendAsync(output.AsMemory(0, written));

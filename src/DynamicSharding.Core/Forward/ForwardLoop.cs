@@ -8,6 +8,7 @@ using DynamicSharding.Outbound;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.ObjectPool;
 
 namespace DynamicSharding.Forward;
 
@@ -138,20 +139,35 @@ internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters coun
 }
 
 /// <summary>What the forward sessions of one loop share. Touched on the loop's thread only.</summary>
-internal sealed class ForwardLoop(ForwardPlane plane, EventLoop loop, int index)
+internal sealed class ForwardLoop
 {
     /// <summary>Less than the loop's output buffer by more than what a relayed head and the frame of a chunk add.</summary>
     private const int ResponseLength = 48 * 1024;
 
+    /// <summary>Objects for connections to come: a few hundred bytes each.</summary>
+    private const int MaxPooled = 1024;
+
     private readonly Dictionary<Gateway, UpstreamPool> _pools = new(ReferenceEqualityComparer.Instance);
 
-    public ForwardPlane Plane { get; } = plane;
+    public ForwardLoop(ForwardPlane plane, EventLoop loop, int index)
+    {
+        Plane = plane;
+        Loop = loop;
+        Index = index;
+        Counters = plane.Counters.Loops[index];
+        Upstreams = new DefaultObjectPool<Upstream>(new UpstreamPolicy(this), MaxPooled);
+    }
 
-    public EventLoop Loop { get; } = loop;
+    public ForwardPlane Plane { get; }
 
-    public int Index { get; } = index;
+    public EventLoop Loop { get; }
 
-    public ForwardLoopCounters Counters { get; } = plane.Counters.Loops[index];
+    public int Index { get; }
+
+    public ForwardLoopCounters Counters { get; }
+
+    /// <summary>Connections to gateways that are closed, and ready to be opened.</summary>
+    public ObjectPool<Upstream> Upstreams { get; }
 
     /// <summary>Where responses are received. Not the loop's own buffer: that may hold the rest of a client's input.</summary>
     public byte[] ResponseBuffer { get; } = GC.AllocateUninitializedArray<byte>(ResponseLength, pinned: true);
@@ -176,5 +192,12 @@ internal sealed class ForwardLoop(ForwardPlane plane, EventLoop loop, int index)
     {
         if (!_pools.TryGetValue(gateway, out UpstreamPool? pool)) _pools.Add(gateway, pool = new UpstreamPool(Loop, Plane.TargetOf(gateway), this));
         return pool;
+    }
+
+    private sealed class UpstreamPolicy(ForwardLoop forward) : PooledObjectPolicy<Upstream>
+    {
+        public override Upstream Create() => new(forward);
+
+        public override bool Return(Upstream upstream) => true;
     }
 }

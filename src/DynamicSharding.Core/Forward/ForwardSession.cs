@@ -47,6 +47,9 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private bool _isStreamed;
     private bool _isReplayed;
     private bool _holdsPlace;
+
+    /// <summary>The place goes to what is left of the push at its gateway.</summary>
+    private bool _holdsPlaceTaken;
     private bool _persist;
     private bool _isHttp10;
     private bool _timedOut;
@@ -91,6 +94,22 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     public void OnUpstreamReady() => connection.Wake();
 
     public override void OnGatewayTimeout() => _timedOut = true;
+
+    public override void Reset()
+    {
+        base.Reset();
+        _request.Return();
+        _response.Reset();
+        _phase = Phase.None;
+        _options = null!;
+        _pool = null!;
+        _upstream = null;
+        _endpoints = null;
+        _endpointIndex = 0;
+        _connectError = null;
+        _began = _progressAt = _sentAt = _content = 0;
+        _isChunked = _isStreamed = _isReplayed = _holdsPlace = _holdsPlaceTaken = _persist = _isHttp10 = _timedOut = _wantsContent = false;
+    }
 
     private protected override SessionStep BeginPush(
         ReadOnlySpan<byte> input, in Route route, SessionContext context, ref ResponseWriter writer, ref int consumed)
@@ -144,7 +163,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
                 if (!isReady) return SessionStep.Wait;
                 _connectError = _upstream!.Advance();
                 if (_connectError is null) return _upstream.IsConnecting ? SessionStep.Wait : BeginSending(input, ref writer, ref consumed);
-                _upstream.Close();
+                CloseUpstream();
                 _endpointIndex++;
                 return Connect(input, ref writer, ref consumed);
             case Phase.Sending:
@@ -412,7 +431,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         if (!MayReplay()) return Fail(502, "sent no complete response: ", why, ref writer);
         Gateway.CountReplay();
         _isReplayed = true;
-        _upstream!.Close();
+        CloseUpstream();
         _request.Rewind();
         int none = 0;
         return Connect(default, ref writer, ref none);
@@ -486,7 +505,12 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _upstream = null;
     }
 
-    private bool _holdsPlaceTaken;
+    /// <summary>A closed one may serve another session at once.</summary>
+    private void CloseUpstream()
+    {
+        _upstream?.Close();
+        _upstream = null;
+    }
 
     /// <summary>The push is over: nothing of it stays behind.</summary>
     private SessionStep Finish(int code)
@@ -498,8 +522,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
             forward.Counters.Observe(forward.Plane.Time.GetElapsedTime(_began));
         }
 
-        _upstream?.Close();
-        _upstream = null;
+        CloseUpstream();
         _endpoints = null;
         _request.Return();
         _response.Reset();

@@ -4,7 +4,7 @@ using DynamicSharding.Server;
 namespace DynamicSharding.Forward;
 
 /// <summary>One connection to a gateway, on the loop of the client that uses it. Between two pushes it waits in its <see cref="UpstreamPool"/>.</summary>
-internal sealed class Upstream(UpstreamPool pool) : LoopMember
+internal sealed class Upstream : LoopMember
 {
     /// <summary>Pushgateway keeps idle connections without limit; what stands in front of it often for a minute.</summary>
     private const long KeepMilliseconds = 30_000;
@@ -15,13 +15,20 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
     /// <summary>A gateway that does not take it by then has not taken the push.</summary>
     private const long SpoilMilliseconds = 1000;
 
+    private readonly ForwardLoop _forward;
     private ForwardGatewayCounters? _place;
     private ReadOnlyMemory<byte> _spoil;
     private long _spoilUntil;
     private long _idleSince;
     private long _idleTurn;
 
-    public LoopSocket Socket { get; private set; } = null!;
+    public Upstream(ForwardLoop forward)
+    {
+        _forward = forward;
+        Socket = new LoopSocket(forward.Loop) { Owner = this };
+    }
+
+    public LoopSocket Socket { get; }
 
     /// <summary>The list and the place in it of the address that this connection goes to.</summary>
     public EndpointList Endpoints { get; private set; } = null!;
@@ -39,24 +46,22 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
 
     public bool IsConnecting { get; private set; }
 
-    /// <summary>It has had a socket, so that its close is counted.</summary>
-    public bool WasOpened => Socket is not null;
-
-    public UpstreamPool Pool { get; } = pool;
+    public UpstreamPool Pool { get; private set; } = null!;
 
     /// <summary>Begins to connect.</summary>
+    /// <param name="fd">A socket that connects.</param>
     /// <returns>0, or the errno.</returns>
-    public int Connect(EndpointList endpoints, int index, ForwardSession user)
+    public int Open(UpstreamPool pool, EndpointList endpoints, int fd, bool pending, ForwardSession user)
     {
-        EventLoop loop = Pool.Loop;
-        int error = LoopSocket.Connect(endpoints.SocketAddress(index), out int fd, out bool pending);
-        if (error != 0) return error;
-        Socket = new LoopSocket(loop, fd) { Owner = this };
-        loop.Add(Socket);
+        Pool = pool;
+        Socket.Open(fd);
+        _forward.Loop.Add(Socket);
+        _forward.OpenUpstreams++;
         Endpoints = endpoints;
         User = user;
         IsOpen = true;
         IsConnecting = true;
+        IsReused = HasEnded = false;
         bool ok = Socket.Watch(LoopSocket.InputAndOutput);
         if (ok && !pending) ok = Advance() is null;
         if (ok) return 0;
@@ -166,14 +171,18 @@ internal sealed class Upstream(UpstreamPool pool) : LoopMember
         Close();
     }
 
+    /// <summary>Whoever has a reference forgets it: the object is free for another connection.</summary>
     public void Close()
     {
         if (!IsOpen) return;
         IsOpen = false;
         _place?.Leave();
         _place = null;
+        _spoil = default;
         User = null;
+        Endpoints = null!;
         Socket.Close();
-        Pool.OnClosed();
+        _forward.OpenUpstreams--;
+        _forward.Upstreams.Return(this);
     }
 }

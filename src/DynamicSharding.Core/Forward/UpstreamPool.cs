@@ -42,12 +42,11 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
     public Upstream? Connect(EndpointList endpoints, int index, ForwardSession user, out int error)
     {
         owner.MakeRoom();
-        var upstream = new Upstream(this);
-        owner.OpenUpstreams++;
-        error = upstream.Connect(endpoints, index, user);
-        if (error == 0) return upstream;
-        if (!upstream.WasOpened) owner.OpenUpstreams--;
-        return null;
+        error = LoopSocket.Connect(endpoints.SocketAddress(index), out int fd, out bool pending);
+        if (error != 0) return null;
+        Upstream upstream = owner.Upstreams.Get();
+        error = upstream.Open(this, endpoints, fd, pending, user);
+        return error == 0 ? upstream : null;
     }
 
     /// <summary>Its response is complete and the gateway lets the connection persist.</summary>
@@ -69,8 +68,6 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
         _idle.Remove(upstream);
         upstream.Close();
     }
-
-    public void OnClosed() => owner.OpenUpstreams--;
 
     /// <summary>Closes the one that is idle for the longest time, if any.</summary>
     public bool TryCloseIdle()

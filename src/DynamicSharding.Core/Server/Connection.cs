@@ -1,14 +1,17 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Net.Security;
 using DynamicSharding.Http;
 using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.ObjectPool;
 
 namespace DynamicSharding.Server;
 
 /// <summary>
-/// One client connection: reads, lets its session respond, sends, and closes in order. Runs on its loop's thread from the first byte to the
-/// last and awaits nothing but socket readiness.
+/// One client connection after the other: reads, lets its session respond, sends, and closes in order. Runs on its loop's thread from the first
+/// byte to the last and awaits nothing but socket readiness. Between two clients it waits in its listener's pool, with its socket, reader and
+/// session, so that a client that connects costs no allocation.
 /// </summary>
 internal sealed class Connection : LoopMember
 {
@@ -28,6 +31,9 @@ internal sealed class Connection : LoopMember
     private readonly ConnectionLimit _limit;
     private readonly ILogger _logger;
 
+    /// <summary>Null for a connection that serves one client only.</summary>
+    private readonly ObjectPool<Connection>? _pool;
+
     /// <summary>Why the connection ends when <see cref="_deadline"/> passes; null without a deadline.</summary>
     private CloseReason? _deadlineReason;
     private CloseReason? _expired;
@@ -37,15 +43,17 @@ internal sealed class Connection : LoopMember
     private int _unsentEnd;
     private bool _draining;
 
-    public Connection(LoopSocket socket, ConnectionLimit limit, Func<Connection, HttpSession> newSession, ILogger logger)
+    public Connection(
+        EventLoop loop, ConnectionLimit limit, Func<Connection, HttpSession> newSession, ILogger logger, ObjectPool<Connection>? pool = null)
     {
-        _socket = socket;
-        _loop = socket.Loop;
-        _reader = new SocketPipeReader(socket);
+        _loop = loop;
+        _socket = new LoopSocket(loop) { Owner = this };
         _limit = limit;
         _logger = logger;
-        socket.Owner = this;
+        _pool = pool;
         _session = newSession(this);
+        _reader = new SocketPipeReader(_socket, takesContent: _session.Forwards);
+        _ = ServeClientsAsync();
     }
 
     public EventLoop Loop => _loop;
@@ -59,28 +67,23 @@ internal sealed class Connection : LoopMember
     /// <summary>The client has closed neither side, according to what has arrived at this machine.</summary>
     public bool IsFullyOpen() => !_socket.IsReset && _socket.IsFullyOpen();
 
-    /// <summary>Serves the connection to its end. No client can make it throw.</summary>
-    public async Task RunAsync()
+    /// <summary>Serves a client to its end. No client can make it throw.</summary>
+    /// <param name="fd">The client's socket, which the connection closes.</param>
+    /// <param name="tls">What a TLS handshake needs; null for plain TCP.</param>
+    public void Start(int fd, SslServerAuthenticationOptions? tls = null)
     {
-        CloseReason reason = CloseReason.IoError;
-        try
-        {
-            reason = await ServeAsync();
-        }
-        catch (Exception error)
-        {
-            _logger.ConnectionFailed(error);
-        }
-
-        // Nobody awaits this task, so it logs its own failure.
-        try
-        {
-            End(reason);
-        }
-        catch (Exception error)
-        {
-            _logger.ConnectionFailed(error);
-        }
+        _deadlineReason = _expired = null;
+        _deadline = _bodyStart = 0;
+        _requestsAtHead = -1;
+        _unsentEnd = 0;
+        _draining = false;
+        _reader.Reset();
+        _session.Reset();
+        _socket.Open(fd);
+        _loop.Add(_socket);
+        _loop.Connections++;
+        if (tls is not null) _socket.AddTls()?.Accept(tls);
+        _socket.Wake();
     }
 
     public override void OnTick(long now)
@@ -110,62 +113,123 @@ internal sealed class Connection : LoopMember
     /// <summary>The server's stop ran out of time.</summary>
     public void Abort() => Expire(CloseReason.Aborted);
 
-    private async Task<CloseReason> ServeAsync()
+    /// <summary>One call for all clients: the state of an async method is an object, too. Ends with the pool.</summary>
+    private async Task ServeClientsAsync()
     {
-        if (_socket.Tls is null) SetDeadline(CloseReason.Idle, _loop.Context.Limits.IdleTimeout);
-        else SetDeadline(CloseReason.TlsFailed, _loop.Context.Limits.HeaderTimeout);
-        SessionStep step = SessionStep.Read;
-        bool ends = false;
-        while (true)
+        while (await _socket.WaitForOpenAsync())
         {
-            int unsent;
-            if (_session.WaitsForGateway || _session.HasGatewayEvent)
+            CloseReason? reason = null;
+            try
             {
-                // Nothing of the client is read until its response is sent.
-                if (step == SessionStep.Wait && !_session.HasGatewayEvent && !await _socket.WaitForWakeAsync()) return ExpiredReason();
-                if (_socket.IsReset) return CloseReason.Reset;
-                step = Handle(default, out _, out unsent);
-                if (!_session.WaitsForGateway && _socket.TakeEvent()) _reader.MayBeReadable();
-            }
-            else
-            {
-                // A stop ends the connection here, unless a request has arrived: closing would reset it.
-                ReadResult read;
-                if (!ends) read = await _reader.ReadAsync();
-                else if (!_reader.TryReceiveNow(out read)) return CloseReason.Drained;
-
-                if (read.IsCanceled)
+                if (_socket.Tls is null) SetDeadline(CloseReason.Idle, _loop.Context.Limits.IdleTimeout);
+                else SetDeadline(CloseReason.TlsFailed, _loop.Context.Limits.HeaderTimeout);
+                SessionStep step = SessionStep.Read;
+                bool ends = false;
+                while (reason is null)
                 {
-                    _reader.AdvanceTo(read.Buffer.End);
+                    int unsent;
+                    if (_session.WaitsForGateway || _session.HasGatewayEvent)
+                    {
+                        // Nothing of the client is read until its response is sent.
+                        if (step == SessionStep.Wait && !_session.HasGatewayEvent && !await _socket.WaitForWakeAsync())
+                        {
+                            reason = ExpiredReason();
+                            break;
+                        }
 
-                    // A request may have arrived since the last read: closing would reset it.
-                    if (_expired is not (CloseReason.Idle or CloseReason.Drained) || !_reader.TryRead(out read)) return await EndExpiredAsync();
-                    _expired = null;
+                        if (_socket.IsReset)
+                        {
+                            reason = CloseReason.Reset;
+                            break;
+                        }
+
+                        step = Handle(default, out _, out unsent);
+                        if (!_session.WaitsForGateway && _socket.TakeEvent()) _reader.MayBeReadable();
+                    }
+                    else
+                    {
+                        // A stop ends the connection here, unless a request has arrived: closing would reset it.
+                        ReadResult read;
+                        if (!ends)
+                        {
+                            read = await _reader.ReadAsync();
+                        }
+                        else if (!_reader.TryReceiveNow(out read))
+                        {
+                            reason = CloseReason.Drained;
+                            break;
+                        }
+
+                        if (read.IsCanceled)
+                        {
+                            _reader.AdvanceTo(read.Buffer.End);
+
+                            // A request may have arrived since the last read: closing would reset it.
+                            if (_expired is not (CloseReason.Idle or CloseReason.Drained) || !_reader.TryRead(out read))
+                            {
+                                reason = await EndExpiredAsync();
+                                break;
+                            }
+
+                            _expired = null;
+                        }
+
+                        // A client that closed its side has its responses already (RFC 9112 9.6): each was sent when its request arrived.
+                        if (read.IsCompleted)
+                        {
+                            reason = _session.InPush ? await EndPushAsync(PushEnd.ClientClosed) : Ended();
+                            break;
+                        }
+
+                        step = HandleBuffered(read.Buffer, out unsent);
+                    }
+
+                    if (unsent != 0 && !await SendRestAsync(unsent))
+                    {
+                        reason = EndedWriting();
+                        break;
+                    }
+
+                    switch (step)
+                    {
+                        case SessionStep.Close:
+                            reason = _loop.Context.Draining ? CloseReason.Drained : CloseReason.ConnectionCloseRequested;
+                            break;
+                        case SessionStep.Linger:
+                            reason = await LingerAsync();
+                            break;
+                        case SessionStep.Reset:
+                            _socket.ResetOnClose();
+                            reason = CloseReason.Aborted;
+                            break;
+                        case var _ when _session.WaitsForGateway:
+                            _deadlineReason = null;
+                            break;
+                        default:
+                            ends = _draining && step == SessionStep.Read && !_session.InHead && !_session.InBody;
+                            SetReadDeadline();
+                            break;
+                    }
                 }
-
-                // A client that closed its side has its responses already (RFC 9112 9.6): each was sent when its request arrived.
-                if (read.IsCompleted) return _session.InPush ? await EndPushAsync(PushEnd.ClientClosed) : Ended();
-                step = HandleBuffered(read.Buffer, out unsent);
             }
-
-            if (unsent != 0 && !await SendRestAsync(unsent)) return EndedWriting();
-            switch (step)
+            catch (Exception error)
             {
-                case SessionStep.Close:
-                    return _loop.Context.Draining ? CloseReason.Drained : CloseReason.ConnectionCloseRequested;
-                case SessionStep.Linger:
-                    return await LingerAsync();
-                case SessionStep.Reset:
-                    _socket.ResetOnClose();
-                    return CloseReason.Aborted;
-                case var _ when _session.WaitsForGateway:
-                    _deadlineReason = null;
-                    break;
-                default:
-                    ends = _draining && step == SessionStep.Read && !_session.InHead && !_session.InBody;
-                    SetReadDeadline();
-                    break;
+                _logger.ConnectionFailed(error);
             }
+
+            // Nobody awaits this task, so it logs its own failure.
+            try
+            {
+                End(reason ?? CloseReason.IoError);
+            }
+            catch (Exception error)
+            {
+                _logger.ConnectionFailed(error);
+                return;
+            }
+
+            if (_pool is null) return;
+            _pool.Return(this);
         }
     }
 

@@ -72,6 +72,9 @@ internal sealed class DataServer : IDisposable
     /// <summary>Done when a listening socket is dead, because a process that shares it has shut it down. Time to stop.</summary>
     public Task ListenerDead => Task.WhenAny(_listeners.Select(static listener => listener.Dead));
 
+    /// <summary>The bound addresses of all listeners.</summary>
+    public IReadOnlyList<System.Net.IPEndPoint> EndPoints => [.. _listeners.Select(static listener => listener.EndPoint)];
+
     public int OpenConnections => _limit.Open;
 
     /// <summary>Pooled arrays that connections keep, for incomplete requests and unread responses.</summary>

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.ComponentModel;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -25,6 +24,7 @@ internal sealed unsafe class EventLoop : IDisposable
 
     private readonly int _epoll;
     private readonly LoopInbox _inbox = new();
+    private readonly LoopBuffers _buffers = new();
     private readonly EpollEvents _events = new(EventsPerWait);
     private readonly List<int> _freeSlots = [];
     private readonly List<int> _releasedSlots = [];
@@ -124,7 +124,7 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>On the loop's thread: an array for a connection to keep until <see cref="ReturnBuffer"/>.</summary>
     public byte[] RentBuffer(int length)
     {
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(length);
+        byte[] buffer = _buffers.Rent(length);
         KeptBuffers++;
         KeptBytes += buffer.Length;
         return buffer;
@@ -134,7 +134,7 @@ internal sealed unsafe class EventLoop : IDisposable
     {
         KeptBuffers--;
         KeptBytes -= buffer.Length;
-        ArrayPool<byte>.Shared.Return(buffer);
+        _buffers.Return(buffer);
     }
 
     /// <summary>When the input at hand arrived, on the clock's own scale.</summary>
@@ -254,6 +254,7 @@ internal sealed unsafe class EventLoop : IDisposable
     {
         _nextTick = Now + TickMilliseconds;
         Context.Date.Refresh(_time.GetUtcNow());
+        _buffers.Trim();
         for (int slot = WakeSlot + 1; slot < _slots; slot++) _sockets[slot]?.Owner?.OnTick(Now);
     }
 

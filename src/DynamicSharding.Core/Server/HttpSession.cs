@@ -12,6 +12,7 @@ namespace DynamicSharding.Server;
 internal class HttpSession(LoopCounters counters)
 {
     private AuthVerdict _verdict;
+    private int _client;
     private Action<AuthVerdict>? _whenKnown;
     private Func<System.Net.IPAddress?>? _peer;
     private protected RequestParser _parser;
@@ -64,6 +65,24 @@ internal class HttpSession(LoopCounters counters)
 
     /// <summary>The client broke the framing, so the connection ends.</summary>
     public bool IsBroken { get; private set; }
+
+    /// <summary>Before the first byte of another client: nothing of the one before is left.</summary>
+    public virtual void Reset()
+    {
+        if (WaitsForVerdict)
+        {
+            _client++;
+            _whenKnown = null;
+        }
+
+        _verdict = AuthVerdict.None;
+        _parser = default;
+        _chunks = default;
+        _body = BodyFraming.None;
+        _bodyRemaining = BodySkipped = Requests = 0;
+        _lastResponseWritten = _clientPersists = false;
+        InPush = IsBroken = false;
+    }
 
     /// <param name="consumed">How many bytes of the input are no longer needed.</param>
     /// <param name="written">How many bytes of the output to send.</param>
@@ -147,7 +166,8 @@ internal class HttpSession(LoopCounters counters)
     {
         if (_verdict == AuthVerdict.None)
         {
-            _whenKnown ??= verdict => Owner!.Loop.Post(() => OnVerdict(verdict));
+            int client = _client;
+            _whenKnown ??= verdict => Owner!.Loop.Post(() => OnVerdict(verdict, client));
             _verdict = authorize(FieldLine.ValueOf(fields, "authorization"u8), _peer ??= () => Owner?.Peer, _whenKnown);
             if (_verdict == AuthVerdict.Pending) return _verdict;
         }
@@ -157,8 +177,10 @@ internal class HttpSession(LoopCounters counters)
         return known;
     }
 
-    private void OnVerdict(AuthVerdict verdict)
+    /// <param name="client">A verdict on one that has gone is not for its successor.</param>
+    private void OnVerdict(AuthVerdict verdict, int client)
     {
+        if (client != _client) return;
         _verdict = verdict;
         Owner!.Wake();
     }

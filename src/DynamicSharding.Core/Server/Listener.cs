@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using DynamicSharding.Http;
 using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.ObjectPool;
 
 namespace DynamicSharding.Server;
 
@@ -15,10 +16,14 @@ internal sealed class Listener : LoopMember
     /// <summary>The longest accept queue that somaxconn allows: clients that keep connecting do not delay a stop.</summary>
     private const int MaxFinalTurns = 65_535 / AcceptsPerTurn;
 
+    /// <summary>Connections that wait for another client: about 1 KiB each.</summary>
+    private const int MaxPooled = 1024;
+
     private readonly LoopSocket _socket;
+    private readonly LoopSocket _refused;
     private readonly EventLoop _loop;
     private readonly ConnectionLimit _limit;
-    private readonly Func<Connection, HttpSession> _newSession;
+    private readonly DefaultObjectPool<Connection> _connections;
     private readonly Func<SslServerAuthenticationOptions>? _tls;
     private readonly ILogger _logger;
     private readonly ILogger _connectionLogger;
@@ -32,11 +37,12 @@ internal sealed class Listener : LoopMember
     {
         _socket = socket;
         _loop = socket.Loop;
+        _refused = new LoopSocket(_loop);
         _limit = limit;
-        _newSession = newSession;
         _tls = tls;
         _logger = loggers.CreateLogger<Listener>();
         _connectionLogger = loggers.CreateLogger<Connection>();
+        _connections = new DefaultObjectPool<Connection>(new ConnectionPolicy(this, newSession), MaxPooled);
         socket.Owner = this;
     }
 
@@ -148,37 +154,43 @@ internal sealed class Listener : LoopMember
             return;
         }
 
-        var socket = new LoopSocket(_loop, fd);
-        _loop.Add(socket);
-        _loop.Connections++;
-        if (_tls is not null) socket.AddTls()?.Accept(_tls());
-        _ = new Connection(socket, _limit, _newSession, _connectionLogger).RunAsync();
+        _connections.Get().Start(fd, _tls?.Invoke());
     }
 
     private void Refuse(int fd)
     {
         SessionContext context = _loop.Context;
-        var socket = new LoopSocket(_loop, fd);
-        _loop.Add(socket);
+        _refused.Open(fd);
+        _loop.Add(_refused);
 
-        // Read first: closing with unread bytes would reset the connection and destroy the response.
-        _ = socket.TryReceive(_loop.ReceiveBuffer);
-        if (_tls is null) WriteRefusal(socket, context, fd);
-        socket.ShutdownSend();
-        socket.Close();
+        // Counted before the client can know of it.
         context.Counters.CountReject(RejectReason.TooManyConnections);
         context.Counters.CountRequest(RequestMethod.Unknown, StatusIndex.ServiceUnavailable);
         context.Counters.CountClose(CloseReason.TooManyConnections);
+
+        // Read first: closing with unread bytes would reset the connection and destroy the response.
+        _ = _refused.TryReceive(_loop.ReceiveBuffer);
+        if (_tls is null) WriteRefusal(context, fd);
+        _refused.ShutdownSend();
+        _refused.Close();
     }
 
-    private void WriteRefusal(LoopSocket socket, SessionContext context, int fd)
+    private void WriteRefusal(SessionContext context, int fd)
     {
         var writer = new ResponseWriter(_loop.OutputBuffer, context.Date.Bytes);
         writer.WriteReject(RejectReason.TooManyConnections, default, isHead: false, ConnectionOption.Close);
-        _ = socket.TrySend(_loop.OutputBuffer.AsSpan(0, writer.Written));
+        _ = _refused.TrySend(_loop.OutputBuffer.AsSpan(0, writer.Written));
         if (_connectionLogger.IsEnabled(LogLevel.Debug))
         {
             _connectionLogger.RequestRejected(RejectReasons.Label(RejectReason.TooManyConnections), PeerAddress.Of(fd));
         }
+    }
+
+    private sealed class ConnectionPolicy(Listener listener, Func<Connection, HttpSession> newSession) : PooledObjectPolicy<Connection>
+    {
+        public override Connection Create() =>
+            new(listener._loop, listener._limit, newSession, listener._connectionLogger, listener._connections);
+
+        public override bool Return(Connection connection) => true;
     }
 }

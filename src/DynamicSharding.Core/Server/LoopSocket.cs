@@ -7,7 +7,7 @@ namespace DynamicSharding.Server;
 /// A non-blocking socket of one event loop, with one awaitable wait for readiness at a time. Used on the loop's thread only; continuations run
 /// inline on it.
 /// </summary>
-internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSource<bool>
+internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTaskSource<bool>
 {
     /// <summary>
     /// Edge-triggered, because the kernel polls a level-triggered descriptor once more for every event. RDHUP reports an end of input that arrived
@@ -104,6 +104,23 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd) : IValueTaskSour
     {
         if (_interest == 0 && !Watch(InputAndOutput)) return null;
         return _tls = new TlsLayer(this);
+    }
+
+    /// <summary>Takes another descriptor, after <see cref="Close"/>. Nothing of the one before is left.</summary>
+    public void Open(int fd)
+    {
+        Fd = fd;
+        _interest = 0;
+        _hadEvent = _rearm = IsReset = false;
+        _tls = null;
+    }
+
+    /// <summary>Waits, without a descriptor, for the <see cref="Wake"/> that follows <see cref="Open"/>.</summary>
+    public ValueTask<bool> WaitForOpenAsync()
+    {
+        _readiness.Reset();
+        _waiting = true;
+        return new ValueTask<bool>(this, _readiness.Version);
     }
 
     /// <summary>Starts to connect a new socket.</summary>

@@ -108,10 +108,7 @@ internal sealed class SelfCheck(IPEndPoint listener, EventLoop[] loops, Connecti
         // May exceed the connection limit, which is for clients: a full loop is not stuck.
         limit.Enter();
         loop.Context.Counters.CountAccept();
-        var socket = new LoopSocket(loop, fd);
-        loop.Add(socket);
-        loop.Connections++;
-        _ = new Connection(socket, limit, DataServer.NewRedirectSession, connectionLogger).RunAsync();
+        new Connection(loop, limit, DataServer.NewRedirectSession, connectionLogger).Start(fd);
     }
 
     /// <summary>503 is fine, too: a restart would help neither against too many connections nor against missing gateways.</summary>

@@ -10,11 +10,12 @@ namespace DynamicSharding.Server;
 /// beginning are received into the loop's buffer again, behind a copy of the beginning; those behind a long one go directly into the kept
 /// array, so a client that sends byte by byte never costs more than the copy of a short beginning. An idle connection holds no buffer.
 /// </summary>
+/// <param name="takesContent">The session uses content, too: a receive takes as much as there is, so that a whole push is one receive.</param>
 /// <remarks>
 /// The buffer of a result is one segment, valid until <see cref="AdvanceTo(SequencePosition, SequencePosition)"/>, which must be called before the
 /// next await on the loop's thread. Socket errors complete the reader and never throw.
 /// </remarks>
-internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTaskSource<ReadResult>
+internal sealed class SocketPipeReader(LoopSocket socket, bool takesContent = false) : PipeReader, IValueTaskSource<ReadResult>
 {
     /// <summary>
     /// One receive of heads: more than any batch of pipelined requests in practice. Also the most that is kept of the requests of a client that
@@ -40,6 +41,17 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
 
     /// <summary>The errno that completed the reader; 0 after a regular end.</summary>
     public int Error { get; private set; }
+
+    /// <summary>Before the first read from another client.</summary>
+    public void Reset()
+    {
+        ReturnKept();
+        _resultLength = 0;
+        _hasUnexamined = _inPlace = false;
+        _maybeReadable = true;
+        ContentAhead = 0;
+        Error = 0;
+    }
 
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) =>
         TryRead(out ReadResult result) ? new(result) : new(this, _socket.BeginWait(LoopSocket.Input));
@@ -111,7 +123,8 @@ internal sealed class SocketPipeReader(LoopSocket socket) : PipeReader, IValueTa
     {
         if (_keptLength > HeadBytes && _keptLength == _kept!.Length) Grow();
         Span<byte> room = (_keptLength > HeadBytes ? _kept : _loop.ReceiveBuffer).AsSpan(_keptLength);
-        SocketResult received = _socket.TryReceive(room[..(int)Math.Min(room.Length, HeadBytes + Math.Min(ContentAhead, room.Length))]);
+        int most = takesContent ? room.Length : (int)Math.Min(room.Length, HeadBytes + Math.Min(ContentAhead, room.Length));
+        SocketResult received = _socket.TryReceive(room[..most]);
         if (received.WouldBlock)
         {
             result = default;

@@ -308,6 +308,8 @@ internal sealed class TlsLayer
         {
             while (!_source.IsEmpty)
             {
+                // The socket may be another client's by now.
+                if (_ended) throw new IOException("the connection was closed");
                 SocketResult sent = socket.TrySendRaw(_source.Span);
                 if (sent.WouldBlock) return false;
                 if (sent.Failed) throw new IOException(System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(sent.Error));

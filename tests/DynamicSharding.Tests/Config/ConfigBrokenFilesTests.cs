@@ -54,7 +54,7 @@ public sealed class ConfigBrokenFilesTests
         // Addresses.
         { "S\nhttp_listen_addr: 9292", "2:19: http_listen_addr: must be ':port' or 'host:port'" },
         { "S\nhttp_listen_addr: :92929", "2:19: http_listen_addr: must end with a port from 0 to 65535" },
-        { "S\nhttp_listen_addr: \"\"", "2:19: http_listen_addr: must be ':port' or 'host:port'" },
+        { "S\nhttp_listen_addr: \"\"", "2:19: http_listen_addr: must not be empty when there is no other listener for pushes; write ':9292', or set https_listen_addr" },
         { "S\nhttp_listen_addr: edge.example:1", "2:19: http_listen_addr: must begin with an IP address or 'localhost', an IPv6 address in brackets, or nothing for all addresses" },
         { "S\nadmin_listen_addr: 127.0.0.1:9292", "2:20: admin_listen_addr: 127.0.0.1:9292 is taken by http_listen_addr (:9292); give each listener a port of its own" },
         { "S\nhttp_listen_addr: :9293", "2:19: admin_listen_addr: :9293 is taken by http_listen_addr (:9293); give each listener a port of its own" },
@@ -151,8 +151,8 @@ public sealed class ConfigBrokenFilesTests
             "test.yml:3:9: pushgateway.port: must be a whole number from 1 to 65535",
             "test.yml:5:7: pushgateway.servers: contains a character that is not allowed in a host name; use letters, digits, '-', '_' and '.'",
             "test.yml:6:7: pushgateway.servers: has a bad port; it must be a number from 1 to 65535",
-            "test.yml:7:1: this is not a known key; known here: http_listen_addr, admin_listen_addr, forward_listen_addr, reuse_port, "
-                + "discovery, consul_server, pushgateway, sharding, membership, limits, shutdown, forward, admin, log",
+            "test.yml:7:1: this is not a known key; known here: http_listen_addr, https_listen_addr, admin_listen_addr, forward_listen_addr, "
+                + "forward_https_listen_addr, http_path_prefix, basic_auth_users, tls, reuse_port, discovery, consul_server, pushgateway, sharding, membership, limits, shutdown, forward, admin, log",
         ],
         ConfigTestFile.Errors("http_listen_addr: x\npushgateway:\n  port: 0\n  servers:\n    - a b\n    - c:d\ncolour: red\n"));
 

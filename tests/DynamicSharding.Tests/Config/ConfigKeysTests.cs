@@ -14,8 +14,16 @@ public sealed class ConfigKeysTests : IDisposable
     public static TheoryData<string, string, string, bool> Keys => new()
     {
         { "http_listen_addr", ":9292", "127.0.0.1:1", false },
+        { "https_listen_addr", "\"\"", ":9443", false },
         { "admin_listen_addr", ":9293", "\"\"", false },
         { "forward_listen_addr", "\"\"", ":9294", false },
+        { "forward_https_listen_addr", "\"\"", ":9444", false },
+        { "http_path_prefix", "\"\"", "/pushgateway", false },
+        { "basic_auth_users", "{}", "{alice: " + Hash + "}", true },
+        { "tls.cert_file", "", "FILE", false },
+        { "tls.key_file", "", "FILE", false },
+        { "tls.client_ca_file", "", "FILE", false },
+        { "tls.min_version", "TLS12", "TLS13", false },
         { "reuse_port", "false", "true", false },
         { "discovery", "static", "consul", false },
         { "consul_server.addr", "localhost:8500", "unix:///run/consul.sock", false },
@@ -113,7 +121,7 @@ public sealed class ConfigKeysTests : IDisposable
         ConfigKey key = ConfigKeys.Find(path)!;
         ServerOptions changed = Read(path, other);
         string shown = key.Show(changed);
-        if (path is "consul_server.password" or "consul_server.token" or "admin.basic_auth_users")
+        if (path is "consul_server.password" or "consul_server.token" or "admin.basic_auth_users" or "basic_auth_users")
         {
             Assert.Contains("(hidden)", shown, StringComparison.Ordinal);
             Assert.DoesNotContain(other, shown, StringComparison.Ordinal);

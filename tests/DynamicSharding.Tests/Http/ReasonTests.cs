@@ -57,6 +57,7 @@ public sealed partial class ReasonTests
             (StatusIndex.NotImplemented, 501, "Not Implemented"),
             (StatusIndex.ServiceUnavailable, 503, "Service Unavailable"),
             (StatusIndex.VersionNotSupported, 505, "HTTP Version Not Supported"),
+            (StatusIndex.Unauthorized, 401, "Unauthorized"),
         ];
         Assert.Equal(StatusIndex.Count, expected.Length);
         foreach ((int index, int status, string phrase) in expected)

@@ -48,7 +48,9 @@ public sealed partial class NoExceptionTests
             await talks.MeetTimeAndRoomAsync(bare);
             Assert.True(await bare.EmptyAsync());
 
-            foreach (RejectReason reason in Enum.GetValues<RejectReason>().Skip(1))
+            // This server has no users.
+            RejectReason[] elsewhere = [RejectReason.None, RejectReason.Unauthorized, RejectReason.AuthenticationBusy];
+            foreach (RejectReason reason in Enum.GetValues<RejectReason>().Except(elsewhere))
             {
                 long counted = server.Counters.Rejected(reason) + bare.Counters.Rejected(reason);
                 Assert.True(counted > 0, $"{reason} was not provoked");

@@ -1,0 +1,157 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using BenchmarkDotNet.Attributes;
+using DynamicSharding.Config;
+using DynamicSharding.Forward;
+using DynamicSharding.Ring;
+using DynamicSharding.Routing;
+using DynamicSharding.Server;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace DynamicSharding.Benchmarks;
+
+/// <summary>
+/// The whole data plane with its sockets on loopback: one push at a time from a client that allocates nothing, and for the forward listener a
+/// gateway that allocates nothing.
+/// </summary>
+public class Pushes
+{
+    /// <summary>Dilutes what the process allocates once a second.</summary>
+    private const int Batch = 64;
+
+    private readonly byte[] _response = new byte[4096];
+    private DataServer _server = null!;
+    private ForwardPlane _forward = null!;
+    private Socket _gateway = null!;
+    private Socket _client = null!;
+    private byte[] _redirectAddress = null!;
+    private byte[] _small = null!;
+    private byte[] _large = null!;
+    private byte[] _chunked = null!;
+
+    [GlobalSetup]
+    public void Setup()
+    {
+        _gateway = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        _gateway.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        _gateway.Listen(16);
+        new Thread(Accept) { IsBackground = true }.Start();
+
+        var address = new ListenAddress(IPAddress.Loopback, 0);
+        ServerOptions options = new() { HttpListenAddr = address, ForwardListenAddr = address };
+        var counters = new DataPlaneCounters(1);
+        _forward = new ForwardPlane(options, new ForwardCounters(1), 16, NullLoggerFactory.Instance, TimeProvider.System);
+        var ring = new ActiveRing();
+        ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(1, "http", "").For(_gateway.LocalEndPoint!.ToString()!)], 500, "group"));
+        var readiness = new Readiness();
+        readiness.SetReady();
+        DataAddress[] addresses =
+        [
+            new(DataAddresses.Data, "http_listen_addr", address, DataServer.NewRedirectSession),
+            new(DataAddresses.Forward, "forward_listen_addr", address, _forward.NewSession),
+        ];
+        _server = new DataServer(options, addresses, ring, readiness, counters, authorize: null, NullLoggerFactory.Instance, TimeProvider.System);
+        _server.Start();
+        _redirectAddress = _server.EndPoints[0].Serialize().Buffer[..16].ToArray();
+        _client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        _client.Connect(_server.EndPoints[1]);
+        const string Head = "PUT /metrics/job/backup/instance/db-1 HTTP/1.1\r\nHost: edge:9292\r\nUser-Agent: bench/1.0\r\nContent-Type: text/plain\r\n";
+        _small = Encoding.ASCII.GetBytes($"{Head}Content-Length: 120\r\n\r\n{new string('x', 120)}");
+        _large = Encoding.ASCII.GetBytes($"{Head}Content-Length: 65536\r\n\r\n{new string('x', 65536)}");
+        _chunked = Encoding.ASCII.GetBytes($"{Head}Transfer-Encoding: chunked\r\n\r\n1000\r\n{new string('x', 4096)}\r\n0\r\n\r\n");
+    }
+
+    [GlobalCleanup]
+    public void Cleanup()
+    {
+        _client.Dispose();
+        _gateway.Dispose();
+        _server.StopAsync(TimeSpan.FromSeconds(1)).GetAwaiter().GetResult();
+        _server.Dispose();
+        _forward.Dispose();
+    }
+
+    [Benchmark(OperationsPerInvoke = Batch)]
+    public int Forwarded() => Push(_small);
+
+    [Benchmark(OperationsPerInvoke = Batch)]
+    public int ForwardedLarge() => Push(_large);
+
+    [Benchmark(OperationsPerInvoke = Batch)]
+    public int ForwardedChunked() => Push(_chunked);
+
+    [Benchmark(OperationsPerInvoke = Batch)]
+    public int RedirectedOnFreshConnection()
+    {
+        int length = 0;
+        for (int i = 0; i < Batch; i++) length += PushOnFreshConnection();
+        return length;
+    }
+
+    private unsafe int PushOnFreshConnection()
+    {
+        int fd = LibC.Socket(LibC.AF_INET, LibC.SOCK_STREAM, 0);
+        nint received;
+        fixed (byte* address = _redirectAddress, request = _small, response = _response)
+        {
+            if (LibC.Connect(fd, address, 16) != 0 || LibC.Send(fd, request, (nuint)_small.Length, 0) != _small.Length)
+                throw new IOException("the server does not take the push");
+            received = LibC.Receive(fd, response, (nuint)_response.Length, 0);
+        }
+
+        _ = LibC.Close(fd);
+        return Checked((int)received, "HTTP/1.1 307"u8);
+    }
+
+    private int Push(byte[] request)
+    {
+        int length = 0;
+        for (int i = 0; i < Batch; i++)
+        {
+            if (_client.Send(request) != request.Length) throw new IOException("the server does not take the push");
+            length += Checked(_client.Receive(_response), "HTTP/1.1 202"u8);
+        }
+
+        return length;
+    }
+
+    private int Checked(int received, ReadOnlySpan<byte> start) =>
+        _response.AsSpan(0, received).StartsWith(start) ? received : throw new IOException(Encoding.ASCII.GetString(_response.AsSpan(0, received)));
+
+    private void Accept()
+    {
+        try
+        {
+            while (true)
+            {
+                Socket connection = _gateway.Accept();
+                new Thread(() => Respond(connection)) { IsBackground = true }.Start();
+            }
+        }
+        catch (SocketException)
+        {
+            // Closed by the cleanup.
+        }
+    }
+
+    /// <summary>The head says how much content follows.</summary>
+    private static void Respond(Socket connection)
+    {
+        byte[] buffer = new byte[128 * 1024];
+        int length = 0;
+        while (true)
+        {
+            int received = connection.Receive(buffer.AsSpan(length));
+            if (received == 0) return;
+            length += received;
+            int head = buffer.AsSpan(0, length).IndexOf("\r\n\r\n"u8) + 4;
+            if (head < 4) continue;
+            ReadOnlySpan<byte> field = buffer.AsSpan(0, head)[(buffer.AsSpan(0, head).IndexOf("Content-Length: "u8) + 16)..];
+            int content = int.Parse(field[..field.IndexOf((byte)'\r')], System.Globalization.CultureInfo.InvariantCulture);
+            if (length < head + content) continue;
+            length = 0;
+            connection.Send("HTTP/1.1 202 Accepted\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n"u8);
+        }
+    }
+}
