@@ -12,7 +12,7 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
     {
         var page = new Exposition();
         FleetView view = fleet.Snapshot();
-        TrafficMetrics.Write(page, context.Counters);
+        TrafficMetrics.Write(page, context.Counters, context.Options());
         GatewayMetrics.Write(page, view, context.Options());
         GatewayMetrics.WriteDiscovery(page, view.Membership.Discovery, context.Time.GetUtcNow());
         if (context.Forward is { } forward) TrafficMetrics.WriteForward(page, view, forward);
