@@ -31,7 +31,11 @@ internal enum GatewayState
 /// <param name="CheckOutput">Of the last health check, if it had any.</param>
 /// <param name="Overloaded">Its write queue is full, and it stays a member.</param>
 internal sealed record GatewayStatus(
-    string Address, GatewayState State, DateTimeOffset Since, string Reason, string? CheckOutput, bool Overloaded);
+    string Address, GatewayState State, DateTimeOffset Since, string Reason, string? CheckOutput, bool Overloaded)
+{
+    /// <summary>Not in the ring, and nothing is known of its health yet: neither a failure nor a loss.</summary>
+    public bool IsBeingChecked { get; init; }
+}
 
 internal static class GatewayStates
 {
