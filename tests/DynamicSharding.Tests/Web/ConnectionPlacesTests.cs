@@ -1,5 +1,7 @@
+using DynamicSharding.Tests.Discovery;
 using DynamicSharding.Web;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
@@ -50,6 +52,22 @@ public sealed class ConnectionPlacesTests
         first.Place.EndRequest();
         Take();
         Assert.Equal(2, _places.Evicted);
+    }
+
+    [Fact]
+    public void Closed_connections_are_logged_once_a_minute_with_their_number()
+    {
+        using var log = new LogCapture();
+        var places = new ConnectionPlaces(1, log, _time);
+        for (int i = 0; i < 10; i++) places.TryTake(new Aborted());
+        Assert.Contains("closed=1 maxConnections=1", Assert.Single(log.Lines(LogLevel.Warning)), StringComparison.OrdinalIgnoreCase);
+        _time.Advance(TimeSpan.FromSeconds(59));
+        places.TryTake(new Aborted());
+        Assert.Single(log.Lines());
+        _time.Advance(TimeSpan.FromSeconds(2));
+        places.TryTake(new Aborted());
+        Assert.Contains("closed=10 ", log.Lines()[1], StringComparison.Ordinal);
+        Assert.Equal(11, places.Evicted);
     }
 
     private Aborted Take()
