@@ -155,6 +155,7 @@ internal sealed class ForwardLoop
         Loop = loop;
         Index = index;
         Counters = plane.Counters.Loops[index];
+        loop.MarksEvents = true;
         Upstreams = new DefaultObjectPool<Upstream>(new UpstreamPolicy(this), MaxPooled);
     }
 

@@ -96,8 +96,11 @@ internal sealed class Upstream : LoopMember
     /// <returns>False when it has ended, or sent what nobody asked for.</returns>
     public bool TryReuse(ForwardSession user)
     {
-        // An event tells of whatever came before the last wait. What came since, or in the turn of its last response, only the socket knows.
-        if (Pool.Loop.Turn - _idleTurn < 2 && !Socket.HasNothingToRead()) return false;
+        // What has come before the last wait is an event of this turn, perhaps one that is not handled yet. Without one there is nothing; what came
+        // in the turn of the last response, only the socket knows.
+        EventLoop loop = _forward.Loop;
+        bool isKnown = loop.HasAllEvents && Socket.EventTurn != loop.Turn && _idleTurn != loop.Turn;
+        if (!isKnown && !Socket.HasNothingToRead()) return false;
         User = user;
         IsReused = true;
         return true;

@@ -3,7 +3,7 @@ using DynamicSharding.Server;
 
 namespace DynamicSharding.Forward;
 
-/// <summary>One loop's connections to one gateway: those that are kept for the next push, the latest first.</summary>
+/// <summary>One loop's connections to one gateway: those that are kept for the next push.</summary>
 internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, ForwardLoop owner)
 {
     /// <summary>As many as a gateway may have pushes in flight by default, shared by all loops; what is more is closed.</summary>
@@ -24,10 +24,11 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
     /// <returns>Null when there is none that is fit for use.</returns>
     public Upstream? TryTake(ForwardSession user)
     {
+        // The one that is idle for the longest time: its events are all seen, so that the socket need not be asked.
         while (_idle.Count > 0)
         {
-            Upstream upstream = _idle[^1];
-            _idle.RemoveAt(_idle.Count - 1);
+            Upstream upstream = _idle[0];
+            _idle.RemoveAt(0);
 
             // The name has moved: this connection leads to where it was.
             if (ReferenceEquals(upstream.Endpoints, Target.Endpoints.Current) && upstream.TryReuse(user)) return upstream;

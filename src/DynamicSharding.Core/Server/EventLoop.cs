@@ -83,6 +83,12 @@ internal sealed unsafe class EventLoop : IDisposable
     /// <summary>Counts the waits for events.</summary>
     public long Turn { get; private set; }
 
+    /// <summary>Sets <see cref="LoopSocket.EventTurn"/> and <see cref="HasAllEvents"/> before the first event of a turn is handled.</summary>
+    public bool MarksEvents { get; set; }
+
+    /// <summary>The kernel had no more events than this turn has.</summary>
+    public bool HasAllEvents { get; private set; }
+
     /// <summary>Connections of this loop that are open.</summary>
     public int Connections { get; set; }
 
@@ -220,6 +226,7 @@ internal sealed unsafe class EventLoop : IDisposable
             int count = LibC.EpollWait(_epoll, _events.Pointer, _events.Capacity, timeout);
             AdvanceClock();
             Turn++;
+            if (MarksEvents) MarkEvents(count);
             for (int i = 0; i < count; i++)
             {
                 int slot = _events.DataAt(i);
@@ -234,6 +241,15 @@ internal sealed unsafe class EventLoop : IDisposable
             }
 
             if (Now >= _nextTick) Tick();
+        }
+    }
+
+    private void MarkEvents(int count)
+    {
+        HasAllEvents = count < _events.Capacity;
+        for (int i = 0; i < count; i++)
+        {
+            if (_sockets[_events.DataAt(i)] is { } socket) socket.EventTurn = Turn;
         }
     }
 

@@ -35,6 +35,9 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     /// <summary>The loop's index of this socket, which epoll returns with each event.</summary>
     public int Slot { get; set; }
 
+    /// <summary>The latest turn of the loop with an event of this socket, handled or not; <see cref="EventLoop.MarksEvents"/>.</summary>
+    public long EventTurn { get; set; }
+
     /// <summary>Its <see cref="LoopMember.OnTick"/> is called once a second.</summary>
     public LoopMember? Owner { get; set; }
 
@@ -110,6 +113,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     public void Open(int fd)
     {
         Fd = fd;
+        EventTurn = 0;
         _interest = 0;
         _hadEvent = _rearm = IsReset = false;
         _tls = null;

@@ -151,10 +151,7 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
         Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(10));
     }
 
-    /// <summary>
-    /// In the JIT build YARP is a separate assembly; in the native build it is part of the binary. The admin listener, on in both, has one
-    /// Kestrel thread; the forward listener has another.
-    /// </summary>
+    /// <summary>Its sessions run on the event loops; two threads more are the pool's.</summary>
     [Fact]
     public async Task It_needs_no_thread_of_its_own()
     {
