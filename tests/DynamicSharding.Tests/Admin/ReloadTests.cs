@@ -116,7 +116,7 @@ public sealed class ReloadTests
         {
             Reload = _ =>
             {
-                if (Interlocked.Increment(ref reloads) == 1) first.Wait(TimeSpan.FromSeconds(30));
+                if (Interlocked.Increment(ref reloads) == 1) first.Wait(TimeSpan.FromSeconds(30), CancellationToken.None);
                 return Task.FromResult(new ReloadResult(true, [], [$"reload{Volatile.Read(ref reloads)}"]));
             },
         }.StartAsync();
