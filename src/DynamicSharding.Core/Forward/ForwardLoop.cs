@@ -37,7 +37,7 @@ internal sealed class ForwardPlane : IDisposable
         _gateways = options.Pushgateway;
         _time = time;
         _loops = new ForwardLoop?[counters.Loops.Length];
-        _settings = new ForwardSettings(options.Forward, maxUpstreams);
+        _settings = NewSettings(options, maxUpstreams);
         _hasUsers = !options.BasicAuthUsers.IsEmpty;
         _credentials = GatewayCredentials.From(options.Pushgateway);
         if (_credentials is null) return;
@@ -83,7 +83,7 @@ internal sealed class ForwardPlane : IDisposable
 
     public void Apply(ServerOptions options, int maxUpstreams)
     {
-        _settings = new ForwardSettings(options.Forward, maxUpstreams);
+        _settings = NewSettings(options, maxUpstreams);
         _hasUsers = !options.BasicAuthUsers.IsEmpty;
     }
 
@@ -105,11 +105,13 @@ internal sealed class ForwardPlane : IDisposable
         foreach (ForwardTarget target in _targets.Values) target.Endpoints.Dispose();
     }
 
+    private ForwardSettings NewSettings(ServerOptions options, int maxUpstreams) => new(options.Forward, Math.Max(1, maxUpstreams / _loops.Length));
+
     private void RefreshCredentials() => _authorization = Encoding.Latin1.GetBytes($"Authorization: {_credentials!.Authorization()}\r\n");
 }
 
 /// <param name="Options">Of the configuration in force.</param>
-/// <param name="MaxUpstreams">Connections to gateways that are kept open, all loops together.</param>
+/// <param name="MaxUpstreams">Connections to gateways that one loop keeps open.</param>
 internal sealed record ForwardSettings(ForwardOptions Options, int MaxUpstreams);
 
 /// <summary>A gateway as the forward sessions see it: the same object on all loops.</summary>
@@ -177,7 +179,7 @@ internal sealed class ForwardLoop
     public int OpenUpstreams { get; set; }
 
     /// <summary>This loop's share.</summary>
-    public int MaxUpstreams => Math.Max(1, Plane.Settings.MaxUpstreams / Plane.Counters.Loops.Length);
+    public int MaxUpstreams => Plane.Settings.MaxUpstreams;
 
     /// <summary>A new connection needs a descriptor: when this loop has its share, an idle one makes room.</summary>
     public void MakeRoom()

@@ -363,7 +363,7 @@ internal sealed class Connection : LoopMember
     private void SetDeadline(CloseReason reason, TimeSpan timeout)
     {
         _deadlineReason = reason;
-        _deadline = _loop.Now + (long)timeout.TotalMilliseconds;
+        _deadline = _loop.Now + (timeout.Ticks / TimeSpan.TicksPerMillisecond);
     }
 
     /// <summary>Average rate since the content began.</summary>
