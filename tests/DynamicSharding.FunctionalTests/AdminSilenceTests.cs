@@ -58,6 +58,24 @@ public sealed class AdminSilenceTests(ITestOutputHelper output) : PeerTest(outpu
         }
     }
 
+    /// <summary>Here they are silent before their handshake.</summary>
+    [Fact]
+    public async Task With_TLS_they_give_way_too()
+    {
+        using TemporaryFolder folder = new();
+        (string certificate, string key) = AdminAccessTests.Issue(folder);
+        DynamicShardingProcess server = await StartAsync($"{Fleet}admin: {{ tls: {{ cert_file: {certificate}, key_file: {key} }} }}\n");
+        List<Socket> silent = [];
+        for (int i = 0; i < Connections; i++) silent.Add(await ConnectAsync(server.AdminAddress, ""));
+        using SocketsHttpHandler handler = new() { UseProxy = false };
+        handler.SslOptions.RemoteCertificateValidationCallback = static (_, presented, _, _) => presented is not null;
+        using HttpClient client = new(handler);
+        string metrics = await client.GetStringAsync($"https://{server.AdminAddress}/metrics");
+        foreach (Socket socket in silent) socket.Dispose();
+        Assert.Contains(Evicted, metrics, StringComparison.Ordinal);
+        Assert.DoesNotContain(Evicted + " 0\n", metrics, StringComparison.Ordinal);
+    }
+
     /// <summary>As on the data listeners: <c>limits.idle_timeout</c> until the first byte and between two requests, <c>limits.header_timeout</c> for a head.</summary>
     [Fact]
     public async Task The_timeouts_are_those_of_the_data_listeners_and_a_reload_changes_them()

@@ -81,6 +81,10 @@ def reload_over_http():
         expect('counted', server.metric('dynamic_sharding_admin_rejected_requests_total{reason="not_local"}'), 2.0 + len(proxied))
         expect('elsewhere reads', ask(OWN, 'GET', '/api/v1/ring')[0], 200)
         expect('in the log', [line for line in open(server.log) if 'reject' in line], [])
+        said = 'admin_listen_addr: is :9293 by default, and whoever reaches this machine can read the configuration'
+        expect('the open default at the start and at both reloads', [said in line for line in open(server.log) if 'level=warn' in line and 'admin_listen_addr' in line], [True] * 3)
+        checked = subprocess.run([BINARY, 'check-config', server.file], capture_output=True, text=True)
+        expect('and by check-config', (checked.returncode, said in checked.stdout + checked.stderr), (0, True))
         expect('reloaded', sum('configuration reloaded' in line for line in open(server.log)), 2)
     with Server('admin: {enable_lifecycle: true}\n'):
         expect('with enable_lifecycle, from elsewhere', ask(OWN, 'POST', '/-/reload'), (200, 'OK\n'))
