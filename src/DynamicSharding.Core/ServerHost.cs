@@ -189,6 +189,7 @@ internal sealed class ServerHost : IAsyncDisposable
         unused?.Dispose();
         _certificate?.Refresh();
         _forward?.Apply(options, MaxUpstreams(options.Limits));
+        _admin?.Apply(options.Limits);
         _membership.Apply(options);
     }
 

@@ -174,7 +174,7 @@ public sealed class AdminAccessTests(Chromium chromium, ITestOutputHelper output
         return server;
     }
 
-    private static (string Certificate, string Key) Issue(TemporaryFolder folder)
+    internal static (string Certificate, string Key) Issue(TemporaryFolder folder)
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         CertificateRequest request = new("CN=localhost", key, HashAlgorithmName.SHA256);

@@ -54,7 +54,7 @@ public sealed class AdminFloodTests(ITestOutputHelper output) : PeerTest(output)
     public Task A_flood_of_slow_readers() => FloodAsync("slow readers", "", async (admin, number, ask) =>
     {
         string[] pages = ["/", "/?q=/metrics/job/a", "/metrics", "/api/v1/status", "/api/v1/ring", "/api/v1/history", $"/api/v1/simulate?add=127.9.0.{number}:1", "/icon.svg"];
-        string request = $"GET {pages[number % pages.Length]} HTTP/1.1\r\nHost: edge.test\r\n\r\n";
+        string request = $"GET {pages[number % pages.Length]} HTTP/1.1\r\nHost: localhost\r\n\r\n";
         byte[] one = new byte[1];
         while (!ask.Over.IsCancellationRequested)
         {

@@ -29,7 +29,7 @@ public sealed class HealthcheckTests(ITestOutputHelper output) : PeerTest(output
     [Fact]
     public async Task A_server_that_drains_is_exit_code_1_with_its_reason()
     {
-        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config + "shutdown: { drain_delay: 5s }\n");
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config + "shutdown: { drain_delay: 20s }\n");
         await server.WaitUntilReadyAsync();
         server.Process.Terminate();
         await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "draining");

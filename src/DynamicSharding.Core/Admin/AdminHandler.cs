@@ -6,7 +6,6 @@ using DynamicSharding.Routing;
 using DynamicSharding.Web;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Primitives;
 
 namespace DynamicSharding.Admin;
 
@@ -26,7 +25,6 @@ internal sealed class AdminHandler : IDisposable
     private readonly AdminContext _context;
     private readonly BasicAuth? _auth;
     private readonly ILogger _logger;
-    private readonly CancellationToken _stopping;
     private readonly Fleet _fleet;
     private readonly RecentActivity _recent;
     private readonly AdminRejectCounter _rejections = new();
@@ -35,21 +33,26 @@ internal sealed class AdminHandler : IDisposable
     /// <summary>Separate threads: neither Prometheus nor the status page ever waits for someone's queries.</summary>
     private readonly WebWorker _pages = new("admin pages", 16, rest: 3);
     private readonly WebWorker _queries = new("admin queries", MaxQueries, rest: 1);
-    private readonly WebWorker _reloads = new("admin reloads", 4, rest: 1);
+    private readonly WebWorker _reloads = new("admin reloads", 1, rest: 1);
+
+    /// <summary>However many requests ask for a reload, one runs and one waits: it reads whatever the file says by then.</summary>
+    private readonly SharedWork<ReloadResult> _reload;
     private readonly Dictionary<string, Func<HttpContext, Task>> _endpoints;
     private int _queriesInProgress;
 
-    public AdminHandler(AdminContext context, BasicAuth? auth, ILogger logger, CancellationToken stopping)
+    public AdminHandler(AdminContext context, BasicAuth? auth, ConnectionPlaces places, ILogger logger, CancellationToken stopping)
     {
         _context = context;
         _auth = auth;
         _logger = logger;
-        _stopping = stopping;
         _fleet = new Fleet(context.Ring, context.Membership, context.Time);
         _recent = new RecentActivity(_fleet, context.Counters, context.Time);
         var lookup = new Lookup(context);
         var simulator = new RingSimulator(context);
-        var metrics = new MetricsPage(context, _fleet, _rejections);
+
+        // Not a request's own token: a client that hangs up must not leave half a reload behind.
+        _reload = new SharedWork<ReloadResult>(_reloads, () => context.Reload(stopping).GetAwaiter().GetResult());
+        var metrics = new MetricsPage(context, _fleet, _rejections, () => places.Evicted);
         var page = new StatusPage(context, _fleet, _recent, lookup, simulator);
         Func<HttpContext, Task> sharedPage = Shared(Html, () => page.Render(QueryCollection.Empty));
         Func<HttpContext, Task> queriedPage = Query(Html, query => (200, page.Render(query)));
@@ -82,7 +85,8 @@ internal sealed class AdminHandler : IDisposable
         AdminResponse.SetHeaders(http.Response.Headers);
         try
         {
-            if (await AuthenticateAsync(http)) await RouteAsync(http);
+            if (!HostCheck.Allows(http.Request, _context.Options().Admin.AllowedHosts)) await RejectAsync(http, AdminRejectReason.ForeignHost);
+            else if (await AuthenticateAsync(http)) await RouteAsync(http);
         }
         catch (Exception) when (http.RequestAborted.IsCancellationRequested)
         {
@@ -109,19 +113,26 @@ internal sealed class AdminHandler : IDisposable
     {
         if (_auth is null || http.Request.Path.Value is "/-/healthy" or "/-/ready") return true;
         if (await _auth.CheckAsync(http.Request.Headers.Authorization, http.RequestAborted) is not { } reason) return true;
-        _rejections.Count(reason);
-        _logger.AdminRequestRejected(AdminRejectCounter.Labels[(int)reason].Label, http.Connection.RemoteIpAddress);
-        if (reason == AdminRejectReason.Busy)
-        {
-            await AdminResponse.BusyAsync(http, "too many password checks in progress\n");
-        }
-        else
-        {
-            http.Response.Headers.WWWAuthenticate = BasicAuth.Challenge;
-            await AdminResponse.TextAsync(http, 401, "user name and password required\n");
-        }
-
+        await RejectAsync(http, reason);
         return false;
+    }
+
+    private Task RejectAsync(HttpContext http, AdminRejectReason reason)
+    {
+        _rejections.Count(reason);
+        if (reason == AdminRejectReason.CrossOrigin) _logger.CrossOriginRejected(http.Request.Headers.Origin);
+        else _logger.AdminRequestRejected(AdminRejectCounter.Labels[(int)reason].Label, http.Connection.RemoteIpAddress);
+        if (reason == AdminRejectReason.Unauthorized) http.Response.Headers.WWWAuthenticate = BasicAuth.Challenge;
+        return reason switch
+        {
+            AdminRejectReason.Busy => AdminResponse.BusyAsync(http, "too many password checks in progress\n"),
+            AdminRejectReason.Unauthorized => AdminResponse.TextAsync(http, 401, "user name and password required\n"),
+            AdminRejectReason.CrossOrigin => AdminResponse.TextAsync(http, 403, "cross-origin request rejected\n"),
+            AdminRejectReason.NotLocal => AdminResponse.TextAsync(
+                http, 403, "reload rejected: the request is not from this machine; set admin.enable_lifecycle to true, or admin.basic_auth_users\n"),
+            _ => AdminResponse.TextAsync(
+                http, 403, "rejected: the Host of this request is not a name of this server; add it to admin.allowed_hosts\n"),
+        };
     }
 
     private Task RouteAsync(HttpContext http)
@@ -147,16 +158,14 @@ internal sealed class AdminHandler : IDisposable
 
     private async Task ReloadAsync(HttpContext http)
     {
-        if (!OriginCheck.Allows(http.Request))
+        bool isOpen = _auth is not null || _context.Options().Admin.EnableLifecycle || LocalCheck.Allows(http.Request);
+        if (!isOpen || !OriginCheck.Allows(http.Request))
         {
-            _rejections.Count(AdminRejectReason.CrossOrigin);
-            _logger.CrossOriginRejected(http.Request.Headers.Origin);
-            await AdminResponse.TextAsync(http, 403, "cross-origin request rejected\n");
+            await RejectAsync(http, isOpen ? AdminRejectReason.CrossOrigin : AdminRejectReason.NotLocal);
             return;
         }
 
-        // Not the request's own token: a client that hangs up must not leave half a reload behind.
-        if (_reloads.TryRun(() => _context.Reload(_stopping).GetAwaiter().GetResult()) is not { } reload)
+        if (_reload.TryGet() is not { } reload)
         {
             await AdminResponse.BusyAsync(http, "too many reloads in progress\n");
             return;
@@ -217,7 +226,7 @@ internal sealed class AdminHandler : IDisposable
     /// <summary>An endpoint whose response is the same for everyone.</summary>
     private Func<HttpContext, Task> Shared(string contentType, Func<ReadOnlyMemory<byte>> render)
     {
-        var shared = new SharedBody(_pages, render);
+        var shared = new SharedWork<ReadOnlyMemory<byte>>(_pages, render);
         return async http =>
         {
             if (shared.TryGet() is not { } body) await AdminResponse.BusyAsync(http);
@@ -261,25 +270,5 @@ internal sealed class AdminHandler : IDisposable
         {
             _budget.Release(body);
         }
-    }
-}
-
-/// <summary>
-/// Keeps a page that an operator happens to have open from posting here. Browsers send the relation between that page and the target of its
-/// request (Fetch Metadata), which scripts cannot forge and which holds behind a proxy that ends TLS or changes the Host. Browsers that do not,
-/// because they are old or speak plain HTTP, send the page's origin with every POST (Fetch, 3.1); it must be this listener's own. Programs
-/// that send neither are not browsers and pass.
-/// </summary>
-internal static class OriginCheck
-{
-    public static bool Allows(HttpRequest request)
-    {
-        StringValues site = request.Headers["Sec-Fetch-Site"];
-        if (site is ["same-origin"]) return true;
-        if (site.Count > 0 && site is not ["none"]) return false;
-        StringValues origin = request.Headers.Origin;
-        if (origin.Count == 0) return true;
-        return origin.Count == 1
-            && string.Equals(origin[0], $"{request.Scheme}://{request.Host.Value}", StringComparison.OrdinalIgnoreCase);
     }
 }

@@ -13,6 +13,8 @@ internal sealed class AdminListener : IAsyncDisposable
     private readonly WebListener _web;
     private readonly AdminHandler _handler;
     private readonly BasicAuth? _auth;
+    private KestrelServerLimits? _limits;
+    private LimitOptions _timeouts = new();
 
     public AdminListener(AdminContext context)
     {
@@ -28,9 +30,10 @@ internal sealed class AdminListener : IAsyncDisposable
 
         // Enough for operators and several Prometheus servers, and reserved for them whatever the data plane uses.
         int maxConnections = DescriptorBudget.Of(OpenFileLimit.Current, new LimitOptions(), forwards: false).Admin;
-        _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, () => maxConnections, _logger, certificate: certificate);
-
-        _handler = new AdminHandler(context, _auth, _logger, _web.Stopping);
+        var places = new ConnectionPlaces(maxConnections, _logger, context.Time);
+        _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, places, _logger, certificate: certificate);
+        Apply(context.Options().Limits);
+        _handler = new AdminHandler(context, _auth, places, _logger, _web.Stopping);
     }
 
     /// <summary>The bound port, which the system chooses if 0 is configured.</summary>
@@ -41,6 +44,15 @@ internal sealed class AdminListener : IAsyncDisposable
     {
         await _web.StartAsync(_handler.HandleAsync);
         _logger.AdminStarted(_web.EndPoint);
+    }
+
+    /// <summary>The timeouts of the data listeners, for connections accepted from now on.</summary>
+    public void Apply(LimitOptions timeouts)
+    {
+        _timeouts = timeouts;
+        if (_limits is not { } limits) return;
+        limits.RequestHeadersTimeout = timeouts.HeaderTimeout;
+        limits.KeepAliveTimeout = timeouts.IdleTimeout;
     }
 
     /// <summary>Stops accepting and lets requests in flight finish until the token is canceled.</summary>
@@ -57,7 +69,7 @@ internal sealed class AdminListener : IAsyncDisposable
         _auth?.Dispose();
     }
 
-    private static void Configure(KestrelServerOptions kestrel)
+    private void Configure(KestrelServerOptions kestrel)
     {
         KestrelServerLimits limits = kestrel.Limits;
         limits.MaxRequestBodySize = AdminHandler.MaxBodyBytes;
@@ -67,8 +79,7 @@ internal sealed class AdminListener : IAsyncDisposable
 
         // A slow reader keeps its response in memory.
         limits.MinResponseDataRate = new MinDataRate(16 * 1024, TimeSpan.FromSeconds(5));
-
-        // As on the data listener. Kestrel's keep-alive timeout of 130 s stays: it is longer than the usual scrape interval.
-        limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+        _limits = limits;
+        Apply(_timeouts);
     }
 }

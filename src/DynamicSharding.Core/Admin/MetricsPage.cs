@@ -4,7 +4,7 @@ using Prometheus;
 namespace DynamicSharding.Admin;
 
 /// <summary>The text of <c>/metrics</c>. Every scrape builds all metrics anew from their owners, so that none outlives what it shows.</summary>
-internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminRejectCounter rejections)
+internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminRejectCounter rejections, Func<long> evicted)
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -12,7 +12,7 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
     {
         var page = new Exposition();
         FleetView view = fleet.Snapshot();
-        TrafficMetrics.Write(page, context.Counters);
+        TrafficMetrics.Write(page, context.Counters, context.Options());
         GatewayMetrics.Write(page, view, context.Options());
         GatewayMetrics.WriteDiscovery(page, view.Membership.Discovery, context.Time.GetUtcNow());
         if (context.Forward is { } forward) TrafficMetrics.WriteForward(page, view, forward);
@@ -34,6 +34,8 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
         Counter rejected = page.Counters(
             "dynamic_sharding_admin_rejected_requests_total", "Requests rejected by the admin listener, by reason.", "reason");
         foreach ((AdminRejectReason reason, string label) in AdminRejectCounter.Labels) rejected.WithLabels(label).IncTo(rejections[reason]);
+        page.Counter(
+            "dynamic_sharding_admin_connections_evicted_total", "Silent connections of the admin listener closed for new ones.", evicted());
         ProcessMetrics.Write(page);
         return page.ToText();
     }
@@ -116,6 +118,8 @@ internal sealed class AdminRejectCounter
         (AdminRejectReason.Unauthorized, "unauthorized"),
         (AdminRejectReason.Busy, "busy"),
         (AdminRejectReason.CrossOrigin, "cross_origin"),
+        (AdminRejectReason.NotLocal, "not_local"),
+        (AdminRejectReason.ForeignHost, "foreign_host"),
     ];
 
     private readonly long[] _counts = new long[Labels.Length];

@@ -1,4 +1,5 @@
 using System.Globalization;
+using DynamicSharding.Config;
 using DynamicSharding.Forward;
 using DynamicSharding.Http;
 using DynamicSharding.Server;
@@ -13,7 +14,7 @@ internal static class TrafficMetrics
     private static readonly (RequestMethod Method, string Label)[] Methods =
         [.. Enum.GetValues<RequestMethod>().Select(method => (method, method.ToString().ToLowerInvariant()))];
 
-    public static void Write(Exposition page, DataPlaneCounters counters)
+    public static void Write(Exposition page, DataPlaneCounters counters, ServerOptions options)
     {
         Counter requests = page.Counters("dynamic_sharding_requests_total", "Requests to the data listener, by method and status code of the response.", "method", "code");
         foreach ((RequestMethod method, string label) in Methods)
@@ -35,6 +36,10 @@ internal static class TrafficMetrics
         for (int i = 0; i < CloseReasons.Count; i++)
             closed.WithLabels(CloseReasons.Label((CloseReason)i)).IncTo(counters.Closed((CloseReason)i));
         page.Gauge("dynamic_sharding_connections_open", "Open connections of the data listener.", counters.Open);
+        page.Gauge(
+            "dynamic_sharding_connections_limit",
+            "Most connections that the data listeners hold together.",
+            DescriptorBudget.Of(OpenFileLimit.Current, options.Limits, options.Forwards).Data);
         page.Histogram(
             "dynamic_sharding_request_duration_seconds",
             "Time from the last byte of a request to the last byte of its response; responses sent together share one time.",

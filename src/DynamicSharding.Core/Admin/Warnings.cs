@@ -88,12 +88,14 @@ internal static class Warnings
                 Critical,
                 $"{DisplayText.Number(held.Count, "gateway")} failing but still in the ring: {LogValue.List(held)}.",
                 "So many failed at once that the cause may be on this side. Check what they share: this instance's network, the Consul agent, the health "
-                + $"check. They leave the ring after {DurationText.Format(options.Membership.MassLossHold)}, except for the last gateway.");
+                + (fleet.Gateways.All(static g => !g.InRing || g.Status.State == GatewayState.Held)
+                    ? "check. No other gateway is healthy, so they stay in the ring until one is, and pushes to those that are dead are lost."
+                    : $"check. Those that still fail leave the ring after {DurationText.Format(options.Membership.MassLossHold)}, as long as another gateway is healthy."));
         }
 
         if (Where(static g => g.State == GatewayState.Leaving) is [_, ..] leaving)
             yield return new(Warning, $"Failing, about to leave the ring: {LogValue.List(leaving)}.", "See the check output in the table.");
-        if (Where(static g => g.State == GatewayState.Out) is [_, ..] gone)
+        if (Where(static g => g.State == GatewayState.Out && !g.IsBeingChecked) is [_, ..] gone)
         {
             yield return new(
                 Warning,
@@ -201,7 +203,7 @@ internal static class Warnings
             yield return new(
                 Note,
                 $"The ring changed {DisplayText.Age(now - last.At)} ago; {DisplayText.Percent(last.MovedRatio)} of the groups have a new owner.",
-                "Their previous gateways keep the last values until someone deletes them, for example with config/tools/stale-copies.py. "
+                "Their previous gateways keep stale copies. config/tools/stale-copies.py deletes those, and never the owner's, which is the current one. "
                 + "To find such groups in Prometheus: `count without (gateway) (push_time_seconds) > 1`");
         }
     }

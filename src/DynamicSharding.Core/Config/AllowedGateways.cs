@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Collections.Immutable;
-using System.IO.Enumeration;
 using System.Net;
 using DynamicSharding.Config.Values;
 
@@ -122,12 +121,7 @@ internal sealed class AllowedGateways
         public bool Matches(string host, IPAddress? ip)
         {
             if (Network is { } network) return ip is not null && network.Contains(ip);
-            if (ip is not null) return false;
-            string[] wanted = Text.TrimEnd('.').Split('.'), labels = host.Split('.');
-
-            // A star matches within one label, as in a certificate: otherwise *.internal would allow every name below it.
-            return wanted.Length == labels.Length
-                && wanted.Zip(labels).All(static pair => FileSystemName.MatchesSimpleExpression(pair.First, pair.Second, ignoreCase: true));
+            return ip is null && HostText.Matches(Text, host);
         }
     }
 }

@@ -42,6 +42,12 @@ internal sealed class ConfigDocument(YamlMapping root, ConfigProblems problems)
         if (isRisky) problems.Warning(Nearest(key), $"{key}: {message}");
     }
 
+    /// <summary>About what the file does not say.</summary>
+    public void WarnAboutDefaultIf(bool isRisky, string key, string message)
+    {
+        if (isRisky) problems.Warning($"{key}: {message}");
+    }
+
     /// <summary>About a part of the key's value.</summary>
     public void Warn(YamlNode part, string key, string message) => problems.Warning(part, $"{key}: {message}");
 }

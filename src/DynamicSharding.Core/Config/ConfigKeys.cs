@@ -109,6 +109,8 @@ internal static partial class ConfigKeys
         yield return admin.Key("basic_auth_users", OnRestart, Users, a => a.BasicAuthUsers, (a, v) => a with { BasicAuthUsers = v });
         yield return admin.Key("tls.cert_file", OnRestart, ExistingFile, a => a.TlsCertFile, (a, v) => a with { TlsCertFile = v });
         yield return admin.Key("tls.key_file", OnRestart, ExistingFile, a => a.TlsKeyFile, (a, v) => a with { TlsKeyFile = v });
+        yield return admin.Key("enable_lifecycle", OnReload, Bool, a => a.EnableLifecycle, (a, v) => a with { EnableLifecycle = v });
+        yield return admin.Key("allowed_hosts", OnReload, AllowedHostNames, a => a.AllowedHosts, (a, v) => a with { AllowedHosts = v });
 
         ConfigSection<LogOptions> log = Root.Section("log", o => o.Log, (o, v) => o with { Log = v });
         yield return log.Key("level", OnReload, OneOf(LogNames.Levels), l => l.Level, (l, v) => l with { Level = v });

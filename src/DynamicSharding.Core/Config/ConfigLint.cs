@@ -7,8 +7,8 @@ using DynamicSharding.Config.Yaml;
 namespace DynamicSharding.Config;
 
 /// <summary>
-/// Warns about valid values that an operator may regret: the place, the consequence, what to write instead. No default is among them, so a
-/// warning is always about something in the file.
+/// Warns about valid values that an operator may regret: the place, the consequence, what to write instead. One default is among them: that
+/// everyone who reaches the admin listener may read. A warning about a key that is not in the file is about the file as a whole.
 /// </summary>
 internal sealed class ConfigLint(ConfigDocument document)
 {
@@ -48,10 +48,18 @@ internal sealed class ConfigLint(ConfigDocument document)
     private void CheckListeners(ServerOptions options)
     {
         AdminOptions admin = options.Admin;
-        document.WarnIf(
-            document.Has("admin_listen_addr") && options.AdminListenAddr is { IsEveryAddress: true } && admin.BasicAuthUsers.IsEmpty,
+        bool isOpen = options.AdminListenAddr is { IsEveryAddress: true } && admin.BasicAuthUsers.IsEmpty;
+        bool isWritten = document.Has("admin_listen_addr");
+        string open = $"whoever reaches this machine can {(admin.EnableLifecycle ? "reload and read" : "read")} the configuration, without a password; ";
+        document.WarnIf(isOpen && isWritten, "admin_listen_addr", open + "write 127.0.0.1 before the port, or set admin.basic_auth_users");
+        document.WarnAboutDefaultIf(
+            isOpen && !isWritten,
             "admin_listen_addr",
-            "whoever reaches this machine can reload and read the configuration, without a password; write 127.0.0.1 before the port, or set admin.basic_auth_users");
+            $"is {options.AdminListenAddr} by default, and {open}write admin_listen_addr: 127.0.0.1{options.AdminListenAddr}, or set admin.basic_auth_users");
+        document.WarnIf(
+            options.AdminListenAddr is not null && admin.AllowedHosts == AllowedHosts.Any && admin.BasicAuthUsers.IsEmpty,
+            "admin.allowed_hosts",
+            "any web page that someone opens on a machine with access can read the configuration and reload it; list the names of this server instead");
         document.WarnIf(
             options is { Forwards: true, Pushgateway.BasicAuthUsername: not null } && options.BasicAuthUsers.IsEmpty,
             options.ForwardListenAddr is not null ? "forward_listen_addr" : "forward_https_listen_addr",

@@ -82,6 +82,27 @@ internal static class ConfigLists
         return true;
     }
 
+    public static bool TryReadHosts(ConfigLocation location, out AllowedHosts hosts)
+    {
+        hosts = AllowedHosts.Own;
+        if (location.Node is YamlScalar { Text: "any" })
+        {
+            hosts = AllowedHosts.Any;
+            return true;
+        }
+
+        if (location.Node is not YamlSequence sequence) return location.Fail("must be any, or a list of host names: [status.example.com, \"*.example.com\"]");
+        bool good = true;
+        foreach (YamlNode item in sequence.Items)
+        {
+            string? problem = item is YamlScalar { IsNull: false } name ? AllowedHosts.Check(name.Text) : "each entry must be a host name, such as status.example.com";
+            if (problem is not null) good = location.At(item).Fail(problem);
+        }
+
+        if (good) hosts = AllowedHosts.AndOwn(sequence.Items.Select(static item => ((YamlScalar)item).Text));
+        return good;
+    }
+
     private static bool CheckAllowed(ConfigLocation location, List<AllowedGateways.Rule> rules)
     {
         if (location.Node is not YamlScalar { IsNull: false } scalar)

@@ -36,9 +36,14 @@ internal sealed class ConfigProblems(string file)
 
     public void EnvironmentError(string message) => AddError(new ConfigProblem("environment", 0, 0, message));
 
-    public void Warning(YamlNode node, string message)
+    public void Warning(YamlNode node, string message) => AddWarning(new ConfigProblem(File, node.Line, node.Column, message));
+
+    /// <summary>About the file as a whole.</summary>
+    public void Warning(string message) => AddWarning(new ConfigProblem(File, 0, 0, message));
+
+    private void AddWarning(ConfigProblem warning)
     {
-        if (_warnings.Count < MaxShown) _warnings.Add(new ConfigProblem(File, node.Line, node.Column, message));
+        if (_warnings.Count < MaxShown) _warnings.Add(warning);
         else _hiddenWarnings++;
     }
 

@@ -82,6 +82,9 @@ internal static class ConfigValues
     public static ConfigValue<AllowedGateways> Allow { get; } =
         new(ConfigLists.TryReadAllow, (a, b) => a.ToString() == b.ToString());
 
+    public static ConfigValue<AllowedHosts> AllowedHostNames { get; } =
+        new(ConfigLists.TryReadHosts, (a, b) => a.ToString() == b.ToString());
+
     public static ConfigValue<ImmutableSortedDictionary<string, string>> Users { get; } =
         new(ConfigLists.TryReadUsers, (a, b) => a.SequenceEqual(b), DisplayValue.Users);
 

@@ -193,6 +193,11 @@ internal sealed record AdminOptions
 
     public string? TlsCertFile { get; init; }
     public string? TlsKeyFile { get; init; }
+
+    /// <summary>Without users, a reload over HTTP is for requests from this machine only.</summary>
+    public bool EnableLifecycle { get; init; }
+
+    public AllowedHosts AllowedHosts { get; init; } = AllowedHosts.Own;
 }
 
 internal sealed record DataTlsOptions

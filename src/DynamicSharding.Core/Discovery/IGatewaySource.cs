@@ -58,6 +58,9 @@ internal sealed record GatewayReport(ImmutableArray<GatewayVerdict> Verdicts, Ti
 /// <param name="Output">Of the last check, shortened; null without any.</param>
 internal sealed record GatewayVerdict(string Address, GatewayHealth Health, bool Overloaded, string? Output)
 {
+    /// <summary>The output while health checks are off.</summary>
+    public const string NotChecked = "not checked";
+
     private const int MaxOutput = 256;
 
     /// <summary>It has a registration that neither this program nor the original made.</summary>

@@ -120,7 +120,7 @@ internal sealed class ProbeFallback : IAsyncDisposable
         foreach (string address in configured)
         {
             if (all.TryGetValue(address, out GatewayVerdict? verdict) && verdict.Health == GatewayHealth.Maintenance) continue;
-            all[address] = new GatewayVerdict(address, GatewayHealth.Passing, false, "not checked") { Foreign = verdict?.Foreign ?? false, Weight = verdict?.Weight };
+            all[address] = new GatewayVerdict(address, GatewayHealth.Passing, false, GatewayVerdict.NotChecked) { Foreign = verdict?.Foreign ?? false, Weight = verdict?.Weight };
         }
 
         return [.. all.Values];

@@ -60,7 +60,7 @@ internal sealed class ProbeSet(PushgatewayOptions options, Action changed, TimeP
     {
         Update(current.HealthCheck.Enabled ? current.Servers : [], current.HealthCheck);
         return new GatewayReport(
-            [.. current.Servers.Select(address => Verdict(address) ?? new GatewayVerdict(address, GatewayHealth.Passing, false, "not probed"))],
+            [.. current.Servers.Select(address => Verdict(address) ?? new GatewayVerdict(address, GatewayHealth.Passing, false, GatewayVerdict.NotChecked))],
             Timeout.InfiniteTimeSpan);
     }
 

@@ -27,4 +27,10 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 5006, Level = LogLevel.Warning, Message = "certificate reload failed, keeping the current certificate")]
     public static partial void CertificateReloadFailed(this ILogger logger, string file, string err);
+
+    [LoggerMessage(
+        EventId = 5007,
+        Level = LogLevel.Warning,
+        Message = "silent connections closed for new ones: the admin listener is full; find the clients that connect to it and send nothing")]
+    public static partial void SilentConnectionsClosed(this ILogger logger, long closed, int maxConnections);
 }

@@ -67,6 +67,9 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
     /// <summary>Taken out by an operator: never held, never counted as lost.</summary>
     public bool IsExcluded => Removed || Refused || Health == GatewayHealth.Maintenance || Weight == 0;
 
+    /// <summary>Not in the ring, and without its first verdict.</summary>
+    public bool IsBeingChecked => !InRing && !IsExcluded && !HasVerdict && Health == GatewayHealth.Unknown;
+
     public void Update(GatewayVerdict verdict, TimeSpan now)
     {
         if (verdict.Health != Health) HealthSince = now;
@@ -113,6 +116,7 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
         if (isUnhealthy && !isPending) return (GatewayState.Held, "no other gateway is healthy: " + Failure);
         if (isUnhealthy) return (GatewayState.Leaving, Unhealthy);
         if (Health == GatewayHealth.Unknown) return (GatewayState.Member, "no verdict yet");
+        if (Output == GatewayVerdict.NotChecked) return (GatewayState.Member, GatewayVerdict.NotChecked);
         return (GatewayState.Member, Overloaded ? "overloaded: " + Failure : "healthy");
     }
 
@@ -124,7 +128,8 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
         {
             GatewayHealth.Maintenance => (GatewayState.Draining, Maintenance),
             _ when Weight == 0 => (GatewayState.Draining, NoWeight),
-            GatewayHealth.Passing => (GatewayState.Joining, "healthy, about to join"),
+            GatewayHealth.Passing => (GatewayState.Joining, Output == GatewayVerdict.NotChecked ? "not checked, about to join" : "healthy, about to join"),
+            _ when IsBeingChecked => (GatewayState.Out, "being checked"),
             _ => (GatewayState.Out, Unhealthy),
         };
     }

@@ -35,6 +35,9 @@ internal sealed record GatewayStatus(
 {
     /// <summary>That it should have; 0 keeps it out of the ring.</summary>
     public int Weight { get; init; } = 1;
+
+    /// <summary>Not in the ring, and nothing is known of its health yet: neither a failure nor a loss.</summary>
+    public bool IsBeingChecked { get; init; }
 }
 
 internal static class GatewayStates

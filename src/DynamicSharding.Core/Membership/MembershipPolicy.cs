@@ -161,7 +161,11 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     public ImmutableArray<GatewayStatus> Statuses() =>
     [
         .. _candidates.Values.Where(static c => c.Configured || c.InRing || c.Reported)
-            .Select(static c => new GatewayStatus(c.Address, c.State, c.StateSince, c.Reason, c.Output, c.Overloaded) { Weight = c.Weight }),
+            .Select(static c => new GatewayStatus(c.Address, c.State, c.StateSince, c.Reason, c.Output, c.Overloaded)
+            {
+                Weight = c.Weight,
+                IsBeingChecked = c.IsBeingChecked,
+            }),
     ];
 
     private Candidate GetOrAdd(string address, TimeSpan now)

@@ -66,4 +66,10 @@ internal enum AdminRejectReason
 
     /// <summary>Sent by a page from another origin.</summary>
     CrossOrigin,
+
+    /// <summary>A reload that is for requests from this machine only.</summary>
+    NotLocal,
+
+    /// <summary>Under a name that is not this server's.</summary>
+    ForeignHost,
 }

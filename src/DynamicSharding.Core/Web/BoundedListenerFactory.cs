@@ -12,9 +12,9 @@ namespace DynamicSharding.Web;
 /// without free descriptors it burns a core. It also enforces the connection limit: Kestrel closes excess connections only some time after
 /// accepting them, and until then a burst could take every descriptor.
 /// </summary>
-/// <param name="maxConnections">A connection above it is closed at once.</param>
+/// <param name="places">A connection that gets none waits for one; those after it wait in the backlog.</param>
 /// <param name="logger">The listener's logger.</param>
-internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger logger) : IConnectionListenerFactory
+internal sealed class BoundedListenerFactory(ConnectionPlaces places, ILogger logger) : IConnectionListenerFactory
 {
     private const int Backlog = 512;
 
@@ -24,10 +24,11 @@ internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger l
     /// <summary>The same as on the redirect listener.</summary>
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
-    private int _open;
+    /// <summary>How soon a connection asks again for a place. No request is served for longer than some seconds if others wait.</summary>
+    private static readonly TimeSpan PlaceDelay = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Middleware of each connection: counts it until it ends.</summary>
-    public async Task CountAsync(ConnectionContext connection, ConnectionDelegate next)
+    /// <summary>Middleware of each connection: it has its place until it ends.</summary>
+    public static async Task HoldPlaceAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         try
         {
@@ -35,7 +36,7 @@ internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger l
         }
         finally
         {
-            Interlocked.Decrement(ref _open);
+            connection.Features.Get<ConnectionPlaces.Place>()?.Leave();
         }
     }
 
@@ -46,7 +47,7 @@ internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger l
         {
             socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
             socket.Listen(Backlog);
-            return new ValueTask<IConnectionListener>(new Listener(this, socket, logger));
+            return new ValueTask<IConnectionListener>(new Listener(places, socket, logger));
         }
         catch (SocketException e)
         {
@@ -58,14 +59,7 @@ internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger l
         }
     }
 
-    private bool TryEnter()
-    {
-        if (Interlocked.Increment(ref _open) <= maxConnections()) return true;
-        Interlocked.Decrement(ref _open);
-        return false;
-    }
-
-    private sealed class Listener(BoundedListenerFactory owner, Socket socket, ILogger logger) : IConnectionListener
+    private sealed class Listener(ConnectionPlaces places, Socket socket, ILogger logger) : IConnectionListener
     {
         private readonly SocketConnectionContextFactory _connections = new(new SocketConnectionFactoryOptions { MaxReadBufferSize = MaxBuffered }, logger);
         private readonly CancellationTokenSource _unbound = new();
@@ -83,13 +77,16 @@ internal sealed class BoundedListenerFactory(Func<int> maxConnections, ILogger l
                     accepted = await socket.AcceptAsync(cancellationToken);
                     _backedOff = false;
                     accepted.NoDelay = true;
-                    if (!owner.TryEnter())
+                    ConnectionContext connection = _connections.Create(accepted);
+                    while (!places.TryTake(connection))
                     {
-                        accepted.Dispose();
-                        continue;
+                        await Task.Delay(PlaceDelay, _unbound.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                        if (!_unbound.IsCancellationRequested) continue;
+                        await connection.DisposeAsync();
+                        return null;
                     }
 
-                    return _connections.Create(accepted);
+                    return connection;
                 }
                 catch (SocketException e) when (e.SocketErrorCode is SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable)
                 {

@@ -35,7 +35,7 @@ internal sealed class WebListener : IAsyncDisposable
     /// <param name="key">The configuration key of the address.</param>
     /// <param name="address">Where to listen.</param>
     /// <param name="configure">Sets the limits.</param>
-    /// <param name="maxConnections">A connection above it is closed at once.</param>
+    /// <param name="places">Of its connections.</param>
     /// <param name="logger">The listener's logger.</param>
     /// <param name="bind">Adds connection middleware.</param>
     /// <param name="certificate">Turns TLS on.</param>
@@ -45,7 +45,7 @@ internal sealed class WebListener : IAsyncDisposable
         string key,
         ListenAddress address,
         Action<KestrelServerOptions> configure,
-        Func<int> maxConnections,
+        ConnectionPlaces places,
         ILogger logger,
         Action<ListenOptions>? bind = null,
         ServerCertificate? certificate = null,
@@ -56,7 +56,7 @@ internal sealed class WebListener : IAsyncDisposable
         _address = address;
         _certificate = certificate;
         _logger = logger;
-        var listener = new BoundedListenerFactory(maxConnections, logger);
+        var listener = new BoundedListenerFactory(places, logger);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -74,7 +74,7 @@ internal sealed class WebListener : IAsyncDisposable
         {
             _bound = listen;
             listen.Protocols = HttpProtocols.Http1;
-            listen.Use(next => connection => listener.CountAsync(connection, next));
+            listen.Use(static next => connection => BoundedListenerFactory.HoldPlaceAsync(connection, next));
             if (certificate is not null) listen.UseHttps(certificate.Handshake);
             bind?.Invoke(listen);
         }
@@ -91,7 +91,7 @@ internal sealed class WebListener : IAsyncDisposable
     /// <exception cref="IOException">It cannot listen; the message says where and why.</exception>
     public async Task StartAsync(RequestDelegate handler)
     {
-        _app.Run(handler);
+        _app.Run(http => ServeAsync(http, handler));
         try
         {
             await _app.StartAsync();
@@ -116,6 +116,20 @@ internal sealed class WebListener : IAsyncDisposable
         listener.Address.Equals(IPAddress.Any) ? IPAddress.Loopback
             : listener.Address.Equals(IPAddress.IPv6Any) ? IPAddress.IPv6Loopback : listener.Address,
         listener.Port);
+
+    private static async Task ServeAsync(HttpContext http, RequestDelegate handler)
+    {
+        ConnectionPlaces.Place? place = http.Features.Get<ConnectionPlaces.Place>();
+        place?.BeginRequest();
+        try
+        {
+            await handler(http);
+        }
+        finally
+        {
+            place?.EndRequest();
+        }
+    }
 
     /// <summary>
     /// Sends one request to itself. A build that needs the .NET runtime opens assemblies when their code first runs: if clients held all

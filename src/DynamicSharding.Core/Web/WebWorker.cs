@@ -69,24 +69,24 @@ internal sealed class WebWorker : IDisposable
 }
 
 /// <summary>
-/// A response body that concurrent requests share: a flood costs one body at a time, not one per request. Every request that arrives before
-/// the body is begun gets it, so no response is older than its request.
+/// Work whose result concurrent requests share: a flood costs one piece of work at a time, not one per request. Every request that arrives
+/// before the work is begun gets its result, so no result is older than its request.
 /// </summary>
-internal sealed class SharedBody(WebWorker worker, Func<ReadOnlyMemory<byte>> make)
+internal sealed class SharedWork<T>(WebWorker worker, Func<T> work)
 {
     private readonly Lock _gate = new();
-    private Task<ReadOnlyMemory<byte>>? _next;
+    private Task<T>? _next;
 
     /// <returns>Null when the worker's queue is full.</returns>
-    public Task<ReadOnlyMemory<byte>>? TryGet()
+    public Task<T>? TryGet()
     {
         lock (_gate)
         {
             return _next ??= worker.TryRun(() =>
             {
-                // Requests from now on need a newer body.
+                // Requests from now on need a newer result.
                 lock (_gate) _next = null;
-                return make();
+                return work();
             });
         }
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using DynamicSharding.Outbound;
@@ -70,6 +71,47 @@ internal static class AdminClient
         catch (HttpRequestException error)
         {
             throw new CommandException($"{Printable(address)}: {(error.InnerException ?? error).Message}", ExitCode.Failed);
+        }
+    }
+
+    /// <summary>The same from the first of these addresses that accepts a connection: a listener may have one family of addresses only.</summary>
+    /// <exception cref="CommandException">As above; when none accepts one, with the reason of each.</exception>
+    public static async Task<(Uri From, HttpStatusCode Status, byte[] Content)> GetAsync(
+        IReadOnlyList<Uri> addresses, TimeSpan timeout, CancellationToken cancellation, string? certificate = null)
+    {
+        List<string> refused = [];
+        foreach (Uri address in addresses)
+        {
+            if (addresses.Count > 1 && await WhyUnreachableAsync(address, timeout, cancellation).ConfigureAwait(false) is { } why)
+            {
+                refused.Add($"{Printable(address)}: {why}");
+                continue;
+            }
+
+            (HttpStatusCode status, byte[] content) = await GetAsync(address, timeout, cancellation, certificate).ConfigureAwait(false);
+            return (address, status, content);
+        }
+
+        throw new CommandException(string.Join("; ", refused), ExitCode.Failed);
+    }
+
+    private static async Task<string?> WhyUnreachableAsync(Uri address, TimeSpan timeout, CancellationToken cancellation)
+    {
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limit.CancelAfter(timeout);
+        try
+        {
+            await socket.ConnectAsync(address.DnsSafeHost, address.Port, limit.Token).ConfigureAwait(false);
+            return null;
+        }
+        catch (SocketException error)
+        {
+            return error.Message;
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            return "no connection in time";
         }
     }
 }

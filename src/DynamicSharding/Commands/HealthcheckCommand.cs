@@ -12,6 +12,7 @@ internal static class HealthcheckCommand
 {
     private const string Path = "/-/ready";
     private const string DefaultUrl = "http://127.0.0.1:9293" + Path;
+    private const string DefaultUrl6 = "http://[::1]:9293" + Path;
     private const int MaxLineLength = 200;
 
     private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(5);
@@ -20,7 +21,7 @@ internal static class HealthcheckCommand
     {
         var url = new Option<string?>("--url")
         {
-            Description = $"The URL to request, {DefaultUrl} by default. The default path is {Path}. It may have a user and password: http://user:password@host:9293",
+            Description = $"The URL to request, by default {DefaultUrl} or, if nothing listens there, {DefaultUrl6}. The default path is {Path}. It may have a user and password: http://user:password@host:9293",
         };
         Option<string?> file = Flags.File("--config.file", "Check the server that runs with this file.");
         Option<TimeSpan?> timeout = Flags.Duration("--timeout", "How long to wait for the response, 5s by default.");
@@ -31,17 +32,17 @@ internal static class HealthcheckCommand
         });
         command.SetAction((arguments, cancellation) => CommandOutput.RunAsync(arguments, output =>
         {
-            (Uri address, string? certificate) = arguments.GetValue(file) is { } path
-                ? AddressIn(path)
-                : (WithPath(AdminClient.ParseUrl(arguments.GetValue(url) ?? DefaultUrl)), null);
-            return CheckAsync(address, certificate, arguments.GetValue(timeout) ?? DefaultTimeout, output, cancellation);
+            (Uri[] addresses, string? certificate) = arguments.GetValue(file) is { } path ? AddressesIn(path)
+                : arguments.GetValue(url) is { } given ? ([WithPath(AdminClient.ParseUrl(given))], null)
+                : ([new Uri(DefaultUrl), new Uri(DefaultUrl6)], null);
+            return CheckAsync(addresses, certificate, arguments.GetValue(timeout) ?? DefaultTimeout, output, cancellation);
         }));
         return command;
     }
 
-    private static async Task<int> CheckAsync(Uri address, string? certificate, TimeSpan timeout, TextWriter output, CancellationToken cancellation)
+    private static async Task<int> CheckAsync(Uri[] addresses, string? certificate, TimeSpan timeout, TextWriter output, CancellationToken cancellation)
     {
-        (HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(address, timeout, cancellation, certificate).ConfigureAwait(false);
+        (Uri address, HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(addresses, timeout, cancellation, certificate).ConfigureAwait(false);
         string text = Encoding.UTF8.GetString(content).Split('\n', 2)[0].Trim();
         text = string.Concat(text.Take(MaxLineLength).Where(static c => !char.IsControl(c)));
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{AdminClient.Printable(address)}: {(int)status} {text}").TrimEnd()).ConfigureAwait(false);
@@ -55,16 +56,20 @@ internal static class HealthcheckCommand
     /// name that this command does not have. A plain one rather than one with TLS.
     /// </summary>
     /// <returns>The file of the certificate to expect; null for plain HTTP.</returns>
-    private static (Uri Address, string? Certificate) AddressIn(string file)
+    private static (Uri[] Addresses, string? Certificate) AddressesIn(string file)
     {
         ServerOptions options = CommandOutput.LoadConfig(file);
         bool open = options.Admin.BasicAuthUsers.IsEmpty && options.Admin.TlsCertFile is null;
-        if ((open ? options.AdminListenAddr : null) is { } admin) return (Url("http", admin), null);
-        if ((options.HttpListenAddr ?? options.ForwardListenAddr) is { } plain) return (Url("http", plain), null);
-        if (options.Tls.ClientCaFile is null) return (Url("https", (options.HttpsListenAddr ?? options.ForwardHttpsListenAddr)!), options.Tls.CertFile);
+        if ((open ? options.AdminListenAddr : null) is { } admin) return (Urls("http", admin), null);
+        if ((options.HttpListenAddr ?? options.ForwardListenAddr) is { } plain) return (Urls("http", plain), null);
+        if (options.Tls.ClientCaFile is null) return (Urls("https", (options.HttpsListenAddr ?? options.ForwardHttpsListenAddr)!), options.Tls.CertFile);
         throw new CommandException("every listener wants a client certificate (tls.client_ca_file) or a login; bind admin_listen_addr to 127.0.0.1 for this command");
     }
 
-    private static Uri Url(string scheme, ListenAddress listener) =>
-        new($"{scheme}://{WebListener.LocalAddress(new IPEndPoint(listener.Host ?? IPAddress.Any, listener.Port))}{Path}");
+    /// <summary>A listener on all addresses may have one family only.</summary>
+    private static Uri[] Urls(string scheme, ListenAddress listener)
+    {
+        IPAddress[] hosts = listener.Host is null || listener.Host.Equals(IPAddress.IPv6Any) ? [IPAddress.Loopback, IPAddress.IPv6Loopback] : [listener.Host];
+        return [.. hosts.Select(host => new Uri($"{scheme}://{WebListener.LocalAddress(new IPEndPoint(host, listener.Port))}{Path}"))];
+    }
 }

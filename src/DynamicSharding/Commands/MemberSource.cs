@@ -119,6 +119,7 @@ internal sealed class MemberSource
     {
         HttpStatusCode.OK => null,
         HttpStatusCode.Unauthorized => "401, the server requires a user name and password (admin.basic_auth_users); put them before the host: http://user:password@host:9293",
+        HttpStatusCode.Forbidden => "403, the host in --url is not a name of the server; use its address, or add the name to admin.allowed_hosts",
         HttpStatusCode.NotFound => "404, this is not an admin listener of dynamic-sharding; its port is that of admin_listen_addr",
         _ => string.Create(CultureInfo.InvariantCulture, $"the response was {(int)code}, not 200"),
     };

@@ -154,6 +154,66 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
     }
 
     [Theory]
+    [InlineData(320, true)]
+    [InlineData(800, false)]
+    [InlineData(1200, false)]
+    public async Task Addresses_are_on_one_line_and_a_phone_shows_the_time(int width, bool isPhone)
+    {
+        DynamicShardingProcess server = await StartAsync("""
+            pushgateway:
+              servers: [pgw-with-a-rather-long-name-1.data-center-north.example, pgw-with-a-rather-long-name-2.data-center-north.example, "[2001:db8:1111:2222:3333:4444:5555:6666]"]
+              health_check: { enabled: false }
+            """);
+        server.WriteConfig("pushgateway: { servers: [pgw-with-a-rather-long-name-1.data-center-north.example], health_check: { enabled: false } }");
+        await server.ReloadAsync();
+        await using Visit visit = await chromium.VisitAsync(new() { ViewportSize = new() { Width = width, Height = 800 }, IsMobile = isPhone, HasTouch = isPhone });
+        await visit.Page.GotoAsync(Url(server) + "?q=job%3Da&add=127.0.0.4");
+        string[] broken = await visit.Page.EvaluateAsync<string[]>(
+            "[...document.querySelectorAll('.address')].filter(e => e.getClientRects().length > 1 || e.getBoundingClientRect().height > 1.9 * parseFloat(getComputedStyle(e).lineHeight)).map(e => e.textContent)");
+        Assert.Empty(broken);
+        Assert.True(await visit.Page.Locator(".address").CountAsync() > 5);
+        Assert.Equal(width, await visit.Page.EvaluateAsync<int>("document.documentElement.scrollWidth"));
+        ILocator absolute = visit.Page.Locator("#history .at").First;
+        Assert.Equal(isPhone, await absolute.IsVisibleAsync());
+        Assert.EndsWith(" UTC", await absolute.TextContentAsync(), StringComparison.Ordinal);
+        await Assertions.Expect(visit.Page.Locator("#gateways tbody tr").First).ToContainTextAsync("not checked");
+        visit.AssertClean(server.AdminAddress);
+    }
+
+    [Fact]
+    public async Task A_gateway_that_was_just_added_is_being_checked_and_the_output_of_healthy_ones_is_folded()
+    {
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(1);
+        using System.Net.Sockets.Socket silent = new(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+        string added = FreePort.NextAddress();
+        silent.Bind(System.Net.IPEndPoint.Parse(added));
+        silent.Listen();
+        string Config(string more) => $"pushgateway: {{ servers: [\"{gateways[0].Address}\"{more}], health_check: {{ interval: 30s, timeout: 30s }} }}\n";
+        DynamicShardingProcess server = await StartAsync(Config(""));
+        await server.WaitForMembersAsync([gateways[0].Address], TimeSpan.FromSeconds(20));
+        server.WriteConfig(Config($", \"{added}\""));
+        Assert.Equal(System.Net.HttpStatusCode.OK, (await server.ReloadAsync()).Status);
+        await using Visit visit = await chromium.VisitAsync();
+        await visit.Page.GotoAsync(Url(server));
+        ILocator rows = visit.Page.Locator("#gateways tbody tr");
+        await Assertions.Expect(rows.First).ToContainTextAsync("being checked");
+        Assert.Equal("Nothing needs attention.", await visit.Page.Locator("#warnings p").InnerTextAsync());
+        Assert.Contains($"Listed, but not in the ring: {added}.", await visit.Page.InnerTextAsync("#drift"), StringComparison.Ordinal);
+
+        ILocator output = rows.Nth(1).Locator("details");
+        Assert.DoesNotContain("status 200", await rows.Nth(1).InnerTextAsync(), StringComparison.Ordinal);
+        await output.Locator("summary").ClickAsync();
+        Assert.Contains("status 200", await rows.Nth(1).InnerTextAsync(), StringComparison.Ordinal);
+
+        // A refresh leaves it open.
+        await visit.Page.EvaluateAsync("document.activeElement.blur()");
+        string since = await rows.First.Locator("time").InnerTextAsync();
+        await Assertions.Expect(rows.First.Locator("time")).Not.ToHaveTextAsync(since, new() { Timeout = 30_000 });
+        Assert.Contains("status 200", await rows.Nth(1).InnerTextAsync(), StringComparison.Ordinal);
+        visit.AssertClean(server.AdminAddress);
+    }
+
+    [Theory]
     [InlineData(ColorScheme.Light)]
     [InlineData(ColorScheme.Dark)]
     public async Task Text_can_be_read_in_light_and_in_the_dark(ColorScheme scheme)
@@ -199,6 +259,9 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
             [
                 ".state.out", ".state.held", "#summary a.bad", "#summary a.warned", "dd.warned", "li.critical", "li.warning", "li.note code", ".problem",
             ];
+            await Assertions.Expect(visit.Page.Locator("#warnings")).ToContainTextAsync("No other gateway is healthy, so they stay in the ring until one is");
+            await Assertions.Expect(visit.Page.Locator("#warnings")).Not.ToContainTextAsync("leave the ring after");
+            Assert.StartsWith(gateways[1].Address, await visit.Page.Locator("#gateways tbody tr").First.InnerTextAsync(), StringComparison.Ordinal);
             foreach (string what in shown) Assert.True(await visit.Page.Locator(what).CountAsync() > 0, $"{what} is shown");
             Assert.Empty(await visit.Page.EvaluateAsync<string[]>(Contrast.Unreadable));
             await visit.Page.GotoAsync(Url(empty));

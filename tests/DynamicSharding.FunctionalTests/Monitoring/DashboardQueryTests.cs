@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using DynamicSharding.FunctionalTests.Forward;
 using DynamicSharding.FunctionalTests.Peers;
 using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
@@ -16,13 +17,14 @@ public sealed class DashboardQueryTests(ITestOutputHelper output) : PeerTest(out
     public async Task Every_panel_has_data()
     {
         string[] gateways = [.. (await TestPeers.PushgatewaysAsync(2)).Select(gateway => gateway.Address)];
+        string forward = FreePort.NextAddress();
         ConsulAgent consul = await TestPeers.ConsulAsync();
-        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(ShippedPrometheus.Config(consul, gateways));
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($"forward_listen_addr: {forward}\n" + ShippedPrometheus.Config(consul, gateways));
         await consul.WaitForPassingAsync("pushgateway", gateways, Limit);
         await server.WaitForMembersAsync(gateways, Limit);
         PrometheusProcess prometheus = await TestPeers.PrometheusAsync(server);
         using CancellationTokenSource stop = new();
-        Task traffic = TrafficAsync(server, stop.Token);
+        Task traffic = TrafficAsync(server, forward, stop.Token);
 
         (string Title, string Query)[] queries = [.. Queries()];
         Assert.True(queries.Length > 20);
@@ -42,6 +44,9 @@ public sealed class DashboardQueryTests(ITestOutputHelper output) : PeerTest(out
         await ShowsAsync("Share of the hash space", found => found.Length == 2 && Math.Abs(found.Sum() - 1) < 1e-6);
         await LabelsAsync("Requests by status code", "code", ["307", "400", "404"]);
         await LabelsAsync("Redirects by gateway", "gateway", gateways);
+        await LabelsAsync("Forwarded pushes by gateway", "gateway", gateways);
+        await LabelsAsync("Failed forwards by cause", "code", ["400", "400"]);
+        await LabelsAsync("Rejected by the forward listener", "reason", ["missing_host"]);
 
         await stop.CancelAsync();
         await traffic;
@@ -84,16 +89,21 @@ public sealed class DashboardQueryTests(ITestOutputHelper output) : PeerTest(out
         }
     }
 
-    /// <summary>Pushes, a path that is none, and a request without a Host, on a connection that ends.</summary>
-    private static async Task TrafficAsync(DynamicShardingProcess server, CancellationToken stop)
+    /// <summary>Pushes, a path that is none, and a request without a Host, on a connection that ends; forwarded ones, and content that gateways reject.</summary>
+    private static async Task TrafficAsync(DynamicShardingProcess server, string forward, CancellationToken stop)
     {
         for (int i = 0; !stop.IsCancellationRequested; i++)
         {
             await server.PushAsync(string.Create(CultureInfo.InvariantCulture, $"/metrics/job/traffic/instance/{i % 20}"), "pushed_value 1\n");
             await server.StatusCodeOfAsync("nothing");
-            using RawHttp broken = await RawHttp.ConnectAsync(server.Address);
-            await broken.SendAsync("PUT /metrics/job/a HTTP/1.1\r\n\r\n");
-            await broken.ReadReplyAsync();
+            foreach (string content in (string[])["forwarded_value 1\n", "not a metric\n"])
+                await ForwardServer.ExchangeAsync(forward, ForwardServer.Put($"/metrics/job/forwarded/instance/{i % 20}", content));
+            foreach (string listener in (string[])[server.Address, forward])
+            {
+                using RawHttp broken = await RawHttp.ConnectAsync(listener);
+                await broken.SendAsync("PUT /metrics/job/a HTTP/1.1\r\n\r\n");
+                await broken.ReadReplyAsync();
+            }
         }
     }
 

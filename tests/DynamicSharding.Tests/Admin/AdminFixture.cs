@@ -124,7 +124,7 @@ internal sealed class AdminFixture : IAsyncDisposable
 
     /// <summary>The text of /metrics, without a listener.</summary>
     public string Metrics() => Encoding.UTF8.GetString(
-        new MetricsPage(Context(), new Fleet(Ring, () => View, Time), new AdminRejectCounter()).Render().Span);
+        new MetricsPage(Context(), new Fleet(Ring, () => View, Time), new AdminRejectCounter(), () => 0).Render().Span);
 
     /// <summary>Every metric that the page declares, with samples or without.</summary>
     public static IEnumerable<string> MetricNames(string page) =>

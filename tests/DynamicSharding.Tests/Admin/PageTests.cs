@@ -40,8 +40,8 @@ public sealed class PageTests
         Assert.Contains(">Ready</p>", page, StringComparison.Ordinal);
         Assert.Contains(admin.Ring.Current!.Fingerprint, page, StringComparison.Ordinal);
         foreach (double share in admin.Ring.Current.OwnershipRatios()) Assert.Contains(DisplayText.Percent(share), page, StringComparison.Ordinal);
-        Assert.Contains($"<code>{owner}</code></dd>", page, StringComparison.Ordinal);
-        Assert.Contains($"<code>{runnerUp}</code> <span class=\"quiet\">if the owner leaves</span>", page, StringComparison.Ordinal);
+        Assert.Contains($"<code class=\"address\">{owner}</code></dd>", page, StringComparison.Ordinal);
+        Assert.Contains($"<code class=\"address\">{runnerUp}</code> <span class=\"quiet\">if the owner leaves</span>", page, StringComparison.Ordinal);
         string second = Row(page, "gw2:9091");
         Assert.Contains("<span class=\"state leaving\">leaving</span>", second, StringComparison.Ordinal);
         Assert.Contains("datetime=\"2026-01-02T03:01:05Z\"", second, StringComparison.Ordinal);
@@ -56,12 +56,12 @@ public sealed class PageTests
         Assert.Equal([0, 0, 35, 0], status.GetProperty("members").EnumerateArray().Select(m => m.GetProperty("redirects_per_second").GetDouble()));
         string[] warnings = [.. status.GetProperty("warnings").EnumerateArray().Select(w => w.GetProperty("what").GetString()!)];
         Assert.Equal(3, warnings.Length);
-        foreach (string what in warnings) Assert.Contains($"</span> {what}</strong>", page, StringComparison.Ordinal);
+        foreach (string what in warnings) Assert.Contains($"</span> {what}</strong>", WithoutSpans(page), StringComparison.Ordinal);
         Assert.Contains("<code class=\"whole\">count without (gateway) (push_time_seconds) &gt; 1</code>", page, StringComparison.Ordinal);
         Assert.Contains("curl --data-binary @metrics.txt &#39;http://" + owner, page, StringComparison.Ordinal);
         Assert.Contains($"<strong>{DisplayText.Percent(moved)}</strong> of the groups would move", page, StringComparison.Ordinal);
         Assert.Contains("31.7%", page, StringComparison.Ordinal);
-        Assert.Contains("gw2:9091 joined", page, StringComparison.Ordinal);
+        Assert.Contains("gw2:9091 joined", WithoutSpans(page), StringComparison.Ordinal);
         Assert.Contains("<code>admin_listen_addr</code>", page, StringComparison.Ordinal);
         Assert.Equal(3, page.Split("class=\"arcs ").Length - 1);
     }
@@ -223,7 +223,7 @@ public sealed class PageTests
         // Twelve colors, in the order of the rows.
         string[] rows = [.. large[large.IndexOf("<tbody", StringComparison.Ordinal)..].Split("<span class=\"swatch c").Skip(1).Take(200)];
         Assert.Equal(200, rows.Length);
-        for (int i = 0; i < rows.Length; i++) Assert.StartsWith($"{i % 12}\"></span><code>{admin.View.Gateways[i].Address}<", rows[i], StringComparison.Ordinal);
+        for (int i = 0; i < rows.Length; i++) Assert.StartsWith($"{i % 12}\"></span><code class=\"address\">{admin.View.Gateways[i].Address}<", rows[i], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -256,10 +256,83 @@ public sealed class PageTests
         Assert.Equal(15, status.GetProperty("members")[1].GetProperty("redirects_per_second").GetDouble(), 6);
     }
 
+    [Fact]
+    public async Task Failing_gateways_come_first_and_what_is_healthy_is_folded()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091", "gw2:9091", "gw3:9091", "gw4:9091");
+        admin.View = admin.View with
+        {
+            Gateways =
+            [
+                AdminFixture.Status("gw1:9091", GatewayState.Member) with { Reason = "healthy", CheckOutput = "status 200: fine" },
+                AdminFixture.Status("gw2:9091", GatewayState.Member) with { Reason = "not checked", CheckOutput = "not checked" },
+                AdminFixture.Status("gw3:9091", GatewayState.Leaving) with { Reason = "its check is critical", CheckOutput = "connection refused" },
+                AdminFixture.Status("gw4:9091", GatewayState.Member) with { Overloaded = true, CheckOutput = "queue full" },
+                AdminFixture.Status("gw5:9091", GatewayState.Out) with { Reason = "being checked", IsBeingChecked = true },
+                AdminFixture.Status("gw6:9091", GatewayState.Out) with { Reason = "status 500" },
+                AdminFixture.Status("gw7:9091", GatewayState.Held),
+            ],
+        };
+        await admin.StartAsync();
+        string page = await admin.Client.GetStringAsync("/");
+        string table = page[page.IndexOf("<section id=\"gateways\"", StringComparison.Ordinal)..page.IndexOf("<p id=\"drift\"", StringComparison.Ordinal)];
+        Assert.Equal(
+            ["gw7", "gw3", "gw6", "gw4", "gw5", "gw1", "gw2"],
+            table.Split("<code class=\"address\">").Skip(1).Select(row => row[..row.IndexOf(':', StringComparison.Ordinal)]));
+        Assert.Contains("<summary>check output</summary>status 200: fine</details>", Row(page, "gw1:9091"), StringComparison.Ordinal);
+        Assert.Contains(">not checked</div>", Row(page, "gw2:9091"), StringComparison.Ordinal);
+        Assert.Contains("<span class=\"output\">connection refused</span>", Row(page, "gw3:9091"), StringComparison.Ordinal);
+        Assert.Contains("<span class=\"output\">queue full</span>", Row(page, "gw4:9091"), StringComparison.Ordinal);
+        Assert.Contains(">being checked</span>", Row(page, "gw5:9091"), StringComparison.Ordinal);
+        Assert.DoesNotContain("state out", Row(page, "gw5:9091"), StringComparison.Ordinal);
+
+        // Being checked is no failure.
+        Assert.Contains("Not in the ring: gw6:9091.", WithoutSpans(page), StringComparison.Ordinal);
+        Assert.Contains("<span class=\"at\">2026-01-02 03:04:05 UTC</span>", table, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("gw1:9091,gw2:9091", "The gateways in the ring are those that the configuration file lists.")]
+    [InlineData("gw1:9091,gw2:9091,gw3:9091", "The configuration file lists 3 gateways. Listed, but not in the ring: gw3:9091.")]
+    [InlineData("gw1:9091", "The configuration file lists 1 gateway. In the ring, but not listed: gw2:9091.")]
+    [InlineData("gw1:9091,gw3:9091", "The configuration file lists 2 gateways. Listed, but not in the ring: gw3:9091. In the ring, but not listed: gw2:9091.")]
+    [InlineData("", "The configuration file lists no gateways: those in the ring come from discovery.")]
+    public async Task What_the_file_lists_is_compared_with_the_ring(string listed, string expected)
+    {
+        await using var admin = new AdminFixture();
+        admin.Options = admin.Options with
+        {
+            Pushgateway = new PushgatewayOptions { Servers = [.. listed.Split(',', StringSplitOptions.RemoveEmptyEntries)] },
+        };
+        admin.Publish("gw1:9091", "gw2:9091");
+        await admin.StartAsync();
+        Assert.Contains($"<p id=\"drift\" class=\"quiet\">{expected}</p>", WithoutSpans(await admin.Client.GetStringAsync("/")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Each_command_says_which_copy_it_touches()
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091", "gw2:9091");
+        await admin.StartAsync();
+        string owner = (await admin.JsonAsync("/api/v1/lookup?q=job%3Da")).GetProperty("owner").GetString()!;
+        string page = await admin.Client.GetStringAsync("/?q=job%3Da");
+        Assert.Contains($"Replaces values of the current copy, the one on <code class=\"address\">{owner}</code>.", page, StringComparison.Ordinal);
+        Assert.Contains(
+            $"<dt>Delete the current copy</dt><dd><code class=\"whole\">curl -X DELETE &#39;http://{owner}/metrics/job/a&#39;</code>\n"
+            + $"<p class=\"quiet\">Deletes the group's newest values, on <code class=\"address\">{owner}</code>. Stale copies are on other gateways, and this command touches none of them;",
+            page,
+            StringComparison.Ordinal);
+    }
+
+    /// <summary>Without what keeps addresses together.</summary>
+    private static string WithoutSpans(string page) => System.Text.RegularExpressions.Regex.Replace(page, "<span class=\"address\">([^<]*)</span>", "$1");
+
     private static string Row(string page, string address)
     {
         string table = page[page.IndexOf("<section id=\"gateways\"", StringComparison.Ordinal)..];
-        return Assert.Single(table.Split("<tr role=\"row\">"), row => row.Contains($"<code>{address}</code></th>", StringComparison.Ordinal)
+        return Assert.Single(table.Split("<tr role=\"row\">"), row => row.Contains($"<code class=\"address\">{address}</code></th>", StringComparison.Ordinal)
             && row.Contains("data-label=\"State\"", StringComparison.Ordinal));
     }
 

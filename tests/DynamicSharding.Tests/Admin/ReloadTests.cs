@@ -106,6 +106,40 @@ public sealed class ReloadTests
         Assert.Equal(expected, response.StatusCode);
     }
 
+    /// <summary>Each of them gets the result of a reload that began after it, and most of them the same one.</summary>
+    [Fact]
+    public async Task Reloads_that_pile_up_are_one()
+    {
+        int reloads = 0;
+        using var first = new ManualResetEventSlim();
+        await using AdminFixture admin = await new AdminFixture
+        {
+            Reload = _ =>
+            {
+                if (Interlocked.Increment(ref reloads) == 1) first.Wait(TimeSpan.FromSeconds(30), CancellationToken.None);
+                return Task.FromResult(new ReloadResult(true, [], [$"reload{Volatile.Read(ref reloads)}"]));
+            },
+        }.StartAsync();
+        Task<HttpResponseMessage> running = SendAsync(admin, "POST", origin: null);
+        while (Volatile.Read(ref reloads) == 0) await Task.Delay(10);
+        Task<HttpResponseMessage>[] waiting = [.. Enumerable.Range(0, 50).Select(_ => SendAsync(admin, "POST", origin: null))];
+
+        // They are in while the first is still running: it ends only when somebody waits for it.
+        await Task.Delay(500);
+        first.Set();
+        using HttpResponseMessage one = await running;
+        Assert.Equal("OK\nneeds a restart: reload1\n", await one.Content.ReadAsStringAsync());
+        foreach (HttpResponseMessage response in await Task.WhenAll(waiting))
+        {
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+            Assert.NotEqual("OK\nneeds a restart: reload1\n", await response.Content.ReadAsStringAsync());
+            response.Dispose();
+        }
+
+        // A straggler may come after the second has begun.
+        Assert.InRange(reloads, 2, 3);
+    }
+
     private static Task<AdminFixture> Answering(ReloadResult result) =>
         new AdminFixture { Reload = _ => Task.FromResult(result) }.StartAsync();
 

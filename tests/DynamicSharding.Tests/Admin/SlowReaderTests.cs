@@ -18,7 +18,7 @@ public sealed class SlowReaderTests
         await admin.StartAsync();
         using var slow = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 };
         await slow.ConnectAsync(IPAddress.Loopback, admin.Listener.Port);
-        await slow.SendAsync(Encoding.ASCII.GetBytes("GET /api/v1/status HTTP/1.1\r\nHost: edge.test\r\n\r\n"));
+        await slow.SendAsync(Encoding.ASCII.GetBytes("GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         byte[] start = new byte[12];
         Assert.Equal(start.Length, await slow.ReceiveAsync(start));
         Assert.Equal("HTTP/1.1 200", Encoding.ASCII.GetString(start));

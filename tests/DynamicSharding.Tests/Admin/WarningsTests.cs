@@ -21,6 +21,30 @@ public sealed class WarningsTests
     public void A_gateway_in_trouble_is_named(string state, string severity, string what) =>
         Says(severity, what, admin => SetState(admin, Enum.Parse<GatewayState>(state)));
 
+    /// <summary>Losses are applied only while another gateway is healthy: nothing else is promised.</summary>
+    [Theory]
+    [InlineData(GatewayState.Member, "check. Those that still fail leave the ring after 15s, as long as another gateway is healthy.")]
+    [InlineData(GatewayState.Held, "check. No other gateway is healthy, so they stay in the ring until one is, and pushes to those that are dead are lost.")]
+    internal void What_becomes_of_held_gateways_depends_on_the_others(GatewayState other, string expected)
+    {
+        IReadOnlyList<WarningEntry> warnings = Of(admin => admin.View = admin.View with
+        {
+            Gateways = [AdminFixture.Status("gw1:9091", other), AdminFixture.Status("gw2:9091", GatewayState.Held)],
+        });
+        Assert.EndsWith(expected, warnings[0].Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_gateway_that_is_being_checked_is_no_loss() => Assert.Empty(Of(admin => admin.View = admin.View with
+    {
+        Gateways =
+        [
+            AdminFixture.Status("gw1:9091", GatewayState.Member),
+            AdminFixture.Status("gw2:9091", GatewayState.Member),
+            AdminFixture.Status("gw3:9091", GatewayState.Out) with { IsBeingChecked = true },
+        ],
+    }));
+
     [Fact]
     public void A_full_write_queue() => Says("warning", "The write queue is full on gw2:9091.", admin => admin.View = admin.View with
     {

@@ -1,4 +1,5 @@
 using System.Text;
+using DynamicSharding.Tests.Config;
 
 namespace DynamicSharding.Tests.CommandLine;
 
@@ -130,8 +131,9 @@ public sealed class CommandLineTests : IDisposable
     public async Task Check_config_prints_valid_or_every_error()
     {
         string good = Write("good.yml", "pushgateway:\n  servers: [a, a, b]\n");
+        string open = $"{good}: warning: {ConfigTestFile.OpenDefault["test.yml: ".Length..]}\n";
         Assert.Equal(
-            (0, $"{good}: valid, discovery=static servers=2 warnings=1\n", $"{good}:2:16: warning: pushgateway.servers: a:9091 is listed twice and counts once; remove one\n"),
+            (0, $"{good}: valid, discovery=static servers=2 warnings=2\n", open + $"{good}:2:16: warning: pushgateway.servers: a:9091 is listed twice and counts once; remove one\n"),
             await RunAsync("check-config", good));
 
         string bad = Write("bad.yml", "a: 1\nb: 2\nconsul_server: {}\n");

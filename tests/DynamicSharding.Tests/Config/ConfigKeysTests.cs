@@ -100,6 +100,8 @@ public sealed class ConfigKeysTests : IDisposable
         { "admin.basic_auth_users", "{}", "{alice: " + Hash + "}", false },
         { "admin.tls.cert_file", "", "FILE", false },
         { "admin.tls.key_file", "", "FILE", false },
+        { "admin.enable_lifecycle", "false", "true", true },
+        { "admin.allowed_hosts", "[]", "[status.example.com, '*.pgw.internal']", true },
         { "log.level", "info", "debug", true },
         { "log.format", "logfmt", "json", false },
     };

@@ -14,9 +14,11 @@ public sealed class ConfigLintTests
     private const string Users = "basic_auth_users: {alice: " + Hash + "}\n";
 
     [Theory]
-    [InlineData("admin_listen_addr: :9293", "2:20: admin_listen_addr: whoever reaches this machine can reload and read the configuration")]
+    [InlineData("admin_listen_addr: :9293", "2:20: admin_listen_addr: whoever reaches this machine can read the configuration")]
     [InlineData("admin_listen_addr: 0.0.0.0:9293", "2:20: admin_listen_addr: whoever reaches this machine")]
     [InlineData("admin_listen_addr: '[::]:9293'", "2:20: admin_listen_addr: whoever reaches this machine")]
+    [InlineData("admin: {enable_lifecycle: true}", ": admin_listen_addr: is :9293 by default, and whoever reaches this machine can reload and read the configuration")]
+    [InlineData("admin: {allowed_hosts: any}", "2:24: admin.allowed_hosts: any web page that someone opens")]
     [InlineData("sharding: {replicas: 499}", "2:22: sharding.replicas: all instances must have the same number")]
     [InlineData("membership: {mass_loss_ratio: 1}", "2:31: membership.mass_loss_ratio: a fault that only this instance sees")]
     [InlineData("membership: {mass_loss_hold: 0}", "2:30: membership.mass_loss_hold: a loss of most gateways takes effect at once")]
@@ -172,10 +174,21 @@ public sealed class ConfigLintTests
     public void With_Consul_one_server_may_be_one_of_many() =>
         Assert.Empty(Warnings("consul_server: {addr: 'localhost:8500'}\npushgateway: {servers: [10.0.0.1]}"));
 
+    /// <summary>check-config prints these, and a start logs them.</summary>
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("admin_listen_addr:", true)]
+    [InlineData("admin: {allowed_hosts: [a.example]}", true)]
+    [InlineData("admin: {basic_auth_users: {a: $2y$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy}}", false)]
+    [InlineData("admin_listen_addr: 127.0.0.1:9293", false)]
+    [InlineData("admin_listen_addr: \"\"", false)]
+    public void The_open_default_is_warned_about_also_where_the_file_does_not_name_it(string yaml, bool expected) =>
+        Assert.Equal(expected, ConfigTestFile.Parse(Sound + yaml).Warnings.Any(warning => warning.ToString() == ConfigTestFile.OpenDefault));
+
     private static void AssertWarning(string yaml, string expected)
     {
         string warning = Assert.Single(Warnings(yaml));
-        Assert.StartsWith("test.yml:" + expected, warning, StringComparison.Ordinal);
+        Assert.StartsWith("test.yml" + (expected[0] == ':' ? "" : ":") + expected, warning, StringComparison.Ordinal);
         // What to do follows the semicolon.
         Assert.Matches("; [a-z]", warning);
     }
@@ -184,6 +197,6 @@ public sealed class ConfigLintTests
     {
         ConfigResult result = ConfigTestFile.Parse(yaml);
         Assert.Empty(result.Errors);
-        return [.. result.Warnings.Select(warning => warning.ToString())];
+        return ConfigTestFile.Warnings(result);
     }
 }

@@ -9,6 +9,13 @@ internal static class ConfigTestFile
     public static ConfigResult Parse(string yaml, params (string Name, string Value)[] environment) =>
         ConfigFile.Parse("test.yml", Encoding.UTF8.GetBytes(yaml), name => environment.FirstOrDefault(variable => variable.Name == name).Value);
 
+    /// <summary>The one default that is warned about, in every file without admin_listen_addr and users.</summary>
+    public const string OpenDefault = "test.yml: admin_listen_addr: is :9293 by default, and whoever reaches this machine can read the configuration, without a password; "
+        + "write admin_listen_addr: 127.0.0.1:9293, or set admin.basic_auth_users";
+
+    /// <summary>All but <see cref="OpenDefault"/>.</summary>
+    public static string[] Warnings(ConfigResult result) => [.. result.Warnings.Select(warning => warning.ToString()).Where(warning => warning != OpenDefault)];
+
     /// <summary>Fails the test with every error when there is one.</summary>
     public static ServerOptions Options(string yaml, params (string Name, string Value)[] environment)
     {

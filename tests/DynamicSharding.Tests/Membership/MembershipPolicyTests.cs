@@ -46,6 +46,31 @@ public class MembershipPolicyTests
         Assert.Equal(0, policy.Changes);
     }
 
+    /// <summary>A second after a reload that adds it, nothing has failed.</summary>
+    [Fact]
+    public void A_new_gateway_is_being_checked_until_its_first_verdict()
+    {
+        PolicyHarness policy = Healthy(A, B);
+        policy.Configure(A, B, C);
+        policy.Say(C, GatewayHealth.Unknown);
+        Assert.Equal((GatewayState.Out, "being checked", true), (policy.Status(C).State, policy.Status(C).Reason, policy.Status(C).IsBeingChecked));
+        policy.Say(C, GatewayHealth.Critical, "connection refused");
+        Assert.Equal((GatewayState.Out, "connection refused", false), (policy.Status(C).State, policy.Status(C).Reason, policy.Status(C).IsBeingChecked));
+        policy.Say(C, GatewayHealth.Unknown);
+        Assert.False(policy.Status(C).IsBeingChecked);
+        Assert.False(policy.Status(A).IsBeingChecked);
+    }
+
+    [Fact]
+    public void With_checks_off_a_member_is_not_checked_and_not_healthy()
+    {
+        PolicyHarness policy = new(null, A);
+        policy.Say(A, GatewayHealth.Passing, GatewayVerdict.NotChecked);
+        Assert.Equal((GatewayState.Member, "not checked"), (policy.Status(A).State, policy.Status(A).Reason));
+        policy.Say(A, GatewayHealth.Passing, "status 200: OK");
+        Assert.Equal("healthy", policy.Status(A).Reason);
+    }
+
     [Fact]
     public void A_joiner_must_stay_healthy_without_a_break()
     {

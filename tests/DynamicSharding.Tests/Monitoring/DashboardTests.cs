@@ -31,6 +31,29 @@ public sealed class DashboardTests
         }
     }
 
+    [Theory]
+    [InlineData("aaaa", 1)]
+    [InlineData("bbbb", 2)]
+    public async Task Different_rings_are_those_of_one_fleet(string ringOfTheSecond, int expected)
+    {
+        string query = Panels.First(panel => panel.GetProperty("title").GetString() == "Different rings").GetProperty("targets")[0].GetProperty("expr").GetString()!
+            .Replace("$job", ".+", StringComparison.Ordinal)
+            .Replace("$instance", ".+", StringComparison.Ordinal);
+        string file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, $$"""
+            tests:
+              - input_series:
+                  - { series: 'dynamic_sharding_ring_info{job="dynamic-sharding-eu", instance="a", fingerprint="aaaa"}', values: 1x5 }
+                  - { series: 'dynamic_sharding_ring_info{job="dynamic-sharding-eu", instance="b", fingerprint="{{ringOfTheSecond}}"}', values: 1x5 }
+                  - { series: 'dynamic_sharding_ring_info{job="dynamic-sharding-us", instance="c", fingerprint="cccc"}', values: 1x5 }
+                promql_expr_test:
+                  - { expr: '{{query}}', eval_time: 3m, exp_samples: [{ labels: '{}', value: {{expected}} }] }
+            """);
+        (int exitCode, string output) = await Promtool.RunAsync("test", "rules", file);
+        File.Delete(file);
+        Assert.True(exitCode == 0, output);
+    }
+
     [Fact]
     public void Every_query_asks_the_chosen_data_source_about_the_chosen_instances()
     {

@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using System.Text;
+using DynamicSharding.Logging;
 using DynamicSharding.Membership;
 
 namespace DynamicSharding.Admin.Page;
@@ -20,12 +23,48 @@ internal static class GatewaysSection
             html.Add("<div class=\"fleet\">\n");
             RingPicture.Write(html, data);
             html.BeginTable("Known gateways", "Gateway", "State", "Reason", "Share of groups", "#Redirects/s");
-            foreach (FleetGateway gateway in data.Fleet.Gateways) WriteRow(html, data, gateway);
+            foreach (FleetGateway gateway in data.Fleet.Gateways.OrderBy(static g => Urgency(g.Status))) WriteRow(html, data, gateway);
             html.EndTable();
             html.Add("</div>\n");
+            WriteDrift(html, data);
         }
 
         html.EndSection();
+    }
+
+    /// <summary>What needs attention is read first; the order is otherwise that of the addresses.</summary>
+    private static int Urgency(GatewayStatus status) => status.State switch
+    {
+        GatewayState.Held => 0,
+        GatewayState.Leaving => 1,
+        GatewayState.Out when !status.IsBeingChecked => 2,
+        GatewayState.Refused => 3,
+        GatewayState.Member when status.Overloaded => 4,
+        GatewayState.Draining => 5,
+        GatewayState.Out or GatewayState.Joining => 6,
+        _ => 7,
+    };
+
+    /// <summary>What the file lists against what is in the ring.</summary>
+    private static void WriteDrift(Html html, PageData data)
+    {
+        HashSet<string> listed = [.. data.Options.Pushgateway.Servers];
+        string[] ring = [.. data.Fleet.Gateways.Where(static g => g.InRing).Select(static g => g.Status.Address)];
+        string[] missing = [.. listed.Except(ring).Order(StringComparer.Ordinal)];
+        string[] extra = [.. ring.Where(address => !listed.Contains(address))];
+        html.Add("<p id=\"drift\" class=\"quiet\">");
+        if (listed.Count == 0) html.Add("The configuration file lists no gateways: those in the ring come from discovery.");
+        else if (missing.Length + extra.Length == 0) html.Add("The gateways in the ring are those that the configuration file lists.");
+        else html.Add($"The configuration file lists {DisplayText.Number(listed.Count, "gateway")}.");
+        if (listed.Count > 0 && missing.Length > 0) WriteList(html, " Listed, but not in the ring: ", missing);
+        if (listed.Count > 0 && extra.Length > 0) WriteList(html, " In the ring, but not listed: ", extra);
+        html.Add("</p>\n");
+    }
+
+    private static void WriteList(Html html, string what, string[] addresses)
+    {
+        html.Add($"{what}");
+        html.Prose(LogValue.List(addresses) + ".");
     }
 
     private static void WriteRow(Html html, PageData data, FleetGateway gateway)
@@ -34,18 +73,20 @@ internal static class GatewaysSection
         string state = GatewayStates.Label(status.State);
         html.BeginRow();
         if (gateway.InRing) html.Add($"<span class=\"swatch c{data.ColorOf(status.Address)}\"></span>");
-        html.Add($"<code>{status.Address}</code></th>\n");
+        html.Address(status.Address);
+        html.Add("</th>\n");
         html.BeginCell("State");
-        html.Add($"<span class=\"state {state}\">{state}</span>");
+        if (status.IsBeingChecked) html.Add("<span class=\"state joining\">being checked</span>");
+        else html.Add($"<span class=\"state {state}\">{state}</span>");
         if (status.Overloaded) html.Add(" <span class=\"state held\">overloaded</span>");
         html.Add(" ");
         html.Time(status.Since, $"for {DisplayText.Age(data.Now - status.Since)}");
         html.EndCell();
         html.BeginCell("Reason");
-        html.Add($"<span class=\"why\">{Short(status.Reason)}");
-        if (status.CheckOutput is { } output && !status.Reason.Contains(output, StringComparison.Ordinal))
-            html.Add($"<span class=\"output\">{Short(output)}</span>");
-        html.Add("</span>");
+        html.Add("<div class=\"why\">");
+        html.Prose(Short(status.Reason));
+        if (status.CheckOutput is { } output && !status.Reason.Contains(output, StringComparison.Ordinal)) WriteOutput(html, status, Short(output));
+        html.Add("</div>");
         html.EndCell();
         html.BeginCell("Share");
         if (gateway.InRing) WriteShare(html, data, gateway);
@@ -53,6 +94,20 @@ internal static class GatewaysSection
         html.EndCell();
         html.Number("Redirects/s", DisplayText.Rate(data.RedirectRates.GetValueOrDefault(status.Address)));
         html.Add("</tr>\n");
+    }
+
+    /// <summary>That of a healthy gateway says nothing new, and is folded.</summary>
+    private static void WriteOutput(Html html, GatewayStatus status, string output)
+    {
+        if (status is not { State: GatewayState.Member, Overloaded: false })
+        {
+            html.Add($"<span class=\"output\">{output}</span>");
+            return;
+        }
+
+        // The script opens again what was open, by its id, which must stay the gateway's when rows come and go.
+        string id = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(status.Address)), 0, 8);
+        html.Add($"<details class=\"output\" id=\"check-{id}\"><summary>check output</summary>{output}</details>");
     }
 
     /// <summary>A bar whose full width is twice the ideal share, with a mark at the ideal.</summary>

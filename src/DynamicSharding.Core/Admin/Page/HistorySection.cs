@@ -31,7 +31,12 @@ internal static class HistorySection
         bool isFirst = change.Before.IsEmpty;
         html.BeginRow();
         html.Time(change.At, $"{DisplayText.Age(data.Now - change.At)} ago");
-        html.Add($"</th>\n<td role=\"cell\" data-label=\"Reason\">{change.Reason}</td>\n");
+        html.Add("</th>\n");
+        html.BeginCell("Reason");
+        html.Add("<span>");
+        html.Prose(change.Reason);
+        html.Add("</span>");
+        html.EndCell();
         html.BeginCell("Gateways");
         if (isFirst) html.Add($"{change.After.Length} at startup");
         else html.Add($"{change.Before.Length} to {change.After.Length}");

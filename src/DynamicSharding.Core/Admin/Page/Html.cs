@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
+using DynamicSharding.Config.Values;
 
 namespace DynamicSharding.Admin.Page;
 
@@ -54,8 +55,27 @@ internal sealed class Html
     public void Number([ConstantExpected] string label, string value) =>
         Add($"<td role=\"cell\" data-label=\"{label}\" class=\"number\">{value}</td>\n");
 
-    public void Time(DateTimeOffset time, string text) =>
-        Add($"<time datetime=\"{DisplayText.Machine(time)}\" title=\"{DisplayText.Time(time)}\">{text}</time>");
+    /// <summary>The absolute time is in the tooltip, and where there are none, on a phone, below.</summary>
+    public void Time(DateTimeOffset time, string text) => Add(
+        $"<time datetime=\"{DisplayText.Machine(time)}\" title=\"{DisplayText.Time(time)}\">{text}</time><span class=\"at\">{DisplayText.Time(time)}</span>");
+
+    /// <summary>An address that lines never break.</summary>
+    public void Address(string address) => Add($"<code class=\"address\">{address}</code>");
+
+    /// <summary>Text for people, in which addresses are kept together.</summary>
+    public void Prose(string text)
+    {
+        string[] words = text.Split(' ');
+        for (int i = 0; i < words.Length; i++)
+        {
+            if (i > 0) Add(" ");
+            string address = words[i].Trim(',', '.', ';', ':', '(', ')');
+            int colon = address.LastIndexOf(':');
+            bool isAddress = colon > 0 && HostText.TryParsePort(address.AsSpan(colon + 1), out _) && !address.Contains('/');
+            if (isAddress) Add($"<span class=\"address\">{words[i]}</span>");
+            else Add($"{words[i]}");
+        }
+    }
 
     public byte[] ToBytes() => Encoding.UTF8.GetBytes(_markup.ToString());
 

@@ -21,14 +21,18 @@ internal static class LookupSection
     private static void WriteResult(Html html, PageData data, LookupResponse found)
     {
         html.Add("<dl class=\"result\">\n");
-        html.Add($"<div><dt>Owner</dt><dd><span class=\"swatch c{data.ColorOf(found.Owner)}\"></span><code>{found.Owner}</code></dd></div>\n");
+        html.Add($"<div><dt>Owner</dt><dd><span class=\"swatch c{data.ColorOf(found.Owner)}\"></span><code class=\"address\">{found.Owner}</code></dd></div>\n");
         html.Add("<div><dt>Runner-up</dt><dd>");
-        if (found.RunnerUp is { } next) html.Add($"<span class=\"swatch c{data.ColorOf(next)}\"></span><code>{next}</code> <span class=\"quiet\">if the owner leaves</span>");
+        if (found.RunnerUp is { } next) html.Add($"<span class=\"swatch c{data.ColorOf(next)}\"></span><code class=\"address\">{next}</code> <span class=\"quiet\">if the owner leaves</span>");
         else html.Add("none: the ring has only one gateway");
         html.Add($"</dd></div>\n<div><dt>Key</dt><dd><code>{found.GroupKey}</code></dd></div>\n");
         html.Add($"<div><dt>Hash</dt><dd><code>{found.Hash.ToString("x8", null)}</code></dd></div>\n");
-        html.Add($"<div><dt>Push to the owner</dt><dd><code class=\"whole\">{found.Curl}</code></dd></div>\n");
-        html.Add($"<div><dt>Delete from the owner</dt><dd><code class=\"whole\">curl -X DELETE {ShellText.Quote(found.Location)}</code></dd></div>\n</dl>\n");
+        html.Add($"<div><dt>Push to the owner</dt><dd><code class=\"whole\">{found.Curl}</code>\n<p class=\"quiet\">Replaces values of the current copy, the one on ");
+        html.Address(found.Owner);
+        html.Add($".</p></dd></div>\n<div><dt>Delete the current copy</dt><dd><code class=\"whole\">curl -X DELETE {ShellText.Quote(found.Location)}</code>\n");
+        html.Add("<p class=\"quiet\">Deletes the group's newest values, on ");
+        html.Address(found.Owner);
+        html.Add(". Stale copies are on other gateways, and this command touches none of them; config/tools/stale-copies.py finds and deletes those only.</p></dd></div>\n</dl>\n");
     }
 }
 
@@ -59,7 +63,8 @@ internal static class SimulateSection
         foreach (SimulatedGateway gateway in after.Gateways)
         {
             html.BeginRow();
-            html.Add($"<code>{gateway.Address}</code>{Weights(gateway)}</th>");
+            html.Address(gateway.Address);
+            html.Add($"{Weights(gateway)}</th>");
             html.Number("Share now", Share(gateway.OwnershipBefore));
             html.Number("Share after", Share(gateway.OwnershipAfter));
             html.Add("</tr>\n");

@@ -30,8 +30,15 @@ internal static class SettingsSection
             string value = key.Show(options);
             html.BeginRow();
             html.Add($"<code>{key.Path}</code></th><td role=\"cell\">");
-            if (value.Length == 0) html.Add("<span class=\"quiet\">none</span></td></tr>\n");
-            else html.Add($"<code>{value}</code></td></tr>\n");
+            if (value.Length == 0)
+            {
+                html.Add("<span class=\"quiet\">none</span></td></tr>\n");
+                continue;
+            }
+
+            html.Add("<code>");
+            html.Prose(value);
+            html.Add("</code></td></tr>\n");
         }
 
         html.EndTable();

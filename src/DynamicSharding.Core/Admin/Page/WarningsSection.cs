@@ -17,7 +17,9 @@ internal static class WarningsSection
         foreach (WarningEntry warning in data.Warnings)
         {
             string severity = char.ToUpperInvariant(warning.Severity[0]) + warning.Severity[1..];
-            html.Add($"<li class=\"{warning.Severity}\"><p><strong><span class=\"severity\">{severity}:</span> {warning.What}</strong></p>\n<p>");
+            html.Add($"<li class=\"{warning.Severity}\"><p><strong><span class=\"severity\">{severity}:</span> ");
+            html.Prose(warning.What);
+            html.Add("</strong></p>\n<p>");
             WriteRemedy(html, warning.Remedy);
             html.Add("</p></li>\n");
         }
@@ -32,7 +34,7 @@ internal static class WarningsSection
         string[] parts = remedy.Split('`');
         for (int i = 0; i < parts.Length; i++)
         {
-            if (i % 2 == 0) html.Add($"{parts[i]}");
+            if (i % 2 == 0) html.Prose(parts[i]);
             else if (i == parts.Length - 1) html.Add($"`{parts[i]}");
             else html.Add($"<code class=\"whole\">{parts[i]}</code>");
         }

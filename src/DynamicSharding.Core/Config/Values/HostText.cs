@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.IO.Enumeration;
 using System.Net;
 using System.Net.Sockets;
 
@@ -125,6 +126,16 @@ internal static class HostText
     {
         address = null;
         return (host.Contains(':') || IsIPv4(host)) && IPAddress.TryParse(host, out address);
+    }
+
+    /// <summary>A star matches within one label, as in a certificate: otherwise *.internal would match every name below it.</summary>
+    /// <param name="pattern">A name whose labels may have stars.</param>
+    /// <param name="host">Without a dot at its end.</param>
+    public static bool Matches(string pattern, string host)
+    {
+        string[] wanted = pattern.TrimEnd('.').Split('.'), labels = host.Split('.');
+        return wanted.Length == labels.Length
+            && wanted.Zip(labels).All(static pair => FileSystemName.MatchesSimpleExpression(pair.First, pair.Second, ignoreCase: true));
     }
 
     public static bool TryParsePort(ReadOnlySpan<char> text, out int port) =>
