@@ -16,7 +16,7 @@ namespace DynamicSharding.Benchmarks;
 /// The whole data plane with its sockets on loopback: one push at a time from a client that allocates nothing, and for the forward listener a
 /// gateway that allocates nothing.
 /// </summary>
-public class Pushes
+public class Pushes : IDisposable
 {
     /// <summary>Dilutes what the process allocates once a second.</summary>
     private const int Batch = 64;
@@ -64,13 +64,14 @@ public class Pushes
     }
 
     [GlobalCleanup]
-    public void Cleanup()
+    public void Dispose()
     {
         _client.Dispose();
         _gateway.Dispose();
         _server.StopAsync(TimeSpan.FromSeconds(1)).GetAwaiter().GetResult();
         _server.Dispose();
         _forward.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     [Benchmark(OperationsPerInvoke = Batch)]

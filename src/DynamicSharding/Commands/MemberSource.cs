@@ -91,7 +91,8 @@ internal sealed class MemberSource
         {
             ImmutableArray<ListedGateway> gateways = GatewayList.Merge(options.FileSd.Files.SelectMany(TargetFileWatch.Expand).Distinct(StringComparer.Ordinal).Select(TargetGroups.For(options).ReadFile));
             return RingDefinition.Of([.. gateways.Select(static gateway => new ServerEntry(gateway.Address, gateway.Weight))], options.Sharding.Replicas, options.Sharding.Key)
-                with { PathPrefix = options.HttpPathPrefix };
+                with
+            { PathPrefix = options.HttpPathPrefix };
         }
         catch (ListUnavailableException e)
         {

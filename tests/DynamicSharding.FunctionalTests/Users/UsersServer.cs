@@ -101,7 +101,7 @@ internal sealed class UsersServer
 
     private static async Task<Stream> SecureAsync(NetworkStream inner)
     {
-        var tls = new SslStream(inner, leaveInnerStreamOpen: false, (_, _, _, _) => true);
+        var tls = new SslStream(inner, leaveInnerStreamOpen: false, static (_, presented, _, _) => presented is not null);
         await tls.AuthenticateAsClientAsync("localhost");
         return tls;
     }

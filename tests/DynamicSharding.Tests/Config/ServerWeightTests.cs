@@ -72,5 +72,5 @@ public sealed class ServerWeightTests
     [InlineData("pushgateway: {servers: [{address: a, weight: 2}, {address: a, weight: 2}, b]}", "1:50: pushgateway.servers: a:9091 is listed twice and counts once; remove one")]
     [InlineData("pushgateway: {servers: [{address: 0.0.0.0, weight: 2}, b]}", "1:35: pushgateway.servers: 0.0.0.0: is the address of no machine (unspecified, broadcast or multicast); write the gateway's own")]
     public void A_risky_entry_is_a_warning(string yaml, string warning) =>
-        Assert.Equal(["test.yml:" + warning], ConfigTestFile.Parse(yaml).Warnings.Select(static problem => problem.ToString()));
+        Assert.Equal(["test.yml:" + warning], ConfigTestFile.Warnings(ConfigTestFile.Parse(yaml)));
 }

@@ -191,7 +191,7 @@ public sealed class ForwardFlowTests
         }
 
         await stop.CancelAsync();
-        await draining.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await draining.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         Assert.True(drained > 10_000_000, $"{drained} bytes");
     }
 

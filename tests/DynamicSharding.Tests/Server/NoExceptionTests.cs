@@ -49,7 +49,7 @@ public sealed partial class NoExceptionTests
             Assert.True(await bare.EmptyAsync());
 
             // This server has no users.
-            RejectReason[] elsewhere = [RejectReason.None, RejectReason.Unauthorized, RejectReason.AuthenticationBusy];
+            RejectReason[] elsewhere = [RejectReason.None, RejectReason.Unauthorized, RejectReason.WrongCredentials, RejectReason.AuthenticationBusy];
             foreach (RejectReason reason in Enum.GetValues<RejectReason>().Except(elsewhere))
             {
                 long counted = server.Counters.Rejected(reason) + bare.Counters.Rejected(reason);

@@ -6,10 +6,12 @@ using DynamicSharding.Web;
 namespace DynamicSharding.Tests.Web;
 
 /// <summary>Whose credentials are verified next.</summary>
-public sealed class VerificationQueueTests
+public sealed class VerificationQueueTests : IDisposable
 {
     private readonly VerificationQueue _queue = new();
     private readonly List<string> _told = [];
+
+    public void Dispose() => _queue.Dispose();
 
     [Fact]
     public void Clients_take_turns_and_so_do_the_names_of_one_client()
