@@ -58,7 +58,7 @@ public sealed class SimulateTests
         Assert.Equal(JsonValueKind.Null, removed.GetProperty("gateways")[1].GetProperty("weight_after").ValueKind);
         Assert.Equal(3, removed.GetProperty("gateways")[0].GetProperty("weight_after").GetInt32());
         string page = await admin.Client.GetStringAsync("/?add=gw2%3D5");
-        Assert.Contains("<code>gw2:9091</code> weight 1 to 5</th>", page, StringComparison.Ordinal);
+        Assert.Contains("<code class=\"address\">gw2:9091</code> weight 1 to 5</th>", page, StringComparison.Ordinal);
         Assert.Contains("ideal 50.0%, weight 3</span>", page, StringComparison.Ordinal);
     }
 
