@@ -63,11 +63,11 @@ class Stage:
             process.stop()
 
 
-def wrk(stage, name, body, seconds, connections=64):
+def wrk(stage, name, body, seconds, connections=64, fields=()):
     server = stage.owners[name]
     before = server.cpu()
     run = subprocess.run(['taskset', '-c', LOAD_CORE, 'wrk', '-t1', f'-c{connections}', f'-d{seconds}s', '-s', os.path.join(HERE, 'forward.lua'),
-                          f"http{'s' if name.endswith('-tls') else ''}://127.0.0.1:{stage.ports[name]}/", '--', str(body)], capture_output=True, text=True)
+                          f"http{'s' if name.endswith('-tls') else ''}://127.0.0.1:{stage.ports[name]}/", '--', str(body), *fields], capture_output=True, text=True)
     cpu = server.cpu() - before
     result = re.search(r'RESULT (.*)', run.stdout)
     if not result:
@@ -77,14 +77,14 @@ def wrk(stage, name, body, seconds, connections=64):
             'rss_mib': server.rss() / 1024}
 
 
-def interleaved(stage, names, bodies, rounds, seconds):
+def interleaved(stage, names, bodies, rounds, seconds, fields=()):
     rows = []
     for body in bodies:
         for number in range(rounds + 1):
             # Round 0 warms up; the order turns with every round.
             turn = number % len(names)
             for name in names[turn:] + names[:turn]:
-                row = wrk(stage, name, body, seconds if number else 2)
+                row = wrk(stage, name, body, seconds if number else 2, fields=fields)
                 if number:
                     rows.append({**row, 'round': number})
                     print(f"{body:6} B  round {number}  {name:14} {row['rate']:8,.0f}/s {row['cpu_us']:7.2f} µs  p99 {row['p99_us']:7,} µs"
@@ -100,6 +100,14 @@ def cpu_part(folder, args):
         return interleaved(stage, ['nginx', 'forwarder', 'forward'], BODIES, args.rounds, args.seconds)
 
 
+def fresh_part(folder, args):
+    """One connection of a client per push; those to the gateway are kept."""
+    with Stage(folder, args) as stage:
+        stage.nginx()
+        stage.sharding('redirect', forwards=True)
+        return interleaved(stage, ['nginx', 'forward'], (120,), args.rounds, args.seconds, ['Connection: close'])
+
+
 def latency_part(folder, args):
     rows = []
     with Stage(folder, args) as stage:
@@ -110,7 +118,7 @@ def latency_part(folder, args):
                 for name in ('nginx', 'forward') if number % 2 else ('forward', 'nginx'):
                     stats = generate(stage.ports[name], os.path.join(HERE, 'forward.yml'), folder, ['--rate', str(rate), '--duration', f'{args.seconds}s'])
                     row = {'server': name, 'rate': rate, 'round': number, 'errors': stats['errors'], 'p50_us': stats['latency']['all']['p50'],
-                           'p99_us': stats['latency']['all']['p99'], 'lag_p99_us': stats['latency']['generator lag']['p99']}
+                           'p99_us': stats['latency']['all']['p99'], 'p999_us': stats['latency']['all']['p99.9'], 'lag_p99_us': stats['latency']['generator lag']['p99']}
                     rows.append(row)
                     print(row, flush=True)
     return rows
@@ -156,7 +164,7 @@ def idle_part(folder, args):
 
 
 def main():
-    parts = {'cpu': cpu_part, 'latency': latency_part, 'redirect': redirect_part, 'tls': tls_part, 'handshakes': handshakes_part, 'idle': idle_part}
+    parts = {'cpu': cpu_part, 'fresh': fresh_part, 'latency': latency_part, 'redirect': redirect_part, 'tls': tls_part, 'handshakes': handshakes_part, 'idle': idle_part}
     parser = argparse.ArgumentParser()
     parser.add_argument('--aot', required=True)
     parser.add_argument('--gateway', required=True)
