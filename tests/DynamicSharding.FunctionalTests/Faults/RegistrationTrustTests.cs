@@ -48,7 +48,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         Assert.Contains(await WarningsAsync(server), text => text.Contains("membership.allow", StringComparison.Ordinal) && text.Contains(stranger.Address, StringComparison.Ordinal));
         using (HttpClient page = LoopbackHttp.Client(server.AdminAddress))
         {
-            Assert.Contains($"<code>{stranger.Address}</code></th>\n<td role=\"cell\" data-label=\"State\"><span class=\"state refused\">", await page.GetStringAsync(""), StringComparison.Ordinal);
+            Assert.Contains($"<code class=\"address\">{stranger.Address}</code></th>\n<td role=\"cell\" data-label=\"State\"><span class=\"state refused\">", await page.GetStringAsync(""), StringComparison.Ordinal);
         }
 
         await NothingChangedAsync(server);
