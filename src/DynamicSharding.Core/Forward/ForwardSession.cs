@@ -63,6 +63,9 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private bool _timedOut;
     private bool _wantsContent;
 
+    /// <summary>The next step needs no event. A wake alone would be lost while the connection waits for room for the response.</summary>
+    private bool _isDue;
+
     private enum Phase : byte
     {
         None,
@@ -87,7 +90,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     /// <summary>An event that says no more than that bytes can be sent matters.</summary>
     public bool AwaitsRoom => _phase is Phase.Connecting or Phase.Sending;
 
-    public override bool HasGatewayEvent => _upstream is { HasEvent: true };
+    public override bool HasGatewayEvent => _isDue || _upstream is { HasEvent: true };
 
     private EventLoop Loop => connection.Loop;
 
@@ -116,7 +119,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _endpointIndex = 0;
         _connectError = null;
         _began = _progressAt = _sentAt = _content = 0;
-        _isChunked = _isStreamed = _isReplayed = _holdsPlace = _holdsPlaceTaken = _persist = _isHttp10 = _timedOut = _wantsContent = false;
+        _isChunked = _isStreamed = _isReplayed = _holdsPlace = _holdsPlaceTaken = _persist = _isHttp10 = _timedOut = _wantsContent = _isDue = false;
     }
 
     private protected override SessionStep BeginPush(
@@ -155,6 +158,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     private protected override SessionStep ContinuePush(
         ReadOnlySpan<byte> input, SessionContext context, ref ResponseWriter writer, ref int consumed)
     {
+        _isDue = false;
         if (_timedOut)
         {
             _timedOut = false;
@@ -343,7 +347,9 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         int push = _pushNumber;
         endpoints.WhenResolved(() => Loop.Post(() =>
         {
-            if (_phase == Phase.Resolving && push == _pushNumber) connection.Wake();
+            if (_phase != Phase.Resolving || push != _pushNumber) return;
+            _isDue = true;
+            connection.Wake();
         }));
     }
 
@@ -429,7 +435,9 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         // A long response to a fast client must not keep the loop from its other connections.
         Loop.Post(_wake ??= () =>
         {
-            if (_phase == Phase.Responding) connection.Wake();
+            if (_phase != Phase.Responding) return;
+            _isDue = true;
+            connection.Wake();
         });
         return SessionStep.Wait;
     }
@@ -571,7 +579,7 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _endpointIndex = 0;
         _connectError = null;
         _content = 0;
-        _holdsPlace = _holdsPlaceTaken = _isChunked = _isStreamed = _isReplayed = _wantsContent = _timedOut = false;
+        _holdsPlace = _holdsPlaceTaken = _isChunked = _isStreamed = _isReplayed = _wantsContent = _timedOut = _isDue = false;
         _phase = Phase.None;
         InPush = false;
         CountResponse();
