@@ -62,9 +62,10 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     {
         await using var gateway = new ScriptedGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
-        await WarmAsync(server);
+        using RawHttp client = await WarmAsync(server);
 
-        string reply = await server.ExchangeAsync(Push(framing, ClosesSoon));
+        await client.SendAsync(Push(framing, ClosesSoon));
+        string reply = await client.ReadReplyAsync();
 
         // Once, on a fresh connection.
         Assert.Equal(502, ForwardServer.StatusOf(reply));
