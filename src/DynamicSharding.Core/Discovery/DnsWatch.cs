@@ -33,7 +33,7 @@ internal sealed class DnsWatch(ServerOptions options, NameServers servers, Gatew
         while (true)
         {
             NameServerResponse response = await servers.QueryAsync(name, _dns.Type, ct).ConfigureAwait(false);
-            TimeSpan pause = retry;
+            TimeSpan pause = _dns.RefreshInterval < retry ? _dns.RefreshInterval.Value : retry;
             if (response.Error is { } error)
             {
                 if (response.IsAbsent) list.Gone(name, error);
@@ -42,11 +42,11 @@ internal sealed class DnsWatch(ServerOptions options, NameServers servers, Gatew
             }
             else
             {
-                pause = Take(name, response) ?? retry;
+                if (Take(name, response) is { } valid) pause = _dns.RefreshInterval ?? valid;
                 retry = MinInterval;
             }
 
-            await Task.Delay(_dns.RefreshInterval ?? pause, time, ct).ConfigureAwait(false);
+            await Task.Delay(pause, time, ct).ConfigureAwait(false);
         }
     }
 

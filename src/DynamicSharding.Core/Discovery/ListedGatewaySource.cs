@@ -97,7 +97,7 @@ internal sealed class ListedGatewaySource : IGatewaySource
     {
         GatewayVerdict verdict = _probes.Verdict(gateway.Address) ?? (isProbed
             ? new GatewayVerdict(gateway.Address, GatewayHealth.Unknown, false, null)
-            : new GatewayVerdict(gateway.Address, GatewayHealth.Passing, false, "not probed"));
+            : new GatewayVerdict(gateway.Address, GatewayHealth.Passing, false, GatewayVerdict.NotChecked));
         return verdict with { Weight = gateway.Weight };
     }
 }

@@ -49,18 +49,32 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
     }
 
     /// <summary>The files that a pattern matches, sorted. A path without a pattern matches itself, whether it exists or not.</summary>
-    public static string[] Expand(string pattern)
+    public static string[] Expand(string pattern) => TryExpand(pattern, out string[] paths) is null ? paths : [];
+
+    /// <returns>Why the folder cannot be listed; null if it can, or does not exist.</returns>
+    private static string? TryExpand(string pattern, out string[] paths)
     {
+        paths = [];
         string name = Path.GetFileName(pattern), folder = Path.GetDirectoryName(pattern) ?? "/";
-        if (name.AsSpan().IndexOfAny('*', '?') < 0) return [pattern];
+        if (name.AsSpan().IndexOfAny('*', '?') < 0)
+        {
+            paths = [pattern];
+            return null;
+        }
+
         try
         {
             // The framework's own matching treats "*." and the like as MS-DOS did.
-            return [.. Directory.EnumerateFiles(folder).Where(path => FileSystemName.MatchesSimpleExpression(name, Path.GetFileName(path), ignoreCase: false)).Order(StringComparer.Ordinal)];
+            paths = [.. Directory.EnumerateFiles(folder).Where(path => FileSystemName.MatchesSimpleExpression(name, Path.GetFileName(path), ignoreCase: false)).Order(StringComparer.Ordinal)];
+            return null;
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return [];
+            return e.Message;
         }
     }
 
@@ -71,7 +85,15 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
         var found = new HashSet<string>(StringComparer.Ordinal);
         foreach (string pattern in options.FileSd.Files)
         {
-            string[] paths = Expand(pattern);
+            if (TryExpand(pattern, out string[] paths) is { } error)
+            {
+                // What cannot be listed is not gone: its files keep what they said.
+                list.Failed(pattern, $"{pattern}: {error}");
+                string? folder = Path.GetDirectoryName(pattern);
+                found.UnionWith(_files.Keys.Where(path => Path.GetDirectoryName(path) == folder));
+                continue;
+            }
+
             list.Expect(paths);
             foreach (string path in paths) found.Add(path);
             if (paths.Length == 0) list.Gone(pattern, $"{pattern}: no file matches");
@@ -91,7 +113,8 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
         {
             // A path without a pattern: it is expected.
             file.Seen = file.Read = null;
-            list.Gone(path, $"{path}: does not exist");
+            if (WhyUnreadable(path) is { } error) list.Failed(path, $"{path}: {error}");
+            else list.Gone(path, $"{path}: does not exist");
             return true;
         }
 
@@ -100,6 +123,24 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
         if (file.Read == current) file.Repeat?.Invoke();
         else if (isSettled) Read(path, file, current);
         return isSettled;
+    }
+
+    /// <returns>Null if there is no such file.</returns>
+    private static string? WhyUnreadable(string path)
+    {
+        try
+        {
+            _ = File.GetAttributes(path);
+            return "is no regular file";
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return e.Message;
+        }
     }
 
     /// <summary>A file that cannot be read is read again at every look: permission to read it does not change its stamp.</summary>

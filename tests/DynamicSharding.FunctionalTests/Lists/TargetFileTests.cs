@@ -134,6 +134,27 @@ public sealed class TargetFileTests : PeerTest, IDisposable
         Assert.NotEqual("", await LastErrorAsync(server));
     }
 
+    /// <summary>A link that leads to itself: an error for everybody, as an unreachable network file system is.</summary>
+    [Fact]
+    public async Task A_file_that_cannot_be_read_is_not_gone()
+    {
+        Write("a.json", Json("a:9091", "b:9091", "c:9091"));
+        Write("b.yaml", Yaml("d:9091"));
+        DynamicShardingProcess server = await StartAsync("a.json, b.yaml", Unprobed + "membership: { mass_loss_hold: 1s }\n");
+        string[] all = ["a:9091", "b:9091", "c:9091", "d:9091"];
+        await server.WaitForMembersAsync(all, Limit);
+
+        string path = Path.Combine(_folder.Path, "b.yaml");
+        File.Delete(path);
+        File.CreateSymbolicLink(path, path);
+        await server.WaitForLogAsync(Limit, "gateway list not usable", "b.yaml: ");
+        await Task.Delay(TimeSpan.FromSeconds(4));
+
+        Assert.Equal(all, await server.MembersAsync());
+        Assert.Equal(0, await server.ChangesAsync());
+        Assert.DoesNotContain("does not exist", await LastErrorAsync(server), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Two_thousand_targets_of_many_groups_and_a_folder_that_comes_later()
     {
