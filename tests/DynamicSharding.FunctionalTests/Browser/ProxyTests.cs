@@ -31,7 +31,7 @@ public sealed class ProxyTests(Chromium chromium, ITestOutputHelper output) : Pe
         }
         else
         {
-            await visit.Page.WaitForURLAsync("**/-/reload");
+            await visit.Page.WaitForURLAsync("**/-/reload", new() { WaitUntil = WaitUntilState.Commit });
             Assert.Equal("OK", (await visit.Page.InnerTextAsync("body")).Trim());
         }
 
@@ -50,7 +50,7 @@ public sealed class ProxyTests(Chromium chromium, ITestOutputHelper output) : Pe
         server.WriteConfig(Fleet);
         await visit.Page.GotoAsync($"http://{other.Address}/");
         await visit.Page.GetByRole(AriaRole.Button, new() { Name = "Win" }).ClickAsync();
-        await visit.Page.WaitForURLAsync("**/-/reload");
+        await visit.Page.WaitForURLAsync("**/-/reload", new() { WaitUntil = WaitUntilState.Commit });
         Assert.Equal("cross-origin request rejected", (await visit.Page.InnerTextAsync("body")).Trim());
         Assert.Single((await server.StatusAsync()).GetProperty("configured").EnumerateArray());
     }
