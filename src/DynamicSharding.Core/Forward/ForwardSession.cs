@@ -142,7 +142,8 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
             return EndResponse(_persist, nothingUnread);
         }
 
-        StageHead(route, fields, hasUsers: context.Authorize is not null);
+        int contentRoom = (int)Math.Min(Math.Min(_parser.ContentLength, MaxReplay), head.Length - _parser.HeadLength);
+        StageHead(route, fields, hasUsers: context.Authorize is not null, contentRoom);
         bool continues = _parser.ExpectContinue && nothingUnread;
         consumed += _parser.HeadLength;
         _isStreamed = _parser.ContentLength > MaxReplay;
@@ -204,7 +205,8 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
     }
 
     /// <param name="hasUsers">The client's Authorization is for this edge, not for the gateways.</param>
-    private void StageHead(in Route route, ReadOnlySpan<byte> fields, bool hasUsers)
+    /// <param name="contentRoom">For the content that is here: what a head announces and does not bring takes no memory.</param>
+    private void StageHead(in Route route, ReadOnlySpan<byte> fields, bool hasUsers, int contentRoom)
     {
         ReadOnlySpan<byte> method = _parser.Method switch
         {
@@ -215,11 +217,10 @@ internal sealed class ForwardSession(Connection connection, ForwardLoop forward)
         _isChunked = _parser.Framing == BodyFraming.Chunked;
         byte[] more = Loop.RentBuffer(fields.Length + 256);
         int length = forward.Plane.WriteOwnFields(more, _options.XForwardedFor ? connection.Peer : null, fields);
-        int room = (int)Math.Min(_parser.ContentLength, MaxReplay);
         byte[]? authorization = forward.Plane.Authorization;
         RelayDirection direction = authorization is null && !hasUsers ? RelayDirection.Request : RelayDirection.WithoutAuthorization;
         if (_options.XForwardedFor) direction |= RelayDirection.WithoutForwardedFor;
-        _request.StageHead(method, _pool.Target, route, fields, _parser.NamesFields, direction, authorization, more.AsSpan(0, length), room);
+        _request.StageHead(method, _pool.Target, route, fields, _parser.NamesFields, direction, authorization, more.AsSpan(0, length), contentRoom);
         Loop.ReturnBuffer(more);
         if (_isChunked) _request.ReserveFraming();
         else if (_parser.HasContentLength) _request.EndHead(_parser.ContentLength);

@@ -165,7 +165,7 @@ internal sealed class Upstream : LoopMember
     public override void OnReady(uint events)
     {
         _hasEnded |= (events & (LibC.EPOLLRDHUP | LibC.EPOLLHUP | LibC.EPOLLERR)) != 0;
-        if (User is { AwaitsRoom: false } && (events & ~LibC.EPOLLOUT) == 0) Socket.TakeEvent(); // room that nobody waits for
+        if (User is { AwaitsRoom: false } && (events & ~LibC.EPOLLOUT) == 0 && !Socket.HasMore) Socket.TakeEvent(); // room that nobody waits for
         else if (User is not null) User.OnUpstreamReady();
         else if (!_spoil.IsEmpty) ContinueSpoiling();
         else if ((events & ~LibC.EPOLLOUT) != 0 && !(Socket.Tls is not null && Socket.HasNothingToRead())) Pool.Drop(this);

@@ -33,15 +33,15 @@ internal static class ClientTls
         SslClientAuthenticationOptions ssl, string? caFile, string? caPath, string? certFile, string? keyFile, bool insecureSkipVerify)
     {
         X509Certificate2Collection authorities = Authorities(caFile, caPath);
-        if (authorities.Count > 0)
+        ssl.CertificateChainPolicy = new X509ChainPolicy
         {
-            ssl.CertificateChainPolicy = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust,
-                RevocationMode = X509RevocationMode.NoCheck,
-            };
-            ssl.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
-        }
+            TrustMode = authorities.Count > 0 ? X509ChainTrustMode.CustomRootTrust : X509ChainTrustMode.System,
+            RevocationMode = X509RevocationMode.NoCheck,
+
+            // The URL for a missing intermediate is the server's to choose, and an event loop would wait for the download.
+            DisableCertificateDownloads = true,
+        };
+        ssl.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
 
         if (certFile is not null && keyFile is not null)
         {

@@ -419,13 +419,20 @@ internal sealed class Connection : LoopMember
 
     private void End(CloseReason reason)
     {
-        _session.End();
-        _reader.Complete();
-        if (_logger.IsEnabled(LogLevel.Debug)) LogEnd(reason);
-        if (reason == CloseReason.WriteTimeout) _socket.ResetOnClose();
-        _socket.Close();
-        _loop.Connections--;
-        _loop.Context.Counters.CountClose(reason);
-        _limit.Leave();
+        try
+        {
+            _session.End();
+            _reader.Complete();
+            if (_logger.IsEnabled(LogLevel.Debug)) LogEnd(reason);
+            if (reason == CloseReason.WriteTimeout) _socket.ResetOnClose();
+        }
+        finally
+        {
+            // A defect of ours must not cost a descriptor, or a place of limits.max_connections.
+            _loop.Connections--;
+            _loop.Context.Counters.CountClose(reason);
+            _limit.Leave();
+            _socket.Close();
+        }
     }
 }

@@ -37,7 +37,9 @@ internal sealed unsafe class LoopInbox : IDisposable
     {
         ulong count;
         _ = LibC.Read(Fd, &count, sizeof(ulong));
-        while (_posted.TryDequeue(out Action? action)) action();
+
+        // What an action posts runs in the next turn, so that it cannot keep the loop from its sockets.
+        for (int left = _posted.Count; left > 0 && _posted.TryDequeue(out Action? action); left--) action();
     }
 
     public void Dispose()

@@ -289,10 +289,16 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     public void Close()
     {
         if (Fd < 0) return;
-        _tls?.Close(_resets);
-        Loop.Release(this);
-        _ = LibC.Close(Fd);
-        Fd = -1;
+        try
+        {
+            _tls?.Close(_resets);
+        }
+        finally
+        {
+            Loop.Release(this);
+            _ = LibC.Close(Fd);
+            Fd = -1;
+        }
     }
 
     public bool GetResult(short token) => _readiness.GetResult(token);

@@ -9,6 +9,7 @@ namespace DynamicSharding.Server;
 /// TLS on a loop's socket, with the socket's own contract: receives and sends that never wait. <see cref="SslStream"/> works on a stream over
 /// the raw socket; all of its continuations run on the loop's thread, inline with the kernel's events.
 /// </summary>
+/// <remarks>Whatever a peer makes the library throw, and there is more than it documents, ends its connection and nothing else.</remarks>
 #pragma warning disable CA1001 // Close disposes of them.
 internal sealed class TlsLayer
 #pragma warning restore CA1001
@@ -85,7 +86,7 @@ internal sealed class TlsLayer
                 count += length;
             }
         }
-        catch (Exception e) when (IsFailure(e))
+        catch (Exception e)
         {
             Fail(e);
         }
@@ -127,7 +128,7 @@ internal sealed class TlsLayer
                 return sent > 0 ? new SocketResult(sent, 0) : new SocketResult(0, LibC.EAGAIN);
             }
         }
-        catch (Exception e) when (IsFailure(e))
+        catch (Exception e)
         {
             Fail(e);
             return new SocketResult(0, FailureError);
@@ -152,7 +153,7 @@ internal sealed class TlsLayer
         {
             Observe(_ssl.ShutdownAsync());
         }
-        catch (Exception e) when (IsFailure(e))
+        catch (Exception e)
         {
             Fail(e);
         }
@@ -177,7 +178,6 @@ internal sealed class TlsLayer
         }
         catch (Exception e)
         {
-            // Whatever a peer makes the library throw ends its connection, never the process.
             Fail(e);
         }
 
@@ -213,7 +213,7 @@ internal sealed class TlsLayer
             _ = _pump.GetAwaiter().GetResult();
             _hasPlaintext = true;
         }
-        catch (Exception e) when (IsFailure(e))
+        catch (Exception e)
         {
             Fail(e);
         }
@@ -233,7 +233,7 @@ internal sealed class TlsLayer
         {
             await task.ConfigureAwait(false);
         }
-        catch (Exception e) when (IsFailure(e))
+        catch (Exception)
         {
             // The connection is closing.
         }
@@ -244,8 +244,6 @@ internal sealed class TlsLayer
         if (e is AuthenticationException { InnerException: { } cause }) e = cause;
         Failure ??= e.Message;
     }
-
-    private static bool IsFailure(Exception e) => e is IOException or AuthenticationException or ObjectDisposedException or InvalidOperationException;
 
     /// <summary>The raw socket as a stream. One read and one write at a time may wait for the kernel.</summary>
     private sealed class RawStream(LoopSocket socket) : Stream

@@ -15,7 +15,9 @@ internal sealed class VerificationQueue : IDisposable
 
     public const int MaxWaiting = 4096;
 
-    /// <summary>A client may leave before its verdict, so connections are no bound.</summary>
+    /// <summary>Requests that wait. A client may leave before its verdict and come again, so connections are no bound.</summary>
+    public const int MaxWaitersPerClient = 1024;
+
     private const int MaxWaiters = 4 * MaxWaiting;
 
     private readonly Lock _lock = new();
@@ -23,6 +25,7 @@ internal sealed class VerificationQueue : IDisposable
     private readonly Dictionary<ulong, Verification> _pending = [];
     private readonly Dictionary<ulong, Line> _lines = [];
     private readonly Queue<Line> _turns = new();
+    private readonly Dictionary<ulong, int> _waitersOf = [];
     private int _waiting;
     private int _waiters;
     private bool _closed;
@@ -38,16 +41,16 @@ internal sealed class VerificationQueue : IDisposable
         Verification? displaced = null;
         lock (_lock)
         {
-            if (_closed || _waiters >= MaxWaiters) return false;
+            ulong address = Network(client);
+            int others = _waitersOf.GetValueOrDefault(address);
+            if (_closed || _waiters >= MaxWaiters || others >= MaxWaitersPerClient) return false;
             if (_pending.TryGetValue(index, out Verification? same))
             {
                 if (!CryptographicOperations.FixedTimeEquals(same.Digest, digest)) return false;
-                same.Waiters.Add(whenKnown);
-                _waiters++;
+                AddWaiter(same, address, others, whenKnown);
                 return true;
             }
 
-            ulong address = Network(client);
             if (!_lines.TryGetValue(address, out Line? line)) line = new Line(address);
             if (line.Waiting.Count >= MaxPerClient || _waiting >= MaxWaiting)
             {
@@ -57,12 +60,11 @@ internal sealed class VerificationQueue : IDisposable
             }
 
             var verification = new Verification(field.ToArray(), digest.ToArray(), name, hasFailed, now);
-            verification.Waiters.Add(whenKnown);
+            AddWaiter(verification, address, others, whenKnown);
             _pending.Add(index, verification);
             line.Waiting.Add(verification);
             if (_lines.TryAdd(address, line)) _turns.Enqueue(line);
             _waiting++;
-            _waiters++;
         }
 
         if (displaced is null) _available.Release();
@@ -91,9 +93,13 @@ internal sealed class VerificationQueue : IDisposable
         {
             _pending.Remove(BitConverter.ToUInt64(verification.Digest));
             _waiters -= verification.Waiters.Count;
+            foreach ((ulong address, _) in verification.Waiters)
+            {
+                if (--_waitersOf[address] == 0) _waitersOf.Remove(address);
+            }
         }
 
-        foreach (Action<AuthVerdict> whenKnown in verification.Waiters) whenKnown(verdict);
+        foreach ((_, Action<AuthVerdict> whenKnown) in verification.Waiters) whenKnown(verdict);
     }
 
     /// <summary>Takes no more; those that wait are still taken.</summary>
@@ -101,6 +107,14 @@ internal sealed class VerificationQueue : IDisposable
     {
         lock (_lock) _closed = true;
         _available.Release();
+    }
+
+    /// <param name="others">Requests of the same address that wait.</param>
+    private void AddWaiter(Verification verification, ulong address, int others, Action<AuthVerdict> whenKnown)
+    {
+        verification.Waiters.Add((address, whenKnown));
+        _waitersOf[address] = others + 1;
+        _waiters++;
     }
 
     /// <summary>An IPv4 address, or the /64 of an IPv6 address, which is what one machine or site has.</summary>
@@ -123,7 +137,7 @@ internal sealed class VerificationQueue : IDisposable
 
         public long Since { get; } = since;
 
-        public List<Action<AuthVerdict>> Waiters { get; } = [];
+        public List<(ulong Address, Action<AuthVerdict> WhenKnown)> Waiters { get; } = [];
     }
 
     /// <summary>Of one client address.</summary>

@@ -83,6 +83,47 @@ public sealed class TlsExchangeTests(ITestOutputHelper output) : PeerTest(output
         }));
     }
 
+    /// <summary>The gateway responds before it reads, so that a record of the request waits for room while the response comes.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Early_responses_of_gateways_over_TLS_reach_slow_clients(bool secure)
+    {
+        const int Clients = 16, Length = 3 << 20;
+        string response = Pattern(Length, 5);
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            byte[] buffer = new byte[64 * 1024];
+            await socket.ReceiveAsync(buffer, cancellation);
+            await Task.Delay(300, cancellation);
+            byte[] reply = Encoding.Latin1.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {Length}\r\n\r\n{response}");
+            for (int sent = 0; sent < reply.Length;)
+            {
+                sent += await socket.SendAsync(reply.AsMemory(sent, Math.Min(100_000, reply.Length - sent)), cancellation);
+
+                // Now and then it takes a piece of the request, which makes room for another.
+                if (socket.Available > 0) await socket.ReceiveAsync(buffer, cancellation);
+            }
+
+            while (await socket.ReceiveAsync(buffer, cancellation) > 0)
+            {
+            }
+        });
+        using TestAuthority authority = new();
+        await using var proxy = new TlsProxy(gateway.Address, authority.Make("gateway"));
+        using TlsServer server = await TlsServer.StartAsync(
+            TestPeers, [proxy.Address], pushgateway: $"scheme: https, tls: {{ ca_file: {authority.CaFile} }}, health_check: {{ enabled: false }}");
+        await Task.WhenAll(Enumerable.Range(0, Clients).Select(async number =>
+        {
+            using RawHttp connection = await (secure ? server.ConnectAsync(server.ForwardHttps) : RawHttp.ConnectAsync(server.Forward));
+            Task sending = connection.SendAsync(ForwardServer.Put($"/metrics/job/j{number}", Pattern(Length, number)));
+            await Task.Delay(TimeSpan.FromSeconds(1));
+            string reply = await connection.ReadReplyAsync(limit: TimeSpan.FromSeconds(25));
+            Assert.True(reply.EndsWith(response, StringComparison.Ordinal), $"client {number} got other bytes");
+            await sending;
+        }));
+    }
+
     [Fact]
     public async Task Pipelined_responses_larger_than_the_socket_takes_arrive_complete()
     {

@@ -8,6 +8,7 @@ using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
 using DynamicSharding.Discovery;
+using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Tests.Outbound;
 
@@ -51,6 +52,17 @@ public sealed class ClientTlsTests : IDisposable
         CertFile = Pem("client.crt"),
         KeyFile = Pem("client.key"),
     });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void No_certificate_is_downloaded_from_where_a_server_says(bool hasAuthority)
+    {
+        var options = new SslClientAuthenticationOptions();
+        ClientTls.Configure(options, hasAuthority ? CaFile : null, null, null, null, insecureSkipVerify: false);
+        Assert.True(options.CertificateChainPolicy!.DisableCertificateDownloads);
+        Assert.Equal(hasAuthority ? X509ChainTrustMode.CustomRootTrust : X509ChainTrustMode.System, options.CertificateChainPolicy.TrustMode);
+    }
 
     [Fact]
     public async Task A_directory_of_authorities() => await QueryAsync(new ConsulTlsOptions

@@ -70,8 +70,25 @@ public sealed class VerificationQueueTests : IDisposable
         for (int i = 0; added < 10_000 && Add($"x alice {i}", new IPAddress(BitConverter.GetBytes(i))); i++) added++;
         Assert.Equal(VerificationQueue.MaxWaiting, added);
         int waiters = 0;
-        while (waiters < 100_000 && Add("x alice 0", IPAddress.Loopback)) waiters++;
+        for (int client = 1; client < 100; client++)
+        {
+            while (waiters < 100_000 && Add("x alice 0", new IPAddress([10, 0, 0, (byte)client]))) waiters++;
+        }
+
         Assert.Equal(3 * VerificationQueue.MaxWaiting, waiters);
+    }
+
+    /// <summary>A client may leave and come again with the same credentials before they are verified.</summary>
+    [Fact]
+    public void One_client_that_comes_again_and_again_does_not_keep_others_from_waiting()
+    {
+        int waiters = 0;
+        while (waiters < 100_000 && Add("1 alice a")) waiters++;
+        Assert.Equal(VerificationQueue.MaxWaitersPerClient, waiters);
+        Assert.True(Add("2 alice a", digest: "1 alice a"));
+        Assert.True(Add("3 bob b"));
+        _queue.Complete(_queue.Take()!, AuthVerdict.Wrong);
+        Assert.True(Add("1 alice a"));
     }
 
     private bool Add(string wait, string? digest = null, bool hasFailed = false) => Add(wait, IPAddress.Parse("192.0.2." + wait[0]), digest, hasFailed);

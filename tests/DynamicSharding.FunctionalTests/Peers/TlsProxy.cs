@@ -4,20 +4,22 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
-namespace DynamicSharding.FunctionalTests.Browser;
+namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>What stands before many admin pages: it speaks TLS to browsers and plain HTTP to the server, and changes no byte in between.</summary>
+/// <summary>What stands before many admin pages and gateways: it speaks TLS to clients and plain TCP to the server, and changes no byte in between.</summary>
 internal sealed class TlsProxy : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stop = new();
-    private readonly X509Certificate2 _certificate = Issue();
+    private readonly X509Certificate2 _certificate;
     private readonly IPEndPoint _server;
     private readonly Task _accepting;
 
     /// <param name="server"><c>host:port</c>.</param>
-    public TlsProxy(string server)
+    /// <param name="pem">Its certificate and key; null for one that nobody trusts.</param>
+    public TlsProxy(string server, (string Certificate, string Key)? pem = null)
     {
+        _certificate = pem is { } given ? Load(X509Certificate2.CreateFromPem(given.Certificate, given.Key)) : Issue();
         _server = IPEndPoint.Parse(server);
         _listener.Start();
         _accepting = AcceptAsync();
@@ -48,13 +50,13 @@ internal sealed class TlsProxy : IAsyncDisposable
         }
     }
 
-    private async Task ServeAsync(TcpClient browser)
+    private async Task ServeAsync(TcpClient client)
     {
         try
         {
-            using (browser)
+            using (client)
             {
-                await using SslStream outside = new(browser.GetStream());
+                await using SslStream outside = new(client.GetStream());
                 await outside.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = _certificate }, _stop.Token);
                 using TcpClient server = new();
                 await server.ConnectAsync(_server, _stop.Token);
@@ -72,7 +74,13 @@ internal sealed class TlsProxy : IAsyncDisposable
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         CertificateRequest request = new("CN=127.0.0.1", key, HashAlgorithmName.SHA256);
-        using X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        return Load(request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1)));
+    }
+
+    /// <summary>With a key that <see cref="SslStream"/> can use.</summary>
+    private static X509Certificate2 Load(X509Certificate2 made)
+    {
+        using X509Certificate2 certificate = made;
         return X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pkcs12), null);
     }
 }
