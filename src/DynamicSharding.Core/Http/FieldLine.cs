@@ -88,3 +88,33 @@ internal static class FieldLine
     public static bool Is(ReadOnlySpan<byte> text, ReadOnlySpan<byte> lowerCase) =>
         text.Length == lowerCase.Length && Ascii.EqualsIgnoreCase(text, lowerCase);
 }
+
+/// <summary>What the Connection field lines of a head say (RFC 9110 7.6.1), of a request or a response.</summary>
+internal struct ConnectionField
+{
+    private int _options;
+    private bool _hasKeepAlive;
+    private bool _hasClose;
+
+    /// <summary>They name other fields, which are not passed on.</summary>
+    public bool NamesFields { get; private set; }
+
+    /// <summary>The connection may persist (RFC 9112 9.3).</summary>
+    public readonly bool Persists(bool isHttp10) => !_hasClose && (!isHttp10 || _hasKeepAlive);
+
+    /// <summary>One line: a list of tokens.</summary>
+    /// <returns>False for more options than a head may have fields: every field that is passed on is compared with each.</returns>
+    public bool TryRead(ReadOnlySpan<byte> value, int maxOptions)
+    {
+        while (!value.IsEmpty)
+        {
+            ReadOnlySpan<byte> option = FieldLine.TakeListElement(ref value);
+            if (FieldLine.Is(option, "close"u8)) _hasClose = true;
+            else if (FieldLine.Is(option, "keep-alive"u8)) _hasKeepAlive = true;
+            else NamesFields |= !option.IsEmpty;
+            if (++_options > maxOptions) return false;
+        }
+
+        return true;
+    }
+}

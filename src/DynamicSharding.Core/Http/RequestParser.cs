@@ -17,13 +17,11 @@ internal struct RequestParser
     private int _lineStart;
     private int _fieldsStart;
     private int _fieldCount;
-    private int _optionCount;
     private bool _hasRequestLine;
     private bool _hasHost;
     private bool _hasContentLength;
     private bool _hasTransferEncoding;
-    private bool _keepAliveToken;
-    private bool _closeToken;
+    private ConnectionField _connection;
     private bool _expectContinue;
 
     public RejectReason Reason { get; private set; }
@@ -46,7 +44,7 @@ internal struct RequestParser
     public readonly int FieldsStart => _fieldsStart;
 
     /// <summary>The Connection field names other fields, which must not be forwarded (RFC 9110 7.6.1).</summary>
-    public bool NamesFields { get; private set; }
+    public readonly bool NamesFields => _connection.NamesFields;
 
     /// <summary>There is a Content-Length field, possibly 0.</summary>
     public readonly bool HasContentLength => _hasContentLength;
@@ -55,7 +53,7 @@ internal struct RequestParser
     public int HeadLength { get; private set; }
 
     /// <summary>The client allows the connection to persist (RFC 9112 9.3).</summary>
-    public readonly bool KeepAlive => !_closeToken && (!IsHttp10 || _keepAliveToken);
+    public readonly bool KeepAlive => _connection.Persists(IsHttp10);
 
     /// <summary>The client waits for a 100 or a final response before it sends the content (RFC 9110 10.1.1; not in HTTP/1.0).</summary>
     public readonly bool ExpectContinue => _expectContinue && !IsHttp10 && Framing != BodyFraming.None;
@@ -212,7 +210,7 @@ internal struct RequestParser
                 return RejectReason.None;
 
             case 10 when Ascii.EqualsIgnoreCase(name, "connection"u8):
-                return ReadConnection(value, maxOptions);
+                return _connection.TryRead(value, maxOptions) ? RejectReason.None : RejectReason.TooManyFields;
 
             case 14 when Ascii.EqualsIgnoreCase(name, "content-length"u8):
                 return ReadContentLength(value);
@@ -235,24 +233,6 @@ internal struct RequestParser
         _hasContentLength = true;
         if (!FieldLine.TryReadLength(value, out long length)) return RejectReason.BadContentLength;
         ContentLength = length;
-        return RejectReason.None;
-    }
-
-    /// <summary>
-    /// A list of tokens, on any number of lines (RFC 9110 7.6.1). At most as many as fields, because every field of a forwarded head is compared
-    /// with each of them.
-    /// </summary>
-    private RejectReason ReadConnection(ReadOnlySpan<byte> value, int maxOptions)
-    {
-        while (!value.IsEmpty)
-        {
-            ReadOnlySpan<byte> option = FieldLine.TakeListElement(ref value);
-            if (FieldLine.Is(option, "close"u8)) _closeToken = true;
-            else if (FieldLine.Is(option, "keep-alive"u8)) _keepAliveToken = true;
-            else NamesFields |= !option.IsEmpty;
-            if (++_optionCount > maxOptions) return RejectReason.TooManyFields;
-        }
-
         return RejectReason.None;
     }
 

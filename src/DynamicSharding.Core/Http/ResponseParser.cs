@@ -11,12 +11,11 @@ internal struct ResponseParser
     private int _position;
     private int _lineStart;
     private int _fieldCount;
-    private int _optionCount;
     private bool _hasStatusLine;
     private bool _hasContentLength;
     private bool _hasTransferEncoding;
-    private bool _keepAliveToken;
-    private bool _closeToken;
+    private ConnectionField _connection;
+    private bool _endsConnection;
 
     public ResponseFault Fault { get; private set; }
 
@@ -46,13 +45,13 @@ internal struct ResponseParser
     public bool HasDate { get; private set; }
 
     /// <summary>The Connection field names other fields, which are not passed on (RFC 9110 7.6.1).</summary>
-    public bool NamesFields { get; private set; }
+    public readonly bool NamesFields => _connection.NamesFields;
 
     /// <summary>A response that is not the last one to its request (RFC 9110 15.2).</summary>
     public readonly bool IsInterim => Status < 200;
 
     /// <summary>The gateway lets the connection persist (RFC 9112 9.3), and the end of the content does not end the connection.</summary>
-    public readonly bool KeepAlive => !_closeToken && (!IsHttp10 || _keepAliveToken) && Framing != BodyFraming.UntilClose;
+    public readonly bool KeepAlive => _connection.Persists(IsHttp10) && !_endsConnection && Framing != BodyFraming.UntilClose;
 
     /// <param name="input">Everything received of this response so far.</param>
     public ParseStatus Parse(ReadOnlySpan<byte> input, in ParserLimits limits)
@@ -151,7 +150,7 @@ internal struct ResponseParser
                 return ResponseFault.None;
 
             case 10 when FieldLine.Is(name, "connection"u8):
-                return ReadConnection(value, maxOptions) ? ResponseFault.None : ResponseFault.HeadTooLarge;
+                return _connection.TryRead(value, maxOptions) ? ResponseFault.None : ResponseFault.HeadTooLarge;
 
             case 14 when FieldLine.Is(name, "content-length"u8):
                 // A second line is refused even when it repeats the first.
@@ -171,21 +170,6 @@ internal struct ResponseParser
         }
     }
 
-    /// <returns>False for more options than a head may have fields: each is compared with each.</returns>
-    private bool ReadConnection(ReadOnlySpan<byte> value, int maxOptions)
-    {
-        while (!value.IsEmpty)
-        {
-            ReadOnlySpan<byte> option = FieldLine.TakeListElement(ref value);
-            if (FieldLine.Is(option, "close"u8)) _closeToken = true;
-            else if (FieldLine.Is(option, "keep-alive"u8)) _keepAliveToken = true;
-            else if (!option.IsEmpty) NamesFields = true;
-            if (++_optionCount > maxOptions) return false;
-        }
-
-        return true;
-    }
-
     /// <summary>The length of the content (RFC 9112 6.3).</summary>
     private ParseStatus Complete(int headLength)
     {
@@ -200,7 +184,7 @@ internal struct ResponseParser
             ContentLength = 0;
 
             // Without a length a 205 may have content by its framing, and only the end of the connection would tell.
-            _closeToken |= Status == 205 && !_hasContentLength;
+            _endsConnection = Status == 205 && !_hasContentLength;
         }
         else if (_hasTransferEncoding)
         {
