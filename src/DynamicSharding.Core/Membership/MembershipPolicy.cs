@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
-using DynamicSharding.Logging;
 
 namespace DynamicSharding.Membership;
 
@@ -15,28 +14,12 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     /// <summary>How long a removed gateway must be gone to count as new: longer than other instances need to register it again.</summary>
     private static readonly TimeSpan RemovalMemory = TimeSpan.FromMinutes(10);
 
-    /// <summary>
-    /// While something is pending, a report is requested every second and may take five. Reports that are further apart say nothing about
-    /// the time between them.
-    /// </summary>
-    private static readonly TimeSpan MaxReportGap = TimeSpan.FromSeconds(7);
-
     private readonly SortedDictionary<string, Candidate> _candidates = new(StringComparer.Ordinal);
     private readonly RingHistory _history = new();
-    private readonly long _origin = time.GetTimestamp();
+    private readonly ReportClock _clock = new(time);
     private MembershipOptions _options = options;
     private TimeSpan _verdictTimeout = Timeout.InfiniteTimeSpan;
     private TimeSpan? _pendingSince;
-
-    /// <summary>When the last report was received, as elapsed time, and whether time counts only between such reports.</summary>
-    private TimeSpan _reportedAt;
-    private bool _mustBeFresh;
-
-    /// <summary>When the current interruption began, as elapsed time; null without one.</summary>
-    private TimeSpan? _interruptedSince;
-
-    /// <summary>The total length of past interruptions.</summary>
-    private TimeSpan _interrupted;
 
     /// <summary>The ring of the last decision; empty before the first, and after a reload that allows none of its members.</summary>
     public ImmutableArray<string> Members { get; private set; } = [];
@@ -50,21 +33,13 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     public TimeSpan? NextDeadline { get; private set; }
 
     /// <summary>
-    /// The clock of every delay here. It stops during an interruption: no report shows what happened, so that time proves neither
-    /// health nor failure. With a source that may fall silent it advances only with its reports.
-    /// </summary>
-    private TimeSpan Now => (_interruptedSince ?? (_mustBeFresh ? _reportedAt : Elapsed)) - _interrupted;
-
-    private TimeSpan Elapsed => time.GetElapsedTime(_origin);
-
-    /// <summary>
     /// Sets the configured gateways. At the start they are the ring; at a reload the removed ones leave at once, and new weights take effect.
     /// </summary>
     /// <param name="weights">By address; a gateway that is not listed has the weight that discovery says, or 1.</param>
     public PolicyDecision? Configure(
         ImmutableArray<string> servers, MembershipOptions options, IReadOnlyDictionary<string, int>? weights = null)
     {
-        TimeSpan now = Now;
+        TimeSpan now = _clock.Now;
         _options = options;
         var configured = servers.ToHashSet(StringComparer.Ordinal);
         foreach (Candidate candidate in _candidates.Values)
@@ -98,27 +73,21 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
         ImmutableArray<string> gone = [.. Members.Except(staying)];
         _history.Remove(gone);
-        return Publish(staying, RingChangeCause.Reload, Join(DescribeRemoval(gone), DescribeWeights(staying)), now);
+        return Publish(staying, RingChangeCause.Reload, RingChangeText.OfReload(Members, Weights, gone, staying, _candidates), now);
     }
 
     public PolicyDecision? Observe(GatewayReport report)
     {
         if (report.Interrupted)
         {
-            _interruptedSince ??= _mustBeFresh ? _reportedAt : Elapsed;
-            return Decide(Now);
+            _clock.Interrupt();
+            return Decide(_clock.Now);
         }
 
-        bool restartsTimeouts = _interruptedSince is not null || report.Adopt;
-        TimeSpan reportedAt = Max(report.ReceivedAt is { } at ? time.GetElapsedTime(_origin, at) : Elapsed, _reportedAt);
-        TimeSpan gap = reportedAt - _reportedAt;
-        if (_interruptedSince is { } since) _interrupted += reportedAt - since;
-        else if (_mustBeFresh && report.MustBeFresh && NextDeadline is not null && gap > MaxReportGap) _interrupted += gap;
-        _interruptedSince = null;
-        _mustBeFresh = report.MustBeFresh;
-        _reportedAt = reportedAt;
+        bool restartsTimeouts = _clock.IsInterrupted || report.Adopt;
+        _clock.OnReport(report, isPending: NextDeadline is not null);
         _verdictTimeout = report.VerdictTimeout;
-        TimeSpan now = Now;
+        TimeSpan now = _clock.Now;
         foreach (Candidate candidate in _candidates.Values) candidate.Reported = false;
         foreach (GatewayVerdict verdict in report.Verdicts)
         {
@@ -155,7 +124,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     }
 
     /// <summary>Decides what time alone changes. With a source that must be fresh that is nothing until its next report.</summary>
-    public PolicyDecision? Tick() => Decide(Now);
+    public PolicyDecision? Tick() => Decide(_clock.Now);
 
     /// <summary>Without those that are only remembered as removed.</summary>
     public ImmutableArray<GatewayStatus> Statuses() =>
@@ -195,7 +164,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         ImmutableArray<string> target = SelectMembers(now);
         if (now - _pendingSince >= _options.Settle)
         {
-            (RingChangeCause cause, string reason) = Explain(target);
+            (RingChangeCause cause, string reason) = RingChangeText.Explain(Members, Weights, target, _candidates);
             return Publish(target, cause, reason, now);
         }
 
@@ -273,55 +242,13 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         return new PolicyDecision(members, cause, reason) { Weights = Weights };
     }
 
-    private (RingChangeCause Cause, string Reason) Explain(ImmutableArray<string> target)
-    {
-        List<Candidate> left = [.. Members.Except(target, StringComparer.Ordinal).Select(m => _candidates[m])];
-        List<string> joined = [.. target.Except(Members, StringComparer.Ordinal)];
-        RingChangeCause cause =
-            left.Exists(static c => c.WasHeld) ? RingChangeCause.MassLoss
-            : left.Exists(static c => !c.IsExcluded) ? RingChangeCause.Loss
-            : left.Exists(static c => c.Health == GatewayHealth.Maintenance) ? RingChangeCause.Drain
-            : left.Exists(static c => c.Weight == 0) ? RingChangeCause.Weight
-            : left.Count > 0 ? RingChangeCause.Reload
-            : joined.Count > 0 ? RingChangeCause.Join
-            : RingChangeCause.Weight;
-        return (cause, Join(
-            left.Count > 0 ? "left: " + LogValue.List(left.Select(static c => $"{c.Address} ({c.Reason})")) : "",
-            joined.Count > 0 ? "joined: " + LogValue.List(joined) : "",
-            DescribeWeights(target)));
-    }
-
-    /// <summary>What changes about the members that stay.</summary>
-    private string DescribeWeights(ImmutableArray<string> staying)
-    {
-        string[] changed =
-        [
-            .. Members.Zip(Weights).Where(m => _candidates[m.First].Weight != m.Second && staying.Contains(m.First))
-                .Select(m => $"{m.First} ({m.Second} to {_candidates[m.First].Weight})"),
-        ];
-        return changed.Length > 0 ? "weight: " + LogValue.List(changed) : "";
-    }
-
-    private static string Join(params ReadOnlySpan<string> parts) => string.Join("; ", parts.ToArray().Where(static part => part.Length > 0));
-
-    private string DescribeRemoval(ImmutableArray<string> gone)
-    {
-        return Join(
-            Describe("removed from the configuration", static c => c.Removed),
-            Describe("not allowed by membership.allow", static c => c is { Removed: false, Refused: true }),
-            Describe("weight 0", static c => c is { Removed: false, Refused: false }));
-
-        string Describe(string what, Func<Candidate, bool> which) =>
-            gone.Any(m => which(_candidates[m])) ? $"{what}: {LogValue.List(gone.Where(m => which(_candidates[m])))}" : "";
-    }
-
     /// <summary>Updates states and the deadline, and forgets what is over.</summary>
     private void UpdateStates(TimeSpan now)
     {
         DateTimeOffset wallClock = time.GetUtcNow();
 
         // Due already only without a settle time; then the next tick decides.
-        NextDeadline = _pendingSince is { } since ? Max(since + _options.Settle - now, TimeSpan.Zero) : null;
+        NextDeadline = _pendingSince is { } since ? ReportClock.Max(since + _options.Settle - now, TimeSpan.Zero) : null;
         foreach (Candidate candidate in _candidates.Values.ToArray())
         {
             if (candidate is { Configured: false, InRing: false, Reported: false, Removed: false })
@@ -338,14 +265,12 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         }
 
         // When every member is lost nothing is pending, but the losses age, and only reports show whether they last.
-        if (_mustBeFresh && _candidates.Values.Any(c => IsLost(c, now))) NextDeadline ??= MaxReportGap;
+        if (_clock.MustBeFresh && _candidates.Values.Any(c => IsLost(c, now))) NextDeadline ??= ReportClock.MaxReportGap;
 
         // No deadline approaches while the clock is stopped.
-        if (_interruptedSince is not null) NextDeadline = null;
+        if (_clock.IsInterrupted) NextDeadline = null;
         _history.Prune(now - (2 * _options.MassLossHold) - _options.Settle);
     }
-
-    private static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;
 
     private void AddDeadline(TimeSpan? moment, TimeSpan now)
     {

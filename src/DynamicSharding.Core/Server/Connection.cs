@@ -13,14 +13,8 @@ namespace DynamicSharding.Server;
 /// byte to the last and awaits nothing but socket readiness. Between two clients it waits in its listener's pool, with its socket, reader and
 /// session, so that a client that connects costs no allocation.
 /// </summary>
-internal sealed class Connection : LoopMember
+internal sealed partial class Connection : LoopMember
 {
-    /// <summary>nginx's ratio of lingering_time (30 s) to lingering_timeout (5 s), doubled for slow uplinks.</summary>
-    private const int LingerTotalFactor = 12;
-
-    /// <summary>Kestrel's grace period before a minimum rate applies.</summary>
-    private const int RateGraceMilliseconds = 5000;
-
     /// <summary>How long a stop waits for a client that is still sending: a slow round trip.</summary>
     private static readonly TimeSpan DrainGrace = TimeSpan.FromSeconds(2);
 
@@ -34,12 +28,10 @@ internal sealed class Connection : LoopMember
     /// <summary>Null for a connection that serves one client only.</summary>
     private readonly ObjectPool<Connection>? _pool;
 
-    /// <summary>Why the connection ends when <see cref="_deadline"/> passes; null without a deadline.</summary>
-    private CloseReason? _deadlineReason;
+    private ConnectionDeadline _deadline;
+
+    /// <summary>The deadline has passed, or the server ends the connection.</summary>
     private CloseReason? _expired;
-    private long _deadline;
-    private long _bodyStart;
-    private long _requestsAtHead = -1;
     private int _unsentEnd;
     private bool _draining;
 
@@ -72,9 +64,8 @@ internal sealed class Connection : LoopMember
     /// <param name="tls">What a TLS handshake needs; null for plain TCP.</param>
     public void Start(int fd, SslServerAuthenticationOptions? tls = null)
     {
-        _deadlineReason = _expired = null;
-        _deadline = _bodyStart = 0;
-        _requestsAtHead = -1;
+        _deadline = default;
+        _expired = null;
         _unsentEnd = 0;
         _draining = false;
         _reader.Reset();
@@ -97,13 +88,13 @@ internal sealed class Connection : LoopMember
     public override void OnTick(long now)
     {
         // Not while the client is behind with reading: that is no silence of its gateway.
-        if (_session.WaitsForGateway && _deadlineReason is null && now > _session.GatewayDeadline)
+        if (_session.WaitsForGateway && _deadline.Reason is null && now > _session.GatewayDeadline)
         {
             _session.OnGatewayTimeout();
             _socket.Wake();
         }
 
-        if (_deadlineReason is { } reason && (now > _deadline || (reason == CloseReason.BodyTimeout && IsTooSlow(now)))) Expire(reason);
+        if (_deadline.HasPassed(_session, _loop.Context.Limits, now)) Expire(_deadline.Reason!.Value);
     }
 
     /// <summary>
@@ -113,8 +104,8 @@ internal sealed class Connection : LoopMember
     public void Drain()
     {
         _draining = true;
-        if (_deadlineReason is CloseReason.LingerTimeout or CloseReason.TlsFailed) _deadline = Math.Min(_deadline, _loop.Now + (long)DrainGrace.TotalMilliseconds);
-        if (_deadlineReason != CloseReason.Idle) return;
+        if (_deadline.Reason is CloseReason.LingerTimeout or CloseReason.TlsFailed) _deadline.NotAfter(_loop.Now + (long)DrainGrace.TotalMilliseconds);
+        if (_deadline.Reason != CloseReason.Idle) return;
         if (_session.Requests > 0) Expire(CloseReason.Drained);
         else SetDeadline(CloseReason.Drained, DrainGrace);
     }
@@ -216,13 +207,13 @@ internal sealed class Connection : LoopMember
                             reason = CloseReason.Aborted;
                             break;
                         case var _ when _session.WaitsForGateway:
-                            _deadlineReason = null;
+                            _deadline.Clear();
                             break;
                         default:
                             bool isIdle = _draining && step == SessionStep.Read && !_session.InHead && !_session.InBody;
                             ends = isIdle && _session.Requests > 0;
                             if (isIdle && !ends) SetDeadline(CloseReason.Drained, DrainGrace); // a handshake is done, its request comes next
-                            else SetReadDeadline();
+                            else _deadline.SetForRead(_session, _loop.Context.Limits, _loop.Now);
                             break;
                     }
                 }
@@ -246,19 +237,6 @@ internal sealed class Connection : LoopMember
             if (_pool is null) return;
             _pool.Return(this);
         }
-    }
-
-    private async Task<CloseReason> EndPushAsync(PushEnd end)
-    {
-        int written = _session.EndPush(end, _loop.Context, _loop.OutputBuffer);
-        if (written < 0)
-        {
-            _socket.ResetOnClose();
-            return CloseReason.Aborted;
-        }
-
-        if (written > 0) _ = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
-        return end == PushEnd.ClientClosed ? Ended() : await LingerAsync();
     }
 
     /// <summary>From received bytes to sent bytes: never waits, throws or allocates.</summary>
@@ -317,122 +295,19 @@ internal sealed class Connection : LoopMember
         }
     }
 
-    private async Task<CloseReason> EndExpiredAsync()
-    {
-        if (_expired == CloseReason.BodyTimeout && _session.InPush)
-        {
-            _ = await EndPushAsync(PushEnd.BodyTimeout);
-            return CloseReason.BodyTimeout;
-        }
-
-        if (_expired != CloseReason.HeaderTimeout) return ExpiredReason();
-        int written = _session.WriteHeaderTimeout(_loop.Context, _loop.OutputBuffer);
-        LogRejects(_loop.Context);
-        _ = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
-        _ = await LingerAsync();
-        return CloseReason.HeaderTimeout;
-    }
-
-    /// <summary>
-    /// Half-closes and discards input until the client closes too: with a timeout per read and one in total, like nginx.
-    /// </summary>
-    private async Task<CloseReason> LingerAsync()
-    {
-        _socket.ShutdownSend();
-        TimeSpan timeout = _loop.Context.Limits.LingerTimeout;
-        long end = _loop.Now + (LingerTotalFactor * (long)timeout.TotalMilliseconds);
-        while (true)
-        {
-            SetDeadline(CloseReason.LingerTimeout, _draining && timeout > DrainGrace ? DrainGrace : timeout);
-            _deadline = Math.Min(_deadline, end);
-            ReadResult read = await _reader.ReadAsync();
-            _reader.AdvanceTo(read.Buffer.End);
-            if (read.IsCanceled) return ExpiredReason();
-            if (read.IsCompleted) return _reader.Error != 0 ? CloseReason.Reset : _session.IsBroken ? CloseReason.Rejected : CloseReason.Lingered;
-        }
-    }
-
-    private void SetReadDeadline()
-    {
-        if (_session.InBody)
-        {
-            // By its average rate alone, a client could pause for an hour after a fast start.
-            bool isNew = _deadlineReason != CloseReason.BodyTimeout || _requestsAtHead != _session.Requests;
-            SetDeadline(CloseReason.BodyTimeout, _session.ContentTimeout(_loop.Context.Limits));
-            if (!isNew) return;
-            _bodyStart = _loop.Now;
-            _requestsAtHead = _session.Requests;
-        }
-        else if (!_session.InHead)
-        {
-            SetDeadline(CloseReason.Idle, _loop.Context.Limits.IdleTimeout);
-        }
-        else if (_deadlineReason != CloseReason.HeaderTimeout || _requestsAtHead != _session.Requests)
-        {
-            // Counted from the first byte of the head; more bytes do not extend it.
-            SetDeadline(CloseReason.HeaderTimeout, _loop.Context.Limits.HeaderTimeout);
-            _requestsAtHead = _session.Requests;
-        }
-    }
-
-    private void SetDeadline(CloseReason reason, TimeSpan timeout)
-    {
-        _deadlineReason = reason;
-        _deadline = _loop.Now + (timeout.Ticks / TimeSpan.TicksPerMillisecond);
-    }
-
-    /// <summary>Average rate since the content began.</summary>
-    private bool IsTooSlow(long now)
-    {
-        long elapsed = now - _bodyStart;
-        return elapsed > RateGraceMilliseconds && _session.BodySkipped * 1000 < _loop.Context.Limits.BodyMinRate * elapsed;
-    }
+    private void SetDeadline(CloseReason reason, TimeSpan timeout) => _deadline.Set(reason, timeout, _loop.Now);
 
     private void Expire(CloseReason reason)
     {
         if (_expired != CloseReason.Aborted) _expired = reason;
-        _deadlineReason = null;
+        _deadline.Clear();
         _socket.Cancel();
     }
-
-    private CloseReason ExpiredReason() => _expired ?? CloseReason.Aborted;
-
-    private CloseReason Ended() =>
-        _socket.Tls is { IsTlsFailure: true } ? CloseReason.TlsFailed
-        : _reader.Error == 0 || _socket.Tls is { IsUnused: true } ? CloseReason.ClientClosed : CloseReason.Reset;
-
-    private CloseReason EndedWriting() => _expired ?? CloseReason.Reset;
 
     private void LogRejects(SessionContext context)
     {
         if (!_logger.IsEnabled(LogLevel.Debug)) return;
         string peer = PeerAddress.Of(_socket.Fd);
         foreach (RejectReason reason in context.Rejects) _logger.RequestRejected(RejectReasons.Label(reason), peer);
-    }
-
-    private void LogEnd(CloseReason reason)
-    {
-        string peer = PeerAddress.Of(_socket.Fd);
-        if (reason == CloseReason.TlsFailed) _logger.TlsFailed(_socket.Tls?.Failure ?? "no handshake in time (limits.header_timeout)", peer);
-        _logger.ConnectionClosed(CloseReasons.Label(reason), peer);
-    }
-
-    private void End(CloseReason reason)
-    {
-        try
-        {
-            _session.End();
-            _reader.Complete();
-            if (_logger.IsEnabled(LogLevel.Debug)) LogEnd(reason);
-            if (reason == CloseReason.WriteTimeout) _socket.ResetOnClose();
-        }
-        finally
-        {
-            // A defect of ours must not cost a descriptor, or a place of limits.max_connections.
-            _loop.Connections--;
-            _loop.Context.Counters.CountClose(reason);
-            _limit.Leave();
-            _socket.Close();
-        }
     }
 }

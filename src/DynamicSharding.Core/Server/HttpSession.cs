@@ -15,31 +15,24 @@ internal class HttpSession(LoopCounters counters)
     private int _verification;
     private bool _hasFailed;
     private protected RequestParser _parser;
-    private ChunkedBodySkipper _chunks;
-    private BodyFraming _body;
-    private long _bodyRemaining;
+    private RequestBody _body;
     private bool _lastResponseWritten;
     private bool _clientPersists;
 
     /// <summary>A head has begun and is incomplete: the header timeout runs.</summary>
-    public bool InHead => _body == BodyFraming.None && _parser.HasStarted;
+    public bool InHead => !_body.IsPending && _parser.HasStarted;
 
     /// <summary>Content is being received: the minimum rate applies.</summary>
-    public bool InBody => _body != BodyFraming.None;
+    public bool InBody => _body.IsPending;
 
     /// <summary>Bytes of the current request's content skipped so far.</summary>
-    public long BodySkipped { get; private set; }
+    public long BodySkipped => _body.Taken;
 
     /// <summary>Responses written since the connection began.</summary>
     public long Requests { get; private set; }
 
     /// <summary>How many of the next bytes are known to be content; a request may follow them.</summary>
-    public long ContentAhead => _body switch
-    {
-        BodyFraming.None => 0,
-        BodyFraming.ContentLength => _bodyRemaining,
-        _ => _chunks.DataAhead,
-    };
+    public long ContentAhead => _body.Ahead;
 
     /// <summary>Pushes are forwarded, not redirected.</summary>
     public virtual bool Forwards => false;
@@ -71,9 +64,8 @@ internal class HttpSession(LoopCounters counters)
         _verdict = AuthVerdict.None;
         _hasFailed = false;
         _parser = default;
-        _chunks = default;
-        _body = BodyFraming.None;
-        _bodyRemaining = BodySkipped = Requests = 0;
+        _body = default;
+        Requests = 0;
         _lastResponseWritten = _clientPersists = false;
         InPush = IsBroken = false;
     }
@@ -201,10 +193,7 @@ internal class HttpSession(LoopCounters counters)
     private protected void BeginBody()
     {
         _clientPersists = _parser.KeepAlive;
-        _body = _parser.Framing;
-        _bodyRemaining = _parser.ContentLength;
-        BodySkipped = 0;
-        _chunks = default;
+        _body = new RequestBody(_parser.Framing, _parser.ContentLength);
         _parser = default;
     }
 
@@ -212,7 +201,7 @@ internal class HttpSession(LoopCounters counters)
     {
         _lastResponseWritten = !persist;
         if (persist) return SessionStep.Read;
-        if (_body == BodyFraming.None) return CloseOrLinger(nothingUnread);
+        if (!InBody) return CloseOrLinger(nothingUnread);
 
         // Skip the content received so far: if it is complete, the connection may close without lingering. If it is malformed, that is logged.
         return nothingUnread ? SessionStep.Linger : SessionStep.Read;
@@ -244,26 +233,9 @@ internal class HttpSession(LoopCounters counters)
     private protected virtual SessionStep ContinuePush(
         ReadOnlySpan<byte> input, SessionContext context, ref ResponseWriter writer, ref int consumed) => throw new NotSupportedException();
 
-    /// <summary>The next piece of the current request's content.</summary>
-    private protected ParseStatus TakeBody(ReadOnlySpan<byte> input, out int consumed, out ReadOnlySpan<byte> data)
-    {
-        ParseStatus status;
-        if (_body == BodyFraming.Chunked)
-        {
-            status = _chunks.Next(input, out consumed, out data);
-        }
-        else
-        {
-            consumed = (int)Math.Min(_bodyRemaining, input.Length);
-            data = input[..consumed];
-            _bodyRemaining -= consumed;
-            status = _bodyRemaining == 0 ? ParseStatus.Done : ParseStatus.NeedMore;
-        }
-
-        BodySkipped += consumed;
-        if (status == ParseStatus.Done) _body = BodyFraming.None;
-        return status;
-    }
+    /// <inheritdoc cref="RequestBody.Take"/>
+    private protected ParseStatus TakeBody(ReadOnlySpan<byte> input, out int consumed, out ReadOnlySpan<byte> data) =>
+        _body.Take(input, out consumed, out data);
 
     /// <summary>
     /// A connection persists only if all content is read (RFC 9112 9.3). After an early final response to "Expect: 100-continue" the client may or
@@ -281,22 +253,8 @@ internal class HttpSession(LoopCounters counters)
 
     private SessionStep SkipBody(ReadOnlySpan<byte> input, SessionContext context, ref int consumed)
     {
-        ReadOnlySpan<byte> rest = input[consumed..];
-        ParseStatus status;
-        int skipped;
-        if (_body == BodyFraming.ContentLength)
-        {
-            skipped = (int)Math.Min(_bodyRemaining, rest.Length);
-            _bodyRemaining -= skipped;
-            status = _bodyRemaining == 0 ? ParseStatus.Done : ParseStatus.NeedMore;
-        }
-        else
-        {
-            status = _chunks.Skip(rest, out skipped);
-        }
-
+        ParseStatus status = _body.Skip(input[consumed..], out int skipped);
         consumed += skipped;
-        BodySkipped += skipped;
         if (status == ParseStatus.Rejected)
         {
             // The response was written after the head; nothing behind it may be read as a request.
@@ -306,7 +264,6 @@ internal class HttpSession(LoopCounters counters)
             return Break();
         }
 
-        if (status == ParseStatus.Done) _body = BodyFraming.None;
         if (BodySkipped > context.Limits.BodySkipBytes) return SessionStep.Linger;
         if (!_lastResponseWritten) return SessionStep.Read;
         return status == ParseStatus.Done ? CloseOrLinger(consumed == input.Length) : SessionStep.Linger;
@@ -319,7 +276,7 @@ internal class HttpSession(LoopCounters counters)
     }
 
     /// <summary>Bytes of content that were announced and have not arrived.</summary>
-    private protected long ContentRemaining => _bodyRemaining;
+    private protected long ContentRemaining => _body.Remaining;
 
     private protected void CountResponse() => Requests++;
 
@@ -374,39 +331,4 @@ internal class HttpSession(LoopCounters counters)
         counters.CountReject(reason);
         counters.CountRequest(method, StatusIndex.Of(RejectReasons.Status(reason)));
     }
-}
-
-/// <summary>What a connection does after its session has handled the input.</summary>
-internal enum SessionStep : byte
-{
-    /// <summary>All complete requests have their responses; read more.</summary>
-    Read,
-
-    /// <summary>The push waits for its gateway: send the output, then wait to be woken.</summary>
-    Wait,
-
-    /// <summary>The gateway broke off its response after a part of it was relayed: reset the connection.</summary>
-    Reset,
-
-    /// <summary>The output is full: send it, then continue with the same input.</summary>
-    Flush,
-
-    /// <summary>The last response is written and nothing more is expected: close.</summary>
-    Close,
-
-    /// <summary>
-    /// The last response is written, but the client may still be sending: half-close and keep reading for a while, because closing with unread
-    /// bytes resets the connection and can destroy the response (RFC 9112 9.6).
-    /// </summary>
-    Linger,
-}
-
-/// <summary>Why the content of a push does not arrive.</summary>
-internal enum PushEnd : byte
-{
-    /// <summary>The client has closed its side.</summary>
-    ClientClosed,
-
-    /// <summary>The client is too slow.</summary>
-    BodyTimeout,
 }

@@ -1,4 +1,3 @@
-using System.Net.Security;
 using System.Runtime.InteropServices;
 using System.Threading.Tasks.Sources;
 

@@ -1,7 +1,5 @@
 using System.Net.Security;
-using System.Runtime.InteropServices;
 using System.Security.Authentication;
-using System.Threading.Tasks.Sources;
 
 namespace DynamicSharding.Server;
 

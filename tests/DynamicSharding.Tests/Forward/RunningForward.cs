@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DynamicSharding.Tests.Forward;
 
-/// <summary>A forward listener on a free loopback port, and the ring of a test.</summary>
+/// <summary>A forward and a redirect listener on free loopback ports, and the ring of a test.</summary>
 internal sealed class RunningForward : IAsyncDisposable
 {
     private readonly GatewayRegistry _gateways;
@@ -28,8 +28,12 @@ internal sealed class RunningForward : IAsyncDisposable
         Counters = new ForwardCounters(loops);
         Closes = new DataPlaneCounters(loops);
         Plane = new ForwardPlane(options, _ring, Counters, maxUpstreams: 1000, NameResolver.Shared, NullLoggerFactory.Instance, _time);
-        Server = new DataServer(
-            options, [new DataAddress(DataAddresses.Forward, "forward_listen_addr", listen, Plane.NewSession)], _ring, readiness, Closes, authorize: null, NullLoggerFactory.Instance, _time);
+        DataAddress[] addresses =
+        [
+            new(DataAddresses.Forward, "forward_listen_addr", listen, Plane.NewSession),
+            new(DataAddresses.Data, "http_listen_addr", listen, DataServer.NewRedirectSession),
+        ];
+        Server = new DataServer(options, addresses, _ring, readiness, Closes, authorize: null, NullLoggerFactory.Instance, _time);
         Server.Start();
     }
 

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
 using DynamicSharding.Config;
 using DynamicSharding.Tests.Server;

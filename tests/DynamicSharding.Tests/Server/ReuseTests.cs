@@ -1,15 +1,10 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Reflection;
 using System.Text;
-using DynamicSharding.Config;
 using DynamicSharding.Forward;
-using DynamicSharding.Outbound;
-using DynamicSharding.Ring;
-using DynamicSharding.Routing;
 using DynamicSharding.Server;
+using DynamicSharding.Tests.Forward;
 using DynamicSharding.Tests.Http;
-using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.ObjectPool;
 
 namespace DynamicSharding.Tests.Server;
@@ -17,6 +12,12 @@ namespace DynamicSharding.Tests.Server;
 /// <summary>Connections serve one client after the other: nothing of one reaches the next.</summary>
 public sealed class ReuseTests
 {
+    /// <summary>Of the listeners of <see cref="RunningForward"/>.</summary>
+    private const int Forward = 0;
+
+    /// <inheritdoc cref="Forward"/>
+    private const int Redirect = 1;
+
     private const string Push = "PUT /metrics/job/next/instance/client HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\na 1\n";
 
     /// <summary>Heads and content, well-formed and not, that end anywhere.</summary>
@@ -30,47 +31,52 @@ public sealed class ReuseTests
         Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + new string('m', 30_000)),
     ];
 
+    /// <summary>What the gateway has got last, head and content.</summary>
+    private string _lastPush = "";
+
     [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
+    [InlineData(Forward)]
+    [InlineData(Redirect)]
     public async Task The_next_client_gets_the_response_of_a_first_one(int listener)
     {
-        await using var plane = new Plane();
-        string expected = await plane.ExchangeAsync(listener, Push);
-        Assert.StartsWith(listener == 0 ? "HTTP/1.1 307 " : "HTTP/1.1 202 ", expected, StringComparison.Ordinal);
+        await using ScriptedGateway gateway = Recorder();
+        await using var plane = new RunningForward([gateway.Address], loops: 1);
+        string expected = await ExchangeAsync(plane, listener, Push);
+        Assert.StartsWith(listener == Redirect ? "HTTP/1.1 307 " : "HTTP/1.1 202 ", expected, StringComparison.Ordinal);
         var random = new Random(1);
         foreach (byte[] stream in Streams)
         {
             foreach (int cut in (int[])[stream.Length, random.Next(stream.Length + 1), random.Next(stream.Length + 1)])
             {
-                using (var client = plane.Connect(listener))
+                using (var client = Connect(plane, listener))
                 {
                     await client.SendAsync(stream.AsMemory(0, cut));
                     if (cut % 2 == 0) client.LingerState = new LingerOption(true, 0);
                 }
 
-                Assert.Equal(expected, await plane.ExchangeAsync(listener, Push));
+                Assert.Equal(expected, await ExchangeAsync(plane, listener, Push));
             }
         }
 
-        Assert.DoesNotContain("marker", plane.LastPush, StringComparison.Ordinal);
+        Assert.DoesNotContain("marker", _lastPush, StringComparison.Ordinal);
         Assert.True(await RunningServer.UntilAsync(() => plane.Server.OpenConnections == 0));
         Assert.Equal(0, plane.Server.KeptBuffers);
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
+    [InlineData(Forward)]
+    [InlineData(Redirect)]
     public async Task A_used_connection_is_like_a_new_one(int listener)
     {
-        await using var plane = new Plane();
+        await using ScriptedGateway gateway = Recorder();
+        await using var plane = new RunningForward([gateway.Address], loops: 1);
         foreach (byte[] stream in Streams)
         {
-            using (var client = plane.Connect(listener)) await client.SendAsync(stream);
+            using (var client = Connect(plane, listener)) await client.SendAsync(stream);
             Assert.True(await RunningServer.UntilAsync(() => plane.Server.OpenConnections == 0));
-            await plane.ExchangeAsync(listener, Push, "Connection: close\r\n");
+            await ExchangeAsync(plane, listener, Push, "Connection: close\r\n");
             Assert.True(await RunningServer.UntilAsync(() => plane.Server.OpenConnections == 0));
-            await plane.OnLoopAsync(listener, static (connection, newSession) =>
+            await OnLoopAsync(plane, listener, static (connection, newSession) =>
             {
                 HttpSession session = Field<HttpSession>(connection, "_session");
                 SocketPipeReader reader = Field<SocketPipeReader>(connection, "_reader");
@@ -117,119 +123,62 @@ public sealed class ReuseTests
     private static T Field<T>(object of, string name) =>
         (T)of.GetType().GetField(name, BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(of)!;
 
-    /// <summary>A redirect and a forward listener on one loop, and a gateway that takes every push.</summary>
-    private sealed class Plane : IAsyncDisposable
+    /// <summary>Takes every push, and responds to each piece of it.</summary>
+    private ScriptedGateway Recorder() => new(async (socket, cancellation) =>
     {
-        private readonly Socket _gateway = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        private readonly ForwardPlane _forward;
-
-        public Plane()
+        byte[] buffer = new byte[128 * 1024];
+        while (await socket.ReceiveAsync(buffer, cancellation) is > 0 and int length)
         {
-            _gateway.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-            _gateway.Listen(128);
-            _ = AcceptAsync();
-            var address = new ListenAddress(IPAddress.Loopback, 0);
-            ServerOptions options = new() { HttpListenAddr = address, ForwardListenAddr = address };
-            var ring = new ActiveRing();
-            _forward = new ForwardPlane(options, ring, new ForwardCounters(1), 64, NameResolver.Shared, NullLoggerFactory.Instance, TimeProvider.System);
-            ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(1, "http", "").For(_gateway.LocalEndPoint!.ToString()!)], 100, "group"));
-            var readiness = new Readiness();
-            readiness.SetReady();
-            DataAddress[] addresses =
-            [
-                new(DataAddresses.Data, "http_listen_addr", address, DataServer.NewRedirectSession),
-                new(DataAddresses.Forward, "forward_listen_addr", address, _forward.NewSession),
-            ];
-            Server = new DataServer(options, addresses, ring, readiness, new DataPlaneCounters(1), authorize: null, NullLoggerFactory.Instance, TimeProvider.System);
-            Server.Start();
+            _lastPush = Encoding.ASCII.GetString(buffer, 0, length);
+            await ScriptedGateway.SendAsync(socket, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", cancellation);
+        }
+    });
+
+    private static Socket Connect(RunningForward plane, int listener)
+    {
+        var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        client.Connect(plane.Server.EndPoints[listener]);
+        return client;
+    }
+
+    /// <returns>The response without its date.</returns>
+    private static async Task<string> ExchangeAsync(RunningForward plane, int listener, string push, string field = "")
+    {
+        using Socket client = Connect(plane, listener);
+        await client.SendAsync(Encoding.ASCII.GetBytes(push.Replace("Host: x\r\n", "Host: x\r\n" + field, StringComparison.Ordinal)));
+        byte[] buffer = new byte[4096];
+        int length = 0;
+        while (!Encoding.ASCII.GetString(buffer, 0, length).Contains("\r\n\r\n", StringComparison.Ordinal))
+        {
+            int received = await client.ReceiveAsync(buffer.AsMemory(length)).AsTask().WaitAsync(TimeSpan.FromSeconds(30));
+            Assert.NotEqual(0, received);
+            length += received;
         }
 
-        public DataServer Server { get; }
+        return string.Join("\r\n", Encoding.ASCII.GetString(buffer, 0, length).Split("\r\n").Where(line => !line.StartsWith("Date:", StringComparison.Ordinal)));
+    }
 
-        /// <summary>What the gateway has got last, head and content.</summary>
-        public string LastPush { get; private set; } = "";
-
-        public Socket Connect(int listener)
-        {
-            var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            client.Connect(Server.EndPoints[listener]);
-            return client;
-        }
-
-        /// <returns>The response without its date.</returns>
-        public async Task<string> ExchangeAsync(int listener, string push, string field = "")
-        {
-            using Socket client = Connect(listener);
-            await client.SendAsync(Encoding.ASCII.GetBytes(push.Replace("Host: x\r\n", "Host: x\r\n" + field, StringComparison.Ordinal)));
-            byte[] buffer = new byte[4096];
-            int length = 0;
-            while (!Encoding.ASCII.GetString(buffer, 0, length).Contains("\r\n\r\n", StringComparison.Ordinal))
-            {
-                int received = await client.ReceiveAsync(buffer.AsMemory(length)).AsTask().WaitAsync(TimeSpan.FromSeconds(30));
-                Assert.NotEqual(0, received);
-                length += received;
-            }
-
-            return string.Join("\r\n", Encoding.ASCII.GetString(buffer, 0, length).Split("\r\n").Where(line => !line.StartsWith("Date:", StringComparison.Ordinal)));
-        }
-
-        /// <summary>Runs an action with the connection that the listener would use next, on its loop's thread.</summary>
-        public async Task OnLoopAsync(int listener, Action<Connection, Func<Connection, HttpSession>> action)
-        {
-            EventLoop loop = Field<EventLoop[]>(Server, "_loops")[0];
-            Listener shares = Field<Listener[]>(Field<DataListener[]>(Server, "_listeners")[listener], "_listeners")[0];
-            ObjectPool<Connection> pool = Field<DefaultObjectPool<Connection>>(shares, "_connections");
-            var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            loop.Post(() =>
-            {
-                try
-                {
-                    Connection connection = pool.Get();
-                    action(connection, listener == 0 ? DataServer.NewRedirectSession : _forward.NewSession);
-                    pool.Return(connection);
-                    done.SetResult();
-                }
-                catch (Exception e)
-                {
-                    done.SetException(e);
-                }
-            });
-            await done.Task.WaitAsync(TimeSpan.FromSeconds(30));
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await Server.StopAsync(TimeSpan.FromSeconds(1));
-            Server.Dispose();
-            _forward.Dispose();
-            _gateway.Dispose();
-        }
-
-        private async Task AcceptAsync()
+    /// <summary>Runs an action with the connection that the listener would use next, on its loop's thread.</summary>
+    private static async Task OnLoopAsync(RunningForward plane, int listener, Action<Connection, Func<Connection, HttpSession>> action)
+    {
+        EventLoop loop = Field<EventLoop[]>(plane.Server, "_loops")[0];
+        Listener shares = Field<Listener[]>(Field<DataListener[]>(plane.Server, "_listeners")[listener], "_listeners")[0];
+        ObjectPool<Connection> pool = Field<DefaultObjectPool<Connection>>(shares, "_connections");
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        loop.Post(() =>
         {
             try
             {
-                while (true) _ = RespondAsync(await _gateway.AcceptAsync());
+                Connection connection = pool.Get();
+                action(connection, listener == Redirect ? DataServer.NewRedirectSession : plane.Plane.NewSession);
+                pool.Return(connection);
+                done.SetResult();
             }
-            catch (SocketException)
+            catch (Exception e)
             {
-                // The end of the test.
+                done.SetException(e);
             }
-        }
-
-        private async Task RespondAsync(Socket connection)
-        {
-            using (connection)
-            {
-                byte[] buffer = new byte[128 * 1024];
-                while (true)
-                {
-                    int length = await connection.ReceiveAsync(buffer);
-                    if (length == 0) return;
-                    LastPush = Encoding.ASCII.GetString(buffer, 0, length);
-                    await connection.SendAsync("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"u8.ToArray());
-                }
-            }
-        }
+        });
+        await done.Task.WaitAsync(TimeSpan.FromSeconds(30));
     }
 }
