@@ -30,6 +30,7 @@ internal sealed class DnsWatch(ServerOptions options, NameServers servers, Gatew
     private async Task RefreshAsync(string name, CancellationToken ct)
     {
         TimeSpan retry = MinInterval;
+        var seen = new Dictionary<string, long>(StringComparer.Ordinal);
         while (true)
         {
             NameServerResponse response = await servers.QueryAsync(name, _dns.Type, ct).ConfigureAwait(false);
@@ -42,7 +43,7 @@ internal sealed class DnsWatch(ServerOptions options, NameServers servers, Gatew
             }
             else
             {
-                if (Take(name, response) is { } valid) pause = _dns.RefreshInterval ?? valid;
+                if (Take(name, response, seen) is { } valid) pause = _dns.RefreshInterval ?? valid;
                 retry = MinInterval;
             }
 
@@ -50,8 +51,9 @@ internal sealed class DnsWatch(ServerOptions options, NameServers servers, Gatew
         }
     }
 
+    /// <param name="seen">When a record last named each gateway.</param>
     /// <returns>How long the records are valid; null if they are of no use.</returns>
-    private TimeSpan? Take(string name, NameServerResponse response)
+    private TimeSpan? Take(string name, NameServerResponse response, Dictionary<string, long> seen)
     {
         var gateways = new SortedSet<string>(StringComparer.Ordinal);
         foreach ((string host, int port) in response.Records)
@@ -68,7 +70,22 @@ internal sealed class DnsWatch(ServerOptions options, NameServers servers, Gatew
             gateways.Add(address);
         }
 
+        if (_dns.Type == DnsRecordType.Srv) KeepAbsent(gateways, seen);
         list.Found(name, [.. gateways.Select(static address => new ListedGateway(address))]);
         return response.TimeToLive < MinInterval ? MinInterval : response.TimeToLive > MaxInterval ? MaxInterval : response.TimeToLive;
+    }
+
+    /// <summary>
+    /// The record of a pod is gone from the end of the pod until its successor has an address. Only one that stays away is a gateway that is no longer
+    /// listed; meanwhile its probes say how it is.
+    /// </summary>
+    private void KeepAbsent(SortedSet<string> gateways, Dictionary<string, long> seen)
+    {
+        foreach (string gateway in gateways) seen[gateway] = time.GetTimestamp();
+        foreach ((string gateway, long at) in seen)
+        {
+            if (time.GetElapsedTime(at) < options.Membership.MassLossHold) gateways.Add(gateway);
+            else seen.Remove(gateway);
+        }
     }
 }

@@ -31,6 +31,33 @@ public sealed class DnsTests(ITestOutputHelper output) : PeerTest(output)
         Assert.InRange(await server.ChangesAsync(), 1, 2);
     }
 
+    /// <summary>As while a pod has ended and its successor has no address yet.</summary>
+    [Fact]
+    public async Task An_SRV_record_that_is_missing_for_less_than_the_hold_changes_nothing()
+    {
+        await using DnsmasqProcess dns = await DnsmasqProcess.StartAsync();
+        int port = FreePort.Next();
+        await GatewaysAsync(port, 3);
+        string[] records = [.. Enumerable.Range(1, 3).Select(i => DnsmasqProcess.Srv("_push._tcp.pgw.test", $"pgw-{i}.pgw.test", port))];
+        await dns.SetRecordsAsync(records);
+        dns.SetAddresses(Enumerable.Range(1, 3).ToDictionary(i => $"pgw-{i}.pgw.test", i => (string[])[Ip(i)]));
+        DynamicShardingProcess server = await StartAsync(dns, "names: [_push._tcp.pgw.test]", "membership: { settle: 1s, admit_after: 1s, mass_loss_hold: 12s }");
+        string[] members = [.. Enumerable.Range(1, 3).Select(i => At($"pgw-{i}.pgw.test", port))];
+        await server.WaitForMembersAsync(members, Limit);
+
+        await dns.SetRecordsAsync(records[1..]);
+        await Task.Delay(TimeSpan.FromSeconds(5));
+        await dns.SetRecordsAsync(records);
+        await Task.Delay(TimeSpan.FromSeconds(3));
+        Assert.Equal(members, await server.MembersAsync());
+        Assert.Equal(0, await server.ChangesAsync());
+
+        // For good.
+        await dns.SetRecordsAsync(records[1..]);
+        await server.WaitForRingAsync(members[1..], TimeSpan.FromSeconds(40));
+        Assert.Equal(1, await server.ChangesAsync());
+    }
+
     [Fact]
     public async Task With_SRV_records_the_members_are_the_targets_and_a_moved_address_changes_nothing()
     {
