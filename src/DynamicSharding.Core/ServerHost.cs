@@ -33,7 +33,7 @@ internal sealed class ServerHost : IAsyncDisposable
     private PushAuth? _users;
     private Task _readinessWatch = Task.CompletedTask;
 
-    /// <summary>Binds the data listener; nothing runs yet.</summary>
+    /// <summary>Binds the data listeners; nothing runs yet.</summary>
     /// <param name="options">The configuration to start with.</param>
     /// <param name="load">Reads the configuration for a reload, with the command line's flags applied.</param>
     /// <param name="setLogLevel">Applies the log level of a reload.</param>

@@ -108,7 +108,7 @@ internal sealed class AdminHandler : IDisposable
         _recent.Dispose();
     }
 
-    /// <summary>Health needs no credentials: load balancers and supervisors hold none, and the data listener tells everyone the same.</summary>
+    /// <summary>Health needs no credentials: load balancers and supervisors hold none, and the data listeners tell everyone the same.</summary>
     private async ValueTask<bool> AuthenticateAsync(HttpContext http)
     {
         if (_auth is null || http.Request.Path.Value is "/-/healthy" or "/-/ready") return true;
@@ -137,7 +137,7 @@ internal sealed class AdminHandler : IDisposable
 
     private Task RouteAsync(HttpContext http)
     {
-        // Not endpoint routing: paths are case-sensitive here, as on the data listener.
+        // Not endpoint routing: paths are case-sensitive here, as on the data listeners.
         string path = http.Request.Path.Value ?? "";
         string method = http.Request.Method;
         if (http.Request.ContentLength > MaxBodyBytes) return AdminResponse.TextAsync(http, 413, "request body too large\n");
