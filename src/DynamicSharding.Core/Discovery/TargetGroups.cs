@@ -64,12 +64,17 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            string why = e is FileNotFoundException ? "no such file" : e is UnauthorizedAccessException ? "permission denied" : NonBlockingFile.Cause(e);
+            string why = e switch
+            {
+                FileNotFoundException => "no such file; create it, or correct file_sd.files",
+                UnauthorizedAccessException => "permission denied; give this user permission to read it",
+                _ => NonBlockingFile.Cause(e),
+            };
             throw new ListUnavailableException($"{path}: cannot be read: {why}");
         }
 
         if (content is null) throw new ListUnavailableException($"{path}: is a pipe or a device; name a regular file");
-        if (content.Length > MaxBytes) throw new ListUnavailableException($"{path}: has more than {MaxBytes >> 20} MiB");
+        if (content.Length > MaxBytes) throw new ListUnavailableException($"{path}: has more than {MaxBytes >> 20} MiB; split it, or correct the path");
         (ImmutableArray<ListedGateway> gateways, string? error) = Read(path, content, path.EndsWith(".json", StringComparison.Ordinal));
         return error is null ? gateways : throw new ListUnavailableException(error) { IsContent = true };
     }
@@ -86,7 +91,7 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
         int? weight = sharding.WeightLabel is null ? null : 1;
         foreach ((YamlScalar key, YamlNode value) in group.Entries)
         {
-            if (key.Text is not ("targets" or "labels")) problems.Error(key, "a target group has only targets and labels");
+            if (key.Text is not ("targets" or "labels")) problems.Error(key, "a target group has only targets and labels; remove this key");
             else if (value.IsNull) continue;
             else if (key.Text == "labels") weight = ReadWeight(value, problems);
             else if (value is YamlSequence list) targets = list;

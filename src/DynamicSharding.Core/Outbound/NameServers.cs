@@ -43,12 +43,12 @@ internal sealed class NameServers
             string kind = type.ToString().ToUpperInvariant();
             if (response.Header.ResponseCode == DnsHeaderResponseCode.NotExistentDomain)
             {
-                return NameServerResponse.Failure($"{name}: the name does not exist (NXDOMAIN)") with { IsAbsent = true };
+                return NameServerResponse.Failure($"{name}: the name does not exist (NXDOMAIN); create it, or correct dns.names") with { IsAbsent = true };
             }
 
-            if (response.HasError) return NameServerResponse.Failure($"{name}: the name server responds with {response.Header.ResponseCode}");
+            if (response.HasError) return NameServerResponse.Failure($"{name}: the name server responds with {response.Header.ResponseCode}; check that server, or name others in dns.resolvers");
             ImmutableArray<(string Host, int Port)> records = [.. response.Answers.Select(Read).OfType<(string, int)>()];
-            if (records.IsEmpty) return NameServerResponse.Failure($"{name}: there is no {kind} record");
+            if (records.IsEmpty) return NameServerResponse.Failure($"{name}: there is no {kind} record; add one, or correct dns.names or dns.type");
             return new NameServerResponse(records, TimeSpan.FromSeconds(response.Answers.Min(static record => record.InitialTimeToLive)), null);
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
@@ -57,7 +57,7 @@ internal sealed class NameServers
             Exception cause = e;
             while (cause.InnerException is { } inner) cause = inner;
             string servers = string.Join(", ", clients.Records.NameServers.Select(static server => new IPEndPoint(IPAddress.Parse(server.Address), server.Port)));
-            return NameServerResponse.Failure($"{name}: no usable response from {servers}: {(cause is OperationCanceledException ? "timeout" : cause.Message)}");
+            return NameServerResponse.Failure($"{name}: no usable response from {servers}: {(cause is OperationCanceledException ? "timeout" : cause.Message.TrimEnd('.'))}; check these servers, or name others in dns.resolvers");
         }
     }
 
