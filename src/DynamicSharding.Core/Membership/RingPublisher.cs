@@ -9,13 +9,14 @@ namespace DynamicSharding.Membership;
 
 /// <summary>Builds the rings that the policy decides on. The old one serves until a single store replaces it.</summary>
 internal sealed class RingPublisher(
-    ActiveRing ring, GatewayRegistry gateways, ShardingOptions sharding, ILogger logger, TimeProvider time)
+    ActiveRing ring, GatewayRegistry gateways, ShardingOptions sharding, AllowedGateways allow, ILogger logger, TimeProvider time)
 {
     private const int HistoryLength = 50;
 
     private readonly string _keyMode = sharding.Key.Name();
 
     private readonly FormerMembers _former = new();
+    private AllowedGateways _rules = allow;
 
     /// <summary>Why the last attempt failed; null after a success.</summary>
     private string? _failure;
@@ -35,6 +36,21 @@ internal sealed class RingPublisher(
     public void Emptied(string address)
     {
         _former.Emptied(address);
+        Former = _former.LeftAt;
+    }
+
+    /// <summary>After each step of the policy, with what it knows now.</summary>
+    public void Judge(ImmutableArray<GatewayStatus> known)
+    {
+        if (_former.Judge(known)) Former = _former.LeftAt;
+    }
+
+    /// <summary>After a reload.</summary>
+    public void Apply(AllowedGateways rules)
+    {
+        if (rules.ToString() == _rules.ToString()) return;
+        _rules = rules;
+        _former.Apply(rules);
         Former = _former.LeftAt;
     }
 
