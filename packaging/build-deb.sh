@@ -50,19 +50,6 @@ packed() { # source, target: compressed without a timestamp
     chmod 644 "$2"
 }
 
-copyright() {
-    cat <<TEXT
-Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
-Upstream-Name: dynamic-sharding
-Comment: The program contains the .NET runtime and the libraries that Directory.Packages.props of its source names.
-
-Files: *
-Copyright: $(sed -n 's/^Copyright (c) //p' LICENSE)
-License: Expat
-$(sed -n '/^Permission/,$p' LICENSE | sed 's/^$/./; s/^/ /')
-TEXT
-}
-
 changelog() {
     cat <<TEXT
 dynamic-sharding ($DEB_VERSION) unstable; urgency=medium
@@ -73,16 +60,6 @@ dynamic-sharding ($DEB_VERSION) unstable; urgency=medium
 TEXT
 }
 
-# Documents and examples of both the package and the archive.
-examples() { # folder
-    put 644 config/dynamic-sharding.yml "$1/dynamic-sharding.yml"
-    put 644 config/sysctl/60-dynamic-sharding.conf "$1/sysctl/60-dynamic-sharding.conf"
-    put 644 config/prometheus/prometheus.yml "$1/prometheus/prometheus.yml"
-    put 644 config/prometheus/alerts.yml "$1/prometheus/alerts.yml"
-    put 644 config/grafana/dynamic-sharding.json "$1/grafana/dynamic-sharding.json"
-    put 755 config/tools/stale-copies.py "$1/tools/stale-copies.py"
-}
-
 stage_package() { # root
     local root=$1 doc=$1/usr/share/doc/dynamic-sharding page
     put 755 "$BINARY" "$root/usr/bin/dynamic-sharding"
@@ -90,11 +67,11 @@ stage_package() { # root
     put 644 config/systemd/dynamic-sharding.service "$root/lib/systemd/system/dynamic-sharding.service"
     put 644 config/systemd/dynamic-sharding.socket "$root/lib/systemd/system/dynamic-sharding.socket"
     put 644 packaging/completions/dynamic-sharding.bash "$root/usr/share/bash-completion/completions/dynamic-sharding"
+    put 644 packaging/completions/_dynamic-sharding "$root/usr/share/zsh/vendor-completions/_dynamic-sharding"
+    put 644 packaging/completions/dynamic-sharding.fish "$root/usr/share/fish/vendor_completions.d/dynamic-sharding.fish"
     put 644 packaging/deb/lintian-overrides "$root/usr/share/lintian/overrides/dynamic-sharding"
     for page in packaging/man/*.[0-9]; do packed "$page" "$root/usr/share/man/man${page##*.}/$(basename "$page").gz"; done
-    for page in configuration.md gateways.md listeners.md metrics-and-logs.md systemd.md how-to.md runbooks.md compatibility.md; do put 644 "docs/$page" "$doc/$page"; done
-    examples "$doc/examples"
-    copyright >"$doc/copyright"
+    packaging/stage-documents.sh package "$doc"
     changelog >"$WORK/changelog"
     packed "$WORK/changelog" "$doc/changelog.gz"
 }
@@ -132,14 +109,10 @@ build_archive() {
     local name=dynamic-sharding-$VERSION-linux-$ARCH root page
     root=$WORK/$name
     put 755 "$BINARY" "$root/dynamic-sharding"
-    put 644 LICENSE "$root/LICENSE"
-    for page in README.md docs/{configuration,listeners,metrics-and-logs,systemd,how-to,runbooks,compatibility}.md; do put 644 "$page" "$root/$page"; done
+    packaging/stage-documents.sh archive "$root"
     for page in packaging/man/*.[0-9]; do put 644 "$page" "$root/man/man${page##*.}/$(basename "$page")"; done
-    put 644 packaging/completions/dynamic-sharding.bash "$root/completions/dynamic-sharding.bash"
+    for page in packaging/completions/*; do put 644 "$page" "$root/completions/$(basename "$page")"; done
     put 644 packaging/sysusers.d/dynamic-sharding.conf "$root/config/sysusers.d/dynamic-sharding.conf"
-    put 644 config/systemd/dynamic-sharding.service "$root/config/systemd/dynamic-sharding.service"
-    put 644 config/systemd/dynamic-sharding.socket "$root/config/systemd/dynamic-sharding.socket"
-    examples "$root/config"
     tar --create --directory="$WORK" --sort=name --format=gnu --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" "$name" \
         | gzip -9n >"$OUT/$name.tar.gz"
 }

@@ -36,6 +36,8 @@ node|nodejs|tests/clients: runs prom-client
 npm|npm|tests/clients: fetches prom-client
 prlimit|util-linux|a server runs out of descriptors
 setpriv|util-linux|a child process dies with the test host (PR_SET_PDEATHSIG)
+zsh|zsh|presses the tab key: completion
+fish|fish|the same
 gcc|gcc|the NativeAOT publish links with clang or gcc
 dpkg-shlibdeps|dpkg-dev|packaging/build-deb.sh asks it for the dependencies
 lintian|lintian|judges the package
