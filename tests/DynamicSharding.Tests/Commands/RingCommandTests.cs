@@ -204,8 +204,11 @@ public sealed class RingCommandTests
         Assert.Contains(explanation, error, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Members_come_from_a_running_server()
+    [Theory]
+    [InlineData("http://", "/")]
+    [InlineData("", "")]
+    [InlineData("user:secret@", "")]
+    public async Task Members_come_from_a_running_server(string before, string after)
     {
         const string Status = """
             {"members":[{"address":"a:9091","state":"member"},{"address":"b:9091","state":"out"},{"address":"c:9091","state":"held","more":1}],
@@ -222,7 +225,7 @@ public sealed class RingCommandTests
             await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(Status));
             context.Response.Close();
         });
-        (int exitCode, string output, string error) = await RunAsync("lookup", "--json", "--url", scheme + $"127.0.0.1:{port}", "/metrics/job/a/y/2/x/1");
+        (int exitCode, string output, string error) = await RunAsync("lookup", "--json", "--url", $"{before}127.0.0.1:{port}{after}", "/metrics/job/a/y/2/x/1");
         Assert.True(exitCode == 0, error);
         await response;
         HashRing<Gateway> ring = TestRing.Build(["a:9091", "c:9091"], 7);
