@@ -5,7 +5,7 @@ namespace DynamicSharding.Systemd;
 
 /// <summary>
 /// A wait before exit code 2 under socket activation. Exit code 2 is the end for systemd (<c>RestartPreventExitStatus=</c>), but its socket unit
-/// starts the service again for the connection that still waits: hundreds of times a second, because neither unit has a start limit. Any limit
+/// starts the service again for the connection that still waits, without a pause, because neither unit has a start limit. Any limit
 /// of systemd 252 closes the socket for good.
 /// </summary>
 internal static class ActivationBackoff
