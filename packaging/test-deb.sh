@@ -106,11 +106,21 @@ check_lintian() {
     ok "lintian has no errors and no warnings"
 }
 
+check_documents() {
+    local root
+    dpkg-deb -x "$DEB" "$WORK/in-package"
+    mkdir "$WORK/in-archive"
+    tar -xzf "$WORK"/out/*.tar.gz -C "$WORK/in-archive" --strip-components=1
+    for root in "$WORK/in-package" "$WORK/in-archive"; do quietly python3 packaging/check-links.py "$root"; done
+    ok "no link in the documents of package and archive is dead"
+}
+
 install_package() {
     # The command of the README, with dependencies; the installations below use dpkg.
     quietly apt-get -y -q -o DPkg::Lock::Timeout=600 --no-install-recommends install "$DEB"
     expect "the package's status" "$(dpkg-query -W -f '${Status}' $PACKAGE)" "install ok installed"
     expect "the configuration's owner and mode" "$(stat -c '%U:%G %a' $CONFIG)" "root:$PACKAGE 640"
+    expect "the environment's owner and mode" "$(stat -c '%U:%G %a' /etc/default/$PACKAGE)" "root:root 600"
     expect "the user's shell" "$(getent passwd $PACKAGE | cut -d: -f7)" /usr/sbin/nologin
     grep -qxF "User=$PACKAGE" $UNIT || fail "the unit runs as another user"
     quietly man -l -Tutf8 "/usr/share/man/man1/$PACKAGE.1.gz"
@@ -178,7 +188,9 @@ check_completion() {
     expect "completion of simulate --keys" "$(complete $PACKAGE simulate --keys)" "--keys --keys.file"
     expect "completion after a flag with a value" "$(complete $PACKAGE --config.file x --log.f)" --log.format
     expect "completion of a file" "$(complete $PACKAGE check-config $CONFIG)" $CONFIG
-    ok "bash completes commands, flags, values and files"
+    expect "zsh's completion of --log.l" "$(tests/completion/zsh.py /usr/share/zsh/vendor-completions "$PACKAGE --log.l")" --log.level
+    expect "fish's completion of check" "$(HOME=$WORK fish -c "complete -C '$PACKAGE check'" | cut -f1)" check-config
+    ok "bash, zsh and fish complete commands, flags, values and files"
 }
 
 upgrade() {
@@ -218,6 +230,7 @@ check_tags
 build "$@"
 DEB=$(echo "$WORK"/out/*.deb)
 check_lintian
+check_documents
 install_package
 check_versions
 check_runs

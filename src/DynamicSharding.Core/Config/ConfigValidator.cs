@@ -121,6 +121,9 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
                 problems.Error(
                     document.Nearest(document.Has(key) ? key : other),
                     $"{key}: {address} is taken by {other} ({taken}); give each listener a port of its own");
+
+                // Three listeners on one port are two errors, not three.
+                break;
             }
         }
     }

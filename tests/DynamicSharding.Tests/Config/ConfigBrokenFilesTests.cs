@@ -16,6 +16,8 @@ public sealed class ConfigBrokenFilesTests
         // Keys.
         { "S\npushgatway: {}", "2:1: 'pushgatway' is not a known key; did you mean pushgateway?" },
         { "http-listen-addr: :1\nS", "1:1: 'http-listen-addr' is not a known key; did you mean http_listen_addr?" },
+        { "pushgateway: {servers: [a], basic_auth: {password: x}}", "1:42: 'pushgateway.basic_auth.password' is not a known key; did you mean pushgateway.basic_auth.password_file?" },
+        { "http_sd: {basic_auth: {password: x}}\nS", "1:24: 'http_sd.basic_auth.password' is not a known key; did you mean http_sd.basic_auth.password_file?" },
         { "pushgateway:\n  servers: [a]\n  prot: 1", "3:3: 'pushgateway.prot' is not a known key; did you mean pushgateway.port?" },
         { "pushgateway:\n  servers: [a]\n  interval: 1s", "3:3: 'pushgateway.interval' is not a known key; did you mean pushgateway.health_check.interval?" },
         { "S\nshutdown:\n  colour: red", "3:3: shutdown: this is not a known key; known here: drain_delay, timeout" },
@@ -158,6 +160,14 @@ public sealed class ConfigBrokenFilesTests
 
         Assert.Equal("test.yml:" + expected, Assert.Single(errors));
     }
+
+    [Fact]
+    public void Every_listener_that_has_no_port_of_its_own_is_one_error() => Assert.Equal(
+        [
+            "test.yml:1:20: admin_listen_addr: :9292 is taken by http_listen_addr (:9292); give each listener a port of its own",
+            "test.yml:2:22: forward_listen_addr: :9292 is taken by http_listen_addr (:9292); give each listener a port of its own",
+        ],
+        ConfigTestFile.Errors("admin_listen_addr: :9292\nforward_listen_addr: :9292\npushgateway: {servers: [a]}\n"));
 
     [Fact]
     public void A_prefix_that_no_answer_has_room_for_is_refused() => Assert.Equal(
