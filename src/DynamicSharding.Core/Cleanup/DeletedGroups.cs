@@ -1,10 +1,8 @@
 using System.Collections.Immutable;
 using DynamicSharding.Config;
-using DynamicSharding.Logging;
 using DynamicSharding.Membership;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
-using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Cleanup;
 
@@ -17,7 +15,7 @@ namespace DynamicSharding.Cleanup;
 /// the owner has been seen without the group.
 /// </remarks>
 internal sealed class DeletedGroups(
-    RememberedDeletes remembered, OldCopies copies, Func<ServerOptions> options, Func<MembershipView> membership, ActiveRing ring, ILogger logger, TimeProvider time)
+    RememberedDeletes remembered, OldCopies copies, Func<ServerOptions> options, Func<MembershipView> membership, ActiveRing ring, TimeProvider time)
 {
     /// <summary>What the loops noted is taken at this pace, whatever the gateways do meanwhile.</summary>
     private static readonly TimeSpan CollectPause = TimeSpan.FromMilliseconds(100);

@@ -103,7 +103,7 @@ internal sealed class OldCopies(PushgatewayClient client, ILogger logger, TimePr
                 }
             }
 
-            if (_unread.Remove(address)) logger.CleanupGatewayRead(address);
+            if (_unread.Remove(address)) logger.GroupsRead(address);
             return new CleanedGateway(status.StartTime, found);
         }
         catch (PushgatewayException error)
@@ -151,7 +151,7 @@ internal sealed class OldCopies(PushgatewayClient client, ILogger logger, TimePr
 
     private void Unread(string address, PushgatewayException error)
     {
-        if (_unread.Add(address)) logger.CleanupGatewayUnread(error.Message);
+        if (_unread.Add(address)) logger.GroupsUnread(error.Message);
     }
 }
 

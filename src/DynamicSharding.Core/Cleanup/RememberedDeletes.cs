@@ -11,7 +11,7 @@ namespace DynamicSharding.Cleanup;
 /// </summary>
 /// <param name="loops">Event loops, each with a mailbox.</param>
 /// <param name="most">How many groups are remembered.</param>
-internal sealed class RememberedDeletes(int loops, TimeProvider time, int most = RememberedDeletes.Most)
+internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0, int most = RememberedDeletes.Most)
 {
     /// <summary>A few megabytes. What has been carried out everywhere makes room first.</summary>
     public const int Most = 10_000;
@@ -21,9 +21,10 @@ internal sealed class RememberedDeletes(int loops, TimeProvider time, int most =
 
     private readonly Dictionary<string, RememberedDelete> _byKey = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
     private long _lost;
 
-    public ImmutableArray<DeleteMailbox> Mailboxes { get; } = [.. Enumerable.Range(0, loops).Select(_ => new DeleteMailbox(time))];
+    public ImmutableArray<DeleteMailbox> Mailboxes { get; } = [.. Enumerable.Range(0, loops).Select(_ => new DeleteMailbox(time ?? TimeProvider.System))];
 
     /// <summary>DELETEs that found no room, or whose group cannot be told. A counter.</summary>
     public long Lost => Interlocked.Read(ref _lost) + Mailboxes.Sum(static mailbox => mailbox.Lost);
@@ -33,6 +34,14 @@ internal sealed class RememberedDeletes(int loops, TimeProvider time, int most =
         get
         {
             lock (_lock) return _byKey.Values.Distinct().Count();
+        }
+    }
+
+    public bool IsEmpty
+    {
+        get
+        {
+            lock (_lock) return _byKey.Count == 0;
         }
     }
 
@@ -66,12 +75,28 @@ internal sealed class RememberedDeletes(int loops, TimeProvider time, int most =
         lock (_lock) return _byKey.GetValueOrDefault(Variant(key, utf8Names));
     }
 
+    /// <summary>Copies of a group that are older than this may go.</summary>
+    /// <returns>Null if there is no DELETE, if its owner has not confirmed it, or if gateways read the name of the group differently.</returns>
+    public DateTimeOffset? TimeOf(string key)
+    {
+        RememberedDelete? delete = Find(key, utf8Names: false);
+        return delete is not null && delete == Find(key, utf8Names: true) ? delete.Cutoff : null;
+    }
+
+    /// <summary>A DELETE that the owner of a group has accepted.</summary>
+    /// <param name="key">Of the group.</param>
+    public void Add(string key, DateTimeOffset acceptedAt)
+    {
+        byte[] path = Encoding.ASCII.GetBytes(GroupPath.Of(GroupPath.LabelsOf(key), utf8Names: false));
+        Add(new SeenDelete(path, "", acceptedAt, IsAccepted: true));
+    }
+
     /// <summary>All of them, without those that are a day old.</summary>
     public ImmutableArray<RememberedDelete> Current()
     {
         lock (_lock)
         {
-            DateTimeOffset oldest = time.GetUtcNow() - Kept;
+            DateTimeOffset oldest = _time.GetUtcNow() - Kept;
             foreach ((string key, RememberedDelete delete) in _byKey)
             {
                 if (delete.Asked < oldest) _byKey.Remove(key);
@@ -92,7 +117,7 @@ internal sealed class RememberedDeletes(int loops, TimeProvider time, int most =
             return;
         }
 
-        var delete = new RememberedDelete(hasClassic ? classic : utf8, grouping.Hash, seen.Owner.Address, seen.At, seen.IsAccepted);
+        var delete = new RememberedDelete(hasClassic ? classic : utf8, grouping.Hash, seen.Owner, seen.At, seen.IsAccepted);
         lock (_lock)
         {
             string[] keys = [.. Keys(hasClassic ? classic : null, hasUtf8 ? utf8 : null)];

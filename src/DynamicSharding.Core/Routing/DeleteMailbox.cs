@@ -61,7 +61,7 @@ internal sealed class DeleteMailbox(TimeProvider time, int entries = DeleteMailb
         if (_read == Volatile.Read(ref _written)) return false;
         ref Entry entry = ref _entries[_read % _entries.Length];
         byte[] path = _paths.AsSpan((int)(entry.Start % _paths.Length), entry.Length).ToArray();
-        delete = new SeenDelete(path, entry.Owner!, entry.At, entry.IsAccepted);
+        delete = new SeenDelete(path, entry.Owner!.Address, entry.At, entry.IsAccepted);
         long end = entry.Start + entry.Length;
 
         // A gateway that is gone is not kept alive.
@@ -76,10 +76,10 @@ internal sealed class DeleteMailbox(TimeProvider time, int entries = DeleteMailb
 
 /// <summary>A DELETE that the data plane saw and that may count for other gateways, too.</summary>
 /// <param name="Path">Of the group, raw.</param>
-/// <param name="Owner">At that moment.</param>
+/// <param name="Owner">Address of the group's owner at that moment.</param>
 /// <param name="At">When the client asked.</param>
 /// <param name="IsAccepted">The owner has accepted it.</param>
-internal readonly record struct SeenDelete(byte[] Path, Gateway Owner, DateTimeOffset At, bool IsAccepted);
+internal readonly record struct SeenDelete(byte[] Path, string Owner, DateTimeOffset At, bool IsAccepted);
 
 /// <summary>That DELETEs are noted, and whose count.</summary>
 /// <param name="Mailboxes">One per event loop.</param>
