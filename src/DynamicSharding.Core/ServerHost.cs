@@ -94,6 +94,7 @@ internal sealed class ServerHost : IAsyncDisposable
             Membership = () => _membership.View,
             Counters = counters,
             Forward = forwardCounters,
+            Deletes = _deletes,
             Certificates = _certificate is null ? [] : [_certificate],
             Readiness = _readiness,
             Reload = Reloader.ReloadAsync,
