@@ -45,7 +45,8 @@ internal sealed class DeleteServer
     /// <summary>Another process with the same configuration on other ports: it knows nothing of this one's past.</summary>
     public async Task RestartAsync(TestPeers peers)
     {
-        await Process.DisposeAsync();
+        Process.Process.Terminate();
+        await Process.Process.WaitForExitAsync(Limit);
         Process = await peers.DynamicShardingAsync(Config(_forward, _gateways, _cleanup, _pushgateway, _more));
         await Process.WaitUntilReadyAsync();
     }
