@@ -1,3 +1,4 @@
+using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Forward;
 using DynamicSharding.Membership;
@@ -18,6 +19,9 @@ internal sealed record AdminContext
     public required ActiveRing Ring { get; init; }
 
     public required Func<MembershipView> Membership { get; init; }
+
+    /// <summary>Null where nothing is cleaned, as in tests.</summary>
+    public CleanupService? Cleanup { get; init; }
 
     public required DataPlaneCounters Counters { get; init; }
 
