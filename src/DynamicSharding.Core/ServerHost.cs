@@ -27,6 +27,7 @@ internal sealed class ServerHost : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly Action<LogLevelName> _setLogLevel;
     private readonly MembershipService _membership;
+    private readonly CleanupService _cleanup;
     private readonly DataServer _data;
     private readonly RememberedDeletes _deletes;
     private readonly PushgatewayClient _gatewayGroups;
@@ -58,6 +59,7 @@ internal sealed class ServerHost : IAsyncDisposable
         var gateways = new GatewayRegistry(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
         GatewayNames names = GatewayNames.For(options, time);
         _membership = new MembershipService(options, _ring, gateways, names, loggers, time);
+        _cleanup = new CleanupService(options, $"{Environment.MachineName}{options.AdminListenAddr}", _ring, _membership, names, loggers, time);
         List<DataAddress> addresses = [];
         if (options.HttpListenAddr is { } http) addresses.Add(new(DataAddresses.Data, "http_listen_addr", http, DataServer.NewRedirectSession));
         ForwardCounters? forwardCounters = null;
@@ -92,6 +94,7 @@ internal sealed class ServerHost : IAsyncDisposable
             Options = () => Reloader.Options,
             Ring = _ring,
             Membership = () => _membership.View,
+            Cleanup = _cleanup,
             Counters = counters,
             Forward = forwardCounters,
             Deletes = _deletes,
@@ -146,6 +149,7 @@ internal sealed class ServerHost : IAsyncDisposable
         _membership.Start();
         if (_admin is not null) await _admin.StartAsync();
         _data.Start();
+        _cleanup.Start();
 
         // Logged here and not with every reload: changing the address takes a restart.
         if (_forward is null) _logger.NoForwardListener(ClientsThatIgnoreRedirects);
@@ -162,6 +166,7 @@ internal sealed class ServerHost : IAsyncDisposable
         Reloader.Close();
         ShutdownOptions shutdown = Reloader.Options.Shutdown;
         await StopReadinessWatchAsync();
+        await _cleanup.StopAsync();
 
         // Draining comes before the 503: a client that has seen the 503 gets no response that keeps its connection.
         _data.Drain();
@@ -179,6 +184,7 @@ internal sealed class ServerHost : IAsyncDisposable
     {
         Reloader.Close();
         await StopReadinessWatchAsync();
+        await _cleanup.DisposeAsync();
         await _membership.DisposeAsync();
         if (_admin is not null) await _admin.DisposeAsync();
         _data.Dispose();
@@ -211,6 +217,7 @@ internal sealed class ServerHost : IAsyncDisposable
         _forward?.Apply(options, MaxUpstreams(options.Limits));
         _admin?.Apply(options.Limits);
         _membership.Apply(options);
+        _cleanup.Apply(options);
     }
 
     /// <summary>Those who are removed are refused from here on; the loops hear later whether there are users at all.</summary>

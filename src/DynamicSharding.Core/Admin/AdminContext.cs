@@ -20,6 +20,9 @@ internal sealed record AdminContext
 
     public required Func<MembershipView> Membership { get; init; }
 
+    /// <summary>Null where nothing is cleaned, as in tests.</summary>
+    public CleanupService? Cleanup { get; init; }
+
     public required DataPlaneCounters Counters { get; init; }
 
     /// <summary>Null without a forward listener.</summary>

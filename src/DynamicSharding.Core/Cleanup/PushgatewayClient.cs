@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -25,6 +26,7 @@ internal sealed class PushgatewayClient : IDisposable
     /// <summary>What a Pushgateway's health page says while its writer cannot keep up.</summary>
     private const string QueueFull = "write queue is full";
 
+    private readonly ConcurrentDictionary<string, SemaphoreSlim> _turns = new(StringComparer.Ordinal);
     private readonly HttpClient _http;
     private readonly TimeProvider _time;
     private readonly TimeSpan _silence;
@@ -36,23 +38,19 @@ internal sealed class PushgatewayClient : IDisposable
     /// <param name="resolver">Of their names; null for the system's.</param>
     /// <param name="silence">How long a gateway may send nothing in the middle of a response; null for 15 s.</param>
     public PushgatewayClient(PushgatewayOptions options, TimeProvider time, NameResolver? resolver = null, TimeSpan? silence = null)
+        : this(options, Handler(options, resolver ?? NameResolver.Shared), time, silence)
+    {
+    }
+
+    /// <inheritdoc cref="PushgatewayClient(PushgatewayOptions, TimeProvider, NameResolver?, TimeSpan?)"/>
+    /// <param name="handler">Disposed with the client.</param>
+    public PushgatewayClient(PushgatewayOptions options, HttpMessageHandler handler, TimeProvider time, TimeSpan? silence = null)
     {
         _time = time;
         _silence = silence ?? TimeSpan.FromSeconds(15);
         _scheme = options.Scheme;
         _prefix = options.PathPrefix;
         _credentials = GatewayCredentials.From(options);
-        var handler = new SocketsHttpHandler
-        {
-            PooledConnectionLifetime = NameResolver.ConnectionLifetime,
-            MaxConnectionsPerServer = 2,
-            MaxResponseHeadersLength = 32,
-
-            // The rest of a response that is not wanted is not read.
-            MaxResponseDrainSize = 0,
-        };
-        GatewayTlsOptions tls = options.Tls;
-        ClientTls.Configure(handler, tls.CaFile, null, tls.CertFile, tls.KeyFile, tls.ServerName, insecureSkipVerify: false, resolver ?? NameResolver.Shared);
         _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
         _http.DefaultRequestHeaders.TryAddWithoutValidation("User-Agent", "dynamic-sharding");
     }
@@ -115,13 +113,25 @@ internal sealed class PushgatewayClient : IDisposable
             throw new PushgatewayException($"{address}: /api/v1/metrics has the status '{parser.Status}' and no complete list of groups{(parser.Error is null ? "" : ": " + parser.Error)}");
     }
 
-    /// <summary>The gateway has queued the deletion; it says so for a group that it does not have, too.</summary>
+    /// <summary>
+    /// The gateway has queued the deletion; it says so for a group that it does not have, too. Each gateway gets one at a time, whoever asks: its
+    /// single writer does them one after the other, between pushes.
+    /// </summary>
     /// <param name="path">Of the group, see <see cref="GroupPath.Of"/>.</param>
     /// <exception cref="PushgatewayException">It has not.</exception>
     public async Task DeleteAsync(string address, string path, CancellationToken ct)
     {
-        using Exchange exchange = await SendAsync(HttpMethod.Delete, address, path, FirstByteTimeout, HttpStatusCode.Accepted, ct).ConfigureAwait(false);
-        await exchange.ReadUpToAsync(1024).ConfigureAwait(false);
+        SemaphoreSlim turn = _turns.GetOrAdd(address, static _ => new SemaphoreSlim(1));
+        await turn.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            using Exchange exchange = await SendAsync(HttpMethod.Delete, address, path, FirstByteTimeout, HttpStatusCode.Accepted, ct).ConfigureAwait(false);
+            await exchange.ReadUpToAsync(1024).ConfigureAwait(false);
+        }
+        finally
+        {
+            turn.Release();
+        }
     }
 
     /// <summary>The gateway says that its write queue is full: pushes wait, and so would deletes.</summary>
@@ -134,6 +144,22 @@ internal sealed class PushgatewayClient : IDisposable
     }
 
     public void Dispose() => _http.Dispose();
+
+    private static SocketsHttpHandler Handler(PushgatewayOptions options, NameResolver resolver)
+    {
+        var handler = new SocketsHttpHandler
+        {
+            PooledConnectionLifetime = NameResolver.ConnectionLifetime,
+            MaxConnectionsPerServer = 2,
+            MaxResponseHeadersLength = 32,
+
+            // The rest of a response that is not wanted is not read.
+            MaxResponseDrainSize = 0,
+        };
+        GatewayTlsOptions tls = options.Tls;
+        ClientTls.Configure(handler, tls.CaFile, null, tls.CertFile, tls.KeyFile, tls.ServerName, insecureSkipVerify: false, resolver);
+        return handler;
+    }
 
     private static int Parse(GroupParser parser, ReadOnlySpan<byte> bytes, bool isEnd, ref JsonReaderState state, Queue<PushgatewayGroup> groups, string address)
     {
