@@ -29,15 +29,11 @@ internal sealed class ServerHost : IAsyncDisposable
     private readonly MembershipService _membership;
     private readonly CleanupService _cleanup;
     private readonly DataServer _data;
-    private readonly RememberedDeletes _deletes;
-    private readonly PushgatewayClient _gatewayGroups;
-    private readonly DeletedGroups _deletedGroups;
     private readonly AdminListener? _admin;
     private readonly ForwardPlane? _forward;
     private readonly ServerCertificate? _certificate;
     private PushAuth? _users;
     private Task _readinessWatch = Task.CompletedTask;
-    private Task _carryingOut = Task.CompletedTask;
 
     /// <summary>Binds the data listener; nothing runs yet.</summary>
     /// <param name="options">The configuration to start with.</param>
@@ -82,10 +78,6 @@ internal sealed class ServerHost : IAsyncDisposable
         }
 
         if (!options.BasicAuthUsers.IsEmpty) _users = new PushAuth(options.BasicAuthUsers, time);
-        _deletes = new RememberedDeletes(time, loops);
-        _gatewayGroups = new PushgatewayClient(options.Pushgateway, time, names.Resolver);
-        var copies = new OldCopies(_gatewayGroups, loggers.CreateLogger("cleanup"), time);
-        _deletedGroups = new DeletedGroups(_deletes, copies, () => Reloader.Options, () => _membership.View, _ring, time);
         _data = new DataServer(options, addresses, _ring, _readiness, counters, Authorize, loggers, time, NotesOf(options));
 
         if (options.AdminListenAddr is null) return;
@@ -97,7 +89,6 @@ internal sealed class ServerHost : IAsyncDisposable
             Cleanup = _cleanup,
             Counters = counters,
             Forward = forwardCounters,
-            Deletes = _deletes,
             Certificates = _certificate is null ? [] : [_certificate],
             Readiness = _readiness,
             Reload = Reloader.ReloadAsync,
@@ -153,7 +144,6 @@ internal sealed class ServerHost : IAsyncDisposable
 
         // Logged here and not with every reload: changing the address takes a restart.
         if (_forward is null) _logger.NoForwardListener(ClientsThatIgnoreRedirects);
-        _carryingOut = Task.Run(() => _deletedGroups.RunAsync(_stopping.Token)).LogFailure(_logger, "deleted groups");
         _readinessWatch = new ReadinessWatch(_readiness, _ring, _membership, _logger, _time).RunAsync(_stopping.Token).LogFailure(_logger, "readiness");
     }
 
@@ -174,7 +164,6 @@ internal sealed class ServerHost : IAsyncDisposable
         _logger.Draining(shutdown.DrainDelay, _data.OpenConnections);
         await Task.Delay(shutdown.DrainDelay, _time);
         await _data.StopAsync(shutdown.Timeout);
-        await _carryingOut.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _membership.StopAsync();
         if (_admin is not null) await _admin.StopAsync(new CancellationToken(canceled: true));
         _logger.Stopped();
@@ -191,14 +180,12 @@ internal sealed class ServerHost : IAsyncDisposable
         _forward?.Dispose();
         _certificate?.Dispose();
         _users?.Dispose();
-        await _carryingOut.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _gatewayGroups.Dispose();
         _stopping.Dispose();
     }
 
     /// <summary>Whether DELETEs are noted: only when they are carried out.</summary>
     private DeleteNotes? NotesOf(ServerOptions options) => options.Cleanup.Enabled
-        ? new DeleteNotes(_deletes.Mailboxes, GatewaysAreOpen: options.Pushgateway.BasicAuthUsername is null && options.Pushgateway.Tls.CertFile is null)
+        ? new DeleteNotes(_cleanup.Deletes.Mailboxes, GatewaysAreOpen: options.Pushgateway.BasicAuthUsername is null && options.Pushgateway.Tls.CertFile is null)
         : null;
 
     private CheckCredentials? Authorize => _users is null ? null : _users.Check;

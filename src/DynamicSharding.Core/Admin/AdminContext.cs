@@ -28,9 +28,6 @@ internal sealed record AdminContext
     /// <summary>Null without a forward listener.</summary>
     public ForwardCounters? Forward { get; init; }
 
-    /// <summary>What clients deleted and other gateways may still have.</summary>
-    public RememberedDeletes? Deletes { get; init; }
-
     /// <summary>Of the listeners that speak TLS.</summary>
     public IReadOnlyList<ServerCertificate> Certificates { get; init; } = [];
 

@@ -119,7 +119,7 @@ internal sealed class CleanupPass(CleanupInputs inputs, PushgatewayClient client
         bool isMisplaced = owner != address;
         if (isMisplaced) misplaced++;
         if (GroupMatcher.AnyMatches(inputs.Options.Exclude, group.Labels)) return false;
-        bool matters = inputs.Deletes.TimeOf(group.Key) is not null
+        bool matters = inputs.Deletes.TimeOf(group.Key, status.Utf8Names) is not null
             || (inputs.HoldsLease && (isMisplaced || _ownerOf.ContainsKey(group.Key) || IsOld(group, status)));
         if (!matters || _ownerOf.ContainsKey(group.Key)) return matters;
         if (_ownerOf.Count >= MaxSubjects)

@@ -24,6 +24,7 @@ internal sealed class CleanupService : IAsyncDisposable
     private readonly ActiveRing _ring;
     private readonly MembershipService _membership;
     private readonly CleanupLease? _lease;
+    private readonly DeletedGroups _deletedGroups;
     private readonly TimeSpan _betweenReadings;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -33,6 +34,7 @@ internal sealed class CleanupService : IAsyncDisposable
     private volatile ServerOptions _options;
     private volatile CleanupView _view = CleanupView.Off;
     private Task _running = Task.CompletedTask;
+    private Task _deleting = Task.CompletedTask;
     private Task _leasing = Task.CompletedTask;
     private CancellationTokenSource? _leaseStop;
     private string _rings = "";
@@ -55,13 +57,15 @@ internal sealed class CleanupService : IAsyncDisposable
         _logger = loggers.CreateLogger("cleanup");
         _keyIsPath = options.Sharding.Key == ShardingKey.Path;
         Client = new PushgatewayClient(options.Pushgateway, time, names.Resolver);
+        Deletes = new RememberedDeletes(time, Environment.ProcessorCount);
+        _deletedGroups = new DeletedGroups(Deletes, Client, ring, () => membership.View, () => _options, _logger, time);
         if (options.Discovery == DiscoveryKind.Consul) _lease = new CleanupLease(options.Consul, instance, () => _ring.Current?.Fingerprint, _logger, time);
     }
 
     /// <summary>One for all that reads groups or deletes them: it keeps the deletes of a gateway apart.</summary>
     public PushgatewayClient Client { get; }
 
-    public RememberedDeletes Deletes { get; } = new();
+    public RememberedDeletes Deletes { get; }
 
     public CleanupView View
     {
@@ -75,6 +79,7 @@ internal sealed class CleanupService : IAsyncDisposable
                 HoldsLease = _lease?.IsHeld,
                 LeaseHolder = _lease?.Holder,
                 Waiting = options.Enabled ? _view.Waiting : null,
+                Deleted = _view.Deleted.SetItem((int)DeleteReason.Deleted, _view.Deleted[(int)DeleteReason.Deleted] + _deletedGroups.Deleted),
             };
         }
     }
@@ -86,6 +91,7 @@ internal sealed class CleanupService : IAsyncDisposable
     {
         _unchangedSince = _time.GetTimestamp();
         _running = Task.Run(() => RunAsync(_stop.Token));
+        _deleting = Task.Run(() => _deletedGroups.RunAsync(_stop.Token)).LogFailure(_logger, "deleted groups");
     }
 
     /// <summary>Applies a reloaded configuration. Never waits; a pass under way ends before its next delete.</summary>
@@ -100,6 +106,7 @@ internal sealed class CleanupService : IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _deleting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await StopLeaseAsync().ConfigureAwait(false);
     }
 
@@ -166,6 +173,7 @@ internal sealed class CleanupService : IAsyncDisposable
         string rings = string.Join(' ', (_lease?.Fingerprints ?? []).Append(ring?.Fingerprint ?? "").Where(static print => print.Length > 0).Distinct().Order(StringComparer.Ordinal));
         if (rings == _rings) return;
         _rings = rings;
+        Deletes.Reopen();
         _unchangedSince = _time.GetTimestamp();
         _dueAt = null;
     }
@@ -187,7 +195,7 @@ internal sealed class CleanupService : IAsyncDisposable
         ImmutableArray<CleanupTarget> targets = Targets;
 
         // Without the lease, each instance still has its own clients' deletes, and its own list of former members.
-        if (!holdsLease && Deletes.IsEmpty) targets = [.. targets.Where(static target => target.LeftAt is not null)];
+        if (!holdsLease && !Deletes.HasPending) targets = [.. targets.Where(static target => target.LeftAt is not null)];
         if (targets.IsEmpty)
         {
             _dueAt = After(options.Cleanup.Interval);
@@ -236,6 +244,7 @@ internal sealed class CleanupService : IAsyncDisposable
         }
 
         long deleted = report.Deleted.Sum();
+        if (report.IsSuccess && stopped is null && report.Deleted[(int)DeleteReason.Deleted] == 0) Deletes.Settle(report.StartedAt);
         if (stopped is not null) _logger.CleanupPassStopped(stopped);
         if (deleted + report.Left.Sum() == 0) _logger.CleanupPassIdle(report.Groups, report.Misplaced, report.Duration.TotalSeconds);
         else _logger.CleanupPassFinished(report.Groups, report.Misplaced, deleted, report.Left.Sum(), report.Duration.TotalSeconds, report.DryRun);
@@ -277,7 +286,12 @@ internal sealed class CleanupService : IAsyncDisposable
         for (int i = 0; i < found.Length; i++)
         {
             if (found[i] is not { } start) continue;
-            if (_startTimes.TryGetValue(targets[i].Address, out string? known) && known != start) _dueAt = null;
+            if (_startTimes.TryGetValue(targets[i].Address, out string? known) && known != start)
+            {
+                _dueAt = null;
+                Deletes.Reopen();
+            }
+
             _startTimes[targets[i].Address] = start;
         }
     }

@@ -3,49 +3,47 @@ using DynamicSharding.Config;
 using DynamicSharding.Membership;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
+using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Cleanup;
 
 /// <summary>
-/// Carries out remembered DELETEs on gateways other than the owner: at once on those that owned the group within the last day, and in passes over
-/// all gateways, until one finds nothing older than its DELETE.
+/// Carries out what clients deleted, at once, on the gateways that owned the group within the last day; the passes do the rest.
 /// </summary>
 /// <remarks>
-/// The owner's own copy is the client's to delete. After a redirect, nobody knows whether the client has done so: nothing happens to any copy before
+/// After a redirect, nobody knows whether the client has deleted the group on its owner, nor whether it may. So nothing happens to any copy before
 /// the owner has been seen without the group.
 /// </remarks>
 internal sealed class DeletedGroups(
-    RememberedDeletes remembered, OldCopies copies, Func<ServerOptions> options, Func<MembershipView> membership, ActiveRing ring, TimeProvider time)
+    RememberedDeletes remembered, PushgatewayClient client, ActiveRing ring, Func<MembershipView> membership, Func<ServerOptions> options, ILogger logger, TimeProvider time)
 {
     /// <summary>What the loops noted is taken at this pace, whatever the gateways do meanwhile.</summary>
     private static readonly TimeSpan CollectPause = TimeSpan.FromMilliseconds(100);
 
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>How long after its redirect a client is expected to have deleted on the owner; the passes look again.</summary>
+    /// <summary>How long after its redirect a client is expected to have deleted on the owner; later, once in a while.</summary>
     private static readonly TimeSpan[] OwnerChecks = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(30)];
 
     /// <summary>A gateway builds all its groups for each reading: it has at least four fifths of its time for others.</summary>
     private const int RestFactor = 4;
 
-    private readonly Dictionary<string, string> _startTimes = new(StringComparer.Ordinal);
-    private bool _isComplete;
+    private long _deleted;
+
+    /// <summary>Copies that were deleted at once. A counter.</summary>
+    public long Deleted => Interlocked.Read(ref _deleted);
 
     public async Task RunAsync(CancellationToken ct)
     {
         Task collecting = CollectAsync(ct);
-        long lastPass = time.GetTimestamp();
         while (!ct.IsCancellationRequested)
         {
             await Task.Delay(Tick, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            CleanupOptions cleanup = options().Cleanup;
-            if (ct.IsCancellationRequested || !cleanup.Enabled || remembered.Count == 0) continue;
+            if (ct.IsCancellationRequested || !options().Cleanup.Enabled) continue;
             long begun = time.GetTimestamp();
             try
             {
-                bool isPass = time.GetElapsedTime(lastPass) >= cleanup.Interval;
-                bool worked = isPass ? await PassAsync(ct).ConfigureAwait(false) : await CarryOutNewAsync(ct).ConfigureAwait(false);
-                if (isPass) lastPass = time.GetTimestamp();
+                bool worked = await CarryOutNewAsync(ct).ConfigureAwait(false);
                 if (worked) await Task.Delay(time.GetElapsedTime(begun) * RestFactor, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
@@ -56,51 +54,37 @@ internal sealed class DeletedGroups(
         await collecting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    /// <summary>On the former owners of what has just been deleted.</summary>
     /// <returns>False when there was nothing to do.</returns>
-    public async Task<bool> CarryOutNewAsync(CancellationToken ct)
+    private async Task<bool> CarryOutNewAsync(CancellationToken ct)
     {
+        if (remembered.IsEmpty || ring.Current is not { } current) return false;
         DateTimeOffset now = time.GetUtcNow();
-        RememberedDelete[] due = [.. remembered.Current().Where(delete => delete.IsNew && (delete.IsConfirmed || IsDue(delete, now)))];
+        RememberedDelete[] due = [.. remembered.Current().Where(delete => delete.IsNew && (delete.IsConfirmed || now >= delete.NextCheck))];
         if (due.Length == 0) return false;
-        Dictionary<string, List<RememberedDelete>> former = FormerOwners(due);
-        HashSet<RememberedDelete> wanted = [.. former.Values.SelectMany(static deletes => deletes)];
+        ImmutableArray<CleanupTarget> targets = CleanupTargets.Of(current, membership(), time);
+        HashSet<string> known = [.. targets.Select(static target => target.Address)];
+        await AskOwnersAsync([.. due.Where(static delete => !delete.IsConfirmed)], known, ct).ConfigureAwait(false);
+        HashSet<string> former = FormerOwners([.. due.Where(static delete => delete.IsConfirmed)], current);
         foreach (RememberedDelete delete in due)
         {
-            // The passes look at the rest of the gateways.
-            if (!wanted.Contains(delete)) delete.IsNew = false;
+            delete.IsNew = !delete.IsConfirmed;
+            delete.NextCheck = now + (delete.Checks < OwnerChecks.Length ? OwnerChecks[delete.Checks++] : options().Cleanup.Interval);
         }
 
-        await AskOwnersAsync([.. wanted.Where(static delete => !delete.IsConfirmed)], ct).ConfigureAwait(false);
-        foreach (RememberedDelete delete in wanted) delete.IsNew = !delete.IsConfirmed && ++delete.Attempts < OwnerChecks.Length;
-        foreach ((string address, List<RememberedDelete> deletes) in former)
+        targets = [.. targets.Where(target => former.Contains(target.Address))];
+        if (targets.IsEmpty) return due.Any(static delete => delete.Checks > 0);
+        CleanupOptions cleanup = options().Cleanup;
+        var inputs = new CleanupInputs
         {
-            if (deletes.Exists(static delete => delete.Cutoff is not null)) await copies.CleanAsync(address, Rules(), ct).ConfigureAwait(false);
-        }
-
-        return wanted.Count > 0;
-    }
-
-    /// <summary>Over all gateways, one after the other, while something is pending or a gateway may have brought back what it had.</summary>
-    /// <returns>False when there was nothing to do.</returns>
-    public async Task<bool> PassAsync(CancellationToken ct)
-    {
-        string[] gateways = Gateways();
-        ImmutableArray<RememberedDelete> deletes = remembered.Current();
-        if (_isComplete && deletes.All(static delete => !delete.IsPending) && !await HasRestartedAsync(gateways, ct).ConfigureAwait(false)) return false;
-        await AskOwnersAsync([.. deletes.Where(static delete => !delete.IsConfirmed)], ct).ConfigureAwait(false);
-        var found = new HashSet<RememberedDelete>();
-        _isComplete = true;
-        foreach (string address in gateways)
-        {
-            CleanedGateway result = await copies.CleanAsync(address, Rules(), ct).ConfigureAwait(false);
-            if (result.StartTime is null) _isComplete = false;
-            else _startTimes[address] = result.StartTime;
-            found.UnionWith(result.Found);
-        }
-
-        foreach (RememberedDelete delete in deletes) delete.IsPending = !_isComplete || !delete.IsConfirmed || found.Contains(delete);
-        foreach (string gone in _startTimes.Keys.Except(gateways).ToArray()) _startTimes.Remove(gone);
+            Ring = current,
+            Targets = targets,
+            Options = cleanup,
+            Deletes = remembered,
+            HoldsLease = false,
+            WhyStop = () => ct.IsCancellationRequested ? "the process stops" : options().Cleanup == cleanup ? null : "the configuration was reloaded",
+        };
+        CleanupReport report = await new CleanupPass(inputs, client, TimeSpan.Zero, logger, time).RunAsync(ct).ConfigureAwait(false);
+        if (!report.DryRun) Interlocked.Add(ref _deleted, report.Deleted.Sum());
         return true;
     }
 
@@ -114,64 +98,46 @@ internal sealed class DeletedGroups(
         }
     }
 
-    private static bool IsDue(RememberedDelete delete, DateTimeOffset now) => now - delete.Asked >= OwnerChecks[Math.Min(delete.Attempts, OwnerChecks.Length - 1)];
-
-    private DeleteRules Rules() => new(remembered, options().Cleanup);
-
-    /// <summary>By gateway. Those that the configuration refuses get no request from us.</summary>
-    private Dictionary<string, List<RememberedDelete>> FormerOwners(IReadOnlyList<RememberedDelete> deletes)
-    {
-        MembershipView view = membership();
-        ShardingOptions sharding = options().Sharding;
-        HashSet<string> known = [.. Gateways()];
-        DateTimeOffset oldest = time.GetUtcNow() - EarlierRings.Kept;
-        var former = new Dictionary<string, List<RememberedDelete>>(StringComparer.Ordinal);
-        foreach (EarlierRing earlier in view.Earlier.Where(earlier => earlier.Until >= oldest))
-        {
-            HashRing<RingMember> built = earlier.Build(sharding.Replicas, sharding.Key.Name());
-            foreach (RememberedDelete delete in deletes) Add(built.Find(delete.Hash).Name, delete);
-        }
-
-        if (ring.Current is { } current)
-        {
-            foreach (RememberedDelete delete in deletes) Add(current.Find(delete.Hash).Address, delete);
-        }
-
-        return former;
-
-        void Add(string owner, RememberedDelete delete)
-        {
-            if (owner == delete.Owner || !known.Contains(owner)) return;
-            if (!former.TryGetValue(owner, out List<RememberedDelete>? those)) former.Add(owner, those = []);
-            if (!those.Contains(delete)) those.Add(delete);
-        }
-    }
-
-    private string[] Gateways()
-    {
-        MembershipView view = membership();
-        HashSet<string> refused = [.. view.Gateways.Where(static gateway => gateway.State == GatewayState.Refused).Select(static gateway => gateway.Address)];
-        return [.. view.Gateways.Select(static gateway => gateway.Address).Concat(view.Former.Keys).Where(address => !refused.Contains(address)).Distinct().Order(StringComparer.Ordinal)];
-    }
-
     /// <summary>Which of the clients have followed their redirect.</summary>
-    private async Task AskOwnersAsync(IReadOnlyList<RememberedDelete> deletes, CancellationToken ct)
+    private async Task AskOwnersAsync(IReadOnlyList<RememberedDelete> deletes, HashSet<string> known, CancellationToken ct)
     {
-        HashSet<string> known = [.. Gateways()];
         foreach (IGrouping<string, RememberedDelete> owned in deletes.GroupBy(static delete => delete.Owner))
         {
-            if (!known.Contains(owned.Key) || await copies.HeldAsync(owned.Key, Rules(), ct).ConfigureAwait(false) is not { } held) continue;
-            foreach (RememberedDelete delete in owned.Where(delete => !held.Contains(delete))) delete.Confirm();
+            if (!known.Contains(owned.Key)) continue;
+            var held = new HashSet<RememberedDelete>();
+            GatewayReading reading = await GatewayReading.ReadAsync(
+                client,
+                owned.Key,
+                (group, status) =>
+                {
+                    if (remembered.Find(group.Key, status.Utf8Names) is { } delete) held.Add(delete);
+                    return false;
+                },
+                ct).ConfigureAwait(false);
+            if (!reading.IsComplete) continue;
+            foreach (RememberedDelete delete in owned.Where(delete => !held.Contains(delete))) delete.Confirm(time.GetUtcNow());
         }
     }
 
-    private async Task<bool> HasRestartedAsync(string[] gateways, CancellationToken ct)
+    /// <summary>In the rings of the last day, and in this one if it has changed since. The owner at the DELETE has done it.</summary>
+    private HashSet<string> FormerOwners(RememberedDelete[] deletes, HashRing<Gateway> current)
     {
-        foreach (string address in gateways)
+        var former = new HashSet<string>(StringComparer.Ordinal);
+        if (deletes.Length == 0) return former;
+        ShardingOptions sharding = options().Sharding;
+        DateTimeOffset oldest = time.GetUtcNow() - EarlierRings.Kept;
+        foreach (EarlierRing earlier in membership().Earlier.Where(earlier => earlier.Until >= oldest))
         {
-            if (await copies.StartTimeAsync(address, ct).ConfigureAwait(false) is { } started && _startTimes.GetValueOrDefault(address) != started) return true;
+            HashRing<RingMember> built = earlier.Build(sharding.Replicas, sharding.Key.Name());
+            foreach (RememberedDelete delete in deletes) Add(delete, built.Find(delete.Hash).Name);
         }
 
-        return false;
+        foreach (RememberedDelete delete in deletes) Add(delete, current.Find(delete.Hash).Address);
+        return former;
+
+        void Add(RememberedDelete delete, string owner)
+        {
+            if (owner != delete.Owner) former.Add(owner);
+        }
     }
 }

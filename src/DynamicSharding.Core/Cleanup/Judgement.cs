@@ -36,7 +36,7 @@ internal sealed class Judgement
         CleanupInputs inputs, Dictionary<string, GatewayReading> readings, string? owner, Dictionary<string, double> newest, GatewayReading reading, PushgatewayGroup copy, DateTimeOffset now)
     {
         bool canDelete = SafetyRule.IsNameable(copy);
-        if (inputs.Deletes.TimeOf(copy.Key) is { } deletedAt && canDelete)
+        if (inputs.Deletes.TimeOf(copy.Key, reading.Status!.Utf8Names) is { } deletedAt && canDelete)
         {
             bool? isBefore = SafetyRule.HasGoodClock(reading) ? SafetyRule.IsBefore(copy, reading.Status!, deletedAt) : null;
             if (isBefore == true)

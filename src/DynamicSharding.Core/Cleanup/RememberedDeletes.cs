@@ -76,11 +76,38 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
     }
 
     /// <summary>Copies of a group that are older than this may go.</summary>
-    /// <returns>Null if there is no DELETE, if its owner has not confirmed it, or if gateways read the name of the group differently.</returns>
-    public DateTimeOffset? TimeOf(string key)
+    /// <returns>Null if there is no DELETE, or if it is not known whether its owner has accepted it.</returns>
+    public DateTimeOffset? TimeOf(string key, bool utf8Names = false) => Find(key, utf8Names)?.Cutoff;
+
+    /// <summary>There is a DELETE that the last passes have not carried out everywhere.</summary>
+    public bool HasPending
     {
-        RememberedDelete? delete = Find(key, utf8Names: false);
-        return delete is not null && delete == Find(key, utf8Names: true) ? delete.Cutoff : null;
+        get
+        {
+            lock (_lock) return _byKey.Values.Any(static delete => delete is { IsPending: true, Cutoff: not null });
+        }
+    }
+
+    /// <summary>A pass has read all gateways and found nothing that is older than its DELETE: until a gateway returns, there is nothing to do.</summary>
+    /// <param name="begun">What was confirmed later needs another pass.</param>
+    public void Settle(DateTimeOffset begun)
+    {
+        lock (_lock)
+        {
+            foreach (RememberedDelete delete in _byKey.Values)
+            {
+                if (delete.IsConfirmed && delete.ConfirmedAt < begun) delete.IsPending = false;
+            }
+        }
+    }
+
+    /// <summary>The ring has changed, or a gateway has restarted: what was deleted may be back.</summary>
+    public void Reopen()
+    {
+        lock (_lock)
+        {
+            foreach (RememberedDelete delete in _byKey.Values) delete.IsPending = true;
+        }
     }
 
     /// <summary>A DELETE that the owner of a group has accepted.</summary>
@@ -117,7 +144,7 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
             return;
         }
 
-        var delete = new RememberedDelete(hasClassic ? classic : utf8, grouping.Hash, seen.Owner, seen.At, seen.IsAccepted);
+        var delete = new RememberedDelete(hasClassic ? classic : utf8, grouping.Hash, seen.Owner, seen.At, seen.IsAccepted, _time.GetUtcNow());
         lock (_lock)
         {
             string[] keys = [.. Keys(hasClassic ? classic : null, hasUtf8 ? utf8 : null)];
@@ -169,7 +196,9 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
 /// <param name="owner">Of the group when the client asked.</param>
 /// <param name="asked">When that was, by our clock.</param>
 /// <param name="isAccepted">The owner has accepted it.</param>
-internal sealed class RememberedDelete(ImmutableArray<KeyValuePair<string, string>> labels, uint hash, string owner, DateTimeOffset asked, bool isAccepted)
+/// <param name="now">The time.</param>
+internal sealed class RememberedDelete(
+    ImmutableArray<KeyValuePair<string, string>> labels, uint hash, string owner, DateTimeOffset asked, bool isAccepted, DateTimeOffset now)
 {
     public ImmutableArray<KeyValuePair<string, string>> Labels { get; } = labels;
 
@@ -188,17 +217,22 @@ internal sealed class RememberedDelete(ImmutableArray<KeyValuePair<string, strin
     /// <summary>The owner has accepted the last DELETE.</summary>
     public bool IsConfirmed => Cutoff == Asked;
 
-    /// <summary>Not every gateway has been seen to have nothing of it.</summary>
+    /// <summary>When that was known.</summary>
+    public DateTimeOffset ConfirmedAt { get; private set; } = now;
+
+    /// <summary>No pass has shown yet that no gateway has anything of it.</summary>
     public bool IsPending { get; set; } = true;
 
     /// <summary>The former owners have not been looked at.</summary>
     public bool IsNew { get; set; } = true;
 
-    /// <summary>How often the owner was asked.</summary>
-    public int Attempts { get; set; }
+    /// <summary>When the owner is asked whether the client has been there, and how often it was. A second gives the client the time to follow.</summary>
+    public DateTimeOffset NextCheck { get; set; } = asked + TimeSpan.FromSeconds(1);
+
+    public int Checks { get; set; }
 
     /// <summary>The owner does not have the group any more.</summary>
-    public void Confirm() => Cutoff = Asked;
+    public void Confirm(DateTimeOffset at) => (Cutoff, ConfirmedAt) = (Asked, at);
 
     /// <summary>A DELETE of the same group before this one counts until this one does.</summary>
     public void Follow(RememberedDelete before) => Cutoff ??= before.Cutoff;

@@ -12,7 +12,7 @@ internal sealed class DeleteServer
     /// <summary>Reading, deleting and reading again, several times over.</summary>
     public static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
-    private const string Enabled = "enabled: true, interval: 1s, margin: 1s";
+    private const string Enabled = "enabled: true, interval: 1s, settle: 1s";
 
     private readonly string _forward;
     private readonly string _pushgateway;

@@ -25,7 +25,7 @@ public sealed class RememberedDeletesTests
         Assert.Null(deletes.TimeOf(Key("redirected")));
         RememberedDelete redirected = deletes.Find(Key("redirected"), utf8Names: false)!;
         Assert.False(redirected.IsConfirmed);
-        redirected.Confirm();
+        redirected.Confirm(Start);
         Assert.Equal(Start, deletes.TimeOf(Key("redirected")));
         Assert.Equal((2, 0L), (deletes.Count, deletes.Lost));
     }
@@ -55,7 +55,7 @@ public sealed class RememberedDeletesTests
         Assert.Equal(Start, deletes.TimeOf(Key("x")));
         RememberedDelete known = deletes.Find(Key("x"), utf8Names: false)!;
         Assert.False(known.IsConfirmed);
-        known.Confirm();
+        known.Confirm(Start);
         Assert.Equal(Start.AddMinutes(1), deletes.TimeOf(Key("x")));
     }
 
@@ -120,8 +120,34 @@ public sealed class RememberedDeletesTests
         Assert.NotNull(deletes.Find(utf8, utf8Names: true));
         Assert.Null(deletes.Find(classic, utf8Names: true));
         Assert.Null(deletes.Find(utf8, utf8Names: false));
-        Assert.Null(deletes.TimeOf(classic));
+        Assert.Null(deletes.TimeOf(classic, utf8Names: true));
         Assert.Equal(1, deletes.Count);
+    }
+
+    [Fact]
+    public void What_a_pass_has_carried_out_is_pending_again_when_a_gateway_may_be_back()
+    {
+        RememberedDeletes deletes = new(_time, loops: 1);
+        Note(deletes, 0, "/metrics/job/x", isAccepted: true);
+        Note(deletes, 0, "/metrics/job/y", isAccepted: false);
+        deletes.Collect();
+        Assert.True(deletes.HasPending);
+
+        // The pass began before the DELETE was known.
+        deletes.Settle(Start);
+        Assert.True(deletes.HasPending);
+        deletes.Settle(Start.AddSeconds(1));
+        Assert.False(deletes.HasPending);
+        deletes.Reopen();
+        Assert.True(deletes.HasPending);
+        deletes.Settle(Start.AddSeconds(1));
+
+        // Confirmed while the next pass runs.
+        deletes.Find(Key("y"), utf8Names: false)!.Confirm(Start.AddSeconds(9));
+        deletes.Settle(Start.AddSeconds(8));
+        Assert.True(deletes.HasPending);
+        deletes.Settle(Start.AddSeconds(10));
+        Assert.False(deletes.HasPending);
     }
 
     [Fact]
