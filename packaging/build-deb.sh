@@ -80,7 +80,6 @@ examples() { # folder
     put 644 config/prometheus/prometheus.yml "$1/prometheus/prometheus.yml"
     put 644 config/prometheus/alerts.yml "$1/prometheus/alerts.yml"
     put 644 config/grafana/dynamic-sharding.json "$1/grafana/dynamic-sharding.json"
-    put 755 config/tools/stale-copies.py "$1/tools/stale-copies.py"
 }
 
 stage_package() { # root
@@ -92,7 +91,7 @@ stage_package() { # root
     put 644 packaging/completions/dynamic-sharding.bash "$root/usr/share/bash-completion/completions/dynamic-sharding"
     put 644 packaging/deb/lintian-overrides "$root/usr/share/lintian/overrides/dynamic-sharding"
     for page in packaging/man/*.[0-9]; do packed "$page" "$root/usr/share/man/man${page##*.}/$(basename "$page").gz"; done
-    for page in configuration.md gateways.md listeners.md metrics-and-logs.md systemd.md how-to.md runbooks.md compatibility.md; do put 644 "docs/$page" "$doc/$page"; done
+    for page in cleanup.md configuration.md gateways.md listeners.md metrics-and-logs.md systemd.md how-to.md runbooks.md compatibility.md; do put 644 "docs/$page" "$doc/$page"; done
     examples "$doc/examples"
     copyright >"$doc/copyright"
     changelog >"$WORK/changelog"

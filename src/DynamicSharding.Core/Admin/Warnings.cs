@@ -203,7 +203,7 @@ internal static class Warnings
             yield return new(
                 Note,
                 $"The ring changed {DisplayText.Age(now - last.At)} ago; {DisplayText.Percent(last.MovedRatio)} of the groups have a new owner.",
-                "Their previous gateways keep stale copies. config/tools/stale-copies.py deletes those, and never the owner's, which is the current one. "
+                "Their previous gateways keep stale copies. dynamic-sharding groups delete --stale deletes those, and never the owner's, which is the current one. "
                 + "To find such groups in Prometheus: `count without (gateway) (push_time_seconds) > 1`");
         }
     }

@@ -30,7 +30,7 @@ public sealed class DeletedGroupsTests(ITestOutputHelper output) : PeerTest(outp
         await server.DeleteAsync(listener, path);
         await GoneAsync(_old, path);
         Assert.Equal([Group(Neighbor(path))], await _old.GroupsAsync());
-        Assert.True(server.Process.HasLogged("level=info", "deleted a copy of a group", _old.Address, "reason=deleted"));
+        await server.Process.WaitForLogAsync(DeleteServer.Limit, "level=info", "deleted a copy of a group", _old.Address, "reason=deleted");
     }
 
     [Theory, MemberData(nameof(DeleteServer.Listeners), MemberType = typeof(DeleteServer))]
