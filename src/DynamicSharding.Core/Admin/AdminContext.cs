@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Forward;
@@ -20,8 +21,10 @@ internal sealed record AdminContext
 
     public required Func<MembershipView> Membership { get; init; }
 
-    /// <summary>Null where nothing is cleaned, as in tests.</summary>
-    public CleanupService? Cleanup { get; init; }
+    public Func<CleanupView> Cleanup { get; init; } = static () => CleanupView.Off;
+
+    /// <summary>Null where there are no gateways to read.</summary>
+    public GroupSource? Groups { get; init; }
 
     public required DataPlaneCounters Counters { get; init; }
 
@@ -52,6 +55,10 @@ internal sealed record AdminContext
 
     public required ILoggerFactory LoggerFactory { get; init; }
 }
+
+/// <summary>Reads the groups of gateways.</summary>
+/// <param name="Targets">The gateways that may hold any, as of now.</param>
+internal sealed record GroupSource(PushgatewayClient Client, Func<ImmutableArray<CleanupTarget>> Targets);
 
 /// <param name="Applied">False if nothing changed, because of <paramref name="Errors"/>.</param>
 /// <param name="Errors">One line each, with file, line and column.</param>

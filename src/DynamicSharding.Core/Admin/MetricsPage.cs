@@ -16,11 +16,7 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
         GatewayMetrics.Write(page, view, context.Options());
         GatewayMetrics.WriteDiscovery(page, view.Membership.Discovery, context.Time.GetUtcNow());
         if (context.Forward is { } forward) TrafficMetrics.WriteForward(page, view, forward);
-        if (context.Cleanup?.Deletes is { } deletes)
-        {
-            page.Gauge("dynamic_sharding_cleanup_remembered_deletes", "Groups that clients deleted within the last 24 hours.", deletes.Count);
-            page.Counter("dynamic_sharding_cleanup_lost_deletes_total", "DELETEs that were not remembered for want of room.", deletes.Lost);
-        }
+        CleanupMetrics.Write(page, context.Cleanup());
 
         ReloadStatus reload = context.ReloadStatus();
         page.Gauge(

@@ -79,6 +79,8 @@ internal sealed class CleanupService : IAsyncDisposable
                 HoldsLease = _lease?.IsHeld,
                 LeaseHolder = _lease?.Holder,
                 Waiting = options.Enabled ? _view.Waiting : null,
+                RememberedDeletes = Deletes.Count,
+                LostDeletes = Deletes.Lost,
                 Deleted = _view.Deleted.SetItem((int)DeleteReason.Deleted, _view.Deleted[(int)DeleteReason.Deleted] + _deletedGroups.Deleted),
             };
         }

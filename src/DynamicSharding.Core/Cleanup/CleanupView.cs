@@ -31,6 +31,12 @@ internal sealed record CleanupView
     /// <summary>Since startup, in the order of <see cref="DeleteReasons.All"/>.</summary>
     public ImmutableArray<long> Deleted { get; init; } = [.. DeleteReasons.All.Select(static _ => 0L)];
 
+    /// <summary>Groups that clients deleted through this instance within the last day.</summary>
+    public int RememberedDeletes { get; init; }
+
+    /// <summary>DELETEs that could not be remembered, since startup.</summary>
+    public long LostDeletes { get; init; }
+
     /// <summary>That ended, since startup.</summary>
     public long Passes { get; init; }
 

@@ -51,7 +51,7 @@ internal sealed class GatewayReading(string address)
 /// <summary>Finds the owners of groups with the data plane's key. Holds scratch memory, not thread-safe.</summary>
 internal sealed class GroupOwners(HashRing<Gateway> ring)
 {
-    private int _size = 16 * 1024;
+    private int _size = 1024;
     private GroupingKey? _key;
 
     /// <returns>Null if no push with such labels would be accepted.</returns>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
@@ -93,20 +94,30 @@ internal sealed class PushgatewayClient : IDisposable
         var parser = new GroupParser();
         var parsed = new Queue<PushgatewayGroup>();
         var state = new JsonReaderState(new JsonReaderOptions { MaxDepth = 16 });
-        byte[] buffer = new byte[FirstBufferBytes];
-        int length = 0;
-        while (true)
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBufferBytes);
+        try
         {
-            int read = await exchange.ReadAsync(buffer.AsMemory(length)).ConfigureAwait(false);
-            length += read;
-            int used = Parse(parser, buffer.AsSpan(0, length), isEnd: read == 0, ref state, parsed, address);
-            buffer.AsSpan(used, length - used).CopyTo(buffer);
-            length -= used;
-            while (parsed.TryDequeue(out PushgatewayGroup? group)) yield return group;
-            if (read == 0) break;
-            if (length < buffer.Length) continue;
-            if (length >= MaxTokenBytes) throw new PushgatewayException($"{address}: a string in /api/v1/metrics has more than {MaxTokenBytes} bytes");
-            Array.Resize(ref buffer, 2 * length);
+            int length = 0;
+            while (true)
+            {
+                int read = await exchange.ReadAsync(buffer.AsMemory(length)).ConfigureAwait(false);
+                length += read;
+                int used = Parse(parser, buffer.AsSpan(0, length), isEnd: read == 0, ref state, parsed, address);
+                buffer.AsSpan(used, length - used).CopyTo(buffer);
+                length -= used;
+                while (parsed.TryDequeue(out PushgatewayGroup? group)) yield return group;
+                if (read == 0) break;
+                if (length < buffer.Length) continue;
+                if (length >= MaxTokenBytes) throw new PushgatewayException($"{address}: a string in /api/v1/metrics has more than {MaxTokenBytes} bytes");
+                byte[] larger = ArrayPool<byte>.Shared.Rent(2 * length);
+                buffer.CopyTo(larger, 0);
+                ArrayPool<byte>.Shared.Return(buffer);
+                buffer = larger;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
         }
 
         if (!parser.IsDone || parser.Status != "success" || !parser.HasData)
@@ -234,10 +245,14 @@ internal sealed class PushgatewayClient : IDisposable
 
         public async Task<ReadOnlyMemory<byte>> ReadUpToAsync(int max)
         {
-            byte[] bytes = new byte[max];
-            int length = 0;
-            while (length < max && await ReadAsync(bytes.AsMemory(length)).ConfigureAwait(false) is > 0 and int read) length += read;
-            return bytes.AsMemory(0, length);
+            byte[] bytes = new byte[Math.Min(max, 8 * 1024)];
+            for (int length = 0; ;)
+            {
+                int read = await ReadAsync(bytes.AsMemory(length)).ConfigureAwait(false);
+                length += read;
+                if (read == 0 || length == max) return bytes.AsMemory(0, length);
+                if (length == bytes.Length) Array.Resize(ref bytes, Math.Min(max, 2 * length));
+            }
         }
 
         public void Dispose()
