@@ -18,7 +18,6 @@ examples() { # folder
     for file in dynamic-sharding.yml local.yml sysctl/60-dynamic-sharding.conf prometheus/{prometheus,alerts}.yml grafana/dynamic-sharding.json; do
         put 644 "config/$file" "$1/$file"
     done
-    put 755 config/tools/stale-copies.py "$1/tools/stale-copies.py"
 }
 
 # One file: the libraries, then the runtime with what it contains.

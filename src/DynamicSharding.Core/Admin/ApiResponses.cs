@@ -139,5 +139,6 @@ internal sealed record ErrorResponse(string Error);
 [JsonSerializable(typeof(LookupResponse))]
 [JsonSerializable(typeof(SimulateResponse))]
 [JsonSerializable(typeof(IReadOnlyList<TargetGroup>))]
+[JsonSerializable(typeof(CleanupResponse))]
 [JsonSerializable(typeof(ErrorResponse))]
 internal sealed partial class AdminJson : JsonSerializerContext;

@@ -208,6 +208,7 @@ internal sealed class MembershipService : IAsyncDisposable
             ChangesByCause = changes,
             HasReport = _hasReport,
             Former = _publisher.Former,
+            Earlier = _publisher.Earlier,
             BuildFailures = _publisher.Failures,
         };
     }

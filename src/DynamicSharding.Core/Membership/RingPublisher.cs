@@ -18,6 +18,8 @@ internal sealed class RingPublisher(
     private readonly FormerMembers _former = new();
     private AllowedGateways _rules = allow;
 
+    private readonly EarlierRings _earlier = new();
+
     /// <summary>Why the last attempt failed; null after a success.</summary>
     private string? _failure;
 
@@ -31,6 +33,9 @@ internal sealed class RingPublisher(
 
     /// <summary>Addresses that left the ring and may still hold groups, and when they left it.</summary>
     public ImmutableDictionary<string, long> Former { get; private set; } = ImmutableDictionary<string, long>.Empty;
+
+    /// <summary>Rings of the last day.</summary>
+    public ImmutableArray<EarlierRing> Earlier => _earlier.All;
 
     /// <summary>A gateway that left the ring holds no group.</summary>
     public void Emptied(string address)
@@ -96,6 +101,7 @@ internal sealed class RingPublisher(
         else ring.Publish(after);
         foreach (string forgotten in _former.Update(before, after, time.GetTimestamp())) gateways.Forget(forgotten);
         Former = _former.LeftAt;
+        if (before is not null) _earlier.Add(before, time.GetUtcNow());
 
         var change = new RingChange(
             time.GetUtcNow(),
