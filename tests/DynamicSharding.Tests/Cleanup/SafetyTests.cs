@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using Xunit.Abstractions;
 
