@@ -53,6 +53,29 @@ public sealed class CleanupServiceTests(ITestOutputHelper output) : PeerTest(out
     }
 
     [Fact]
+    public async Task A_stop_in_the_middle_of_a_pass_ends_it_without_a_delete()
+    {
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(2);
+        string[] all = [.. gateways.Select(gateway => gateway.Address)];
+        string[] jobs = [.. Enumerable.Range(0, 20).Select(i => $"j{i}")];
+        foreach (PushgatewayProcess gateway in gateways)
+        {
+            foreach (string job in jobs) await StaleCopyTests.PushAsync(gateway, job);
+            await Task.Delay(CleanedGateways.Older);
+        }
+
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config(all) + "shutdown: { drain_delay: 0s }\n");
+        using HttpClient admin = LoopbackHttp.Client(server.AdminAddress);
+        await Eventually.TrueAsync(
+            async () => JsonDocument.Parse(await admin.GetStringAsync("api/v1/cleanup")).RootElement.GetProperty("running").GetBoolean(), Limit, () => "a pass");
+        await Task.Delay(TimeSpan.FromSeconds(1));
+        server.Process.Terminate();
+
+        Assert.Equal(0, await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(15)));
+        foreach (PushgatewayProcess gateway in gateways) Assert.Equal(jobs.Length, (await gateway.GroupsAsync()).Length);
+    }
+
+    [Fact]
     public async Task One_instance_holds_the_lease_and_another_takes_over_after_a_stop_and_after_a_crash()
     {
         PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(1);
