@@ -14,10 +14,11 @@ if (Environment.GetEnvironmentVariable("PUSH_USER") is { Length: > 0 } user)
     client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(pair)));
 }
 
+string scheme = Environment.GetEnvironmentVariable("PUSH_CA") is null ? "http" : "https";
 Exception? error = null;
 MetricPusher pusher = new(new MetricPusherOptions
 {
-    Endpoint = $"http://{arguments[2]}/metrics",
+    Endpoint = $"{scheme}://{arguments[2]}/metrics",
     Job = arguments[3],
     Instance = arguments[4],
     IntervalMilliseconds = 60_000,
@@ -29,5 +30,7 @@ MetricPusher pusher = new(new MetricPusherOptions
 pusher.Start();
 // A stop waits for the push that it has begun, and a pusher always begins one.
 await pusher.StopAsync();
+// But not for OnError, which it calls from a task of its own.
+await Task.Delay(TimeSpan.FromSeconds(1));
 Console.WriteLine(error is null ? "no error" : error.Message);
 return error is null ? 0 : 1;
