@@ -137,9 +137,10 @@ internal sealed class CleanupLease : IDisposable
         try
         {
             using var expiry = new CancellationTokenSource(ReleaseTimeout, _time);
+            await _consul.KV.Release(_prefix + "lease", session, expiry.Token).ConfigureAwait(false);
             await _consul.Session.Destroy(session, expiry.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is HttpRequestException or ConsulRequestException or TimeoutException or OperationCanceledException or IOException or SocketException)
+        catch (Exception e) when (e is HttpRequestException or ConsulRequestException or TimeoutException or OperationCanceledException or JsonException or IOException or SocketException)
         {
             // It ends by itself.
         }

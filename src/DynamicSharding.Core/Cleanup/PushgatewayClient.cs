@@ -234,7 +234,7 @@ internal sealed class PushgatewayClient : IDisposable
 
         public HttpResponseMessage Response => _response!;
 
-        public Task SendAsync(HttpClient http, HttpRequestMessage request, TimeSpan timeout) => Bounded(timeout, "no response", async ct =>
+        public Task<int> SendAsync(HttpClient http, HttpRequestMessage request, TimeSpan timeout) => Bounded(timeout, "no response", async ct =>
         {
             _response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct).ConfigureAwait(false);
             _body = await _response.Content.ReadAsStreamAsync(ct).ConfigureAwait(false);

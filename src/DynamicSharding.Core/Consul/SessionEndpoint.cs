@@ -57,6 +57,10 @@ internal sealed class KVEndpoint
     public Task<bool> Acquire(string key, byte[] value, string session, CancellationToken ct) =>
         _requests.PutAsync($"kv/{key}?acquire={Uri.EscapeDataString(session)}", value, ConsulJson.Default.Boolean, Timeout, ct);
 
+    /// <summary>Without it, another session gets the lock only after Consul's lock delay of 15 s.</summary>
+    public Task<bool> Release(string key, string session, CancellationToken ct) =>
+        _requests.PutAsync($"kv/{key}?release={Uri.EscapeDataString(session)}", null, ConsulJson.Default.Boolean, Timeout, ct);
+
     /// <summary>All pairs below a prefix.</summary>
     public async Task<IReadOnlyList<KVPair>> List(string prefix, CancellationToken ct)
     {

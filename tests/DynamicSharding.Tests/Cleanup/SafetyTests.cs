@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using Xunit.Abstractions;
 
@@ -36,6 +35,33 @@ public sealed class SafetyTests(ITestOutputHelper output)
         Assert.True(deletes > Histories, $"only {deletes} deletes");
         Assert.True(copies > Histories, $"only {copies} copies");
     }
+
+    /// <summary>The owner's clock is 10 s ahead and the other's 10 s behind, so that the older copy has the later push time by more than the margin.</summary>
+    [Theory]
+    [InlineData(10)]
+    [InlineData(40)]
+    public Task Clocks_that_differ_do_not_make_the_newest_copy_a_stale_one(int skew) => Task.Run(() =>
+    {
+        var clock = new SimulatedClock();
+        var fleet = new SimulatedFleet(clock, new Random(1)) { BreaksOff = false };
+        SimulatedGateway old = new("g0:9091", TimeSpan.FromSeconds(-skew), persists: false, clock), owner = new("g1:9091", TimeSpan.FromSeconds(skew), persists: false, clock);
+        fleet.Gateways.Add(old.Address, old);
+        fleet.Gateways.Add(owner.Address, owner);
+        var instance = new SimulatedInstance(fleet, new CleanupOptions { Enabled = true, Settle = TimeSpan.Zero });
+        instance.SetRing([owner.Address]);
+        clock.RunUntil(TimeSpan.FromSeconds(100));
+        owner.Push("a", ["m"], replace: true, refused: false);
+        clock.RunUntil(TimeSpan.FromSeconds(112));
+        old.Push("a", ["m"], replace: true, refused: false);
+
+        instance.StartPass();
+        clock.RunUntil(TimeSpan.FromMinutes(5));
+
+        instance.ThrowIfFailed();
+        Assert.Equal([], fleet.Violations);
+        Assert.Equal(skew > 30 ? "ClockSkew" : "NotOlder", Assert.Single(instance.Last!.LeftCopies).Reason.ToString());
+        Assert.Single(old.Store);
+    });
 
     private sealed class History
     {

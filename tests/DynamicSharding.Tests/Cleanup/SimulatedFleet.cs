@@ -113,7 +113,7 @@ internal sealed class SimulatedNetwork(SimulatedFleet fleet, SimulatedInstance i
         if (!gateway.IsAlive) throw new HttpRequestException("connection refused");
         if (request.Method == HttpMethod.Delete)
         {
-            string job = Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(path["/metrics/job@base64/".Length..]));
+            string job = Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(path.AsSpan("/metrics/job@base64/".Length)));
             fleet.Delete(gateway, job);
             return Respond(HttpStatusCode.Accepted, "", gateway);
         }
