@@ -10,7 +10,7 @@ import sys
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 PAGE = os.path.join(ROOT, "packaging/man/dynamic-sharding.yml.5")
-TABLES = ["docs/configuration.md", "docs/gateways.md"]
+TABLES = ["docs/configuration.md", "docs/gateways.md", "docs/cleanup.md"]
 BEGIN, END = '.\\" keys\n', '.\\" end of keys\n'
 
 

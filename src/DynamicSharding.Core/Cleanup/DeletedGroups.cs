@@ -15,7 +15,7 @@ namespace DynamicSharding.Cleanup;
 /// the owner has been seen without the group.
 /// </remarks>
 internal sealed class DeletedGroups(
-    RememberedDeletes remembered, PushgatewayClient client, ActiveRing ring, Func<MembershipView> membership, Func<ServerOptions> options, ILogger logger, TimeProvider time)
+    RememberedDeletes remembered, PushgatewayClient client, ActiveRing ring, MembershipService membership, Func<ServerOptions> options, ILogger logger, TimeProvider time)
 {
     /// <summary>What the loops noted is taken at this pace, whatever the gateways do meanwhile.</summary>
     private static readonly TimeSpan CollectPause = TimeSpan.FromMilliseconds(100);
@@ -61,7 +61,7 @@ internal sealed class DeletedGroups(
         DateTimeOffset now = time.GetUtcNow();
         RememberedDelete[] due = [.. remembered.Current().Where(delete => delete.IsNew && (delete.IsConfirmed || now >= delete.NextCheck))];
         if (due.Length == 0) return false;
-        ImmutableArray<CleanupTarget> targets = CleanupTargets.Of(current, membership(), time);
+        ImmutableArray<CleanupTarget> targets = CleanupTargets.Of(current, membership.View, time);
         HashSet<string> known = [.. targets.Select(static target => target.Address)];
         await AskOwnersAsync([.. due.Where(static delete => !delete.IsConfirmed)], known, ct).ConfigureAwait(false);
         HashSet<string> former = FormerOwners([.. due.Where(static delete => delete.IsConfirmed)], current);
@@ -126,7 +126,7 @@ internal sealed class DeletedGroups(
         if (deletes.Length == 0) return former;
         ShardingOptions sharding = options().Sharding;
         DateTimeOffset oldest = time.GetUtcNow() - EarlierRings.Kept;
-        foreach (EarlierRing earlier in membership().Earlier.Where(earlier => earlier.Until >= oldest))
+        foreach (EarlierRing earlier in membership.Earlier.Where(earlier => earlier.Until >= oldest))
         {
             HashRing<RingMember> built = earlier.Build(sharding.Replicas, sharding.Key.Name());
             foreach (RememberedDelete delete in deletes) Add(delete, built.Find(delete.Hash).Name);

@@ -140,7 +140,7 @@ internal sealed class RequestStage(EventLoop loop)
     }
 
     /// <summary>All of it is sent: what comes next begins anew.</summary>
-    public void Clear() => _start = _length = _sent = _headLength = _pathLength = 0;
+    public void Clear() => _start = _length = _sent = _headLength = _pathAt = _pathLength = 0;
 
     public void Return()
     {

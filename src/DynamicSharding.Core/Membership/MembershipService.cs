@@ -61,6 +61,15 @@ internal sealed class MembershipService : IAsyncDisposable
 
     public MembershipView View => _view with { Discovery = _source.Status };
 
+    /// <summary>Rings of the last day that were replaced, newest first.</summary>
+    public ImmutableArray<EarlierRing> Earlier
+    {
+        get
+        {
+            lock (_lock) return _publisher.Earlier;
+        }
+    }
+
     /// <summary>Publishes the configured gateways as the first ring at once. Discovery starts in the background.</summary>
     public void Start()
     {
@@ -208,7 +217,6 @@ internal sealed class MembershipService : IAsyncDisposable
             ChangesByCause = changes,
             HasReport = _hasReport,
             Former = _publisher.Former,
-            Earlier = _publisher.Earlier,
             BuildFailures = _publisher.Failures,
         };
     }

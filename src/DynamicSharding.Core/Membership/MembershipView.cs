@@ -24,9 +24,6 @@ internal sealed record MembershipView(
     /// <summary>Addresses that were in the ring and when they left it, as timestamps of the clock.</summary>
     public IReadOnlyDictionary<string, long> Former { get; init; } = ImmutableDictionary<string, long>.Empty;
 
-    /// <summary>Rings of the last day that were replaced, newest first.</summary>
-    public ImmutableArray<EarlierRing> Earlier { get; init; } = [];
-
     /// <summary>Rings that could not be built.</summary>
     public long BuildFailures { get; init; }
 }

@@ -207,7 +207,13 @@ public sealed partial class DocsTests
         string help = await TextAsync();
         string[] commands = [.. CommandInHelp().Matches(help).Select(match => match.Groups[1].Value)];
         Assert.NotEmpty(commands);
-        foreach (string command in commands) help += await TextAsync(command);
+        foreach (string command in commands)
+        {
+            string text = await TextAsync(command);
+            help += text;
+            foreach (Match part in CommandInHelp().Matches(text)) help += await TextAsync(command, part.Groups[1].Value);
+        }
+
         return ([.. FlagInHelp().Matches(help).Select(match => match.Value).Distinct().Order(StringComparer.Ordinal)], commands);
 
         static async Task<string> TextAsync(params string[] command)
