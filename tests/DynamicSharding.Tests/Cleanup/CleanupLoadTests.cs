@@ -5,11 +5,13 @@ using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
+using DynamicSharding.Tests.Server;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DynamicSharding.Tests.Cleanup;
 
 /// <summary>What a pass costs gateways, and this process.</summary>
+[Collection(ProcessWideTestGroup.Name)]
 public sealed class CleanupLoadTests
 {
     private const string Old = "old:9091", Owner = "owner:9091";
