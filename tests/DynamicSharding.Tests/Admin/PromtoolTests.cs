@@ -1,6 +1,6 @@
-using DynamicSharding.Cleanup;
 using System.ComponentModel;
 using System.Diagnostics;
+using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Forward;
