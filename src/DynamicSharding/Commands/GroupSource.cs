@@ -1,5 +1,5 @@
-using System.CommandLine;
 using System.Collections.Immutable;
+using System.CommandLine;
 using System.Text.Json;
 using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
@@ -13,6 +13,9 @@ internal sealed class GroupSource
 {
     private const string GatewaysFlag = "--gateways";
     private const string UserFlag = "--gateway-user";
+
+    /// <summary>A group that is looked up for where pushes to it go.</summary>
+    private const string Probe = "/metrics/job/any";
 
     private readonly Option<string?> _configFile = Flags.File("--config.file", "Take members, replicas and key from this file, and how to reach the gateways.");
     private readonly Option<string?> _url = new("--url") { Description = "Ask the admin listener of a running server for the members: http://host:9293. With --config.file, the file only says how to reach the gateways." };
@@ -67,8 +70,6 @@ internal sealed class GroupSource
             Matchers(arguments.GetValue(_match)),
             arguments.GetValue(_olderThan));
     }
-
-    private const string Probe = "/metrics/job/any";
 
     /// <summary>The ring, and all others that the server knows and may send requests to.</summary>
     private static (RingDefinition Ring, string[] Known) ReadStatus(ReadOnlyMemory<byte> json)

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using DynamicSharding.Cleanup;
-using DynamicSharding.Config;
 
 namespace DynamicSharding.Commands;
 

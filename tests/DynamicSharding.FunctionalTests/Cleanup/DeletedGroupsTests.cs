@@ -203,6 +203,6 @@ public sealed class DeletedGroupsTests(ITestOutputHelper output) : PeerTest(outp
         ]);
     }
 
-    private static Task GoneAsync(PushgatewayProcess gateway, string path) => Eventually.TrueAsync(
+    private static Task<TimeSpan> GoneAsync(PushgatewayProcess gateway, string path) => Eventually.TrueAsync(
         async () => !(await gateway.GroupsAsync()).Contains(Group(path)), DeleteServer.Limit, () => $"{path} is still on {gateway.Address}");
 }

@@ -137,7 +137,7 @@ public sealed class GroupsCommandTests(ITestOutputHelper output) : PeerTest(outp
     private static async Task<string[]> JobsAsync(PushgatewayProcess gateway) =>
         [.. (await gateway.GroupsAsync()).Select(group => group.Split('\n').First(label => label.StartsWith("job=", StringComparison.Ordinal))[4..]).Order(StringComparer.Ordinal)];
 
-    private static Task WaitForJobsAsync(PushgatewayProcess gateway, params string[] jobs) =>
+    private static Task<TimeSpan> WaitForJobsAsync(PushgatewayProcess gateway, params string[] jobs) =>
         Eventually.TrueAsync(async () => (await JobsAsync(gateway)).SequenceEqual(jobs), Limit, () => $"only {string.Join(", ", jobs)} on {gateway.Address}");
 
     private async Task StartAsync()
