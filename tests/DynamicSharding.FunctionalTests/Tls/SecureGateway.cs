@@ -56,7 +56,8 @@ internal sealed class SecureGateway : IAsyncDisposable
                 {
                     ServerCertificate = _certificate,
                     ClientCertificateRequired = _asksForCertificate,
-                    RemoteCertificateValidationCallback = static (_, _, _, _) => true,
+                    // Whose it is, the test judges by its subject.
+                    RemoteCertificateValidationCallback = (_, certificate, _, _) => !_asksForCertificate || certificate is not null,
                 },
                 cancellation);
         }
