@@ -64,6 +64,10 @@ internal sealed class CleanupDeletion(CleanupInputs inputs, PushgatewayClient cl
         {
             if (ShouldStop()) return;
             LeftReason? why = await WhyNotAsync(candidate, reading, ct).ConfigureAwait(false);
+
+            // An owner may take long to respond: by then a push may have come since the reading, or the lease is gone.
+            if (ShouldStop()) return;
+            if (why is null && time.GetElapsedTime(readAt) >= window) why = LeftReason.Unread;
             pending.Dequeue();
             if (why is { } reason)
             {
@@ -71,13 +75,13 @@ internal sealed class CleanupDeletion(CleanupInputs inputs, PushgatewayClient cl
             }
             else if (reading.Kept.ContainsKey(candidate.Group.Key))
             {
-                await DeleteAsync(candidate, reading.Status!, ct).ConfigureAwait(false);
+                await DeleteAsync(candidate, reading.Status!, () => time.GetElapsedTime(readAt) < window && !ShouldStop(), ct).ConfigureAwait(false);
                 sent++;
             }
         }
     }
 
-    private async Task DeleteAsync(Candidate candidate, PushgatewayStatus status, CancellationToken ct)
+    private async Task DeleteAsync(Candidate candidate, PushgatewayStatus status, Func<bool> mayDelete, CancellationToken ct)
     {
         string group = GroupPath.Describe(candidate.Group.Labels), reason = DeleteReasons.Label(candidate.Reason);
         if (inputs.Options.DryRun)
@@ -89,7 +93,12 @@ internal sealed class CleanupDeletion(CleanupInputs inputs, PushgatewayClient cl
 
         try
         {
-            await client.DeleteAsync(candidate.Gateway, GroupPath.Of(candidate.Group.Labels, status.Utf8Names), ct).ConfigureAwait(false);
+            if (!await client.DeleteAsync(candidate.Gateway, GroupPath.Of(candidate.Group.Labels, status.Utf8Names), ct, mayDelete).ConfigureAwait(false))
+            {
+                tally.Leave(candidate, LeftReason.Stopped);
+                return;
+            }
+
             logger.CleanupDeleted(group, candidate.Gateway, reason, candidate.Group.PushTime, candidate.Owner);
             tally.Delete(candidate, isDone: true);
         }
@@ -105,6 +114,7 @@ internal sealed class CleanupDeletion(CleanupInputs inputs, PushgatewayClient cl
     {
         if (reading.Status!.StartTime != candidate.StartTime) return LeftReason.Restarted;
         if (reading.Kept.TryGetValue(candidate.Group.Key, out PushgatewayGroup? now) && !SafetyRule.IsUnchanged(now, candidate.Group)) return LeftReason.Changed;
+        if (!GroupPath.CanBeNamed(candidate.Group.Labels, reading.Status.Utf8Names)) return LeftReason.Unnameable;
         if (candidate.Owner is null) return null;
         try
         {

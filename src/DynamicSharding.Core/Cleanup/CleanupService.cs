@@ -246,7 +246,8 @@ internal sealed class CleanupService : IAsyncDisposable
         }
 
         long deleted = report.Deleted.Sum();
-        if (report.IsSuccess && stopped is null && report.Deleted[(int)DeleteReason.Deleted] == 0) Deletes.Settle(report.StartedAt);
+        bool isWhole = report.IsSuccess && stopped is null && LeftReasons.ForLater.All(reason => report.Left[(int)reason] == 0);
+        if (isWhole && report.Deleted[(int)DeleteReason.Deleted] == 0) Deletes.Settle(report.StartedAt);
         if (stopped is not null) _logger.CleanupPassStopped(stopped);
         if (deleted + report.Left.Sum() == 0) _logger.CleanupPassIdle(report.Groups, report.Misplaced, report.Duration.TotalSeconds);
         else _logger.CleanupPassFinished(report.Groups, report.Misplaced, deleted, report.Left.Sum(), report.Duration.TotalSeconds, report.DryRun);

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using DynamicSharding.Config;
+using DynamicSharding.Logging;
 using DynamicSharding.Membership;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -19,6 +20,8 @@ internal sealed class DeletedGroups(
 {
     /// <summary>What the loops noted is taken at this pace, whatever the gateways do meanwhile.</summary>
     private static readonly TimeSpan CollectPause = TimeSpan.FromMilliseconds(100);
+
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(500);
 
@@ -48,6 +51,12 @@ internal sealed class DeletedGroups(
             }
             catch (OperationCanceledException) when (ct.IsCancellationRequested)
             {
+            }
+            catch (Exception e)
+            {
+                // Every failure of a gateway is handled, so this is a bug. Later DELETEs must not suffer from it.
+                logger.CleanupFailed(e);
+                await Task.Delay(RetryPause, time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
 
@@ -115,7 +124,12 @@ internal sealed class DeletedGroups(
                 },
                 ct).ConfigureAwait(false);
             if (!reading.IsComplete) continue;
-            foreach (RememberedDelete delete in owned.Where(delete => !held.Contains(delete))) delete.Confirm(time.GetUtcNow());
+            foreach (RememberedDelete delete in owned)
+            {
+                // A client that was not there within half a minute does not follow redirects. When the group goes later, something else took it.
+                if (!held.Contains(delete)) delete.Confirm(time.GetUtcNow());
+                else if (delete.Checks >= OwnerChecks.Length) remembered.Drop(delete);
+            }
         }
     }
 

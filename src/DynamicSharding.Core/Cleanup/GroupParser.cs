@@ -18,6 +18,9 @@ internal sealed class GroupParser
     private const int MaxInterned = 10_000;
 
     // Depths of the tokens, as the reader counts them.
+    // What clients push is far below; what is kept of a group must be bounded, whatever a gateway sends.
+    private const int MaxFamilies = 100_000, MaxLabelBytes = 1 << 20;
+
     private const int RootFields = 1, GroupStart = 2, GroupFields = 3, FamilyFields = 4, MetricFields = 6, SeriesLabels = 7;
 
     private readonly Dictionary<string, string> _interned = new(StringComparer.Ordinal);
@@ -28,6 +31,7 @@ internal sealed class GroupParser
     private readonly char[] _scratch = new char[256];
     private ImmutableArray<MetricFamily> _lastFamilies = [];
     private string _rootField = "", _field = "", _part = "", _metricPart = "", _seriesLabel = "", _type = "";
+    private long _labelBytes;
     private bool _inData, _isFamily, _hasPush, _hasFailure, _firstMetric, _labelsAreFamily;
     private bool? _successful;
     private double _value, _pushTime, _failureTime;
@@ -107,6 +111,7 @@ internal sealed class GroupParser
                 _part = Intern(ref reader);
                 break;
             case FamilyFields when token == JsonTokenType.String && _field == "labels":
+                if ((_labelBytes += reader.HasValueSequence ? reader.ValueSequence.Length : reader.ValueSpan.Length) > MaxLabelBytes) throw new JsonException($"a group has more than {MaxLabelBytes} bytes of labels");
                 _labels[_part] = reader.GetString()!;
                 if (_part == "type") _type = Intern(ref reader);
                 break;
@@ -150,6 +155,7 @@ internal sealed class GroupParser
         _labels.Clear();
         _seriesLabels.Clear();
         _families.Clear();
+        _labelBytes = 0;
         _successful = null;
         _labelsAreFamily = _hasPush = _hasFailure = false;
         _pushTime = _failureTime = 0;
@@ -161,6 +167,7 @@ internal sealed class GroupParser
         if (_field == PushTimeName) (_hasPush, _pushTime) = (true, _value);
         else if (_field == FailureTimeName) (_hasFailure, _failureTime) = (true, _value);
         else _families.Add(new MetricFamily(_field, _type));
+        if (_families.Count > MaxFamilies) throw new JsonException($"a group has more than {MaxFamilies} metric families");
         _labelsAreFamily |= _field == "labels";
     }
 

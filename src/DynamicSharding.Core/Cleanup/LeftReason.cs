@@ -23,7 +23,7 @@ internal enum LeftReason
     /// <summary>A gateway's clock differs from ours by too much, or is not known.</summary>
     ClockSkew,
 
-    /// <summary>A pushed metric hides its labels, or they are not UTF-8, or it has no time.</summary>
+    /// <summary>A pushed metric hides its labels, or they are not UTF-8 or cannot be named to the gateway, or it has no time.</summary>
     Unnameable,
 
     /// <summary>It was pushed to, or the owner's copy was, while the pass ran.</summary>
@@ -52,12 +52,19 @@ internal static class LeftReasons
         ("missing_metrics", "it has metrics that the owner's copy lacks: look at it yourself"),
         ("unread", "a gateway whose word is needed could not be read"),
         ("clock_skew", "the clock of a gateway is wrong by more than 30 s, or unknown"),
-        ("unnameable", "its labels are hidden by a metric or are not UTF-8, or it has no push time"),
+        ("unnameable", "its labels are hidden by a metric, are not UTF-8 or cannot be named to its gateway, or it has no push time"),
         ("changed", "it changed while the pass ran"),
         ("restarted", "a gateway restarted while the pass ran"),
         ("overloaded", "the gateway's write queue stayed full"),
         ("delete_failed", "the gateway refused the DELETE"),
         ("stopped", "the pass ended early"),
+    ];
+
+    /// <summary>Reasons that say nothing about the copy: another pass must look again.</summary>
+    public static ImmutableArray<LeftReason> ForLater { get; } =
+    [
+        LeftReason.Unread, LeftReason.ClockSkew, LeftReason.Changed, LeftReason.Restarted, LeftReason.Overloaded, LeftReason.DeleteFailed,
+        LeftReason.Stopped,
     ];
 
     public static ImmutableArray<LeftReason> All { get; } = [.. Enum.GetValues<LeftReason>()];

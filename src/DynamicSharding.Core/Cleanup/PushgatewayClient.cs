@@ -18,6 +18,9 @@ internal sealed class PushgatewayClient : IDisposable
     /// <summary>Pushgateway builds its whole response before the first byte: about a second for 100 MB.</summary>
     private static readonly TimeSpan FirstByteTimeout = TimeSpan.FromSeconds(60);
 
+    /// <summary>Of a whole response. One that drips for ever would keep all other gateways from being cleaned.</summary>
+    private static readonly TimeSpan ResponseLimit = TimeSpan.FromMinutes(10);
+
     private const int MaxStatusBytes = 256 * 1024;
     private const int FirstBufferBytes = 64 * 1024;
 
@@ -129,15 +132,19 @@ internal sealed class PushgatewayClient : IDisposable
     /// single writer does them one after the other, between pushes.
     /// </summary>
     /// <param name="path">Of the group, see <see cref="GroupPath.Of"/>.</param>
+    /// <param name="mayDelete">Asked right before, when the gateway has no other DELETE; null for yes.</param>
+    /// <returns>False if it was not sent, because it no longer may.</returns>
     /// <exception cref="PushgatewayException">It has not.</exception>
-    public async Task DeleteAsync(string address, string path, CancellationToken ct)
+    public async Task<bool> DeleteAsync(string address, string path, CancellationToken ct, Func<bool>? mayDelete = null)
     {
         SemaphoreSlim turn = _turns.GetOrAdd(address, static _ => new SemaphoreSlim(1));
         await turn.WaitAsync(ct).ConfigureAwait(false);
         try
         {
+            if (mayDelete?.Invoke() == false) return false;
             using Exchange exchange = await SendAsync(HttpMethod.Delete, address, path, FirstByteTimeout, HttpStatusCode.Accepted, ct).ConfigureAwait(false);
             await exchange.ReadUpToAsync(1024).ConfigureAwait(false);
+            return true;
         }
         finally
         {
@@ -222,12 +229,14 @@ internal sealed class PushgatewayClient : IDisposable
         private readonly CancellationToken _caller;
         private readonly CancellationTokenSource _expiry;
         private readonly CancellationTokenSource _either;
+        private readonly TimeProvider _time;
+        private readonly long _begun;
         private HttpResponseMessage? _response;
         private Stream? _body;
 
         public Exchange(string what, TimeSpan silence, TimeProvider time, CancellationToken caller)
         {
-            (_what, _silence, _caller) = (what, silence, caller);
+            (_what, _silence, _caller, _time, _begun) = (what, silence, caller, time, time.GetTimestamp());
             _expiry = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
             _either = CancellationTokenSource.CreateLinkedTokenSource(caller, _expiry.Token);
         }
@@ -241,7 +250,11 @@ internal sealed class PushgatewayClient : IDisposable
             return 0;
         });
 
-        public Task<int> ReadAsync(Memory<byte> buffer) => Bounded(_silence, "nothing more of the response", async ct => await _body!.ReadAsync(buffer, ct).ConfigureAwait(false));
+        public Task<int> ReadAsync(Memory<byte> buffer)
+        {
+            if (_time.GetElapsedTime(_begun) > ResponseLimit) throw new PushgatewayException(string.Create(CultureInfo.InvariantCulture, $"{_what}: the response takes more than {ResponseLimit.TotalMinutes} min"));
+            return Bounded(_silence, "nothing more of the response", async ct => await _body!.ReadAsync(buffer, ct).ConfigureAwait(false));
+        }
 
         public async Task<ReadOnlyMemory<byte>> ReadUpToAsync(int max)
         {

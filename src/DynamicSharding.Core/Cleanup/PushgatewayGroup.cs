@@ -109,6 +109,13 @@ internal static class GroupPath
         return true;
     }
 
+    /// <summary>
+    /// Without its flag for UTF-8 names, a gateway takes the escaped form of a name for the name of another label: a DELETE would go to another
+    /// group.
+    /// </summary>
+    public static bool CanBeNamed(ImmutableArray<KeyValuePair<string, string>> labels, bool utf8Names) =>
+        CanBeNamed(labels) && (utf8Names || labels.All(static label => IsClassic(label.Key)));
+
     private static bool IsClassic(string name) =>
         name.Length > 0 && !char.IsAsciiDigit(name[0]) && name.All(static c => char.IsAsciiLetterOrDigit(c) || c == '_');
 

@@ -16,13 +16,19 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
     /// <summary>A few megabytes. What has been carried out everywhere makes room first.</summary>
     public const int Most = 10_000;
 
+    /// <summary>Characters of all keys: with the labels that they are made of, some 30 MiB at most.</summary>
+    private const long MostLength = 4 << 20;
+
     /// <summary>As long as former rings are known.</summary>
     public static readonly TimeSpan Kept = TimeSpan.FromHours(24);
 
     private readonly Dictionary<string, RememberedDelete> _byKey = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();
     private readonly TimeProvider _time = time ?? TimeProvider.System;
-    private long _lost;
+    private long _lost, _length;
+
+    /// <summary>Nothing could make room; looked for again when something has changed.</summary>
+    private bool _isFull;
 
     public ImmutableArray<DeleteMailbox> Mailboxes { get; } = [.. Enumerable.Range(0, loops).Select(_ => new DeleteMailbox(time ?? TimeProvider.System))];
 
@@ -64,7 +70,12 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
             }
         }
 
-        lock (_lock) _byKey.Clear();
+        lock (_lock)
+        {
+            _byKey.Clear();
+            _length = 0;
+            _isFull = false;
+        }
     }
 
     /// <summary>The DELETE of a group, if there was one.</summary>
@@ -77,7 +88,13 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
 
     /// <summary>Copies of a group that are older than this may go.</summary>
     /// <returns>Null if there is no DELETE, or if it is not known whether its owner has accepted it.</returns>
-    public DateTimeOffset? TimeOf(string key, bool utf8Names = false) => Find(key, utf8Names)?.Cutoff;
+    /// <remarks>By our clock as it is now: one that was fast at the DELETE and has been set back must not reach the pushes that followed.</remarks>
+    public DateTimeOffset? TimeOf(string key, bool utf8Names = false)
+    {
+        if (Find(key, utf8Names) is not { Cutoff: { } cutoff } delete) return null;
+        TimeSpan step = _time.GetUtcNow() - _time.GetElapsedTime(delete.TakenAt) - delete.TakenTime;
+        return step < TimeSpan.Zero ? cutoff + step : cutoff;
+    }
 
     /// <summary>There is a DELETE that the last passes have not carried out everywhere.</summary>
     public bool HasPending
@@ -98,6 +115,8 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
             {
                 if (delete.IsConfirmed && delete.ConfirmedAt < begun) delete.IsPending = false;
             }
+
+            _isFull = false;
         }
     }
 
@@ -126,11 +145,27 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
             DateTimeOffset oldest = _time.GetUtcNow() - Kept;
             foreach ((string key, RememberedDelete delete) in _byKey)
             {
-                if (delete.Asked < oldest) _byKey.Remove(key);
+                if (delete.Asked < oldest) Remove(key);
             }
 
             return [.. _byKey.Values.Distinct()];
         }
+    }
+
+    /// <summary>It has not happened.</summary>
+    public void Drop(RememberedDelete delete)
+    {
+        lock (_lock)
+        {
+            foreach (string key in _byKey.Where(pair => pair.Value == delete).Select(static pair => pair.Key).ToArray()) Remove(key);
+        }
+    }
+
+    private void Remove(string key)
+    {
+        if (!_byKey.Remove(key)) return;
+        _length -= key.Length;
+        _isFull = false;
     }
 
     private void Add(in SeenDelete seen)
@@ -144,13 +179,15 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
             return;
         }
 
-        var delete = new RememberedDelete(hasClassic ? classic : utf8, grouping.Hash, seen.Owner, seen.At, seen.IsAccepted, _time.GetUtcNow());
+        var delete = new RememberedDelete(hasClassic ? classic : utf8, grouping.Hash, seen.Owner, seen.At, seen.IsAccepted, _time.GetUtcNow(), _time.GetTimestamp());
         lock (_lock)
         {
             string[] keys = [.. Keys(hasClassic ? classic : null, hasUtf8 ? utf8 : null)];
             RememberedDelete? before = keys.Select(key => _byKey.GetValueOrDefault(key)).FirstOrDefault(static known => known is not null);
-            if (before is null && _byKey.Count >= 2 * most && !MakeRoom())
+            int size = keys.Sum(static key => key.Length);
+            if (before is null && (_byKey.Count >= 2 * most || _length + size > MostLength) && (_isFull || !MakeRoom()))
             {
+                _isFull = true;
                 _lost++;
                 return;
             }
@@ -163,7 +200,11 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
             }
 
             if (before is not null) delete.Follow(before);
-            foreach (string key in keys) _byKey[key] = delete;
+            foreach (string key in keys)
+            {
+                if (!_byKey.ContainsKey(key)) _length += key.Length;
+                _byKey[key] = delete;
+            }
         }
     }
 
@@ -174,7 +215,7 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
         HashSet<RememberedDelete> dropped = [.. done];
         foreach ((string key, RememberedDelete delete) in _byKey)
         {
-            if (dropped.Contains(delete)) _byKey.Remove(key);
+            if (dropped.Contains(delete)) Remove(key);
         }
 
         return done.Length > 0;
@@ -197,9 +238,15 @@ internal sealed class RememberedDeletes(TimeProvider? time = null, int loops = 0
 /// <param name="asked">When that was, by our clock.</param>
 /// <param name="isAccepted">The owner has accepted it.</param>
 /// <param name="now">The time.</param>
+/// <param name="timestamp">The same, by the clock that is never set.</param>
 internal sealed class RememberedDelete(
-    ImmutableArray<KeyValuePair<string, string>> labels, uint hash, string owner, DateTimeOffset asked, bool isAccepted, DateTimeOffset now)
+    ImmutableArray<KeyValuePair<string, string>> labels, uint hash, string owner, DateTimeOffset asked, bool isAccepted, DateTimeOffset now, long timestamp)
 {
+    /// <summary>When it was taken from the loops, by both clocks: they show how ours was set since.</summary>
+    public DateTimeOffset TakenTime { get; } = now;
+
+    public long TakenAt { get; } = timestamp;
+
     public ImmutableArray<KeyValuePair<string, string>> Labels { get; } = labels;
 
     public uint Hash { get; } = hash;

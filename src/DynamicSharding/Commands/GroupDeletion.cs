@@ -36,15 +36,18 @@ internal sealed class GroupDeletion(PushgatewayClient client, ProgressLine progr
     private async Task DeleteSomeAsync(string gateway, Queue<DoomedCopy> pending, CancellationToken cancellation)
     {
         await WaitForQueueAsync(gateway, cancellation).ConfigureAwait(false);
+
+        // Before the reading: the owners may take their time, and the reading must be fresh.
+        Dictionary<string, string?> owners = await StartTimesAsync(pending, cancellation).ConfigureAwait(false);
         HashSet<string> keys = [.. pending.Select(static copy => copy.Copy.Group.Key)];
         GatewayReading now = await GatewayReading.ReadAsync(client, gateway, (group, _) => keys.Contains(group.Key), cancellation).ConfigureAwait(false);
         if (!now.IsComplete) throw new PushgatewayException(now.Error!);
-        Dictionary<string, string?> owners = await StartTimesAsync(pending, cancellation).ConfigureAwait(false);
         long read = TimeProvider.System.GetTimestamp();
         while (pending.TryPeek(out DoomedCopy? copy) && TimeProvider.System.GetElapsedTime(read) < Window)
         {
             progress.Show(string.Create(CultureInfo.InvariantCulture, $"deleting on {gateway}: {_done} of {total}"));
             if (!now.Kept.TryGetValue(copy.Copy.Group.Key, out PushgatewayGroup? group)) copy.Leave("it is not there any more");
+            else if (!GroupPath.CanBeNamed(group.Labels, now.Status!.Utf8Names)) copy.Leave(LeftReasons.Sentence(LeftReason.Unnameable));
             else if (copy.WhyNot(group, now.Status!.StartTime, owners) is { } why) copy.Leave(why);
             else await DeleteAsync(copy, now.Status!.Utf8Names, cancellation).ConfigureAwait(false);
             pending.Dequeue();

@@ -90,9 +90,10 @@ internal sealed record SurveyedCopy(GatewayReading On, PushgatewayGroup Group)
     /// <summary>The last push that succeeded, by the gateway's clock.</summary>
     public DateTimeOffset? Pushed => Group.PushTime > 0 ? Time(Group.PushTime) : null;
 
-    /// <summary>By our clock. What has no time is as young as can be.</summary>
-    public DateTimeOffset LastActivity =>
-        double.IsFinite(SafetyRule.LastActivity(Group)) ? Time(SafetyRule.LastActivity(Group)) - (On.Status?.Skew ?? TimeSpan.Zero) : DateTimeOffset.MaxValue;
+    /// <summary>By our clock. What has no time, or one of a clock that is wrong or not known, is as young as can be.</summary>
+    public DateTimeOffset LastActivity => double.IsFinite(SafetyRule.LastActivity(Group)) && SafetyRule.HasGoodClock(On)
+        ? Time(SafetyRule.LastActivity(Group) - On.Status!.Skew!.Value.TotalSeconds)
+        : DateTimeOffset.MaxValue;
 
     private static DateTimeOffset Time(double seconds) => DateTimeOffset.FromUnixTimeMilliseconds((long)(Math.Clamp(seconds, 0, 250_000_000_000) * 1000));
 }

@@ -43,6 +43,24 @@ public sealed class GroupParserTests
         Assert.Equal(["labels", "last_push_successful"], group.Families.Select(family => family.Name));
     }
 
+    /// <summary>Without the flag, <c>U__f_2e_b</c> is the name of another label.</summary>
+    [Fact]
+    public void A_name_that_is_not_classic_can_be_named_only_to_a_gateway_that_reads_escapes()
+    {
+        Assert.True(GroupPath.CanBeNamed([new("job", "a"), new("f.b", "1")], utf8Names: true));
+        Assert.False(GroupPath.CanBeNamed([new("job", "a"), new("f.b", "1")], utf8Names: false));
+        Assert.True(GroupPath.CanBeNamed([new("job", "a"), new("f_b", "/ü")], utf8Names: false));
+    }
+
+    [Fact]
+    public void A_group_of_endless_labels_or_families_is_an_error()
+    {
+        string labels = string.Join(',', Enumerable.Range(0, 1100).Select(static i => $"\"l{i}\":\"{new string('x', 1000)}\""));
+        Assert.Throws<JsonException>(() => Parse(Document($$"""{"labels":{"job":"a",{{labels}}},"last_push_successful":true,{{Times}}}""")));
+        string families = string.Join(',', Enumerable.Range(0, 100_001).Select(static i => $"\"m{i}\":{Family}"));
+        Assert.Throws<JsonException>(() => Parse(Document($$"""{"labels":{"job":"a"},"last_push_successful":true,{{families}},{{Times}}}""")));
+    }
+
     [Fact]
     public void Without_an_instance_hidden_labels_are_ambiguous()
     {

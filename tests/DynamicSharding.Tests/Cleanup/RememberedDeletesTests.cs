@@ -84,11 +84,54 @@ public sealed class RememberedDeletesTests
 
         // What is carried out makes room.
         foreach (RememberedDelete delete in deletes.Current()) delete.IsPending = delete.Labels[0].Value != "3";
+        deletes.Settle(DateTimeOffset.MinValue);
         Note(deletes, 0, Path(100), isAccepted: true);
         deletes.Collect();
         Assert.Equal((20, 5L), (deletes.Count, deletes.Lost));
         Assert.Null(deletes.TimeOf(Key("3")));
         Assert.NotNull(deletes.TimeOf(Key("100")));
+    }
+
+    [Fact]
+    public void Long_names_take_the_room_of_several()
+    {
+        RememberedDeletes deletes = new(_time, loops: 1);
+        for (int i = 0; i < 2500; i++)
+        {
+            Note(deletes, 0, Path(i) + new string('x', 4000), isAccepted: true);
+            deletes.Collect();
+        }
+
+        Assert.InRange(deletes.Count, 400, 1100);
+        Assert.Equal(2500, deletes.Count + deletes.Lost);
+    }
+
+    /// <summary>An edge whose clock was fast at the DELETE must not take the pushes that followed for older ones.</summary>
+    [Fact]
+    public void A_clock_that_is_set_back_takes_the_moment_of_the_DELETE_with_it()
+    {
+        var clock = new SetClock { Wall = Start };
+        RememberedDeletes deletes = new(clock, loops: 1);
+        Note(deletes, 0, "/metrics/job/x", isAccepted: true);
+        deletes.Collect();
+        clock.Pass(TimeSpan.FromMinutes(10));
+        Assert.Equal(Start, deletes.TimeOf(Key("x")));
+        clock.Wall -= TimeSpan.FromHours(1);
+        Assert.Equal(Start.AddHours(-1), deletes.TimeOf(Key("x")));
+
+        // Set forward, its moment is too early: a copy more is left.
+        clock.Wall += TimeSpan.FromHours(2);
+        Assert.Equal(Start, deletes.TimeOf(Key("x")));
+    }
+
+    [Fact]
+    public void What_did_not_happen_is_dropped()
+    {
+        RememberedDeletes deletes = new(_time, loops: 1);
+        Note(deletes, 0, "/metrics/job/x", isAccepted: false);
+        deletes.Collect();
+        deletes.Drop(deletes.Find(Key("x"), utf8Names: false)!);
+        Assert.True(deletes.IsEmpty);
     }
 
     [Fact]
@@ -168,4 +211,23 @@ public sealed class RememberedDeletesTests
     private static string Path(int i) => string.Create(CultureInfo.InvariantCulture, $"/metrics/job/{i}");
 
     private static string Key(string job) => GroupPath.KeyOf([new("job", job)]);
+
+    private sealed class SetClock : TimeProvider
+    {
+        private long _passed;
+
+        public DateTimeOffset Wall { get; set; }
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override DateTimeOffset GetUtcNow() => Wall;
+
+        public override long GetTimestamp() => _passed;
+
+        public void Pass(TimeSpan time)
+        {
+            Wall += time;
+            _passed += time.Ticks;
+        }
+    }
 }
