@@ -269,10 +269,11 @@ build "$@"
 DEB=$(echo "$WORK"/out/*.deb)
 check_lintian
 check_documents
+# Before the package is on this machine: the other one begins as a copy of it.
+check_service
 install_package
 check_versions
 check_runs
 check_completion
 upgrade
-check_service
 remove
