@@ -41,7 +41,7 @@ serve_one_push() {
     reply=$(curl -sS -i --noproxy '*' -X PUT --data-binary $'demo_value 1\n' http://127.0.0.1:9292/metrics/job/demo/instance/a) \
         || { cat "$WORK/server.log" >&2; fail "no response"; }
     [[ ${reply//$'\r'/} == *$'\nLocation: http://127.0.0.1:9091/metrics/job/demo/instance/a\n'* ]] || fail "the response: $reply"
-    curl -fsS --noproxy '*' http://127.0.0.1:9293/metrics | grep -q '^dynamic_sharding_ring_members 1$' || fail "the metrics"
+    curl -fsS --noproxy '*' http://127.0.0.1:9293/metrics | grep '^dynamic_sharding_ring_members 1$' >/dev/null || fail "the metrics"
     [[ $(curl -fsS --noproxy '*' -X POST http://127.0.0.1:9293/-/reload) == OK ]] || fail "the reload"
     kill -TERM "$server"
     wait "$server" || code=$?

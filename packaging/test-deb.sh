@@ -151,7 +151,7 @@ serve_one_push() {
     expect "the answer" "${reply%%$'\n'*}" "HTTP/1.1 307 Temporary Redirect"
     grep -qxF "Location: http://127.0.0.1:9091/metrics/job/demo/instance/a" <<<"$reply" || fail "the answer's Location: $reply"
     (as_user /usr/bin/$PACKAGE healthcheck --config.file $CONFIG) || fail healthcheck
-    curl -fsS --noproxy '*' http://127.0.0.1:9293/metrics | grep -q '^dynamic_sharding_ring_members 1$' || fail "the metrics"
+    curl -fsS --noproxy '*' http://127.0.0.1:9293/metrics | grep '^dynamic_sharding_ring_members 1$' >/dev/null || fail "the metrics"
     expect "the process's user" "$(stat -c %U "/proc/$server")" $PACKAGE
     kill -TERM "$server"
     wait "$server" || code=$?
@@ -205,6 +205,44 @@ upgrade() {
     ok "an upgrade over itself keeps the edited configuration"
 }
 
+# Under systemd as process 1 of namespaces of its own (tests/systemd/machine.sh): the package's own units and scripts.
+inside() { nsenter --target "$(cat "$WORK/machine/pid")" --mount --pid --ipc --uts --cgroup --net --root --wd -- env -u ARGS "$@"; }
+
+check_service() {
+    local machine main config=$WORK/machine/good.yml
+    mkdir -p "$WORK/machine/files/root" "$WORK/machine/files/etc/apt"
+    cp "$DEB" "$WORK/machine/files/root/package.deb"
+    unshare --net tests/systemd/machine.sh "$WORK/machine" >"$WORK/machine.log" 2>&1 &
+    machine=$!
+    for _ in $(seq 300); do
+        grep -q '^booted$' "$WORK/machine.log" && break
+        kill -0 "$machine" 2>/dev/null || break
+        sleep 0.2
+    done
+    grep -q '^booted$' "$WORK/machine.log" || { cat "$WORK/machine.log" >&2; fail "the machine does not boot"; }
+    inside ip link set lo up
+    # The policy of this test forbids starts outside only.
+    inside rm -f "$POLICY"
+    quietly inside dpkg -i /root/package.deb
+    quietly inside systemctl is-active $PACKAGE.service
+    inside cat $CONFIG >"$config"
+    main=$(inside systemctl show --value --property MainPID $PACKAGE.service)
+
+    inside sh -c "echo 'colour: red' >>$CONFIG"
+    inside dpkg -i /root/package.deb >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; fail "an upgrade with a broken configuration"; }
+    grep -q 'dynamic-sharding: not restarted, because the configuration has errors' "$WORK/log" || fail "the upgrade says nothing: $(cat "$WORK/log")"
+    expect "the process after an upgrade with a broken configuration" "$(inside systemctl show --value --property MainPID $PACKAGE.service)" "$main"
+    expect "its state" "$(inside systemctl is-active $PACKAGE.service)" active
+
+    inside tee $CONFIG <"$config" >/dev/null
+    quietly inside dpkg -i /root/package.deb
+    [[ $(inside systemctl show --value --property MainPID $PACKAGE.service) != "$main" ]] || fail "the upgrade does not restart the service"
+    expect "the state after the upgrade" "$(inside systemctl is-active $PACKAGE.service)" active
+    kill "$machine"
+    wait "$machine" || true
+    ok "an upgrade restarts the service, but not into a configuration that it refuses"
+}
+
 remove() {
     quietly dpkg -r $PACKAGE
     [[ ! -e /usr/bin/$PACKAGE ]] || fail "the program is still there"
@@ -231,6 +269,8 @@ build "$@"
 DEB=$(echo "$WORK"/out/*.deb)
 check_lintian
 check_documents
+# Before the package is on this machine: the other one begins as a copy of it.
+check_service
 install_package
 check_versions
 check_runs

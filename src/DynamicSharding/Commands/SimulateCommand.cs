@@ -35,9 +35,9 @@ internal static class SimulateCommand
             RingDefinition before = await source.ReadAsync(arguments, cancellation).ConfigureAwait(false);
             RingDefinition after = Change(before, Parse(add.Name, arguments.GetValue(add), before), Parse(remove.Name, arguments.GetValue(remove), before));
             IEnumerable<uint> hashes = arguments.GetValue(file) is { } path ? ReadHashes(before, path) : SampleHashes(arguments.GetValue(keys) ?? DefaultSample);
-            HashRing<Gateway> ring = after.Build();
-            var comparison = new RingComparison<Gateway>(before.Build(), ring, hashes);
-            if (arguments.GetValue(json)) CommandOutput.WriteJson(output, SimulationResult.Of(comparison, ring.Fingerprint, before, after));
+            HashRing<Gateway> ring = before.Build(), changed = after.Build();
+            var comparison = new RingComparison<Gateway>(ring, changed, hashes);
+            if (arguments.GetValue(json)) CommandOutput.WriteJson(output, SimulationResult.Of(comparison, changed.Fingerprint, before, after));
             else WriteText(output, comparison);
             return ExitCode.Stopped;
         }));
