@@ -31,14 +31,14 @@ public sealed class RingCommandTests
     }
 
     [Theory]
-    [InlineData(101, "lookup", "/metrics/job/a")]
-    [InlineData(102, "simulate", "--add", "b")]
-    public async Task A_ring_of_too_many_points_is_refused(int named, string command, params string[] arguments)
+    [InlineData("lookup", "/metrics/job/a")]
+    [InlineData("simulate", "--add", "b")]
+    public async Task A_ring_of_too_many_points_is_refused(string command, params string[] arguments)
     {
         string gateways = string.Join(',', Enumerable.Range(0, 101).Select(static i => $"a{i}"));
         (int exitCode, _, string error) = await RunAsync([command, "--gateways", gateways, "--replicas", "100000", .. arguments]);
         Assert.Equal(2, exitCode);
-        Assert.Contains($"{named} gateways with 100000 points each: a ring has at most 10000000 points", error, StringComparison.Ordinal);
+        Assert.Contains("101 gateways with 100000 points each: a ring has at most 10000000 points", error, StringComparison.Ordinal);
     }
 
     [Fact]
