@@ -42,7 +42,8 @@ forbid_service_starts() {
 restore() {
     local code=$?
     trap - EXIT
-    # A failed test must not leave its package behind.
+    # A failed test must leave neither its machine nor its package behind.
+    [[ -z ${MACHINE:-} ]] || { kill "$MACHINE" && wait "$MACHINE"; } 2>/dev/null || true
     dpkg --purge $PACKAGE >/dev/null 2>&1 || true
     rm -f "$POLICY"
     [[ ! -e $WORK/policy-rc.d ]] || mv "$WORK/policy-rc.d" "$POLICY"
@@ -209,14 +210,14 @@ upgrade() {
 inside() { nsenter --target "$(cat "$WORK/machine/pid")" --mount --pid --ipc --uts --cgroup --net --root --wd -- env -u ARGS "$@"; }
 
 check_service() {
-    local machine main config=$WORK/machine/good.yml
+    local main config=$WORK/machine/good.yml
     mkdir -p "$WORK/machine/files/root" "$WORK/machine/files/etc/apt"
     cp "$DEB" "$WORK/machine/files/root/package.deb"
     unshare --net tests/systemd/machine.sh "$WORK/machine" >"$WORK/machine.log" 2>&1 &
-    machine=$!
+    MACHINE=$!
     for _ in $(seq 300); do
         grep -q '^booted$' "$WORK/machine.log" && break
-        kill -0 "$machine" 2>/dev/null || break
+        kill -0 "$MACHINE" 2>/dev/null || break
         sleep 0.2
     done
     grep -q '^booted$' "$WORK/machine.log" || { cat "$WORK/machine.log" >&2; fail "the machine does not boot"; }
@@ -238,8 +239,9 @@ check_service() {
     quietly inside dpkg -i /root/package.deb
     [[ $(inside systemctl show --value --property MainPID $PACKAGE.service) != "$main" ]] || fail "the upgrade does not restart the service"
     expect "the state after the upgrade" "$(inside systemctl is-active $PACKAGE.service)" active
-    kill "$machine"
-    wait "$machine" || true
+    kill "$MACHINE"
+    wait "$MACHINE" || true
+    MACHINE=''
     ok "an upgrade restarts the service, but not into a configuration that it refuses"
 }
 
