@@ -117,6 +117,7 @@ check_documents() {
 }
 
 install_package() {
+    local page
     # The command of the README, with dependencies; the installations below use dpkg.
     quietly apt-get -y -q -o DPkg::Lock::Timeout=600 --no-install-recommends install "$DEB"
     expect "the package's status" "$(dpkg-query -W -f '${Status}' $PACKAGE)" "install ok installed"
@@ -124,8 +125,11 @@ install_package() {
     expect "the environment's owner and mode" "$(stat -c '%U:%G %a' /etc/default/$PACKAGE)" "root:root 600"
     expect "the user's shell" "$(getent passwd $PACKAGE | cut -d: -f7)" /usr/sbin/nologin
     grep -qxF "User=$PACKAGE" $UNIT || fail "the unit runs as another user"
-    quietly man -l -Tutf8 "/usr/share/man/man1/$PACKAGE.1.gz"
-    quietly man -l -Tutf8 "/usr/share/man/man5/$PACKAGE.yml.5.gz"
+    # Copies: of an installed page, man(1) may keep what it formatted.
+    for page in man1/$PACKAGE.1 man5/$PACKAGE.yml.5; do
+        gzip -dc "/usr/share/man/$page.gz" >"$WORK/${page#*/}"
+        quietly man -l -Tutf8 "$WORK/${page#*/}"
+    done
     quietly systemd-analyze verify $UNIT /lib/systemd/system/$PACKAGE.socket
     expect "dpkg's verdict on the files" "$(dpkg --verify $PACKAGE)" ""
     ok "installed"

@@ -42,7 +42,11 @@ internal sealed class SystemdMachine : IAsyncDisposable
         string users = Path.Combine(Binary.RepositoryRoot, "packaging/sysusers.d/dynamic-sharding.conf");
         Write(folder, "/usr/lib/sysusers.d/dynamic-sharding.conf", await File.ReadAllTextAsync(users));
         Directory.CreateDirectory(folder.Path + "/files/usr/bin");
-        File.CreateSymbolicLink(folder.Path + "/files/usr/bin/dynamic-sharding", Binary.Path);
+        string program = folder.Path + "/files/usr/bin/dynamic-sharding";
+
+        // A copy where it can be: the unit has a /tmp of its own, and the checkout may lie there.
+        if (Binary.IsNativeAot) File.Copy(Binary.Path, program);
+        else File.CreateSymbolicLink(program, Binary.Path);
 
         ChildProcess machine = await ChildProcess.StartAsync(
             "machine.sh", "bash", [Path.Combine(Binary.RepositoryRoot, "tests/systemd/machine.sh"), folder.Path]);
