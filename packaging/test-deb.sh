@@ -24,10 +24,11 @@ expect() { # what, actual, expected
 }
 
 # Every path on the machine with the package's name, and what dpkg knows of it.
+# Not what man-db caches of a page that someone reads: it is man-db's, and goes with its next run.
 traces() {
     find /etc /usr /lib /var /run -xdev -name '*dynamic-sharding*' -not -path '/usr/local/lib/dynamic-sharding-tests*' \
         -not -path '/etc/apt/*' -not -path '/var/lib/apt/*' -not -path '/var/lock/*' -not -path '/run/lock/*' -not -path '/run/user/*' \
-        2>/dev/null | sort -u
+        -not -path '/var/cache/man/*' 2>/dev/null | sort -u
     dpkg-query -W -f '${Package} ${Status}\n' $PACKAGE 2>/dev/null || true
     getent passwd $PACKAGE || true
     getent group $PACKAGE || true
