@@ -33,14 +33,9 @@ serve_one_push() {
     ip link set lo up
     (run --config.file "$WORK/tree/etc/dynamic-sharding/dynamic-sharding.yml") >"$WORK/server.log" 2>&1 &
     server=$!
-    for _ in $(seq 150); do
-        curl -fsS -o /dev/null --noproxy '*' http://127.0.0.1:9292/-/ready 2>/dev/null && break
-        kill -0 "$server" 2>/dev/null || break
-        sleep 0.2
-    done
-    reply=$(curl -sS -i --noproxy '*' -X PUT --data-binary $'demo_value 1\n' http://127.0.0.1:9292/metrics/job/demo/instance/a) \
+    reply=$(packaging/demo-push.sh "$server") \
         || { cat "$WORK/server.log" >&2; fail "no response"; }
-    [[ ${reply//$'\r'/} == *$'\nLocation: http://127.0.0.1:9091/metrics/job/demo/instance/a\n'* ]] || fail "the response: $reply"
+    grep -qxF "Location: http://127.0.0.1:9091/metrics/job/demo/instance/a" <<<"$reply" || fail "the response: $reply"
     curl -fsS --noproxy '*' http://127.0.0.1:9293/metrics | grep '^dynamic_sharding_ring_members 1$' >/dev/null || fail "the metrics"
     [[ $(curl -fsS --noproxy '*' -X POST http://127.0.0.1:9293/-/reload) == OK ]] || fail "the reload"
     kill -TERM "$server"

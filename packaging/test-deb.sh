@@ -146,16 +146,10 @@ serve_one_push() {
     # shellcheck disable=SC2086 # split into words like systemd does
     (as_user $command) >"$WORK/server.log" 2>&1 &
     server=$!
-    for _ in $(seq 100); do
-        curl -fsS -o /dev/null --noproxy '*' http://127.0.0.1:9292/-/ready 2>/dev/null && break
-        kill -0 "$server" 2>/dev/null || break
-        sleep 0.2
-    done
-    reply=$(curl -sS -i --noproxy '*' -X PUT --data-binary $'demo_value 1\n' http://127.0.0.1:9292/metrics/job/demo/instance/a) \
-        || { cat "$WORK/server.log" >&2; fail "no answer"; }
-    reply=${reply//$'\r'/}
-    expect "the answer" "${reply%%$'\n'*}" "HTTP/1.1 307 Temporary Redirect"
-    grep -qxF "Location: http://127.0.0.1:9091/metrics/job/demo/instance/a" <<<"$reply" || fail "the answer's Location: $reply"
+    reply=$(packaging/demo-push.sh "$server") \
+        || { cat "$WORK/server.log" >&2; fail "no response"; }
+    expect "the response" "${reply%%$'\n'*}" "HTTP/1.1 307 Temporary Redirect"
+    grep -qxF "Location: http://127.0.0.1:9091/metrics/job/demo/instance/a" <<<"$reply" || fail "the response's Location: $reply"
     (as_user /usr/bin/$PACKAGE healthcheck --config.file $CONFIG) || fail healthcheck
     curl -fsS --noproxy '*' http://127.0.0.1:9293/metrics | grep '^dynamic_sharding_ring_members 1$' >/dev/null || fail "the metrics"
     expect "the process's user" "$(stat -c %U "/proc/$server")" $PACKAGE
@@ -216,8 +210,8 @@ inside() { nsenter --target "$(cat "$WORK/machine/pid")" --mount --pid --ipc --u
 
 check_service() {
     local main config=$WORK/machine/good.yml
-    mkdir -p "$WORK/machine/files/root" "$WORK/machine/files/etc/apt"
-    cp "$DEB" "$WORK/machine/files/root/package.deb"
+    mkdir -p "$WORK/machine/files/srv" "$WORK/machine/files/etc/apt"
+    cp "$DEB" "$WORK/machine/files/srv/package.deb"
     unshare --net tests/systemd/machine.sh "$WORK/machine" >"$WORK/machine.log" 2>&1 &
     MACHINE=$!
     for _ in $(seq 300); do
@@ -229,19 +223,19 @@ check_service() {
     inside ip link set lo up
     # The policy of this test forbids starts outside only.
     inside rm -f "$POLICY"
-    quietly inside dpkg -i /root/package.deb
+    quietly inside dpkg -i /srv/package.deb
     quietly inside systemctl is-active $PACKAGE.service
     inside cat $CONFIG >"$config"
     main=$(inside systemctl show --value --property MainPID $PACKAGE.service)
 
     inside sh -c "echo 'colour: red' >>$CONFIG"
-    inside dpkg -i /root/package.deb >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; fail "an upgrade with a broken configuration"; }
+    inside dpkg -i /srv/package.deb >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; fail "an upgrade with a broken configuration"; }
     grep -q 'dynamic-sharding: not restarted, because the configuration has errors' "$WORK/log" || fail "the upgrade says nothing: $(cat "$WORK/log")"
     expect "the process after an upgrade with a broken configuration" "$(inside systemctl show --value --property MainPID $PACKAGE.service)" "$main"
     expect "its state" "$(inside systemctl is-active $PACKAGE.service)" active
 
     inside tee $CONFIG <"$config" >/dev/null
-    quietly inside dpkg -i /root/package.deb
+    quietly inside dpkg -i /srv/package.deb
     [[ $(inside systemctl show --value --property MainPID $PACKAGE.service) != "$main" ]] || fail "the upgrade does not restart the service"
     expect "the state after the upgrade" "$(inside systemctl is-active $PACKAGE.service)" active
     kill "$MACHINE"
