@@ -157,7 +157,9 @@ internal sealed class ServerHost : IAsyncDisposable
         Reloader.Close();
         ShutdownOptions shutdown = Reloader.Options.Shutdown;
         await StopReadinessWatchAsync();
-        await _cleanup.StopAsync();
+
+        // Beside the drain: a Consul that does not respond, and so keeps the lease from being released, must not delay it.
+        Task cleanup = _cleanup.StopAsync();
 
         // Draining comes before the 503: a client that has seen the 503 gets no response that keeps its connection.
         _data.Drain();
@@ -165,6 +167,7 @@ internal sealed class ServerHost : IAsyncDisposable
         _logger.Draining(shutdown.DrainDelay, _data.OpenConnections);
         await Task.Delay(shutdown.DrainDelay, _time);
         await _data.StopAsync(shutdown.Timeout);
+        await cleanup;
         await _membership.StopAsync();
         if (_admin is not null) await _admin.StopAsync(new CancellationToken(canceled: true));
         _logger.Stopped();

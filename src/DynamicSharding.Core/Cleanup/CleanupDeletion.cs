@@ -12,10 +12,6 @@ internal sealed class CleanupDeletion(CleanupInputs inputs, PushgatewayClient cl
     /// <summary>Deletes after one reading. A reading of a large gateway takes seconds, and must not be most of the work.</summary>
     private static readonly TimeSpan MinWindow = TimeSpan.FromSeconds(1), MaxWindow = TimeSpan.FromSeconds(10);
 
-    /// <summary>A gateway whose queue is full gets nothing for this long, so many times; then its copies wait for the next pass.</summary>
-    private static readonly TimeSpan QueuePause = TimeSpan.FromSeconds(5);
-    private const int MaxQueuePauses = 12;
-
     /// <summary>Its queue has 1,000 places.</summary>
     private const int DeletesPerQueueCheck = 50;
 
@@ -35,7 +31,7 @@ internal sealed class CleanupDeletion(CleanupInputs inputs, PushgatewayClient cl
                     return;
                 }
 
-                if (!inputs.Options.DryRun && !await WaitForQueueAsync(gateway, ct).ConfigureAwait(false))
+                if (!inputs.Options.DryRun && !await client.WaitForQueueAsync(gateway, ct).ConfigureAwait(false))
                 {
                     LeaveAll(pending, LeftReason.Overloaded);
                     return;
@@ -125,17 +121,6 @@ internal sealed class CleanupDeletion(CleanupInputs inputs, PushgatewayClient cl
         {
             return LeftReason.Unread;
         }
-    }
-
-    private async Task<bool> WaitForQueueAsync(string gateway, CancellationToken ct)
-    {
-        for (int pauses = 0; pauses < MaxQueuePauses; pauses++)
-        {
-            if (!await client.IsQueueFullAsync(gateway, ct).ConfigureAwait(false)) return true;
-            await Task.Delay(QueuePause, time, ct).ConfigureAwait(false);
-        }
-
-        return false;
     }
 
     private bool ShouldStop() => IsStopped = IsStopped || inputs.WhyStop() is not null;

@@ -21,6 +21,10 @@ internal sealed class PushgatewayClient : IDisposable
     /// <summary>Of a whole response. One that drips for ever would keep all other gateways from being cleaned.</summary>
     private static readonly TimeSpan ResponseLimit = TimeSpan.FromMinutes(10);
 
+    /// <summary>A gateway whose queue is full gets nothing for this long, so many times.</summary>
+    private static readonly TimeSpan QueuePause = TimeSpan.FromSeconds(5);
+    private const int MaxQueuePauses = 12;
+
     private const int MaxStatusBytes = 256 * 1024;
     private const int FirstBufferBytes = 64 * 1024;
 
@@ -152,16 +156,30 @@ internal sealed class PushgatewayClient : IDisposable
         }
     }
 
-    /// <summary>The gateway says that its write queue is full: pushes wait, and so would deletes.</summary>
-    /// <exception cref="PushgatewayException">It does not respond.</exception>
-    public async Task<bool> IsQueueFullAsync(string address, CancellationToken ct)
+    /// <summary>Waits while the gateway says that its write queue is full: pushes wait, and so would deletes.</summary>
+    /// <param name="onPause">Called before every pause.</param>
+    /// <returns>False if the queue is still full after a minute.</returns>
+    /// <exception cref="PushgatewayException">The gateway does not respond.</exception>
+    public async Task<bool> WaitForQueueAsync(string address, CancellationToken ct, Action? onPause = null)
+    {
+        for (int pauses = 0; pauses < MaxQueuePauses; pauses++)
+        {
+            if (!await IsQueueFullAsync(address, ct).ConfigureAwait(false)) return true;
+            onPause?.Invoke();
+            await Task.Delay(QueuePause, _time, ct).ConfigureAwait(false);
+        }
+
+        return false;
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task<bool> IsQueueFullAsync(string address, CancellationToken ct)
     {
         using Exchange exchange = await SendAsync(HttpMethod.Get, address, "/-/healthy", _silence, null, ct).ConfigureAwait(false);
         if (exchange.Response.StatusCode != HttpStatusCode.InternalServerError) return false;
         return Encoding.UTF8.GetString((await exchange.ReadUpToAsync(1024).ConfigureAwait(false)).Span).Contains(QueueFull, StringComparison.Ordinal);
     }
-
-    public void Dispose() => _http.Dispose();
 
     private static SocketsHttpHandler Handler(PushgatewayOptions options, NameResolver resolver)
     {

@@ -31,7 +31,7 @@ internal sealed class DeleteMailbox(TimeProvider time, int entries = DeleteMailb
 
     /// <summary>On the loop's thread.</summary>
     /// <param name="path">Of the group, without a prefix or a query.</param>
-    /// <param name="owner">When the client asked.</param>
+    /// <param name="owner">Of the group when the client asked.</param>
     /// <param name="age">How long ago that was.</param>
     /// <param name="isAccepted">The owner has accepted it. Otherwise the client was told to ask the owner.</param>
     public void Add(ReadOnlySpan<byte> path, Gateway owner, TimeSpan age, bool isAccepted)

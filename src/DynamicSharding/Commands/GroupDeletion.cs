@@ -9,10 +9,6 @@ internal sealed class GroupDeletion(PushgatewayClient client, ProgressLine progr
     /// <summary>Within it, what was read is fresh enough.</summary>
     private static readonly TimeSpan Window = TimeSpan.FromSeconds(5);
 
-    /// <summary>A gateway whose queue is full gets nothing for this long, so many times.</summary>
-    private static readonly TimeSpan QueuePause = TimeSpan.FromSeconds(5);
-    private const int MaxQueuePauses = 12;
-
     private int _done;
 
     public async Task RunAsync(IEnumerable<DoomedCopy> copies, CancellationToken cancellation)
@@ -35,7 +31,8 @@ internal sealed class GroupDeletion(PushgatewayClient client, ProgressLine progr
 
     private async Task DeleteSomeAsync(string gateway, Queue<DoomedCopy> pending, CancellationToken cancellation)
     {
-        await WaitForQueueAsync(gateway, cancellation).ConfigureAwait(false);
+        if (!await client.WaitForQueueAsync(gateway, cancellation, () => progress.Show($"waiting for {gateway}, whose write queue is full")).ConfigureAwait(false))
+            throw new PushgatewayException($"{gateway}: its write queue stays full");
 
         // Before the reading: the owners may take their time, and the reading must be fresh.
         Dictionary<string, string?> owners = await StartTimesAsync(pending, cancellation).ConfigureAwait(false);
@@ -85,16 +82,6 @@ internal sealed class GroupDeletion(PushgatewayClient client, ProgressLine progr
         }
 
         return times;
-    }
-
-    private async Task WaitForQueueAsync(string gateway, CancellationToken cancellation)
-    {
-        for (int pauses = 0; await client.IsQueueFullAsync(gateway, cancellation).ConfigureAwait(false); pauses++)
-        {
-            if (pauses == MaxQueuePauses) throw new PushgatewayException($"{gateway}: its write queue stays full");
-            progress.Show($"waiting for {gateway}, whose write queue is full");
-            await Task.Delay(QueuePause, cancellation).ConfigureAwait(false);
-        }
     }
 }
 
