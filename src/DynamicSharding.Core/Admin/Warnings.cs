@@ -197,7 +197,7 @@ internal static class Warnings
             yield return new(
                 Warning,
                 $"The last cleanup could not read {unread.Address}{(others == 0 ? "" : $" and {DisplayText.Number(others, "other")}")}.",
-                $"Nothing is deleted that needs its word. {unread.Error}");
+                $"What depends on it is not deleted. {unread.Error}");
         }
 
         if (last.Stale > 0)

@@ -140,7 +140,7 @@ internal sealed class CleanupPass(CleanupInputs inputs, PushgatewayClient client
     private Task<GatewayReading> ReadSubjectsAsync(string address, CancellationToken ct) =>
         GatewayReading.ReadAsync(client, address, (group, _) => _ownerOf.ContainsKey(group.Key), ct);
 
-    /// <summary>The gateways whose word decides about a candidate.</summary>
+    /// <summary>The gateways that decide about a candidate.</summary>
     private async Task ReadAgainAsync(Judgement judgement, CancellationToken ct)
     {
         bool needsAll = judgement.Candidates.Exists(static candidate => candidate.Reason == DeleteReason.Expired);

@@ -17,7 +17,7 @@ internal enum LeftReason
     /// <summary>It has metric families that the owner's copy lacks.</summary>
     MissingMetrics,
 
-    /// <summary>A gateway whose word is needed could not be read.</summary>
+    /// <summary>A gateway on which the decision depends could not be read, or responded too late.</summary>
     Unread,
 
     /// <summary>A gateway's clock differs from ours by too much, or is not known.</summary>
@@ -50,7 +50,7 @@ internal static class LeftReasons
         ("not_older", "the owner's copy is not newer by more than the margin: wait for the next push"),
         ("owner_failed", "the last push to the owner's copy failed"),
         ("missing_metrics", "it has metrics that the owner's copy lacks: look at it yourself"),
-        ("unread", "a gateway whose word is needed could not be read"),
+        ("unread", "a gateway on which the decision depends could not be read"),
         ("clock_skew", "the clock of a gateway is wrong by more than 30 s, or unknown"),
         ("unnameable", "its labels are hidden by a metric, are not UTF-8 or cannot be named to its gateway, or it has no push time"),
         ("changed", "it changed while the pass ran"),
