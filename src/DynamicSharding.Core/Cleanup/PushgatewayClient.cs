@@ -19,7 +19,7 @@ internal sealed class PushgatewayClient : IDisposable
     private static readonly TimeSpan FirstByteTimeout = TimeSpan.FromSeconds(60);
 
     /// <summary>Of a whole response. One that drips for ever would keep all other gateways from being cleaned.</summary>
-    private static readonly TimeSpan ResponseLimit = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan ResponseLimit = TimeSpan.FromMinutes(2);
 
     /// <summary>A gateway whose queue is full gets nothing for this long, so many times.</summary>
     private static readonly TimeSpan QueuePause = TimeSpan.FromSeconds(5);
@@ -86,7 +86,7 @@ internal sealed class PushgatewayClient : IDisposable
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            throw new PushgatewayException($"{address}: /api/v1/status is not that of a Pushgateway: {e.Message}");
+            throw new PushgatewayException($"{address}: /api/v1/status is not that of a Pushgateway; check the address, and pushgateway.path_prefix");
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text;
 
 namespace DynamicSharding.Cleanup;
@@ -132,6 +133,10 @@ internal static class GroupPath
         return escaped.ToString();
     }
 
+    /// <summary>Not what moves the cursor, or turns the direction of what follows: an operator must see which group it is.</summary>
+    private static bool IsPlain(char c) =>
+        char.GetUnicodeCategory(c) is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
+
     private static void Quote(StringBuilder text, string value)
     {
         text.Append('"');
@@ -139,7 +144,7 @@ internal static class GroupPath
         {
             if (c is '"' or '\\') text.Append('\\').Append(c);
             else if (c == '\n') text.Append("\\n");
-            else if (char.IsControl(c) || c is '\u2028' or '\u2029') text.Append("\\u").Append(((int)c).ToString("x4", null));
+            else if (!IsPlain(c)) text.Append("\\u").Append(((int)c).ToString("x4", null));
             else text.Append(c);
         }
 

@@ -72,6 +72,11 @@ internal static class CleanupValues
         if (mapping.Find(MatchKey)?.Value is not { IsNull: false } match || match is YamlSequence { Items.Count: 0 }) return location.Fail($"a rule needs match, which groups it is for: {RuleForm}");
         if (mapping.Find(AfterKey)?.Value is not { IsNull: false } after) return location.Fail($"a rule needs after, the time since the last push: {RuleForm}");
         if (!TryReadMatchers(location.At(match), out ImmutableArray<GroupMatcher> matchers)) return false;
+        if (matchers.FirstOrDefault(static matcher => !matcher.IsSelective) is { } open)
+        {
+            return location.At(match).Fail($"'{open.Text}' also selects every group without that label; add a label that a group must have, such as job=~\".+\"");
+        }
+
         if (after is not YamlScalar scalar || !DurationText.TryParse(scalar.Text, out TimeSpan age) || age < ShortestAge || age > LongestAge)
         {
             return location.At(after).Fail($"after must be a duration from {DurationText.Format(ShortestAge)} to {DurationText.Format(LongestAge)}, such as 36h");

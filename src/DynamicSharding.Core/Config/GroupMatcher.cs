@@ -40,6 +40,11 @@ internal sealed class GroupMatcher : IEquatable<GroupMatcher>
         return true;
     }
 
+    /// <summary>
+    /// A label must be there for it: Prometheus takes no other selectors either, since a misspelled name with an empty value selects everything.
+    /// </summary>
+    public bool IsSelective => _matchers.Any(static matcher => !matcher.Matches(""));
+
     /// <summary>One of several is enough, as with the <c>match[]</c> of Prometheus; none selects nothing.</summary>
     public static bool AnyMatches(ImmutableArray<GroupMatcher> matchers, IReadOnlyList<KeyValuePair<string, string>> labels)
     {

@@ -33,8 +33,16 @@ internal sealed class GroupSource
         });
     }
 
-    /// <summary>Neither of the two that choose groups was given.</summary>
-    public bool SelectsAll(ParseResult arguments) => arguments.GetValue(_match) is null or [] && arguments.GetValue(_olderThan) is null;
+    /// <summary>Refuses flags that select every group, or every group without a label, however young.</summary>
+    /// <exception cref="CommandException">They do.</exception>
+    public void RequireSelection(ParseResult arguments)
+    {
+        if (arguments.GetValue(_olderThan) is not null) return;
+        ImmutableArray<GroupMatcher> matchers = Matchers(arguments.GetValue(_match));
+        if (matchers.IsEmpty) throw new CommandException("give --match, --older-than or --stale: without them, every group on every gateway would be deleted");
+        if (matchers.FirstOrDefault(static matcher => !matcher.IsSelective) is { } open)
+            throw new CommandException($"--match: '{open.Text}' also selects every group without that label; add a label that a group must have, such as job=~\".+\"");
+    }
 
     /// <exception cref="CommandException">A flag is wrong, or the server does not respond.</exception>
     public async Task<GroupFleet> ReadAsync(ParseResult arguments, CancellationToken cancellation)

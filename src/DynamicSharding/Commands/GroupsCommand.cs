@@ -60,7 +60,7 @@ internal static class GroupsCommand
         command.SetAction((arguments, cancellation) => CommandOutput.RunAsync(arguments, async text =>
         {
             bool onlyStale = arguments.GetValue(stale);
-            if (!onlyStale && source.SelectsAll(arguments)) throw new CommandException("give --match, --older-than or --stale: without them, every group on every gateway would be deleted");
+            if (!onlyStale) source.RequireSelection(arguments);
             GroupFleet fleet = await source.ReadAsync(arguments, cancellation).ConfigureAwait(false);
             if (onlyStale) RequireOwners(fleet);
             var output = new GroupOutput(text, arguments.InvocationConfiguration.Error);
@@ -98,7 +98,7 @@ internal static class GroupsCommand
 
         if (onlyStale && doomed.Length > 0) doomed = await ConfirmAsync(fleet, survey, doomed, client, progress, cancellation).ConfigureAwait(false);
         await new GroupDeletion(client, progress, doomed.Length).RunAsync(doomed.Where(static copy => copy.Reason is null), cancellation).ConfigureAwait(false);
-        if (Array.Exists(doomed, static copy => copy.HasFailed)) worst = ExitCode.Failed;
+        if (Array.Exists(doomed, static copy => !copy.IsDeleted)) worst = ExitCode.Failed;
         if (json)
         {
             Dictionary<(string, string), DoomedCopy> results = doomed.ToDictionary(static copy => (copy.Copy.On.Address, copy.Group.Key));

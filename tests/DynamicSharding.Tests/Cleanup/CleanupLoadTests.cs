@@ -7,6 +7,7 @@ using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Tests.Server;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 
 namespace DynamicSharding.Tests.Cleanup;
 
@@ -51,6 +52,21 @@ public sealed class CleanupLoadTests
         Assert.Equal((Groups, 0L), ((int)report.Groups, report.Misplaced));
         Assert.True(report.IsSuccess);
         Assert.True(most - before <= 32 << 20, $"{most - before} bytes more");
+    }
+
+    /// <summary>It is never silent for long, but it would keep the other gateways waiting for ever.</summary>
+    [Fact]
+    public async Task A_gateway_whose_response_does_not_end_is_given_up_after_two_minutes()
+    {
+        var clock = new FakeTimeProvider();
+        using var client = new PushgatewayClient(new PushgatewayOptions(), new Dripping(clock), clock);
+        PushgatewayException error = await Assert.ThrowsAsync<PushgatewayException>(async () =>
+        {
+            await foreach (PushgatewayGroup _ in client.GroupsAsync(Old, CancellationToken.None))
+            {
+            }
+        });
+        Assert.Contains("the response takes more than 2 min", error.Message, StringComparison.Ordinal);
     }
 
     private static HashRing<Gateway> RingOf(string member) => HashRing<Gateway>.Build([new Gateway(member, [], [], new PerLoopCounter(1))], 10, "group");
@@ -185,6 +201,23 @@ public sealed class CleanupLoadTests
             public override void SetLength(long value) => throw new NotSupportedException();
 
             public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+        }
+    }
+
+    /// <summary>A byte every ten seconds.</summary>
+    private sealed class Dripping(FakeTimeProvider clock) : HttpMessageHandler
+    {
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+            Task.FromResult(Respond(HttpStatusCode.OK, new StreamContent(new Drops(clock)), clock.GetUtcNow()));
+
+        private sealed class Drops(FakeTimeProvider clock) : MemoryStream
+        {
+            public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+            {
+                clock.Advance(TimeSpan.FromSeconds(10));
+                buffer.Span[0] = (byte)' ';
+                return ValueTask.FromResult(1);
+            }
         }
     }
 }

@@ -51,6 +51,19 @@ public sealed class GroupMatcherTests
     public void A_wrong_matcher_is_refused_with_its_place(string text, string problem) =>
         Assert.StartsWith(problem, GroupMatcher.TryParse(text, out _), StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("job=\"a\"", true)]
+    [InlineData("job=~\".+\"", true)]
+    [InlineData("x=\"\", job=\"a\"", true)]
+    [InlineData("x=\"\"", false)]
+    [InlineData("x!=\"a\"", false)]
+    [InlineData("job=~\".*\", x!~\"a.*\"", false)]
+    public void One_that_needs_no_label_is_told_apart(string text, bool isSelective)
+    {
+        Assert.Null(GroupMatcher.TryParse(text, out GroupMatcher matcher));
+        Assert.Equal(isSelective, matcher.IsSelective);
+    }
+
     [Fact]
     public void An_expression_cannot_take_exponential_time()
     {

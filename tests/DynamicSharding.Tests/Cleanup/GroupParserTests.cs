@@ -43,6 +43,10 @@ public sealed class GroupParserTests
         Assert.Equal(["labels", "last_push_successful"], group.Families.Select(family => family.Name));
     }
 
+    [Fact]
+    public void What_would_turn_or_move_the_text_of_a_terminal_is_shown_as_an_escape() => Assert.Equal(
+        "{job=\"\\u202eabc\\u001b[2J\\u2028\\u200b é\"}", GroupPath.Describe([new("job", "\u202eabc\u001b[2J\u2028\u200b é")]));
+
     /// <summary>Without the flag, <c>U__f_2e_b</c> is the name of another label.</summary>
     [Fact]
     public void A_name_that_is_not_classic_can_be_named_only_to_a_gateway_that_reads_escapes()

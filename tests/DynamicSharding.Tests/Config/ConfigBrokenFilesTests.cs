@@ -25,6 +25,7 @@ public sealed class ConfigBrokenFilesTests
         { "S\ncleanup: {exclude: ['job=x']}", "2:21: cleanup.exclude: the value must be in quotes (at character 5)" },
         { "S\ncleanup: {exclude: ['job=~\"(\"']}", "2:21: cleanup.exclude: is not a regular expression: insufficient closing parentheses (at character 6)" },
         { "S\ncleanup: {enabled: true, expire: [{match: ['job=\"a\"'], after: 1s}]}", "2:63: cleanup.expire: after must be a duration from 1m to 730d, such as 36h" },
+        { "S\ncleanup: {enabled: true, expire: [{match: ['nolabel=\"\"'], after: 36h}]}", "2:43: cleanup.expire: 'nolabel=\"\"' also selects every group without that label; add a label that a group must have, such as job=~\".+\"" },
         { "S\ncleanup: {enabled: true, expire: [{after: 1h}]}", "2:35: cleanup.expire: a rule needs match, which groups it is for: {match: ['job=\"nightly\"'], after: 36h}" },
         { "S\nshutdown:\n  colour: red", "3:3: shutdown: this is not a known key; known here: drain_delay, timeout" },
         { "S\nlog.level: info", "2:1: 'log.level' is not a known key; nest the names, one per line and indented, instead of joining them with dots" },
