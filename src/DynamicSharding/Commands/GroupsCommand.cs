@@ -98,7 +98,9 @@ internal static class GroupsCommand
 
         if (onlyStale && doomed.Length > 0) doomed = await ConfirmAsync(fleet, survey, doomed, client, progress, cancellation).ConfigureAwait(false);
         await new GroupDeletion(client, progress, doomed.Length).RunAsync(doomed.Where(static copy => copy.Reason is null), cancellation).ConfigureAwait(false);
-        if (Array.Exists(doomed, static copy => !copy.IsDeleted)) worst = ExitCode.Failed;
+
+        // That a stale copy is stale no longer is no failure; that a group that was named is still there, is.
+        if (Array.Exists(doomed, copy => copy.HasFailed || (!onlyStale && !copy.IsDeleted))) worst = ExitCode.Failed;
         if (json)
         {
             Dictionary<(string, string), DoomedCopy> results = doomed.ToDictionary(static copy => (copy.Copy.On.Address, copy.Group.Key));
