@@ -94,7 +94,7 @@ def fragment(data):
         lines += ['### Over TLS', '', f"The clients' side over TLS, an ECDSA P-256 certificate, 64 kept connections, {max(row['round'] for row in data['tls'])} rounds:", '',
                   *tls_table(data['tls']), '']
     if 'handshakes' in data:
-        lines += [f"One full handshake per push, {data['handshakes'][0]['cipher']} on both, {max(row['round'] for row in data['handshakes'])} rounds:", '',
+        lines += [f"One full handshake per push, {' and '.join(data['handshakes'][0]['cipher'])} on both, {max(row['round'] for row in data['handshakes'])} rounds:", '',
                   *handshake_table(data['handshakes']), '']
     if 'idle' in data:
         lines += [f"Resident memory of {data['idle'][0]['connections']:,} idle TLS connections, each: " + ', '.join(
