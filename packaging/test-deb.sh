@@ -117,6 +117,11 @@ check_documents() {
     ok "no link in the documents of package and archive is dead"
 }
 
+check_rpm() {
+    packaging/build-rpm.sh "$DEB" >/dev/null || fail "no .rpm of the same tree"
+    ok "an .rpm of the same tree has its files, dependencies and links, and its program runs"
+}
+
 install_package() {
     local page
     # The command of the README, with dependencies; the installations below use dpkg.
@@ -270,6 +275,7 @@ build "$@"
 DEB=$(echo "$WORK"/out/*.deb)
 check_lintian
 check_documents
+check_rpm
 # Before the package is on this machine: the other one begins as a copy of it.
 check_service
 install_package

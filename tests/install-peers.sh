@@ -45,6 +45,8 @@ fish|fish|the same
 gcc|gcc|the NativeAOT publish links with clang or gcc
 dpkg-shlibdeps|dpkg-dev|packaging/build-deb.sh asks it for the dependencies
 lintian|lintian|judges the package
+rpmbuild|rpm|packaging/build-rpm.sh
+cpio|cpio|the same, to unpack what it has built
 adduser|adduser|the package makes its user with it
 ip|iproute2|the installed package runs in a network namespace of its own
 /usr/include/zlib.h|zlib1g-dev|the NativeAOT publish links against it; brings libc6-dev

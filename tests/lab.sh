@@ -79,9 +79,9 @@ await() { # name, url
     return 1
 }
 
-refuse_taken_ports() {
+refuse_taken_ports() { # address...
     local address taken=()
-    for address in $CONSUL $CONSUL_PORTS $PROMETHEUS $GATEWAYS ${INSTANCES//\// }; do
+    for address in "$@"; do
         # Connects only; sends nothing.
         if (exec 3<>"/dev/tcp/${address%:*}/${address##*:}") 2>/dev/null; then taken+=("$address"); fi
     done
@@ -171,10 +171,15 @@ up() {
     missing=$("$ROOT/tests/install-peers.sh" --missing $NEEDED | sort -u | tr '\n' ' ')
     if [[ -n $missing ]]; then
         echo "lab: installs with apt-get, as root: $missing" >&2
+        # As the head of install-peers.sh says.
+        if [[ $missing == *consul* || $missing == *prometheus* ]]; then
+            echo "lab: they need Debian's bullseye suite: adds it to the sources of apt, pinned at 100; unpacks Prometheus under /usr/local/lib" >&2
+        fi
         # shellcheck disable=SC2086
         "$ROOT/tests/install-peers.sh" $NEEDED
     fi
-    refuse_taken_ports
+    # shellcheck disable=SC2086 # words
+    refuse_taken_ports $CONSUL $CONSUL_PORTS $PROMETHEUS $GATEWAYS ${INSTANCES//\// }
     if [[ -z ${DYNAMIC_SHARDING_BINARY:-} ]]; then
         dotnet build "$ROOT/src/DynamicSharding" -c Release -v quiet --nologo -nodeReuse:false </dev/null
     fi
@@ -207,10 +212,13 @@ kill_one() { # number or name
 }
 
 start_one() { # number or name
-    local name
+    local name address
     name=$(named "${1:-}")
     if [[ ! -d $DIR ]]; then echo "lab: not up; start it with tests/lab.sh up" >&2; return 1; fi
     if alive "$name"; then echo "lab: $name already runs" >&2; return 1; fi
+    address=$(url_of "$name")
+    address=${address#*://}
+    refuse_taken_ports "${address%%/*}" || return
     launch "$name"
     await "$name" "$(url_of "$name")"
     echo "lab: $name started"
@@ -221,6 +229,7 @@ add_one() { # number
     if [[ ! $number =~ ^[0-9]+$ ]] || ((number < 1 || number > 254)); then echo "usage: tests/lab.sh add N, from 1 to 254" >&2; return 2; fi
     if [[ " $GATEWAYS " == *" $gateway "* ]]; then echo "lab: $gateway is one of the gateways" >&2; return 1; fi
     if ! alive dynamic-sharding-1; then echo "lab: not up; start it with tests/lab.sh up" >&2; return 1; fi
+    refuse_taken_ports "$gateway" || return
     GATEWAYS+=" $gateway"
     launch "pushgateway-${gateway%:*}"
     await "pushgateway-${gateway%:*}" "http://$gateway/-/healthy"

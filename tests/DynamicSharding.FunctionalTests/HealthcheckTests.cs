@@ -18,6 +18,7 @@ public sealed class HealthcheckTests(ITestOutputHelper output) : PeerTest(output
         Assert.Equal((0, url + ": 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--url", url));
         // Without a path the request is the same; user and password are not shown.
         Assert.Equal((0, url + ": 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--url", $"http://a:b@{server.AdminAddress}"));
+        Assert.Equal((0, url + ": 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--url", server.AdminAddress));
         Assert.Equal((0, url + ": 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", server.ConfigFile));
         string healthy = $"http://{server.Address}/-/healthy";
         Assert.Equal((0, healthy + ": 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--url", healthy));

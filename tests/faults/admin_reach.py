@@ -5,12 +5,12 @@
 
 reload: a reload over HTTP from this machine, from elsewhere and through a proxy. hosts: names that a browser may have been made to resolve to
 this machine. ipv6: healthcheck where there is no IPv4. One line per observation; exit code 1 if one is not as it should be."""
-import http.client, os, signal, socket, subprocess, sys, tempfile, time
+import base64, http.client, os, signal, socket, subprocess, sys, tempfile, time
 
 BINARY, MODE = sys.argv[1:]
 OWN = '192.0.2.1'  # TEST-NET-1, RFC 5737
 FLEET = 'pushgateway: {servers: ["127.0.0.1:9091", "127.0.0.2:9091"], health_check: {enabled: false}}\nshutdown: {drain_delay: 0s}\n'
-HASH = '$2y$04$hS8TyX.KBsmnkk7Qnr0NjuRdlZbAQb8Zpvcp1AJrEC08EEuHCSmWG'  # never matched: the requests have no password
+HASH = '$2b$04$ooT4mWtqB8ipnpIQfavdE.J0iue0dIm/aFreffvYwcGHXEMcvJjEq'  # of not-secret
 bad = False
 
 
@@ -91,14 +91,17 @@ def reload_over_http():
         expect('with enable_lifecycle, through a proxy', ask('127.0.0.1', 'POST', '/-/reload', proxied[0]), (200, 'OK\n'))
     with Server(f'admin: {{basic_auth_users: {{a: "{HASH}"}}}}\n'):
         expect('with users, without a password', ask(OWN, 'POST', '/-/reload')[0], 401)
+        correct = {'Authorization': 'Basic ' + base64.b64encode(b'a:not-secret').decode()}
+        expect('with users, from elsewhere', ask(OWN, 'POST', '/-/reload', correct), (200, 'OK\n'))
+        expect('with users, through a proxy', ask('127.0.0.1', 'POST', '/-/reload', {**correct, **proxied[0]}), (200, 'OK\n'))
         expect('with users, without a password, from loopback', ask('127.0.0.1', 'POST', '/-/reload')[0], 401)
 
 
 def hosts():
     name = socket.gethostname()
     guarded = [('GET', '/'), ('GET', '/?q=job%3Da'), ('GET', '/api/v1/status'), ('GET', '/api/v1/ring'), ('GET', '/api/v1/history'),
-               ('GET', '/api/v1/lookup?path=/metrics/job/a'), ('GET', '/api/v1/simulate?remove=127.0.0.2:9091'), ('POST', '/-/reload')]
-    always = ['/metrics', '/-/healthy', '/-/ready']
+               ('GET', '/api/v1/lookup?path=/metrics/job/a'), ('GET', '/api/v1/simulate?remove=127.0.0.2:9091'), ('GET', '/api/v1/cleanup'), ('POST', '/-/reload')]
+    always = ['/metrics', '/-/healthy', '/-/ready', '/api/v1/sd']
     refused = 'rejected: the Host of this request is not a name of this server; add it to admin.allowed_hosts\n'
     with Server('') as server:
         strangers = ['evil.example', 'evil.example:9293', '127.0.0.1.evil.example', 'localhost.evil.example', name + '.evil.example']

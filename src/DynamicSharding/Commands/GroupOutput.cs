@@ -46,7 +46,7 @@ internal sealed class GroupOutput(TextWriter output, TextWriter error)
     private static string When(SurveyedCopy copy) => copy.Pushed is { } pushed ? pushed.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture) : Never;
 }
 
-/// <summary>The JSON document of <c>groups</c>.</summary>
+/// <summary>The JSON document of <c>groups</c>: its copies have the fields of <c>/api/v1/groups</c>, under their group.</summary>
 internal sealed record GroupsResult(GroupsResult.Group[] Groups, GroupsResult.Gateway[] Gateways)
 {
     /// <param name="Path">Of a DELETE, everything in base64.</param>
@@ -60,15 +60,25 @@ internal sealed record GroupsResult(GroupsResult.Group[] Groups, GroupsResult.Ga
             [
                 .. group.Copies.Select(copy => (Copy: copy, Described: describe(group, copy))).Where(static row => row.Described is not null)
                     .Select(static row => new Copy(
-                        row.Copy.On.Address, row.Copy.Pushed, row.Copy.Group.LastPushSuccessful, row.Copy.Group.Families.Length, row.Described!.Value.Result, row.Described.Value.Reason)),
+                        row.Copy.On.Address,
+                        row.Copy.Group.LastPushSuccessful,
+                        Finite(row.Copy.Group.PushTime),
+                        Finite(row.Copy.Group.PushFailureTime),
+                        row.Copy.Group.Families.ToDictionary(static family => family.Name, static family => family.Type, StringComparer.Ordinal),
+                        row.Described!.Value.Result,
+                        row.Described.Value.Reason)),
             ]);
+
+        private static double? Finite(double seconds) => double.IsFinite(seconds) ? seconds : null;
     }
 
-    /// <param name="Pushed">The last push that succeeded; null if none has.</param>
-    /// <param name="Metrics">How many metric families it has.</param>
+    /// <param name="PushTimeSeconds">Unix time of the last push that succeeded; 0 if none has, null if the gateway does not say.</param>
+    /// <param name="PushFailureTimeSeconds">Of the last one that failed.</param>
+    /// <param name="Families">Type by name.</param>
     /// <param name="Result">What the copy is, or what became of it.</param>
     /// <param name="Reason">Why it is left.</param>
-    internal sealed record Copy(string Gateway, DateTimeOffset? Pushed, bool LastPushSuccessful, int Metrics, string Result, string? Reason);
+    internal sealed record Copy(
+        string Gateway, bool LastPushSuccessful, double? PushTimeSeconds, double? PushFailureTimeSeconds, Dictionary<string, string> Families, string Result, string? Reason);
 
     /// <param name="Groups">All that it holds; null if it could not be read.</param>
     internal sealed record Gateway(string Address, long? Groups, string? Error);

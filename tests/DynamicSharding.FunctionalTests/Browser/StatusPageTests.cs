@@ -172,6 +172,26 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
             "[...document.querySelectorAll('.address')].filter(e => e.getClientRects().length > 1 || e.getBoundingClientRect().height > 1.9 * parseFloat(getComputedStyle(e).lineHeight)).map(e => e.textContent)");
         Assert.Empty(broken);
         Assert.True(await visit.Page.Locator(".address").CountAsync() > 5);
+
+        // Whatever element shows it: an address in a text has one line.
+        int shown = await visit.Page.EvaluateAsync<int>($$"""
+            () => {
+                let shown = 0;
+                const texts = document.createTreeWalker(document.querySelector('main') ?? document.body, NodeFilter.SHOW_TEXT);
+                for (let node; (node = texts.nextNode());) {
+                    for (const match of node.data.matchAll(/pgw-with-a-rather-long-name-\d\.[a-z.-]+:\d+|\[2001:[0-9a-f:]+\]:\d+/g)) {
+                        const range = document.createRange();
+                        range.setStart(node, match.index);
+                        range.setEnd(node, match.index + match[0].length);
+                        const lines = new Set([...range.getClientRects()].map(rect => Math.round(rect.top)));
+                        if (lines.size > 1) throw new Error(`${match[0]} has ${lines.size} lines in ${node.parentElement.outerHTML}`);
+                        shown += lines.size;
+                    }
+                }
+                return shown;
+            }
+            """);
+        Assert.True(shown > 8, $"{shown} addresses");
         Assert.Equal(width, await visit.Page.EvaluateAsync<int>("document.documentElement.scrollWidth"));
         ILocator absolute = visit.Page.Locator("#history .at").First;
         Assert.Equal(isPhone, await absolute.IsVisibleAsync());

@@ -12,7 +12,7 @@ public sealed class TargetListTests(ITestOutputHelper output) : PeerTest(output)
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     [Fact, Trait("Category", "Slow")]
-    public async Task Prometheus_follows_a_scale_out_and_keeps_scraping_a_gateway_that_was_scaled_in()
+    public async Task Prometheus_follows_a_scale_out_and_keeps_scraping_a_gateway_that_was_scaled_in_until_it_is_empty()
     {
         string[] gateways = [.. (await TestPeers.PushgatewaysAsync(3)).Select(gateway => gateway.Address)];
         string[] two = gateways[..2];
@@ -64,6 +64,18 @@ public sealed class TargetListTests(ITestOutputHelper output) : PeerTest(output)
             async () => (await prometheus.QueryAsync("pushed_value")) is [{ } series] && series["gateway"] == gateways[0] && series["value"] == "7",
             Limit,
             () => "the value on the gateway that left");
+
+        // Its new owner gets the group, cleanup takes the stale copy away, and with it the last reason to scrape the gateway.
+        await server.PushAsync(path, "pushed_value 8\n");
+        server.WriteConfig(Static(gateways[1..], admitAfter: "40s") + "cleanup: { enabled: true, settle: 10s, interval: 10s }\n");
+        Assert.Equal(HttpStatusCode.OK, (await server.ReloadAsync()).Status);
+        await Eventually.TrueAsync(
+            async () => (await prometheus.TargetsAsync("pushgateway")).Keys.Order(StringComparer.Ordinal).SequenceEqual(gateways[1..].Select(Url)),
+            TimeSpan.FromMinutes(3),
+            () => "the gateway that is empty among the targets still");
+        Assert.Equal(gateways[1..], (await TargetsAsync(server)).Select(target => target.Address));
+        await Eventually.TrueAsync(
+            async () => (await prometheus.QueryAsync("pushed_value")) is [{ } only] && only["value"] == "8", Limit, () => "one series with the new value");
     }
 
     [Fact]

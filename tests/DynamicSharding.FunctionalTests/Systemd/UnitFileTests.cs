@@ -39,6 +39,26 @@ public sealed partial class UnitFileTests(ITestOutputHelper output) : PeerTest(o
     }
 
     [Fact]
+    public async Task The_socket_listens_where_the_packaged_configuration_does_and_the_service_has_limits_and_documents()
+    {
+        string packaged = await File.ReadAllTextAsync(Path.Combine(Binary.RepositoryRoot, "packaging/deb/dynamic-sharding.yml"));
+        string[] socket = await File.ReadAllLinesAsync(Path.Combine(Units, "dynamic-sharding.socket")), service = await File.ReadAllLinesAsync(Service);
+        string address = Assert.Single(socket, line => line.StartsWith("ListenStream=", StringComparison.Ordinal))["ListenStream=".Length..];
+        Assert.StartsWith("127.0.0.1:", address, StringComparison.Ordinal);
+        Assert.Contains($"\nhttp_listen_addr: {address}\n", packaged, StringComparison.Ordinal);
+        Assert.Single(service, line => line.StartsWith("MemoryMax=", StringComparison.Ordinal));
+
+        // The package has docs/ there.
+        const string Documents = "file:///usr/share/doc/dynamic-sharding/";
+        Assert.All((string[][])[socket, service], unit =>
+        {
+            string line = Assert.Single(unit, line => line.StartsWith("Documentation=", StringComparison.Ordinal));
+            string page = line[(line.IndexOf(Documents, StringComparison.Ordinal) + Documents.Length)..];
+            Assert.True(line.Contains(Documents, StringComparison.Ordinal) && File.Exists(Path.Combine(Binary.RepositoryRoot, "docs", page)), line);
+        });
+    }
+
+    [Fact]
     public async Task A_stop_by_the_default_configuration_fits_the_services_patience()
     {
         string unit = await File.ReadAllTextAsync(Service);

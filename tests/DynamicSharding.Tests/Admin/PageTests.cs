@@ -75,7 +75,7 @@ public sealed class PageTests
         admin.Time.Advance(TimeSpan.FromSeconds(5));
         string calm = await HeaderAsync(admin);
         Assert.Contains("<dd>2 of 2</dd>", calm, StringComparison.Ordinal);
-        Assert.Contains("<dd>applied 5 s ago</dd>", calm, StringComparison.Ordinal);
+        Assert.Matches("<dd><time datetime=[^>]*>applied 5 s ago</time><span class=\"at\">[^<]* UTC</span></dd>", calm);
         Assert.DoesNotContain("warned", calm, StringComparison.Ordinal);
         Assert.DoesNotContain("#warnings", calm, StringComparison.Ordinal);
 
@@ -87,7 +87,7 @@ public sealed class PageTests
         admin.ReloadStatus = new ReloadStatus(false, AdminFixture.Start) { Errors = ["a `lonely backquote"] };
         admin.View = admin.View with { Gateways = [.. admin.View.Gateways[1..], AdminFixture.Status("gw1:9091", GatewayState.Held)] };
         string more = await HeaderAsync(admin);
-        Assert.Contains("<dd class=\"warned\">reload failed; last applied 5 s ago</dd>", more, StringComparison.Ordinal);
+        Assert.Matches("<dd class=\"warned\">reload failed; last <time [^>]*>applied 5 s ago</time>", more);
         Assert.Contains("<a class=\"state bad\" href=\"#warnings\">1 critical</a>", more, StringComparison.Ordinal);
         Assert.Contains("<a class=\"state warned\" href=\"#warnings\">2 warnings</a>", more, StringComparison.Ordinal);
         Assert.Contains("a `lonely backquote", await admin.Client.GetStringAsync("/"), StringComparison.Ordinal);
@@ -293,11 +293,11 @@ public sealed class PageTests
     }
 
     [Theory]
-    [InlineData("gw1:9091,gw2:9091", "The gateways in the ring are those that the configuration file lists.")]
-    [InlineData("gw1:9091,gw2:9091,gw3:9091", "The configuration file lists 3 gateways. Listed, but not in the ring: gw3:9091.")]
-    [InlineData("gw1:9091", "The configuration file lists 1 gateway. In the ring, but not listed: gw2:9091.")]
-    [InlineData("gw1:9091,gw3:9091", "The configuration file lists 2 gateways. Listed, but not in the ring: gw3:9091. In the ring, but not listed: gw2:9091.")]
-    [InlineData("", "The configuration file lists no gateways: those in the ring come from discovery.")]
+    [InlineData("gw1:9091,gw2:9091", "The gateways in the ring are those that the active configuration lists.")]
+    [InlineData("gw1:9091,gw2:9091,gw3:9091", "The active configuration lists 3 gateways. Listed, but not in the ring: gw3:9091.")]
+    [InlineData("gw1:9091", "The active configuration lists 1 gateway. In the ring, but not listed: gw2:9091.")]
+    [InlineData("gw1:9091,gw3:9091", "The active configuration lists 2 gateways. Listed, but not in the ring: gw3:9091. In the ring, but not listed: gw2:9091.")]
+    [InlineData("", "The active configuration lists no gateways: those in the ring come from discovery.")]
     public async Task What_the_file_lists_is_compared_with_the_ring(string listed, string expected)
     {
         await using var admin = new AdminFixture();

@@ -170,6 +170,7 @@ public sealed partial class DocsTests
     {
         string page = Repository.Read("packaging/man/dynamic-sharding.1");
         Assert.Equal(3, page.Split("\n.Brq Fl Fl config.file Ar file | Fl Fl gateways Ar list | Fl Fl url Ar url\n").Length);
+        Assert.Equal(2, page.Split("\n.Cm groups list | stale | delete\n.Brq Fl Fl config.file Ar file | Fl Fl url Ar url\n").Length);
         Assert.DoesNotContain(".Op Fl Fl config.file Ar file | Fl Fl gateways", page, StringComparison.Ordinal);
     }
 
@@ -184,6 +185,8 @@ public sealed partial class DocsTests
         using Process check = Process.Start(
             new ProcessStartInfo("python3", [Path.Combine(Repository.Root, "packaging/man/keys.py"), "--check"]) { RedirectStandardOutput = true })!;
         Assert.Equal("", check.StandardOutput.ReadToEnd());
+        check.WaitForExit();
+        Assert.Equal(0, check.ExitCode);
     }
 
     [Fact]

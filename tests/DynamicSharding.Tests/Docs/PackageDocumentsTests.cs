@@ -42,7 +42,9 @@ public sealed class PackageDocumentsTests : IDisposable
         Assert.NotEmpty(libraries);
         string rule = new('-', 79);
         Assert.All([.. libraries, ".NET runtime", "ASP.NET Core"], part => Assert.Contains($"\n{rule}\n{part}\n", notices, StringComparison.Ordinal));
-        Assert.Equal(libraries.Length + 2, notices.Split($"\n{rule}\n").Length - 1);
+        string[] parts = notices.Split($"\n{rule}\n")[1..];
+        Assert.Equal(libraries.Length + 2, parts.Length);
+        Assert.All(parts, static part => Assert.Contains("Copyright", part, StringComparison.OrdinalIgnoreCase));
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);

@@ -53,9 +53,9 @@ internal static class GatewaysSection
         string[] missing = [.. listed.Except(ring).Order(StringComparer.Ordinal)];
         string[] extra = [.. ring.Where(address => !listed.Contains(address))];
         html.Add("<p id=\"drift\" class=\"quiet\">");
-        if (listed.Count == 0) html.Add("The configuration file lists no gateways: those in the ring come from discovery.");
-        else if (missing.Length + extra.Length == 0) html.Add("The gateways in the ring are those that the configuration file lists.");
-        else html.Add($"The configuration file lists {DisplayText.Number(listed.Count, "gateway")}.");
+        if (listed.Count == 0) html.Add("The active configuration lists no gateways: those in the ring come from discovery.");
+        else if (missing.Length + extra.Length == 0) html.Add("The gateways in the ring are those that the active configuration lists.");
+        else html.Add($"The active configuration lists {DisplayText.Number(listed.Count, "gateway")}.");
         if (listed.Count > 0 && missing.Length > 0) WriteList(html, " Listed, but not in the ring: ", missing);
         if (listed.Count > 0 && extra.Length > 0) WriteList(html, " In the ring, but not listed: ", extra);
         html.Add("</p>\n");
@@ -101,13 +101,17 @@ internal static class GatewaysSection
     {
         if (status is not { State: GatewayState.Member, Overloaded: false })
         {
-            html.Add($"<span class=\"output\">{output}</span>");
+            html.Add("<span class=\"output\">");
+            html.Prose(output);
+            html.Add("</span>");
             return;
         }
 
         // The script opens again what was open, by its id, which must stay the gateway's when rows come and go.
         string id = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(status.Address)), 0, 8);
-        html.Add($"<details class=\"output\" id=\"check-{id}\"><summary>check output</summary>{output}</details>");
+        html.Add($"<details class=\"output\" id=\"check-{id}\"><summary>check output</summary>");
+        html.Prose(output);
+        html.Add("</details>");
     }
 
     /// <summary>A bar whose full width is twice the ideal share, with a mark at the ideal.</summary>

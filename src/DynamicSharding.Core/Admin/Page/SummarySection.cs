@@ -28,8 +28,10 @@ internal static class SummarySection
         WriteRow("Open connections", DisplayText.Count(context.Counters.Open));
         WriteRow("Discovery", Discovery(data), isWarning: data.Fleet.Membership.Discovery.LastError is not null);
         ReloadStatus reload = context.ReloadStatus();
-        string applied = $"applied {DisplayText.Age(data.Now - reload.LastSuccess)} ago";
-        WriteRow("Configuration", reload.LastSuccessful ? applied : "reload failed; last " + applied, isWarning: !reload.LastSuccessful);
+        if (reload.LastSuccessful) html.Add("<div><dt>Configuration</dt><dd>");
+        else html.Add("<div><dt>Configuration</dt><dd class=\"warned\">reload failed; last ");
+        html.Time(reload.LastSuccess, $"applied {DisplayText.Age(data.Now - reload.LastSuccess)} ago");
+        html.Add("</dd></div>\n");
         WriteRow("Uptime", DisplayText.Age(context.Time.GetElapsedTime(context.StartedTimestamp)));
         html.Add("</dl>\n</header>\n");
 
