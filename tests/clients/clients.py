@@ -57,12 +57,16 @@ def peer_versions():
 
 
 class Client:
-    def __init__(self, name, command, version, actions=ALL):
-        self.name, self.command, self.version, self.actions = name, command, version, actions
+    def __init__(self, name, command, version, actions=ALL, tls=True):
+        self.name, self.command, self.version, self.actions, self.tls = name, command, version, actions, tls
 
-    def push(self, action, address, job, instance, credentials):
-        """Whether the client reports success, and its last words."""
+    def push(self, action, address, job, instance, credentials, authority=None):
+        """Whether the client reports success, and its last words. With an authority it speaks TLS."""
         extra = {'PUSH_USER': USER, 'PUSH_PASSWORD': PASSWORD} if credentials else {}
+        if authority:
+            # curl and the sockets take PUSH_CA as an option; Go, .NET and Python's urllib know OpenSSL's own variable.
+            extra.update(PUSH_CA=authority.file, SSL_CERT_FILE=authority.file, REQUESTS_CA_BUNDLE=authority.file, NODE_EXTRA_CA_CERTS=authority.file,
+                         JDK_JAVA_OPTIONS=f'-Djavax.net.ssl.trustStore={authority.store} -Djavax.net.ssl.trustStorePassword={authority.password}')
         environment = {k: v for k, v in os.environ.items() if not k.lower().endswith('_proxy') and not k.startswith('PUSH_')}
         try:
             done = subprocess.run([*self.command, action, address, job, instance], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -99,7 +103,7 @@ def all_clients():
         Client('Java `HttpURLConnection`', ['java', '-XX:TieredStopAtLevel=1', '-Xshare:auto', '-cp', built('java'), 'Push'],
                first(r'"(\S+)"', 'java', '-version', before='JDK ')),
         Client('.NET `prometheus-net` `MetricPusher`', [built('prometheus-net', 'Push')], net, actions=('put', 'post')),
-        Client('C++ `prometheus-cpp`', [built('cpp-push')], debian('prometheus-cpp-dev')),
+        Client('C++ `prometheus-cpp`', [built('cpp-push')], debian('prometheus-cpp-dev'), tls=False),
         Client('a socket: chunked, follows nothing', [PYTHON, source('raw', 'push.py'), 'chunked'], '', actions=('put', 'post')),
         Client('a socket: `Expect: 100-continue`, follows', [PYTHON, source('raw', 'push.py'), 'expect'], '', actions=('put', 'post')),
     ]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every push client against the redirect and the forward listener, with a real Consul and real Pushgateways.
+"""Every push client against the redirect and the forward listener, plain and with TLS, with a real Consul and real Pushgateways.
 
   matrix.py           writes the tables into docs/compatibility.md
   matrix.py --check   fails when the tables there say something else than what was seen; versions may differ
@@ -11,7 +11,7 @@ the forward listener, or when a value is anywhere but on its owner. Loopback onl
 import argparse, difflib, json, os, re, signal, sys, time, urllib.parse
 
 from clients import ALL, all_clients, build, peer_versions
-from peers import ROOT, USER, Cast, http
+from peers import ROOT, USER, Authority, Cast, http
 
 DOCUMENT = os.path.join(ROOT, 'docs', 'compatibility.md')
 LISTENERS = ('redirect', 'forward')
@@ -21,8 +21,8 @@ RIGHT, SILENT, LOUD = 'yes', '**lost silently**', 'fails'
 class Lab:
     """One installation, and what its gateways hold of a group."""
 
-    def __init__(self, edge, gateways, user=None):
-        self.edge, self.gateways, self.user = edge, gateways, user
+    def __init__(self, edge, gateways, user=None, authority=None, scheme='http'):
+        self.edge, self.gateways, self.user, self.authority, self.scheme = edge, gateways, user, authority, scheme
 
     def owner(self, path):
         status, text = http('GET', f"http://{self.edge['admin']}/api/v1/lookup?path={urllib.parse.quote(path)}")
@@ -33,7 +33,7 @@ class Lab:
         """The group's series, by gateway and metric name, without Pushgateway's own."""
         seen = {}
         for gateway in self.gateways:
-            status, page = http('GET', f'http://{gateway}/metrics', user=self.user)
+            status, page = http('GET', f'{self.scheme}://{gateway}/metrics', user=self.user)
             assert status == 200, page
             for line in page.splitlines():
                 if f'job="{job}"' in line and f'instance="{instance}"' in line and not line.startswith('push_'):
@@ -48,11 +48,11 @@ class Lab:
         owner = self.owner(path)
         seeded = {(owner, 'seeded_value'): 7.0}
         pushed = {(owner, 'pushed_value'): 1.0}
-        status, text = http('PUT', f'http://{owner}{path}', b'seeded_value 7\n', user=self.user)
+        status, text = http('PUT', f'{self.scheme}://{owner}{path}', b'seeded_value 7\n', user=self.user)
         assert status == 200 and self.held(job, instance) == seeded, text
         wanted = {'put': pushed, 'post': {**seeded, **pushed}, 'delete': {}}[action]
 
-        success, words = client.push(action, self.edge[listener], job, instance, credentials)
+        success, words = client.push(action, self.edge[listener], job, instance, credentials, self.authority)
         for _ in range(20):
             held = self.held(job, instance)
             # Pushgateway answers a DELETE before it has done it.
@@ -104,15 +104,39 @@ class Matrix:
                 self.tried(configured, client, 'forward', 'put'))
             yield f"| {client.name} | {result} | {words if result != RIGHT else ''} | {forwarded} | {added} |"
 
+    def tls_table(self, plain, secure):
+        """Three deployments; a cell says what became of PUT, POST and DELETE."""
+        yield '| client | https redirect, `http` gateways | what it says | https redirect, `https` gateways | what it says | forward https, `https` gateways |'
+        yield '|---|---|---|---|---|---|'
+        for client in self.clients:
+            if not client.tls:
+                continue
+            cells = []
+            for lab, listener in ((plain, 'redirect'), (secure, 'redirect'), (secure, 'forward')):
+                results, said = {}, {}
+                for action in client.actions:
+                    result, words = self.tried(lab, client, listener, action)
+                    results.setdefault(result, []).append(action.upper())
+                    if result != RIGHT:
+                        said.setdefault(words, action)
+                cells.append(', '.join(f'{result}: {" ".join(actions)}' for result, actions in results.items()) if len(results) > 1 else next(iter(results)))
+                if listener == 'redirect':
+                    cells.append('; '.join(said))
+            yield f"| {client.name} | {' | '.join(cells)} |"
+
     def run(self, binary):
         with Cast() as cast:
+            authority = Authority(cast.folder)
             consul = cast.consul()
             open_gateways, closed = cast.gateways(), cast.gateways(protected=True)
             lab = Lab(cast.sharding(binary, consul, 'open', open_gateways), open_gateways)
             # Without credentials of its own the edge cannot ask these for their health: a TCP check can.
             plain = Lab(cast.sharding(binary, consul, 'plain', closed, '  health_check: {type: tcp}\n'), closed, USER)
             configured = Lab(cast.sharding(binary, consul, 'configured', closed, credentials=True), closed, USER)
-            return {'clients': list(self.main_table(lab)), 'credentials': list(self.protected_table(plain, configured))}
+            secret = cast.gateways(authority=authority)
+            half = Lab(cast.sharding(binary, consul, 'half', open_gateways, authority=authority), open_gateways, authority=authority)
+            whole = Lab(cast.sharding(binary, consul, 'whole', secret, authority=authority, scheme='https'), secret, authority=authority, scheme='https')
+            return {'tls': list(self.tls_table(half, whole)), 'clients': list(self.main_table(lab)), 'credentials': list(self.protected_table(plain, configured))}
 
 
 def replace(text, name, lines):

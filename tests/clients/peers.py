@@ -1,5 +1,5 @@
 """The real programs around the clients: a Consul, Pushgateways, dynamic-sharding. On loopback, stopped by pid, none outlives the script."""
-import base64, contextlib, json, os, signal, socket, subprocess, sys, tempfile, time, urllib.error, urllib.request
+import base64, contextlib, json, os, signal, socket, ssl, subprocess, sys, tempfile, time, urllib.error, urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Another host than every gateway: most clients keep credentials on a redirect that stays on one host.
@@ -7,7 +7,9 @@ EDGE = '127.0.0.10'
 USER, PASSWORD = 'pusher', 'not-secret'
 # The password's bcrypt hash, at the least cost that there is.
 HASH = '$2b$04$ooT4mWtqB8ipnpIQfavdE.J0iue0dIm/aFreffvYwcGHXEMcvJjEq'
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# The script asks TLS gateways what they hold; whether their certificates are good is for the clients to say.
+OPENER = urllib.request.build_opener(
+    urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl._create_unverified_context()))
 GIVEN = set()
 
 
@@ -50,6 +52,32 @@ def until(what, condition, limit=60):
         time.sleep(0.05)
 
 
+class Authority:
+    """A certificate authority that no machine knows, as a PEM file and as Java's trust store, and one certificate for all hosts here."""
+    password = 'not-secret'
+
+    def __init__(self, folder):
+        def path(name):
+            return os.path.join(folder, name)
+
+        def run(*command):
+            subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def request(name, *more):
+            run('openssl', 'req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=' + name,
+                '-keyout', path(name + '.key'), *more)
+
+        self.file, self.store, self.cert, self.key = (path(name) for name in ('authority.crt', 'authority.p12', 'edge.crt', 'edge.key'))
+        request('authority', '-x509', '-days', '30', '-out', self.file)
+        request('edge', '-out', path('edge.csr'))
+        with open(path('names'), 'w') as names:
+            names.write('subjectAltName=' + ','.join(f'IP:127.0.0.{n}' for n in (1, 2, 3, 10)))
+        run('openssl', 'x509', '-req', '-days', '30', '-in', path('edge.csr'), '-CA', self.file, '-CAkey', path('authority.key'),
+            '-CAcreateserial', '-extfile', path('names'), '-out', self.cert)
+        run('keytool', '-importcert', '-noprompt', '-storetype', 'PKCS12', '-alias', 'authority', '-file', self.file, '-keystore', self.store,
+            '-storepass', self.password)
+
+
 class Cast(contextlib.ExitStack):
     def __init__(self):
         super().__init__()
@@ -87,24 +115,32 @@ class Cast(contextlib.ExitStack):
                               '-serf-wan-port=-1', *ports], leads)
         return address
 
-    def gateways(self, protected=False):
-        flags = ['--persistence.file=']
+    def gateways(self, protected=False, authority=None):
+        flags, scheme = ['--persistence.file='], 'https' if authority else 'http'
+        if authority:
+            flags.append('--web.config.file=' + self.write('web-tls.yml', f'tls_server_config: {{cert_file: {authority.cert}, key_file: {authority.key}}}\n'))
         if protected:
             flags.append('--web.config.file=' + self.write('web.yml', f"basic_auth_users: {{{USER}: '{HASH}'}}\n"))
         addresses = [free_address(f'127.0.0.{n}') for n in (1, 2, 3)]
         for address in addresses:
             self.start('pushgateway-' + address, ['prometheus-pushgateway', '--web.listen-address=' + address, *flags],
-                       lambda: http('GET', f'http://{address}/-/healthy', user=USER)[0] == 200)
+                       lambda: http('GET', f'{scheme}://{address}/-/healthy', user=USER)[0] == 200)
         return addresses
 
-    def sharding(self, binary, consul, service, gateways, more='', credentials=False):
-        """The addresses of the redirect, forward and admin listener."""
+    def sharding(self, binary, consul, service, gateways, more='', credentials=False, authority=None, scheme='http'):
+        """The addresses of the listeners; with an authority the data listeners speak TLS."""
         edge = {'redirect': free_address(EDGE), 'forward': free_address(EDGE), 'admin': free_address(EDGE)}
+        secure = 'https_' if authority else ''
+        first = 'http_listen_addr: ""\nhttps' if authority else 'http'
+        tls = f'tls: {{cert_file: {authority.cert}, key_file: {authority.key}}}\n' if authority else ''
+        if scheme == 'https':
+            # The agent does not know the authority, so that a TCP check is what it can make.
+            more += f'  scheme: https\n  tls: {{ca_file: {authority.file}}}\n  health_check: {{type: tcp}}\n'
         if credentials:
             more += f'  basic_auth: {{username: {USER}, password_file: {self.write("password", PASSWORD)}}}\n'
-        config = self.write(f'{service}-{edge["redirect"]}.yml', f'''http_listen_addr: {edge["redirect"]}
-forward_listen_addr: {edge["forward"]}
-admin_listen_addr: {edge["admin"]}
+        config = self.write(f'{service}-{edge["redirect"]}.yml', f'''{first}_listen_addr: {edge["redirect"]}
+forward_{secure}listen_addr: {edge["forward"]}
+{tls}admin_listen_addr: {edge["admin"]}
 shutdown: {{drain_delay: 0s}}
 consul_server: {{addr: {consul}, register_service_name: {service}}}
 pushgateway:

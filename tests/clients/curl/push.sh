@@ -1,7 +1,8 @@
 #!/bin/sh
 # push.sh FLAGS put|post|delete ADDRESS JOB INSTANCE: curl as a shell script calls it, metrics on its standard input. With -f, so that its exit
 # code says what it takes for a failure. FLAGS name how the body is given, too.
-flags=$1 url=http://$3/metrics/job/$4/instance/$5
+flags=$1 url=http${PUSH_CA:+s}://$3/metrics/job/$4/instance/$5
+[ -z "$PUSH_CA" ] || flags="$flags --cacert $PUSH_CA"
 [ -z "$PUSH_USER" ] || flags="$flags -u $PUSH_USER:$PUSH_PASSWORD"
 
 call() { # splits the flags on purpose

@@ -13,7 +13,11 @@ func main() {
 	action, address, job, instance := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
 	value := prometheus.NewGauge(prometheus.GaugeOpts{Name: "pushed_value", Help: "Pushed by a client."})
 	value.Set(1)
-	pusher := push.New("http://"+address, job).Grouping("instance", instance).Collector(value)
+	scheme := "http"
+	if os.Getenv("PUSH_CA") != "" {
+		scheme = "https"
+	}
+	pusher := push.New(scheme+"://"+address, job).Grouping("instance", instance).Collector(value)
 	if user := os.Getenv("PUSH_USER"); user != "" {
 		pusher = pusher.BasicAuth(user, os.Getenv("PUSH_PASSWORD"))
 	}

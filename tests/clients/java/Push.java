@@ -7,7 +7,7 @@ import java.util.Base64;
 /** Push put|post|delete ADDRESS JOB INSTANCE, by HttpURLConnection as client_java and simpleclient use it. */
 public class Push {
     public static void main(String[] args) throws Exception {
-        String url = "http://" + args[1] + "/metrics/job/" + args[2] + "/instance/" + args[3];
+        String url = (System.getenv("PUSH_CA") == null ? "http" : "https") + "://" + args[1] + "/metrics/job/" + args[2] + "/instance/" + args[3];
         HttpURLConnection connection = (HttpURLConnection) URI.create(url).toURL().openConnection();
         connection.setRequestMethod(args[0].toUpperCase());
         connection.setConnectTimeout(10_000);

@@ -14,10 +14,11 @@ if (Environment.GetEnvironmentVariable("PUSH_USER") is { Length: > 0 } user)
     client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(pair)));
 }
 
+string scheme = Environment.GetEnvironmentVariable("PUSH_CA") is null ? "http" : "https";
 Exception? error = null;
 MetricPusher pusher = new(new MetricPusherOptions
 {
-    Endpoint = $"http://{arguments[2]}/metrics",
+    Endpoint = $"{scheme}://{arguments[2]}/metrics",
     Job = arguments[3],
     Instance = arguments[4],
     IntervalMilliseconds = 60_000,

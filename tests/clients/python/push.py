@@ -40,9 +40,10 @@ ACTIONS = {'put': prometheus.push_to_gateway, 'post': prometheus.pushadd_to_gate
 handler, action, address, job, instance = sys.argv[1:]
 registry = prometheus.CollectorRegistry()
 prometheus.Gauge('pushed_value', 'Pushed by a client.', registry=registry).set(1)
+scheme = 'https' if 'PUSH_CA' in os.environ else 'http'
 arguments = {} if action == 'delete' else {'registry': registry}
 try:
-    ACTIONS[action](address, job=job, grouping_key={'instance': instance}, handler=HANDLERS[handler], timeout=20, **arguments)
+    ACTIONS[action](f'{scheme}://{address}', job=job, grouping_key={'instance': instance}, handler=HANDLERS[handler], timeout=20, **arguments)
 except Exception as error:
     print(error)
     sys.exit(1)

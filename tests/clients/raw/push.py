@@ -3,15 +3,17 @@
 chunked sends a body of odd chunks that it makes as it goes, so it cannot send it twice, and takes only a 2xx for success. expect sends
 "Expect: 100-continue", waits for an answer before it sends its body, and goes where a 307 says.
 """
-import base64, os, re, socket, sys
+import base64, os, re, socket, ssl, sys
 
 BODY = b'# TYPE pushed_value gauge\npushed_value 1\n'
+SCHEME = 'https' if 'PUSH_CA' in os.environ else 'http'
 PATIENCE = 10  # seconds for an interim answer: a server that sends none has failed the sender
 
 
-def connect(address):
+def connect(address, scheme):
     host, port = address.rsplit(':', 1)
-    return socket.create_connection((host, int(port)), PATIENCE)
+    plain = socket.create_connection((host, int(port)), PATIENCE)
+    return plain if scheme == 'http' else ssl.create_default_context(cafile=os.environ['PUSH_CA']).wrap_socket(plain, server_hostname=host)
 
 
 def head(action, address, path, *fields):
@@ -35,7 +37,7 @@ def answer(peer):
 
 
 def chunked(action, address, path):
-    with connect(address) as peer:
+    with connect(address, SCHEME) as peer:
         peer.sendall(head(action, address, path, 'Transfer-Encoding: chunked'))
         for begin, end in ((0, 1), (1, 8), (8, 10), (10, len(BODY))):
             peer.sendall(b'%x;a=b\r\n%s\r\n' % (end - begin, BODY[begin:end]))
@@ -44,9 +46,9 @@ def chunked(action, address, path):
 
 
 def expect(action, address, path):
-    seen = []
+    seen, scheme = [], SCHEME
     for _ in range(2):
-        with connect(address) as peer:
+        with connect(address, scheme) as peer:
             peer.sendall(head(action, address, path, f'Content-Length: {len(BODY)}', 'Expect: 100-continue'))
             status, text = answer(peer)
             seen.append(status)
@@ -55,7 +57,7 @@ def expect(action, address, path):
                 seen.append(answer(peer)[0])
             if status != 307:
                 break
-            address, path = re.search(r'(?im)^Location: http://([^/\r\n]+)(\S*)', text).groups()
+            scheme, address, path = re.search(r'(?im)^Location: (https?)://([^/\r\n]+)(\S*)', text).groups()
     return seen
 
 
