@@ -23,7 +23,7 @@ internal sealed class PushAuth : IDisposable
 
     private static readonly TimeSpan MaxRest = TimeSpan.FromSeconds(1);
 
-    private readonly byte[] _key = RandomNumberGenerator.GetBytes(32);
+    private readonly KeyedHash _hash = KeyedHash.NewRandom();
     private readonly VerificationQueue _queue = new();
     private readonly ManualResetEventSlim _disposed = new();
     private readonly TimeProvider _time;
@@ -56,8 +56,8 @@ internal sealed class PushAuth : IDisposable
     public AuthVerdict Check(ReadOnlySpan<byte> field, IPAddress? client, bool hasFailed, Action<AuthVerdict>? whenKnown)
     {
         if (field.IsEmpty || field.Length > MaxField) return AuthVerdict.Missing;
-        Span<byte> digest = stackalloc byte[HMACSHA256.HashSizeInBytes];
-        HMACSHA256.HashData(_key, field, digest);
+        Span<byte> digest = stackalloc byte[KeyedHash.Length];
+        _hash.Write(field, digest);
         if (_known.Entries.TryGetValue(BitConverter.ToUInt64(digest), out Entry? entry) && CryptographicOperations.FixedTimeEquals(entry.Digest, digest))
             return AuthVerdict.Allowed;
 

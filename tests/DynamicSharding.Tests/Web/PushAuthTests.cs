@@ -30,6 +30,19 @@ public sealed partial class PushAuthTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task Known_credentials_allocate_nothing()
+    {
+        using PushAuth auth = new(Users(("alice", "x", 4)), TimeProvider.System);
+        byte[] field = Basic("alice", "x");
+        Assert.Equal(AuthVerdict.Allowed, await VerifyAsync(auth, field));
+        _ = auth.Check(field, Client, false, null);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        int allowed = 0;
+        for (int i = 0; i < 1000; i++) allowed += auth.Check(field, Client, false, null) == AuthVerdict.Allowed ? 1 : 0;
+        Assert.Equal((1000, 0), (allowed, GC.GetAllocatedBytesForCurrentThread() - before));
+    }
+
+    [Fact]
     public async Task A_password_of_one_user_is_nobody_else_s()
     {
         using PushAuth auth = new(Users(("alice", "x", 4), ("bob", "y", 4)), TimeProvider.System);

@@ -30,5 +30,7 @@ MetricPusher pusher = new(new MetricPusherOptions
 pusher.Start();
 // A stop waits for the push that it has begun, and a pusher always begins one.
 await pusher.StopAsync();
+// But not for OnError, which it calls from a task of its own.
+await Task.Delay(TimeSpan.FromSeconds(1));
 Console.WriteLine(error is null ? "no error" : error.Message);
 return error is null ? 0 : 1;
