@@ -1,0 +1,83 @@
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using DynamicSharding.FunctionalTests.Peers;
+
+namespace DynamicSharding.FunctionalTests.Tls;
+
+/// <summary>A TLS server in place of a Pushgateway: sends a fixed response to every request without content.</summary>
+internal sealed class SecureGateway : IAsyncDisposable
+{
+    private readonly LoopbackServer _server;
+    private readonly X509Certificate2 _certificate;
+    private readonly bool _asksForCertificate;
+    private readonly string _response;
+    private readonly bool _closes;
+    private int _connections;
+    private int _requests;
+
+    /// <param name="certificate">The name of one that the authority has issued.</param>
+    /// <param name="closes">Whether a connection ends with its first response, without a word of TLS.</param>
+    public SecureGateway(TestAuthority authority, string certificate, string response, bool closes = false, bool asksForCertificate = false)
+    {
+        using X509Certificate2 pem = X509Certificate2.CreateFromPemFile(authority.Path(certificate + ".pem"), authority.Path(certificate + ".key"));
+        _certificate = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null);
+        _response = response;
+        _closes = closes;
+        _asksForCertificate = asksForCertificate;
+        _server = new LoopbackServer(ServeAsync);
+    }
+
+    public string Address => _server.Address;
+
+    /// <summary>With TCP, whatever became of the handshake.</summary>
+    public int Connections => Volatile.Read(ref _connections);
+
+    public int Requests => Volatile.Read(ref _requests);
+
+    /// <summary>Of the last client's certificate; null without one.</summary>
+    public string? Subject { get; private set; }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _server.DisposeAsync();
+        _certificate.Dispose();
+    }
+
+    private async Task ServeAsync(Socket socket, CancellationToken cancellation)
+    {
+        Interlocked.Increment(ref _connections);
+        await using var secure = new SslStream(new NetworkStream(socket), leaveInnerStreamOpen: false);
+        try
+        {
+            await secure.AuthenticateAsServerAsync(
+                new SslServerAuthenticationOptions
+                {
+                    ServerCertificate = _certificate,
+                    ClientCertificateRequired = _asksForCertificate,
+                    RemoteCertificateValidationCallback = static (_, _, _, _) => true,
+                },
+                cancellation);
+        }
+        catch (System.Security.Authentication.AuthenticationException)
+        {
+            return;
+        }
+
+        Subject = secure.RemoteCertificate?.Subject;
+        byte[] buffer = new byte[4096];
+        string received = "";
+        while (await secure.ReadAsync(buffer, cancellation) is > 0 and int count)
+        {
+            received += Encoding.Latin1.GetString(buffer, 0, count);
+            for (int end; (end = received.IndexOf("\r\n\r\n", StringComparison.Ordinal)) >= 0;)
+            {
+                received = received[(end + 4)..];
+                Interlocked.Increment(ref _requests);
+                await secure.WriteAsync(Encoding.Latin1.GetBytes(_response), cancellation);
+                if (_closes) return;
+            }
+        }
+    }
+}
