@@ -45,6 +45,18 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         CheckHealth(options.Pushgateway.HealthCheck);
         CheckAdmin(options);
         CheckDataTls(options);
+        CheckProxies(options);
+    }
+
+    /// <summary>Without it, whoever connects could claim any address.</summary>
+    private void CheckProxies(ServerOptions options)
+    {
+        bool isOn = options.ProxyProtocol != ProxyProtocol.Off;
+        document.ErrorIf(
+            isOn && (!document.Has("trusted_proxies") || (document.HasValue("trusted_proxies") && options.TrustedProxies.IsEmpty)),
+            "proxy_protocol",
+            "needs trusted_proxies, the addresses of the proxies that send it: trusted_proxies: [10.0.0.5, 10.1.0.0/24]");
+        document.WarnIf(!isOn && !options.TrustedProxies.IsEmpty, "trusted_proxies", "has no effect without proxy_protocol");
     }
 
     private PushgatewayOptions CompleteServers(PushgatewayOptions gateways, ShardingKey key)

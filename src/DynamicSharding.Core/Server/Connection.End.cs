@@ -68,7 +68,7 @@ internal sealed partial class Connection
 
     private void LogEnd(CloseReason reason)
     {
-        string peer = PeerAddress.Of(_socket.Fd);
+        string peer = PeerName;
         if (reason == CloseReason.TlsFailed) _logger.TlsFailed(_socket.Tls?.Failure ?? "no handshake in time (limits.header_timeout)", peer);
         _logger.ConnectionClosed(CloseReasons.Label(reason), peer);
     }

@@ -54,14 +54,15 @@ internal sealed class DataServer : IDisposable
         int loops = counters.Loops.Length;
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
         _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i), time, _logger))];
+        ProxyGate? gate = ProxyGate.For(options);
         Dictionary<string, Socket> inherited = SocketActivation.TakeSockets([.. addresses.Select(static address => address.Name)]);
         _listeners =
         [
             .. addresses.Select(address => new DataListener(
-                address, inherited.GetValueOrDefault(address.Name), options.ReusePort, _loops, _limit, loggers, time)),
+                address, inherited.GetValueOrDefault(address.Name), options.ReusePort, _loops, _limit, gate, loggers, time)),
         ];
         _selfCheck = new SelfCheck(
-            EndPoint, addresses[0].Tls, _loops, _limit, options.HttpPathPrefix, () => _authorize is not null, loggers.CreateLogger<Connection>());
+            EndPoint, addresses[0].Tls, options.ProxyProtocol, _loops, _limit, options.HttpPathPrefix, () => _authorize is not null, loggers.CreateLogger<Connection>());
     }
 
     /// <summary>What serves a connection of a redirect listener.</summary>

@@ -26,6 +26,7 @@ internal sealed class Listener : LoopMember
     private readonly DefaultObjectPool<Connection> _connections;
     private readonly Func<SslServerAuthenticationOptions>? _tls;
     private readonly ILogger _logger;
+    private readonly ProxyGate? _gate;
     private readonly ILogger _connectionLogger;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _dead = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -33,13 +34,15 @@ internal sealed class Listener : LoopMember
     private bool _backingOff;
 
     public Listener(
-        LoopSocket socket, ConnectionLimit limit, Func<Connection, HttpSession> newSession, Func<SslServerAuthenticationOptions>? tls, ILoggerFactory loggers)
+        LoopSocket socket, ConnectionLimit limit, Func<Connection, HttpSession> newSession, Func<SslServerAuthenticationOptions>? tls, ProxyGate? gate,
+        ILoggerFactory loggers)
     {
         _socket = socket;
         _loop = socket.Loop;
         _refused = new LoopSocket(_loop);
         _limit = limit;
         _tls = tls;
+        _gate = gate;
         _logger = loggers.CreateLogger<Listener>();
         _connectionLogger = loggers.CreateLogger<Connection>();
         _connections = new DefaultObjectPool<Connection>(new ConnectionPolicy(this, newSession), MaxPooled);
@@ -154,7 +157,7 @@ internal sealed class Listener : LoopMember
             return;
         }
 
-        _connections.Get().Start(fd, _tls?.Invoke());
+        _connections.Get().Start(fd, _tls?.Invoke(), _gate);
     }
 
     private void Refuse(int fd)

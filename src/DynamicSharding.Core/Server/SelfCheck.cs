@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Security.Authentication;
 using System.Text;
+using DynamicSharding.Config;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Server;
@@ -13,10 +14,11 @@ namespace DynamicSharding.Server;
 /// watchdog; never runs on a loop's thread.
 /// </summary>
 /// <param name="tls">Of the listener; null for plain TCP.</param>
+/// <param name="proxyProtocol">What the listener wants connections to begin with.</param>
 /// <param name="pathPrefix">Of the paths of pushes, or empty.</param>
 /// <param name="hasUsers">Lookups need a password, so that the check asks for readiness instead.</param>
 internal sealed class SelfCheck(
-    IPEndPoint listener, Func<SslServerAuthenticationOptions>? tls, EventLoop[] loops, ConnectionLimit limit, string pathPrefix, Func<bool> hasUsers,
+    IPEndPoint listener, Func<SslServerAuthenticationOptions>? tls, ProxyProtocol proxyProtocol, EventLoop[] loops, ConnectionLimit limit, string pathPrefix, Func<bool> hasUsers,
     ILogger connectionLogger)
 {
     private readonly byte[] _lookup = Request(pathPrefix + "/metrics/job/dynamic-sharding-watchdog");
@@ -95,6 +97,7 @@ internal sealed class SelfCheck(
     private async Task<string?> LookUpAtListenerAsync(Socket client, CancellationToken cancellation)
     {
         using var stream = new NetworkStream(client);
+        if (proxyProtocol != ProxyProtocol.Off) await stream.WriteAsync(ProxyHeader.Own(proxyProtocol).ToArray(), cancellation).ConfigureAwait(false);
         if (tls is null) return await LookUpAsync(stream, cancellation).ConfigureAwait(false);
 
         // Whoever it is, it is this process: what counts is that it responds.
