@@ -187,6 +187,7 @@ internal sealed class ServerHost : IAsyncDisposable
         PushAuth? unused = ApplyUsers(running, options);
         if (options.Limits != running.Limits || _users is not null != hadUsers) _data.Apply(options.Limits, Authorize);
         unused?.Dispose();
+        _data.RejectedSample = options.Log.RejectedSample;
         _certificate?.Refresh();
         _forward?.Apply(options, MaxUpstreams(options.Limits));
         _admin?.Apply(options.Limits);

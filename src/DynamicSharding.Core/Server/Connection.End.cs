@@ -33,7 +33,7 @@ internal sealed partial class Connection
 
         if (_expired != CloseReason.HeaderTimeout) return ExpiredReason();
         int written = _session.WriteHeaderTimeout(_loop.Context, _loop.OutputBuffer);
-        LogRejects(_loop.Context);
+        NoteRejects(_loop.Context);
         _ = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
         _ = await LingerAsync();
         return CloseReason.HeaderTimeout;

@@ -10,6 +10,9 @@ internal sealed partial class Connection
     /// <summary>For the log.</summary>
     private string PeerName => _source?.ToString() ?? PeerAddress.Of(_socket.Fd);
 
+    private void NoteRejects(SessionContext context) =>
+        context.RejectLog?.Note(context, _source ?? PeerAddress.ValueOf(_socket.Fd), _loop.BatchStart);
+
     /// <summary>Nothing behind the header is received: it may be TLS. Then TLS begins.</summary>
     /// <returns>Null, or why the connection ends.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

@@ -269,7 +269,7 @@ internal sealed partial class Connection : LoopMember
         SessionContext context = _loop.Context;
         long requests = _session.Requests;
         SessionStep step = _session.Advance(input, context, _loop.OutputBuffer, out consumed, out int written);
-        if (context.Rejects.Count > 0) LogRejects(context);
+        if (context.Rejects.Count > 0) NoteRejects(context);
 
         unsent = 0;
         if (written == 0) return step;
@@ -314,12 +314,5 @@ internal sealed partial class Connection : LoopMember
         if (_expired != CloseReason.Aborted) _expired = reason;
         _deadline.Clear();
         _socket.Cancel();
-    }
-
-    private void LogRejects(SessionContext context)
-    {
-        if (!_logger.IsEnabled(LogLevel.Debug)) return;
-        string peer = PeerName;
-        foreach (RejectReason reason in context.Rejects) _logger.RequestRejected(RejectReasons.Label(reason), peer);
     }
 }

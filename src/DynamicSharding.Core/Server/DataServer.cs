@@ -25,6 +25,7 @@ internal sealed class DataServer : IDisposable
     private readonly byte[] _pathPrefix;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly RejectLog _rejectLog;
     private readonly bool _forwards;
 
     /// <summary>Serializes what a reload and a stop post to the loops.</summary>
@@ -50,6 +51,7 @@ internal sealed class DataServer : IDisposable
         _limits = options.Limits;
         _logger = loggers.CreateLogger<DataServer>();
         _forwards = options.Forwards;
+        _rejectLog = new RejectLog(loggers.CreateLogger<Connection>(), time) { PerSecond = options.Log.RejectedSample };
         _limit = new ConnectionLimit(MaxConnections(options.Limits));
         int loops = counters.Loops.Length;
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
@@ -79,6 +81,12 @@ internal sealed class DataServer : IDisposable
 
     /// <summary>The bound addresses of all listeners.</summary>
     public IReadOnlyList<System.Net.IPEndPoint> EndPoints => [.. _listeners.Select(static listener => listener.EndPoint)];
+
+    /// <summary><c>log.rejected_sample</c>.</summary>
+    public int RejectedSample
+    {
+        set => _rejectLog.PerSecond = value;
+    }
 
     public int OpenConnections => _limit.Open;
 
@@ -188,7 +196,7 @@ internal sealed class DataServer : IDisposable
     private SessionContext NewContext(int loop)
     {
         var router = new Router(_ring, new GroupingKey(_key, _limits.RequestLine), _readiness, _pathPrefix);
-        return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining, Authorize = _authorize };
+        return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining, Authorize = _authorize, RejectLog = _rejectLog };
     }
 
     private int MaxConnections(LimitOptions limits) => DescriptorBudget.Of(OpenFileLimit.Current, limits, _forwards).Data;

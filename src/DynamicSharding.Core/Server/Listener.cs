@@ -172,21 +172,26 @@ internal sealed class Listener : LoopMember
         context.Counters.CountClose(CloseReason.TooManyConnections);
 
         // Read first: closing with unread bytes would reset the connection and destroy the response.
-        _ = _refused.TryReceive(_loop.ReceiveBuffer);
-        if (_tls is null) WriteRefusal(context, fd);
+        SocketResult received = _refused.TryReceive(_loop.ReceiveBuffer);
+        context.Rejects.Clear();
+        context.Rejects.Add(RejectReason.TooManyConnections);
+        context.Rejected.Clear();
+        if (_tls is null)
+        {
+            if (_gate is null) context.Rejected.Set(_loop.ReceiveBuffer.AsSpan(0, received.Count));
+            WriteRefusal(context);
+        }
+
+        context.RejectLog?.Note(context, PeerAddress.ValueOf(fd), _loop.BatchStart);
         _refused.ShutdownSend();
         _refused.Close();
     }
 
-    private void WriteRefusal(SessionContext context, int fd)
+    private void WriteRefusal(SessionContext context)
     {
         var writer = new ResponseWriter(_loop.OutputBuffer, context.Date.Bytes);
         writer.WriteReject(RejectReason.TooManyConnections, default, isHead: false, ConnectionOption.Close);
         _ = _refused.TrySend(_loop.OutputBuffer.AsSpan(0, writer.Written));
-        if (_connectionLogger.IsEnabled(LogLevel.Debug))
-        {
-            _connectionLogger.RequestRejected(RejectReasons.Label(RejectReason.TooManyConnections), PeerAddress.Of(fd));
-        }
     }
 
     private sealed class ConnectionPolicy(Listener listener, Func<Connection, HttpSession> newSession) : PooledObjectPolicy<Connection>
