@@ -53,7 +53,7 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
     {
         bool isOn = options.ProxyProtocol != ProxyProtocol.Off;
         document.ErrorIf(
-            isOn && (!document.Has("trusted_proxies") || (document.HasValue("trusted_proxies") && options.TrustedProxies.IsEmpty)),
+            isOn && document.Find("trusted_proxies") is (null or YamlSequence { Items.Count: 0 }),
             "proxy_protocol",
             "needs trusted_proxies, the addresses of the proxies that send it: trusted_proxies: [10.0.0.5, 10.1.0.0/24]");
         document.WarnIf(!isOn && !options.TrustedProxies.IsEmpty, "trusted_proxies", "has no effect without proxy_protocol");

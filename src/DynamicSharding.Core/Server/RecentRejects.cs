@@ -39,7 +39,9 @@ internal sealed class RecentRejects
 
         public void Count(RejectReason reason, UInt128 peer, long minute)
         {
-            Interlocked.Increment(ref _version);
+            int version = _version;
+            _version = version + 1;
+            Volatile.WriteBarrier();
             if (_number != minute)
             {
                 _number = minute;
@@ -49,7 +51,7 @@ internal sealed class RecentRejects
 
             _reasons[(int)reason]++;
             _counts[PlaceOf(peer)]++;
-            Interlocked.Increment(ref _version);
+            Volatile.Write(ref _version, version + 2);
         }
 
         public void AddTo(Dictionary<RejectReason, long> reasons, Dictionary<UInt128, long> peers, long after)
@@ -66,7 +68,7 @@ internal sealed class RecentRejects
                 _reasons.CopyTo(ofReasons, 0);
                 _peers.CopyTo(ofPeers, 0);
                 _counts.CopyTo(counts, 0);
-                Interlocked.MemoryBarrier();
+                Volatile.ReadBarrier();
                 if (version != Volatile.Read(ref _version)) continue;
                 if (number <= after) return;
                 for (int reason = 0; reason < ofReasons.Length; reason++) Add(reasons, (RejectReason)reason, ofReasons[reason]);
