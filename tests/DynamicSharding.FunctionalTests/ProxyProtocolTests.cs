@@ -4,9 +4,7 @@ using System.Net.Sockets;
 using System.Text;
 using DynamicSharding.FunctionalTests.Forward;
 using DynamicSharding.FunctionalTests.Peers;
-using DynamicSharding.FunctionalTests.Systemd;
 using DynamicSharding.FunctionalTests.Tls;
-using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
@@ -113,8 +111,8 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
             shutdown: { drain_delay: 0s }
 
             """;
-        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config, admin, admin, manager.Environment(TimeSpan.FromSeconds(1)));
-        await Eventually.TrueAsync(() => Task.FromResult(manager.TimesOf("WATCHDOG=1").Length >= 3), TimeSpan.FromSeconds(30), () => "three pings");
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config, admin, admin, manager.Environment(TimeSpan.FromSeconds(8)));
+        await Eventually.TrueAsync(() => Task.FromResult(manager.TimesOf("WATCHDOG=1").Length >= 3), TimeSpan.FromSeconds(60), () => "three pings");
         Assert.DoesNotContain("data plane does not respond", server.Process.Output, StringComparison.Ordinal);
         using TemporaryFolder folder = new();
         string file = folder.Write("c.yml", config.Replace($"admin_listen_addr: {admin}", "admin_listen_addr: \"\"", StringComparison.Ordinal));
@@ -163,7 +161,7 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
         public (string Address, bool IsTls, int Status)[] Listeners =>
             [(addresses[0], false, 307), (addresses[1], false, 200), (addresses[2], true, 307), (addresses[3], true, 200)];
 
-        public Task WaitForClosedAsync(string reason, int count) => Eventually.TrueAsync(
+        public Task<TimeSpan> WaitForClosedAsync(string reason, int count) => Eventually.TrueAsync(
             async () => await Process.MetricAsync($"dynamic_sharding_connections_closed_total{{reason=\"{reason}\"}}") >= count,
             TimeSpan.FromSeconds(30),
             () => $"not {count} connections closed as {reason}");

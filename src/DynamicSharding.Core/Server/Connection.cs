@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Security;
-using DynamicSharding.Http;
 using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.ObjectPool;

@@ -1,5 +1,4 @@
 using DynamicSharding.Config;
-using DynamicSharding.Http;
 
 namespace DynamicSharding.Server;
 

@@ -1,5 +1,4 @@
 using DynamicSharding.FunctionalTests.Faults;
-using DynamicSharding.FunctionalTests.Peers;
 using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
 

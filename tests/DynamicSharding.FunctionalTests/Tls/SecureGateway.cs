@@ -56,7 +56,8 @@ internal sealed class SecureGateway : IAsyncDisposable
                 {
                     ServerCertificate = _certificate,
                     ClientCertificateRequired = _asksForCertificate,
-                    RemoteCertificateValidationCallback = static (_, _, _, _) => true,
+                    // Whose it is does not matter here, only whether there is one.
+                    RemoteCertificateValidationCallback = (_, shown, _, _) => shown is null || shown.Subject.Length > 0,
                 },
                 cancellation);
         }

@@ -33,7 +33,7 @@ public sealed class KeyedHashTests(ITestOutputHelper output)
         Assert.NotEqual(first, second);
     }
 
-    /// <summary>Why it is not HMAC-SHA-256, by ten times at least on the machine that it was chosen on. Three, so that a busy machine does not matter.</summary>
+    /// <summary>Why it is not HMAC-SHA-256, by about eight times on the machine that it was chosen on. Three, so that a busy machine does not matter.</summary>
     [Fact]
     public void It_costs_a_fraction_of_an_HMAC()
     {
