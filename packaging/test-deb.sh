@@ -24,10 +24,11 @@ expect() { # what, actual, expected
 }
 
 # Every path on the machine with the package's name, and what dpkg knows of it.
+# Not what man-db caches of a page that someone reads: it is man-db's, and goes with its next run.
 traces() {
     find /etc /usr /lib /var /run -xdev -name '*dynamic-sharding*' -not -path '/usr/local/lib/dynamic-sharding-tests*' \
         -not -path '/etc/apt/*' -not -path '/var/lib/apt/*' -not -path '/var/lock/*' -not -path '/run/lock/*' -not -path '/run/user/*' \
-        2>/dev/null | sort -u
+        -not -path '/var/cache/man/*' 2>/dev/null | sort -u
     dpkg-query -W -f '${Package} ${Status}\n' $PACKAGE 2>/dev/null || true
     getent passwd $PACKAGE || true
     getent group $PACKAGE || true
@@ -42,7 +43,8 @@ forbid_service_starts() {
 restore() {
     local code=$?
     trap - EXIT
-    # A failed test must not leave its package behind.
+    # A failed test must leave neither its machine nor its package behind.
+    [[ -z ${MACHINE:-} ]] || { kill "$MACHINE" && wait "$MACHINE"; } 2>/dev/null || true
     dpkg --purge $PACKAGE >/dev/null 2>&1 || true
     rm -f "$POLICY"
     [[ ! -e $WORK/policy-rc.d ]] || mv "$WORK/policy-rc.d" "$POLICY"
@@ -106,15 +108,29 @@ check_lintian() {
     ok "lintian has no errors and no warnings"
 }
 
+check_documents() {
+    local root
+    dpkg-deb -x "$DEB" "$WORK/in-package"
+    mkdir "$WORK/in-archive"
+    tar -xzf "$WORK"/out/*.tar.gz -C "$WORK/in-archive" --strip-components=1
+    for root in "$WORK/in-package" "$WORK/in-archive"; do quietly python3 packaging/check-links.py "$root"; done
+    ok "no link in the documents of package and archive is dead"
+}
+
 install_package() {
+    local page
     # The command of the README, with dependencies; the installations below use dpkg.
     quietly apt-get -y -q -o DPkg::Lock::Timeout=600 --no-install-recommends install "$DEB"
     expect "the package's status" "$(dpkg-query -W -f '${Status}' $PACKAGE)" "install ok installed"
     expect "the configuration's owner and mode" "$(stat -c '%U:%G %a' $CONFIG)" "root:$PACKAGE 640"
+    expect "the environment's owner and mode" "$(stat -c '%U:%G %a' /etc/default/$PACKAGE)" "root:root 600"
     expect "the user's shell" "$(getent passwd $PACKAGE | cut -d: -f7)" /usr/sbin/nologin
     grep -qxF "User=$PACKAGE" $UNIT || fail "the unit runs as another user"
-    quietly man -l -Tutf8 "/usr/share/man/man1/$PACKAGE.1.gz"
-    quietly man -l -Tutf8 "/usr/share/man/man5/$PACKAGE.yml.5.gz"
+    # Copies: of an installed page, man(1) may keep what it formatted.
+    for page in man1/$PACKAGE.1 man5/$PACKAGE.yml.5; do
+        gzip -dc "/usr/share/man/$page.gz" >"$WORK/${page#*/}"
+        quietly man -l -Tutf8 "$WORK/${page#*/}"
+    done
     quietly systemd-analyze verify $UNIT /lib/systemd/system/$PACKAGE.socket
     expect "dpkg's verdict on the files" "$(dpkg --verify $PACKAGE)" ""
     ok "installed"
@@ -130,18 +146,12 @@ serve_one_push() {
     # shellcheck disable=SC2086 # split into words like systemd does
     (as_user $command) >"$WORK/server.log" 2>&1 &
     server=$!
-    for _ in $(seq 100); do
-        curl -fsS -o /dev/null --noproxy '*' http://127.0.0.1:9292/-/ready 2>/dev/null && break
-        kill -0 "$server" 2>/dev/null || break
-        sleep 0.2
-    done
-    reply=$(curl -sS -i --noproxy '*' -X PUT --data-binary $'demo_value 1\n' http://127.0.0.1:9292/metrics/job/demo/instance/a) \
-        || { cat "$WORK/server.log" >&2; fail "no answer"; }
-    reply=${reply//$'\r'/}
-    expect "the answer" "${reply%%$'\n'*}" "HTTP/1.1 307 Temporary Redirect"
-    grep -qxF "Location: http://127.0.0.1:9091/metrics/job/demo/instance/a" <<<"$reply" || fail "the answer's Location: $reply"
+    reply=$(packaging/demo-push.sh "$server") \
+        || { cat "$WORK/server.log" >&2; fail "no response"; }
+    expect "the response" "${reply%%$'\n'*}" "HTTP/1.1 307 Temporary Redirect"
+    grep -qxF "Location: http://127.0.0.1:9091/metrics/job/demo/instance/a" <<<"$reply" || fail "the response's Location: $reply"
     (as_user /usr/bin/$PACKAGE healthcheck --config.file $CONFIG) || fail healthcheck
-    curl -fsS --noproxy '*' http://127.0.0.1:9293/metrics | grep -q '^dynamic_sharding_ring_members 1$' || fail "the metrics"
+    curl -fsS --noproxy '*' http://127.0.0.1:9293/metrics | grep '^dynamic_sharding_ring_members 1$' >/dev/null || fail "the metrics"
     expect "the process's user" "$(stat -c %U "/proc/$server")" $PACKAGE
     kill -TERM "$server"
     wait "$server" || code=$?
@@ -178,7 +188,9 @@ check_completion() {
     expect "completion of simulate --keys" "$(complete $PACKAGE simulate --keys)" "--keys --keys.file"
     expect "completion after a flag with a value" "$(complete $PACKAGE --config.file x --log.f)" --log.format
     expect "completion of a file" "$(complete $PACKAGE check-config $CONFIG)" $CONFIG
-    ok "bash completes commands, flags, values and files"
+    expect "zsh's completion of --log.l" "$(tests/completion/zsh.py /usr/share/zsh/vendor-completions "$PACKAGE --log.l")" --log.level
+    expect "fish's completion of check" "$(HOME=$WORK fish -c "complete -C '$PACKAGE check'" | cut -f1)" check-config
+    ok "bash, zsh and fish complete commands, flags, values and files"
 }
 
 upgrade() {
@@ -191,6 +203,45 @@ upgrade() {
     expect "the configuration's mode" "$(stat -c '%G %a' $CONFIG)" "$PACKAGE 600"
     expect "the user's number" "$(id -u $PACKAGE)" "$number"
     ok "an upgrade over itself keeps the edited configuration"
+}
+
+# Under systemd as process 1 of namespaces of its own (tests/systemd/machine.sh): the package's own units and scripts.
+inside() { nsenter --target "$(cat "$WORK/machine/pid")" --mount --pid --ipc --uts --cgroup --net --root --wd -- env -u ARGS "$@"; }
+
+check_service() {
+    local main config=$WORK/machine/good.yml
+    mkdir -p "$WORK/machine/files/srv" "$WORK/machine/files/etc/apt"
+    cp "$DEB" "$WORK/machine/files/srv/package.deb"
+    unshare --net tests/systemd/machine.sh "$WORK/machine" >"$WORK/machine.log" 2>&1 &
+    MACHINE=$!
+    for _ in $(seq 300); do
+        grep -q '^booted$' "$WORK/machine.log" && break
+        kill -0 "$MACHINE" 2>/dev/null || break
+        sleep 0.2
+    done
+    grep -q '^booted$' "$WORK/machine.log" || { cat "$WORK/machine.log" >&2; fail "the machine does not boot"; }
+    inside ip link set lo up
+    # The policy of this test forbids starts outside only.
+    inside rm -f "$POLICY"
+    quietly inside dpkg -i /srv/package.deb
+    quietly inside systemctl is-active $PACKAGE.service
+    inside cat $CONFIG >"$config"
+    main=$(inside systemctl show --value --property MainPID $PACKAGE.service)
+
+    inside sh -c "echo 'colour: red' >>$CONFIG"
+    inside dpkg -i /srv/package.deb >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; fail "an upgrade with a broken configuration"; }
+    grep -q 'dynamic-sharding: not restarted, because the configuration has errors' "$WORK/log" || fail "the upgrade says nothing: $(cat "$WORK/log")"
+    expect "the process after an upgrade with a broken configuration" "$(inside systemctl show --value --property MainPID $PACKAGE.service)" "$main"
+    expect "its state" "$(inside systemctl is-active $PACKAGE.service)" active
+
+    inside tee $CONFIG <"$config" >/dev/null
+    quietly inside dpkg -i /srv/package.deb
+    [[ $(inside systemctl show --value --property MainPID $PACKAGE.service) != "$main" ]] || fail "the upgrade does not restart the service"
+    expect "the state after the upgrade" "$(inside systemctl is-active $PACKAGE.service)" active
+    kill "$MACHINE"
+    wait "$MACHINE" || true
+    MACHINE=''
+    ok "an upgrade restarts the service, but not into a configuration that it refuses"
 }
 
 remove() {
@@ -218,6 +269,9 @@ check_tags
 build "$@"
 DEB=$(echo "$WORK"/out/*.deb)
 check_lintian
+check_documents
+# Before the package is on this machine: the other one begins as a copy of it.
+check_service
 install_package
 check_versions
 check_runs

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the tests need besides the .NET SDK: the real Consul, Pushgateway and Prometheus, Chromium, and a linker
 # for NativeAOT.
+#
+#   tests/install-peers.sh                      everything
+#   tests/install-peers.sh [--missing] NAME...  only these of the first column below; --missing prints the packages and installs nothing
+#
 # Idempotent; silent and fast if everything is installed. Starts no service, and disables new ones, so that port 9091 stays free.
 #
 # Consul is not in Debian 12; Debian's bullseye suite has 1.8.7. That suite is added next to the machine's own Debian source,
@@ -36,6 +40,8 @@ node|nodejs|tests/clients: runs prom-client
 npm|npm|tests/clients: fetches prom-client
 prlimit|util-linux|a server runs out of descriptors
 setpriv|util-linux|a child process dies with the test host (PR_SET_PDEATHSIG)
+zsh|zsh|presses the tab key: completion
+fish|fish|the same
 gcc|gcc|the NativeAOT publish links with clang or gcc
 dpkg-shlibdeps|dpkg-dev|packaging/build-deb.sh asks it for the dependencies
 lintian|lintian|judges the package
@@ -69,6 +75,7 @@ missing_packages() {
     local what package
     while IFS='|' read -r what package _; do
         [[ -n $what ]] || continue
+        ((${#WANTED[@]} == 0)) || [[ " ${WANTED[*]} " == *" $what "* ]] || continue
         case $what in
             /*) [[ -e $what ]] ;;
             gcc) command -v clang || command -v gcc ;;
@@ -256,13 +263,19 @@ install_missing() {
 
 main() {
     local missing
+    WANTED=("$@")
+    if [[ ${1:-} == --missing ]]; then
+        WANTED=("${@:2}")
+        missing_packages
+        return
+    fi
     mapfile -t missing < <(missing_packages)
     ((${#missing[@]})) || return 0
 
     command -v apt-get >/dev/null || die "not a Debian: put these on PATH yourself: ${missing[*]}"
     if ((EUID != 0)); then
         command -v sudo >/dev/null || die "run as root: $(realpath "$0")   (missing: ${missing[*]})"
-        exec sudo --preserve-env=CONSUL_SUITE_MIRROR "$(realpath "$0")"
+        exec sudo --preserve-env=CONSUL_SUITE_MIRROR "$(realpath "$0")" "$@"
     fi
 
     exec 9>/var/lock/$MARK.lock

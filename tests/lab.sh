@@ -6,6 +6,13 @@
 #   tests/lab.sh status   health and addresses
 #   tests/lab.sh down     stops everything by pid and removes its files
 #
+# Faults, while it is up:
+#
+#   tests/lab.sh kill 2   SIGKILL for Pushgateway 2, or for a process by its name in the status: kill consul
+#   tests/lab.sh start 2  starts it again
+#   tests/lab.sh add 4    one more Pushgateway, on 127.0.0.4, in the configuration of both instances, which reload it
+#
+# Installs, after saying so, only what it needs: Consul, Pushgateway, Prometheus, curl.
 # All files are in LAB_DIR (default: a folder under XDG_RUNTIME_DIR or /tmp).
 # DYNAMIC_SHARDING_BINARY selects another build, for example the NativeAOT binary.
 set -euo pipefail
@@ -19,9 +26,12 @@ PATH=/usr/local/lib/dynamic-sharding-tests:$PATH
 
 readonly CONSUL=127.0.0.1:8500
 readonly PROMETHEUS=127.0.0.1:9090
-readonly GATEWAYS='127.0.0.1:9091 127.0.0.2:9091 127.0.0.3:9091'
-# Data and admin listener of each instance
-readonly INSTANCES='127.0.0.1:9292/127.0.0.1:9293 127.0.0.1:9294/127.0.0.1:9295'
+# With those that were added.
+GATEWAYS='127.0.0.1:9091 127.0.0.2:9091 127.0.0.3:9091'
+if [[ -f $DIR/gateways ]]; then GATEWAYS=$(cat "$DIR/gateways"); fi
+# Data and admin listener of each instance. The documents use 9294 for forwarding.
+readonly INSTANCES='127.0.0.1:9292/127.0.0.1:9293 127.0.0.1:9392/127.0.0.1:9393'
+readonly NEEDED='consul prometheus prometheus-pushgateway curl'
 # Consul's other ports: server RPC and gossip
 readonly CONSUL_PORTS='127.0.0.1:8300 127.0.0.1:8301'
 
@@ -81,6 +91,40 @@ refuse_taken_ports() {
     fi
 }
 
+# The command of a process, run as its name says.
+launch() { # name
+    local gateway=${1#pushgateway-}:9091
+    case $1 in
+        consul) start consul consul agent -dev -node=lab -bind=127.0.0.1 -client=127.0.0.1 -dns-port=-1 -grpc-port=-1 -serf-wan-port=-1 ;;
+        # Debian's build persists to one file under /var by default, so they would share their groups.
+        pushgateway-*) start "$1" prometheus-pushgateway --web.listen-address="$gateway" --persistence.file= ;;
+        dynamic-sharding-*) start "$1" "$BINARY" --config.file "$DIR/$1.yml" ;;
+        prometheus)
+            start prometheus "$(command -v prometheus)" --config.file="$DIR/prometheus.yml" --storage.tsdb.path="$DIR/prometheus" \
+                --web.listen-address="$PROMETHEUS"
+            ;;
+    esac
+}
+
+url_of() { # name
+    local name url
+    while read -r name url; do
+        if [[ $name == "$1" ]]; then echo "$url"; return; fi
+    done < <(members)
+    return 1
+}
+
+# 2 is the second Pushgateway, on 127.0.0.2.
+named() {
+    local name=${1:-}
+    if [[ $name =~ ^[0-9]+$ ]]; then name=pushgateway-127.0.0.$name; fi
+    if ! url_of "$name" >/dev/null; then
+        echo "lab: there is no $name; tests/lab.sh status has the names" >&2
+        return 2
+    fi
+    echo "$name"
+}
+
 write_config() {
     local instance number=1 gateway
     for instance in $INSTANCES; do
@@ -119,11 +163,17 @@ YAML
 }
 
 up() {
-    local name url gateway number program
+    local name url gateway missing
     while read -r name _; do
         if alive "$name"; then echo "lab: already running ($DIR); stop it with tests/lab.sh down" >&2; return 1; fi
     done < <(members)
-    "$ROOT/tests/install-peers.sh"
+    # shellcheck disable=SC2086 # words
+    missing=$("$ROOT/tests/install-peers.sh" --missing $NEEDED | sort -u | tr '\n' ' ')
+    if [[ -n $missing ]]; then
+        echo "lab: installs with apt-get, as root: $missing" >&2
+        # shellcheck disable=SC2086
+        "$ROOT/tests/install-peers.sh" $NEEDED
+    fi
     refuse_taken_ports
     if [[ -z ${DYNAMIC_SHARDING_BINARY:-} ]]; then
         dotnet build "$ROOT/src/DynamicSharding" -c Release -v quiet --nologo -nodeReuse:false </dev/null
@@ -134,24 +184,52 @@ up() {
     write_config
     trap 'down >/dev/null' EXIT
     trap 'exit 130' INT TERM
-    start consul consul agent -dev -node=lab -bind=127.0.0.1 -client=127.0.0.1 -dns-port=-1 -grpc-port=-1 -serf-wan-port=-1
-    for gateway in $GATEWAYS; do
-        # Debian's build persists to one file under /var by default, so the three would share their groups.
-        start "pushgateway-${gateway%:*}" prometheus-pushgateway --web.listen-address="$gateway" --persistence.file=
-    done
+    launch consul
+    for gateway in $GATEWAYS; do launch "pushgateway-${gateway%:*}"; done
     await consul "http://$CONSUL/v1/status/leader"
-    for number in 1 2; do
-        start "dynamic-sharding-$number" "$BINARY" --config.file "$DIR/dynamic-sharding-$number.yml"
-    done
-    program=$(command -v prometheus)
-    start prometheus "$program" --config.file="$DIR/prometheus.yml" --storage.tsdb.path="$DIR/prometheus" --web.listen-address="$PROMETHEUS"
+    for name in dynamic-sharding-1 dynamic-sharding-2 prometheus; do launch "$name"; done
     while read -r name url; do await "$name" "$url"; done < <(members)
     trap - EXIT INT TERM
     status
     echo
     echo "a push:    echo 'lab_value 1' | curl -sSL --data-binary @- http://${INSTANCES%%/*}/metrics/job/lab/instance/hand"
     echo "its value: curl -sS 'http://$PROMETHEUS/api/v1/query?query=lab_value'"
+    echo "a fault:   tests/lab.sh kill 2, then tests/lab.sh status; start 2; add 4"
     echo "stop:      tests/lab.sh down"
+}
+
+kill_one() { # number or name
+    local name
+    name=$(named "${1:-}")
+    if ! alive "$name"; then echo "lab: $name does not run" >&2; return 1; fi
+    kill -KILL "$(cat "$DIR/$name.pid")"
+    echo "lab: $name killed; start it again with: tests/lab.sh start $1"
+}
+
+start_one() { # number or name
+    local name
+    name=$(named "${1:-}")
+    if [[ ! -d $DIR ]]; then echo "lab: not up; start it with tests/lab.sh up" >&2; return 1; fi
+    if alive "$name"; then echo "lab: $name already runs" >&2; return 1; fi
+    launch "$name"
+    await "$name" "$(url_of "$name")"
+    echo "lab: $name started"
+}
+
+add_one() { # number
+    local number=${1:-} gateway=127.0.0.${1:-}:9091 name
+    if [[ ! $number =~ ^[0-9]+$ ]] || ((number < 1 || number > 254)); then echo "usage: tests/lab.sh add N, from 1 to 254" >&2; return 2; fi
+    if [[ " $GATEWAYS " == *" $gateway "* ]]; then echo "lab: $gateway is one of the gateways" >&2; return 1; fi
+    if ! alive dynamic-sharding-1; then echo "lab: not up; start it with tests/lab.sh up" >&2; return 1; fi
+    GATEWAYS+=" $gateway"
+    launch "pushgateway-${gateway%:*}"
+    await "pushgateway-${gateway%:*}" "http://$gateway/-/healthy"
+    echo "$GATEWAYS" >"$DIR/gateways"
+    write_config
+    for name in dynamic-sharding-1 dynamic-sharding-2; do
+        if alive "$name"; then kill -HUP "$(cat "$DIR/$name.pid")"; fi
+    done
+    echo "lab: $gateway added; it joins the ring after membership.admit_after, 5 s"
 }
 
 status() {
@@ -195,7 +273,7 @@ down() {
     # Only files of this script: LAB_DIR may contain others.
     if [[ -d $DIR ]]; then
         rm -rf "$DIR/prometheus"
-        rm -f "$DIR"/{prometheus,dynamic-sharding-1,dynamic-sharding-2}.yml
+        rm -f "$DIR"/{prometheus,dynamic-sharding-1,dynamic-sharding-2}.yml "$DIR/gateways"
         for name in "${names[@]}"; do rm -f "$DIR/$name".{log,pid}; done
         rmdir "$DIR" 2>/dev/null || true
     fi
@@ -204,5 +282,6 @@ down() {
 
 case ${1:-} in
     up | status | down) "$1" ;;
-    *) echo "usage: tests/lab.sh up|status|down" >&2; exit 2 ;;
+    kill | start | add) "$1_one" "${2:-}" ;;
+    *) echo "usage: tests/lab.sh up|status|down, or kill|start|add N" >&2; exit 2 ;;
 esac

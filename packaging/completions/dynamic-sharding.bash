@@ -8,7 +8,7 @@ _dynamic_sharding() {
             -* | =) ;;
             *) case ${COMP_WORDS[i - 1]} in
                 -* | =) ;; # a flag's value
-                *) command=("${COMP_WORDS[i]}"); break ;;
+                *) command+=("${COMP_WORDS[i]}"); [[ ${command[0]} == groups && ${#command[@]} == 1 ]] || break ;;
             esac ;;
         esac
     done
@@ -30,7 +30,7 @@ _dynamic_sharding() {
     help=$("$program" "${command[@]}" --help 2>/dev/null) || return
     flags=$(grep -oE '(^|[[:space:]])--[a-z][a-z.-]*' <<<"$help")
     commands=''
-    if ((${#command[@]} == 0)); then
+    if ((${#command[@]} == 0)) || [[ ${command[*]} == groups ]]; then
         commands=$(awk '/^[A-Z].*:$/ { inside = /^Commands:/; next } inside && /^  [a-z]/ { print $1 }' <<<"$help")
     fi
     mapfile -t COMPREPLY < <(compgen -W "$flags $commands" -- "$word")

@@ -1,5 +1,6 @@
 using System.Net;
 using DynamicSharding.Admin;
+using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Forward;
@@ -26,6 +27,7 @@ internal sealed class ServerHost : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly Action<LogLevelName> _setLogLevel;
     private readonly MembershipService _membership;
+    private readonly CleanupService _cleanup;
     private readonly DataServer _data;
     private readonly AdminListener? _admin;
     private readonly ForwardPlane? _forward;
@@ -33,7 +35,7 @@ internal sealed class ServerHost : IAsyncDisposable
     private PushAuth? _users;
     private Task _readinessWatch = Task.CompletedTask;
 
-    /// <summary>Binds the data listener; nothing runs yet.</summary>
+    /// <summary>Binds the data listeners; nothing runs yet.</summary>
     /// <param name="options">The configuration to start with.</param>
     /// <param name="load">Reads the configuration for a reload, with the command line's flags applied.</param>
     /// <param name="setLogLevel">Applies the log level of a reload.</param>
@@ -53,6 +55,7 @@ internal sealed class ServerHost : IAsyncDisposable
         var gateways = new GatewayRegistry(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
         GatewayNames names = GatewayNames.For(options, time);
         _membership = new MembershipService(options, _ring, gateways, names, loggers, time);
+        _cleanup = new CleanupService(options, $"{Environment.MachineName}{options.AdminListenAddr}", _ring, _membership, names, loggers, time);
         List<DataAddress> addresses = [];
         if (options.HttpListenAddr is { } http) addresses.Add(new(DataAddresses.Data, "http_listen_addr", http, DataServer.NewRedirectSession));
         ForwardCounters? forwardCounters = null;
@@ -75,7 +78,7 @@ internal sealed class ServerHost : IAsyncDisposable
         }
 
         if (!options.BasicAuthUsers.IsEmpty) _users = new PushAuth(options.BasicAuthUsers, time);
-        _data = new DataServer(options, addresses, _ring, _readiness, counters, Authorize, loggers, time);
+        _data = new DataServer(options, addresses, _ring, _readiness, counters, Authorize, loggers, time, NotesOf(options));
 
         if (options.AdminListenAddr is null) return;
         _admin = new AdminListener(new AdminContext
@@ -83,6 +86,8 @@ internal sealed class ServerHost : IAsyncDisposable
             Options = () => Reloader.Options,
             Ring = _ring,
             Membership = () => _membership.View,
+            Cleanup = () => _cleanup.View,
+            Groups = new GroupSource(_cleanup.Client, () => _cleanup.Targets),
             Counters = counters,
             Forward = forwardCounters,
             Certificates = _certificate is null ? [] : [_certificate],
@@ -136,6 +141,7 @@ internal sealed class ServerHost : IAsyncDisposable
         _membership.Start();
         if (_admin is not null) await _admin.StartAsync();
         _data.Start();
+        _cleanup.Start();
 
         // Logged here and not with every reload: changing the address takes a restart.
         if (_forward is null) _logger.NoForwardListener(ClientsThatIgnoreRedirects);
@@ -152,12 +158,16 @@ internal sealed class ServerHost : IAsyncDisposable
         ShutdownOptions shutdown = Reloader.Options.Shutdown;
         await StopReadinessWatchAsync();
 
+        // Beside the drain: a Consul that does not respond, and so keeps the lease from being released, must not delay it.
+        Task cleanup = _cleanup.StopAsync();
+
         // Draining comes before the 503: a client that has seen the 503 gets no response that keeps its connection.
         _data.Drain();
         _readiness.SetObstacle("shutting down");
         _logger.Draining(shutdown.DrainDelay, _data.OpenConnections);
         await Task.Delay(shutdown.DrainDelay, _time);
         await _data.StopAsync(shutdown.Timeout);
+        await cleanup;
         await _membership.StopAsync();
         if (_admin is not null) await _admin.StopAsync(new CancellationToken(canceled: true));
         _logger.Stopped();
@@ -167,6 +177,7 @@ internal sealed class ServerHost : IAsyncDisposable
     {
         Reloader.Close();
         await StopReadinessWatchAsync();
+        await _cleanup.DisposeAsync();
         await _membership.DisposeAsync();
         if (_admin is not null) await _admin.DisposeAsync();
         _data.Dispose();
@@ -175,6 +186,11 @@ internal sealed class ServerHost : IAsyncDisposable
         _users?.Dispose();
         _stopping.Dispose();
     }
+
+    /// <summary>Whether DELETEs are noted: only when they are carried out.</summary>
+    private DeleteNotes? NotesOf(ServerOptions options) => options.Cleanup.Enabled
+        ? new DeleteNotes(_cleanup.Deletes.Mailboxes, GatewaysAreOpen: options.Pushgateway.BasicAuthUsername is null && options.Pushgateway.Tls.CertFile is null)
+        : null;
 
     private CheckCredentials? Authorize => _users is null ? null : _users.Check;
 
@@ -185,13 +201,15 @@ internal sealed class ServerHost : IAsyncDisposable
         _setLogLevel(options.Log.Level);
         bool hadUsers = _users is not null;
         PushAuth? unused = ApplyUsers(running, options);
-        if (options.Limits != running.Limits || _users is not null != hadUsers) _data.Apply(options.Limits, Authorize);
+        bool changesLoops = options.Limits != running.Limits || _users is not null != hadUsers || options.Cleanup.Enabled != running.Cleanup.Enabled;
+        if (changesLoops) _data.Apply(options.Limits, Authorize, NotesOf(options));
         unused?.Dispose();
         _data.RejectedSample = options.Log.RejectedSample;
         _certificate?.Refresh();
         _forward?.Apply(options, MaxUpstreams(options.Limits));
         _admin?.Apply(options.Limits);
         _membership.Apply(options);
+        _cleanup.Apply(options);
     }
 
     /// <summary>Those who are removed are refused from here on; the loops hear later whether there are users at all.</summary>

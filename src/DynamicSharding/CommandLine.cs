@@ -87,7 +87,7 @@ internal static class CommandLine
         var root = new RootCommand("Redirects Pushgateway pushes to the gateway that owns their group on a consistent-hash ring.")
         {
             file, level, format,
-            CheckConfigCommand.Create(), HealthcheckCommand.Create(), LookupCommand.Create(), SimulateCommand.Create(),
+            CheckConfigCommand.Create(), HealthcheckCommand.Create(), LookupCommand.Create(), SimulateCommand.Create(), GroupsCommand.Create(),
         };
         foreach (VersionOption version in root.Options.OfType<VersionOption>()) version.Action = new VersionAction();
         root.Directives.Clear();

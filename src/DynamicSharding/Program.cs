@@ -1,4 +1,5 @@
 using DynamicSharding;
+using DynamicSharding.Systemd;
 
 if (!Descriptors.Reserve())
 {
@@ -7,5 +8,9 @@ if (!Descriptors.Reserve())
 }
 
 // The name of a command comes first; the server has only flags. A command ends at the first signal, as other programs do.
-if (args is [] or [['-', ..], ..]) Signals.Catch();
-return await CommandLine.RunAsync(args, Console.Out, Console.Error, Console.OpenStandardError());
+bool isServer = args is [] or [['-', ..], ..];
+if (isServer) Signals.Catch();
+bool hasSockets = isServer && ActivationBackoff.HasSockets();
+int exitCode = await CommandLine.RunAsync(args, Console.Out, Console.Error, Console.OpenStandardError());
+if (hasSockets && exitCode == ExitCode.BadConfiguration) await ActivationBackoff.WaitAsync(TimeProvider.System);
+return exitCode;

@@ -11,6 +11,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>No flood of the admin listener delays health checks, forwards, or the watchdog.</summary>
+[Collection(AloneGroup.Name)]
 public sealed class AdminFloodTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const int Gateways = 1000;

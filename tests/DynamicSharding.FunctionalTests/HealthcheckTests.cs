@@ -61,7 +61,7 @@ public sealed class HealthcheckTests(ITestOutputHelper output) : PeerTest(output
         (exitCode, said) = await DynamicShardingProcess.RunAsync("healthcheck", "--url", $"http://{address}", "--timeout", "500ms");
         Assert.Equal((1, $"http://{address}/-/ready: no response within 0.5 s\n"), (exitCode, said));
 
-        Assert.Equal((2, "--url is not an http or https URL\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--url", "ftp://a"));
+        Assert.Equal((2, "--url is not an http or https URL, nor host:port\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--url", "ftp://a"));
         Assert.Equal(2, (await DynamicShardingProcess.RunAsync("healthcheck", "--timeout", "soon")).ExitCode);
         Assert.Equal(2, (await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", "/no/such/file.yml")).ExitCode);
     }

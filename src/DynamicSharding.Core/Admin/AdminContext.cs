@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Forward;
 using DynamicSharding.Membership;
@@ -18,6 +20,11 @@ internal sealed record AdminContext
     public required ActiveRing Ring { get; init; }
 
     public required Func<MembershipView> Membership { get; init; }
+
+    public Func<CleanupView> Cleanup { get; init; } = static () => CleanupView.Off;
+
+    /// <summary>Null where there are no gateways to read.</summary>
+    public GroupSource? Groups { get; init; }
 
     public required DataPlaneCounters Counters { get; init; }
 
@@ -48,6 +55,10 @@ internal sealed record AdminContext
 
     public required ILoggerFactory LoggerFactory { get; init; }
 }
+
+/// <summary>Reads the groups of gateways.</summary>
+/// <param name="Targets">The gateways that may hold any, as of now.</param>
+internal sealed record GroupSource(PushgatewayClient Client, Func<ImmutableArray<CleanupTarget>> Targets);
 
 /// <param name="Applied">False if nothing changed, because of <paramref name="Errors"/>.</param>
 /// <param name="Errors">One line each, with file, line and column.</param>

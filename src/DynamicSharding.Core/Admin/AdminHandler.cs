@@ -72,6 +72,8 @@ internal sealed class AdminHandler : IDisposable
             ["/api/v1/status"] = Shared(Json, () => AdminResponse.Serialize(Status(), AdminJson.Default.StatusResponse)),
             ["/api/v1/ring"] = Shared(Json, () => AdminResponse.Serialize(Ring(), AdminJson.Default.RingResponse)),
             ["/api/v1/history"] = Shared(Json, () => AdminResponse.Serialize(History(), AdminJson.Default.HistoryResponse)),
+            ["/api/v1/cleanup"] = Shared(Json, () => AdminResponse.Serialize(CleanupResponse.From(context.Cleanup()), AdminJson.Default.CleanupResponse)),
+            ["/api/v1/groups"] = new GroupsEndpoint(context).RespondAsync,
             ["/api/v1/sd"] = http => context.Membership().HasReport ? targets(http) : AdminResponse.TextAsync(http, 503, "discovery has not reported yet\n"),
             ["/api/v1/lookup"] = Query(
                 Json, query => AdminResponse.Serialize(lookup.Find(query["path"], query["q"]), AdminJson.Default.LookupResponse)),
@@ -108,7 +110,7 @@ internal sealed class AdminHandler : IDisposable
         _recent.Dispose();
     }
 
-    /// <summary>Health needs no credentials: load balancers and supervisors hold none, and the data listener tells everyone the same.</summary>
+    /// <summary>Health needs no credentials: load balancers and supervisors hold none, and the data listeners tell everyone the same.</summary>
     private async ValueTask<bool> AuthenticateAsync(HttpContext http)
     {
         if (_auth is null || http.Request.Path.Value is "/-/healthy" or "/-/ready") return true;
@@ -137,7 +139,7 @@ internal sealed class AdminHandler : IDisposable
 
     private Task RouteAsync(HttpContext http)
     {
-        // Not endpoint routing: paths are case-sensitive here, as on the data listener.
+        // Not endpoint routing: paths are case-sensitive here, as on the data listeners.
         string path = http.Request.Path.Value ?? "";
         string method = http.Request.Method;
         if (http.Request.ContentLength > MaxBodyBytes) return AdminResponse.TextAsync(http, 413, "request body too large\n");

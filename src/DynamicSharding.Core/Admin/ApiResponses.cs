@@ -116,8 +116,9 @@ internal sealed record RingMemberEntry(string Address, int Weight, double Owners
 /// <param name="Location">Where a push to the path is redirected.</param>
 /// <param name="GroupKey">The canonical spelling of the group, which is hashed.</param>
 /// <param name="Curl">A shell command that pushes a file straight to the owner.</param>
+/// <param name="Note">Why such a push fails at the gateway; null for most.</param>
 internal sealed record LookupResponse(
-    string Path, string Key, uint Hash, string Owner, string? RunnerUp, string Location, string GroupKey, string Curl);
+    string Path, string Key, uint Hash, string Owner, string? RunnerUp, string Location, string GroupKey, string Curl, string? Note);
 
 /// <summary><c>GET /api/v1/simulate?add=&amp;remove=</c>: the ring as it would be.</summary>
 /// <param name="MovedRatio">Share of the hash space, 0 to 1, that would change owner.</param>
@@ -138,5 +139,6 @@ internal sealed record ErrorResponse(string Error);
 [JsonSerializable(typeof(LookupResponse))]
 [JsonSerializable(typeof(SimulateResponse))]
 [JsonSerializable(typeof(IReadOnlyList<TargetGroup>))]
+[JsonSerializable(typeof(CleanupResponse))]
 [JsonSerializable(typeof(ErrorResponse))]
 internal sealed partial class AdminJson : JsonSerializerContext;

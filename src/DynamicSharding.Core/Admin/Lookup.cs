@@ -37,7 +37,7 @@ internal sealed class Lookup(AdminContext context)
         GroupingKey key = context.GroupingKey();
         return key.Compute(raw, out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> hashed) switch
         {
-            GroupResult.Group => ApiResult<LookupResponse>.Of(Describe(ring, key.Hash, options, raw, location, hashed)),
+            GroupResult.Group => ApiResult<LookupResponse>.Of(Describe(ring, key, options, raw, location, hashed)),
             GroupResult.Rejected => ApiResult<LookupResponse>.Bad(
                 $"a push to it is rejected with {RejectReasons.Status(key.Reason)}: {RejectReasons.Label(key.Reason)}"),
             _ => ApiResult<LookupResponse>.Bad("not a push path: expected /metrics/job/<job>{/<label>/<value>}"),
@@ -45,8 +45,9 @@ internal sealed class Lookup(AdminContext context)
     }
 
     private static LookupResponse Describe(
-        HashRing<Gateway> ring, uint hash, ServerOptions options, byte[] path, ReadOnlySpan<byte> location, ReadOnlySpan<byte> hashed)
+        HashRing<Gateway> ring, GroupingKey key, ServerOptions options, byte[] path, ReadOnlySpan<byte> location, ReadOnlySpan<byte> hashed)
     {
+        uint hash = key.Hash;
         Gateway owner = ring.Find(hash);
         string target = Encoding.ASCII.GetString(owner.LocationPrefix) + Encoding.ASCII.GetString(location);
         return new LookupResponse(
@@ -57,7 +58,8 @@ internal sealed class Lookup(AdminContext context)
             ring.FindRunnerUp(hash)?.Address,
             target,
             Encoding.UTF8.GetString(hashed),
-            "curl --data-binary @metrics.txt " + ShellText.Quote(target));
+            "curl --data-binary @metrics.txt " + ShellText.Quote(target),
+            key.RefusedByPushgateway ? GroupingKey.RefusedNote : null);
     }
 }
 

@@ -16,6 +16,7 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
         GatewayMetrics.Write(page, view, context.Options());
         GatewayMetrics.WriteDiscovery(page, view.Membership.Discovery, context.Time.GetUtcNow());
         if (context.Forward is { } forward) TrafficMetrics.WriteForward(page, view, forward);
+        CleanupMetrics.Write(page, context.Cleanup());
 
         ReloadStatus reload = context.ReloadStatus();
         page.Gauge(

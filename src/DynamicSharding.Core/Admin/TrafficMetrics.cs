@@ -16,7 +16,7 @@ internal static class TrafficMetrics
 
     public static void Write(Exposition page, DataPlaneCounters counters, ServerOptions options)
     {
-        Counter requests = page.Counters("dynamic_sharding_requests_total", "Requests to the data listener, by method and status code of the response.", "method", "code");
+        Counter requests = page.Counters("dynamic_sharding_requests_total", "Requests to the data listeners, by method and status code of the response.", "method", "code");
         foreach ((RequestMethod method, string label) in Methods)
         {
             for (int code = 0; code < StatusIndex.Count; code++)
@@ -30,12 +30,12 @@ internal static class TrafficMetrics
         Counter rejected = page.Counters("dynamic_sharding_rejected_requests_total", "Requests that were rejected, by reason.", "reason");
         for (int i = (int)RejectReason.None + 1; i < RejectReasons.Count; i++)
             rejected.WithLabels(RejectReasons.Label((RejectReason)i)).IncTo(counters.Rejected((RejectReason)i));
-        page.Counter("dynamic_sharding_connections_accepted_total", "Connections accepted by the data listener.", counters.Accepted);
+        page.Counter("dynamic_sharding_connections_accepted_total", "Connections accepted by the data listeners.", counters.Accepted);
         Counter closed = page.Counters(
-            "dynamic_sharding_connections_closed_total", "Connections closed by the data listener, by reason.", "reason");
+            "dynamic_sharding_connections_closed_total", "Connections closed by the data listeners, by reason.", "reason");
         for (int i = 0; i < CloseReasons.Count; i++)
             closed.WithLabels(CloseReasons.Label((CloseReason)i)).IncTo(counters.Closed((CloseReason)i));
-        page.Gauge("dynamic_sharding_connections_open", "Open connections of the data listener.", counters.Open);
+        page.Gauge("dynamic_sharding_connections_open", "Open connections of the data listeners.", counters.Open);
         page.Gauge(
             "dynamic_sharding_connections_limit",
             "Most connections that the data listeners hold together.",

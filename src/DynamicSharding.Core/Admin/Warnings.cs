@@ -1,4 +1,5 @@
 using System.Net;
+using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
 using DynamicSharding.Logging;
@@ -26,7 +27,8 @@ internal static class Warnings
                 .Concat(OfGateways(fleet, options))
                 .Concat(OfDiscovery(fleet, now))
                 .Concat(OfConfiguration(context.ReloadStatus(), options))
-                .Concat(OfChanges(fleet.Membership, now))
+                .Concat(OfChanges(fleet.Membership, context.Cleanup(), now))
+                .Concat(OfCleanup(context.Cleanup()))
                 .OrderBy(static w => w.Severity switch { Critical => 0, Warning => 1, _ => 2 }),
         ];
     }
@@ -186,7 +188,23 @@ internal static class Warnings
             yield return new(Warning, "Passwords for this page are sent unencrypted.", "Set admin.tls, or bind admin_listen_addr to 127.0.0.1.");
     }
 
-    private static IEnumerable<WarningEntry> OfChanges(MembershipView view, DateTimeOffset now)
+    private static IEnumerable<WarningEntry> OfCleanup(CleanupView view)
+    {
+        if (!view.Enabled || view.HoldsLease == false || view.Last is not { } last) yield break;
+        if (last.Gateways.FirstOrDefault(static gateway => gateway.Error is not null) is { } unread)
+        {
+            int others = last.Gateways.Count(static gateway => gateway.Error is not null) - 1;
+            yield return new(
+                Warning,
+                $"The last cleanup could not read {unread.Address}{(others == 0 ? "" : $" and {DisplayText.Number(others, "other")}")}.",
+                $"What depends on it is not deleted. {unread.Error}");
+        }
+
+        if (last.Stale > 0)
+            yield return new(Note, $"{DisplayText.Number(last.Stale, "stale copy").Replace("copys", "copies", StringComparison.Ordinal)} left on gateways.", "The section Cleanup says which, and why.");
+    }
+
+    private static IEnumerable<WarningEntry> OfChanges(MembershipView view, CleanupView cleanup, DateTimeOffset now)
     {
         List<RingChange> recent = [.. view.History.Where(c => now - c.At < Recent && c.Cause != RingChangeCause.Start && c.MovedRatio > 0)];
         if (recent.Count >= Flapping)
@@ -198,13 +216,17 @@ internal static class Warnings
                 + "pushgateway.health_check.failures_before_critical or membership.admit_after until it is fixed.");
         }
 
-        if (recent is [var last, ..])
+        if (recent is [var last, ..] && !IsCleanedSince(cleanup, last.At))
         {
             yield return new(
                 Note,
                 $"The ring changed {DisplayText.Age(now - last.At)} ago; {DisplayText.Percent(last.MovedRatio)} of the groups have a new owner.",
-                "Their previous gateways keep stale copies. config/tools/stale-copies.py deletes those, and never the owner's, which is the current one. "
+                "Their previous gateways keep stale copies. dynamic-sharding groups delete --stale deletes those, and never the owner's, which is the current one. "
                 + "To find such groups in Prometheus: `count without (gateway) (push_time_seconds) > 1`");
         }
     }
+
+    /// <summary>Every gateway was read since, and no stale copy was left.</summary>
+    private static bool IsCleanedSince(CleanupView cleanup, DateTimeOffset change) =>
+        cleanup is { Enabled: true, Last: { Stale: 0, IsSuccess: true } last } && last.StartedAt > change;
 }

@@ -15,7 +15,7 @@ internal static partial class ConfigKeys
     private static readonly ConfigSection<ServerOptions> Root = new("", options => options, (_, options) => options);
 
     public static ImmutableArray<ConfigKey> All { get; } =
-        [.. ServerKeys(), .. ConsulKeys(), .. ListKeys(), .. PushgatewayKeys(), .. RingKeys(), .. LimitKeys(), .. OutwardKeys()];
+        [.. ServerKeys(), .. ConsulKeys(), .. ListKeys(), .. PushgatewayKeys(), .. RingKeys(), .. CleanupKeys(), .. LimitKeys(), .. OutwardKeys()];
 
     private static readonly Dictionary<string, ConfigKey> ByPath = All.ToDictionary(key => key.Path, StringComparer.Ordinal);
 
@@ -80,6 +80,18 @@ internal static partial class ConfigKeys
         yield return membership.Key("admit_after", OnReload, DurationOrZero, m => m.AdmitAfter, (m, v) => m with { AdmitAfter = v });
         yield return membership.Key("mass_loss_ratio", OnReload, Ratio, m => m.MassLossRatio, (m, v) => m with { MassLossRatio = v });
         yield return membership.Key("mass_loss_hold", OnReload, DurationOrZero, m => m.MassLossHold, (m, v) => m with { MassLossHold = v });
+    }
+
+    private static IEnumerable<ConfigKey> CleanupKeys()
+    {
+        ConfigSection<CleanupOptions> cleanup = Root.Section("cleanup", o => o.Cleanup, (o, v) => o with { Cleanup = v });
+        yield return cleanup.Key("enabled", OnReload, Bool, c => c.Enabled, (c, v) => c with { Enabled = v });
+        yield return cleanup.Key("dry_run", OnReload, Bool, c => c.DryRun, (c, v) => c with { DryRun = v });
+        yield return cleanup.Key("interval", OnReload, RefreshInterval, c => c.Interval, (c, v) => c with { Interval = v });
+        yield return cleanup.Key("settle", OnReload, RefreshInterval, c => c.Settle, (c, v) => c with { Settle = v });
+        yield return cleanup.Key("margin", OnReload, DurationOrZero, c => c.Margin, (c, v) => c with { Margin = v });
+        yield return cleanup.Key("exclude", OnReload, CleanupValues.Matchers, c => c.Exclude, (c, v) => c with { Exclude = v });
+        yield return cleanup.Key("expire", OnReload, CleanupValues.Rules, c => c.Expire, (c, v) => c with { Expire = v });
     }
 
     private static IEnumerable<ConfigKey> LimitKeys()

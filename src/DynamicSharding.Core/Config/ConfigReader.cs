@@ -68,7 +68,9 @@ internal static class UnknownKeyMessage
 
     private static string? Suggest(string section, string name)
     {
-        string? near = Nearest(ConfigKeys.NamesIn(section)!, name);
+        // A secret here is in a file, even if a secret of this name is written out elsewhere.
+        IReadOnlyList<string> names = ConfigKeys.NamesIn(section)!;
+        string? near = names.Contains(name + "_file") ? name + "_file" : Nearest(names, name);
         if (near is not null) return ConfigKeys.Join(section, near);
 
         // A known name at another place.

@@ -45,6 +45,14 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         CheckHealth(options.Pushgateway.HealthCheck);
         CheckAdmin(options);
         CheckDataTls(options);
+        document.ErrorIf(
+            options is { Cleanup.Enabled: true, Sharding.Key: ShardingKey.Path },
+            "cleanup.enabled",
+            "cannot be true with sharding.key: path, where a group's owner depends on how its client spells it; turn it off, or write sharding.key: group");
+        document.ErrorIf(
+            !options.Cleanup.Enabled && !options.Cleanup.Expire.IsEmpty,
+            "cleanup.expire",
+            "needs cleanup.enabled, without which nothing expires; write cleanup.enabled: true, or remove the rules");
         CheckProxies(options);
     }
 
@@ -133,6 +141,9 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
                 problems.Error(
                     document.Nearest(document.Has(key) ? key : other),
                     $"{key}: {address} is taken by {other} ({taken}); give each listener a port of its own");
+
+                // Three listeners on one port are two errors, not three.
+                break;
             }
         }
     }

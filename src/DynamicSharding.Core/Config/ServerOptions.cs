@@ -60,6 +60,7 @@ internal sealed record ServerOptions
     public LimitOptions Limits { get; init; } = new();
     public ShutdownOptions Shutdown { get; init; } = new();
     public ForwardOptions Forward { get; init; } = new();
+    public CleanupOptions Cleanup { get; init; } = new();
     public AdminOptions Admin { get; init; } = new();
     public LogOptions Log { get; init; } = new();
 }

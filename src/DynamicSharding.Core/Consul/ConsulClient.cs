@@ -16,11 +16,17 @@ internal sealed class ConsulClient : IDisposable
         var requests = new ConsulRequests(_http, configuration, time);
         Agent = new AgentEndpoint(requests);
         Health = new HealthEndpoint(requests);
+        Session = new SessionEndpoint(requests);
+        KV = new KVEndpoint(requests);
     }
 
     public AgentEndpoint Agent { get; }
 
     public HealthEndpoint Health { get; }
+
+    public SessionEndpoint Session { get; }
+
+    public KVEndpoint KV { get; }
 
     public void Dispose() => _http.Dispose();
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 
@@ -10,6 +11,9 @@ namespace DynamicSharding.Consul;
 internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration configuration, TimeProvider time)
 {
     private const int MaxErrorTextBytes = 512;
+
+    /// <summary>Of the response to a write: an id or a word.</summary>
+    private const int MaxAnswerBytes = 4096;
 
     public ConsulClientConfiguration Configuration { get; } = configuration;
 
@@ -35,6 +39,20 @@ internal sealed class ConsulRequests(HttpClient http, ConsulClientConfiguration 
         using var request = new HttpRequestMessage(HttpMethod.Put, Path(pathAndQuery));
         if (json is not null) request.Content = new ByteArrayContent(json) { Headers = { ContentType = new("application/json") } };
         await ExchangeAsync(request, timeout, static (_, _) => Task.FromResult(true), ct).ConfigureAwait(false);
+    }
+
+    /// <summary>The same for a response that has content.</summary>
+    public async Task<T?> PutAsync<T>(string pathAndQuery, byte[]? content, JsonTypeInfo<T> type, TimeSpan timeout, CancellationToken ct)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Put, Path(pathAndQuery));
+        if (content is not null) request.Content = new ByteArrayContent(content);
+        return await ExchangeAsync(request, timeout, async (response, stop) =>
+        {
+            await using Stream body = await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false);
+            var bytes = new byte[MaxAnswerBytes];
+            int length = await body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, stop).ConfigureAwait(false);
+            return JsonSerializer.Deserialize(bytes.AsSpan(0, length), type);
+        }, ct).ConfigureAwait(false);
     }
 
     private async Task<T> ExchangeAsync<T>(
@@ -100,4 +118,7 @@ internal sealed class ConsulRequestException(HttpStatusCode statusCode, string t
 [JsonSerializable(typeof(ServiceEntry))]
 [JsonSerializable(typeof(AgentService))]
 [JsonSerializable(typeof(AgentServiceRegistration))]
+[JsonSerializable(typeof(SessionEntry))]
+[JsonSerializable(typeof(KVPair))]
+[JsonSerializable(typeof(bool))]
 internal sealed partial class ConsulJson : JsonSerializerContext;

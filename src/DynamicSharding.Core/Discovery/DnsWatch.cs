@@ -62,8 +62,8 @@ internal sealed class DnsWatch(ServerOptions options, NameServers servers, Gatew
             {
                 // RFC 2782: a target of "." says that there is no such service, as does no record at all.
                 list.Failed(name, host.Length == 0
-                    ? $"{name}: the SRV record says that there is no such service"
-                    : $"{name}: a record names {GatewayVerdict.Shorten(host)} and port {port}, which is no gateway's address");
+                    ? $"{name}: the SRV record says that there is no such service; publish its records, or correct dns.names"
+                    : $"{name}: a record names {GatewayVerdict.Shorten(host)} and port {port}, which is no gateway's address; correct the record");
                 return null;
             }
 

@@ -22,6 +22,10 @@ internal sealed class GatewayList(DiscoveryKind kind, Func<ServerOptions> option
     private readonly SortedDictionary<string, Part> _parts = new(StringComparer.Ordinal);
     private ImmutableArray<ListedGateway> _current = [];
     private bool _isComplete;
+    private bool _isCollecting;
+
+    /// <summary>Why no ring has room for the parts together; null if one has.</summary>
+    private string? _tooLarge;
     private DateTimeOffset? _lastGood;
     private long _failures;
 
@@ -40,7 +44,7 @@ internal sealed class GatewayList(DiscoveryKind kind, Func<ServerOptions> option
         {
             lock (_lock)
             {
-                string? error = _parts.Values.FirstOrDefault(static part => part.Error is not null)?.Error;
+                string? error = _parts.Values.FirstOrDefault(static part => part.Error is not null)?.Error ?? _tooLarge;
                 return new DiscoveryStatus(kind, _isComplete ? _lastGood : null, _failures, error, 0, null);
             }
         }
@@ -58,10 +62,9 @@ internal sealed class GatewayList(DiscoveryKind kind, Func<ServerOptions> option
     /// <summary>The part names these gateways, at least one.</summary>
     public void Found(string name, ImmutableArray<ListedGateway> gateways)
     {
-        int most = ShardingOptions.MaxPoints / options().Sharding.Replicas;
-        if (gateways.Length > most)
+        if (NoRoom(gateways) is { } problem)
         {
-            Failed(name, string.Create(CultureInfo.InvariantCulture, $"{name} names {gateways.Length} gateways, and a ring of sharding.replicas has room for {most}"));
+            Failed(name, $"{name}: names {problem}");
             return;
         }
 
@@ -74,6 +77,27 @@ internal sealed class GatewayList(DiscoveryKind kind, Func<ServerOptions> option
             part.Error = null;
             part.HasSpoken = true;
         });
+    }
+
+    /// <summary>What the action says of the parts takes effect at its end, as one change. Only for a source whose parts one thread reads.</summary>
+    public void Together(Action look)
+    {
+        lock (_lock) _isCollecting = true;
+        try
+        {
+            look();
+        }
+        finally
+        {
+            bool isChanged;
+            lock (_lock)
+            {
+                _isCollecting = false;
+                isChanged = Settle();
+            }
+
+            if (isChanged) changed();
+        }
     }
 
     /// <summary>The part cannot be read: it says nothing, and not any more that it is gone.</summary>
@@ -125,18 +149,27 @@ internal sealed class GatewayList(DiscoveryKind kind, Func<ServerOptions> option
 
     private void Update(string name, Action<Part> update)
     {
+        bool isChanged;
         lock (_lock)
         {
             if (!_parts.TryGetValue(name, out Part? part)) _parts.Add(name, part = new Part());
             update(part);
-            _isComplete |= _parts.Values.All(static part => part.HasSpoken);
-            if (!_isComplete) return;
-            bool isFirst = _lastGood is null;
-            if (isFirst || _parts.Values.All(static part => part.Error is null)) _lastGood = time.GetUtcNow();
-            if (!Merge() && !isFirst) return;
+            isChanged = !_isCollecting && Settle();
         }
 
-        changed();
+        if (isChanged) changed();
+    }
+
+    /// <returns>True if there is something to report.</returns>
+    private bool Settle()
+    {
+        _isComplete |= _parts.Count > 0 && _parts.Values.All(static part => part.HasSpoken);
+        if (!_isComplete) return false;
+        bool isMerged = Merge();
+        bool isFirst = _lastGood is null;
+        if (isFirst && _tooLarge is not null) return _isComplete = false;
+        if (isFirst || (_tooLarge is null && _parts.Values.All(static part => part.Error is null))) _lastGood = time.GetUtcNow();
+        return isMerged || isFirst;
     }
 
     /// <summary>All gateways, sorted. Of two weights the larger counts, whatever the order of the lists.</summary>
@@ -165,10 +198,43 @@ internal sealed class GatewayList(DiscoveryKind kind, Func<ServerOptions> option
         }
 
         ImmutableArray<ListedGateway> gateways = Merge(_parts.Values.Select(static part => part.Gateways));
-        if (gateways.AsSpan().SequenceEqual(_current.AsSpan())) return false;
+        if (!HasRoom(gateways) || gateways.AsSpan().SequenceEqual(_current.AsSpan())) return false;
         _current = gateways;
         return true;
     }
+
+    /// <summary>Not a part of them either: which one would depend on the order in which the parts were read.</summary>
+    private bool HasRoom(ImmutableArray<ListedGateway> gateways)
+    {
+        string? problem = NoRoom(gateways);
+        if (problem is null)
+        {
+            if (_tooLarge is not null) Log.ListRecovered(logger, kind.Name());
+            _tooLarge = null;
+            return true;
+        }
+
+        string largest = _parts.MaxBy(static row => WeightOf(row.Value.Gateways)).Key;
+        string error = string.Create(CultureInfo.InvariantCulture, $"{largest} and {_parts.Count - 1} more: name {problem}");
+        _failures++;
+        if (_tooLarge != error) Log.ListFailed(logger, error);
+        _tooLarge = error;
+        return false;
+    }
+
+    /// <returns>What is wrong with a list of this size, and what to do; null if a ring has room for it.</returns>
+    private string? NoRoom(ImmutableArray<ListedGateway> gateways)
+    {
+        int replicas = options().Sharding.Replicas;
+        long weight = WeightOf(gateways);
+        if (weight * replicas <= ShardingOptions.MaxPoints) return null;
+        bool isWeighted = gateways.Any(static gateway => gateway.Weight is not (null or 1));
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{gateways.Length} gateways{(isWeighted ? $" of weight {weight} together" : "")}, and with sharding.replicas {replicas} a ring has room for {ShardingOptions.MaxPoints / replicas}; lower sharding.replicas{(isWeighted ? " or the weights" : "")}, or list fewer gateways");
+    }
+
+    private static long WeightOf(ImmutableArray<ListedGateway> gateways) => gateways.Sum(static gateway => (long)(gateway.Weight ?? 1));
 
     private sealed class Part
     {

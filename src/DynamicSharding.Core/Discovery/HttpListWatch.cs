@@ -89,13 +89,13 @@ internal sealed class HttpListWatch : IListWatch
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {
-            throw Unavailable($"no complete response within {Timeout.TotalSeconds:0} s");
+            throw Unavailable($"no complete response within {Timeout.TotalSeconds:0} s; check the server of http_sd.url, and what is in between");
         }
         catch (Exception e) when (e is HttpRequestException or IOException or SocketException or AuthenticationException or InvalidDataException)
         {
             Exception cause = e;
             while (cause.InnerException is { } inner) cause = inner;
-            throw Unavailable(cause.Message);
+            throw Unavailable($"{cause.Message.TrimEnd('.')}; check {(e.GetBaseException() is AuthenticationException || e.InnerException is AuthenticationException ? "http_sd.tls" : "http_sd.url")} and the server behind it");
         }
     }
 
@@ -113,10 +113,10 @@ internal sealed class HttpListWatch : IListWatch
             throw Unavailable($"redirects to {GatewayVerdict.Shorten(HttpUrlText.WithoutQuery(response.Headers.Location?.OriginalString ?? "nowhere"))}, which is not followed; write the right URL in http_sd.url");
         }
 
-        if (response.StatusCode != HttpStatusCode.OK) throw Unavailable(string.Create(CultureInfo.InvariantCulture, $"status {(int)response.StatusCode}"));
+        if (response.StatusCode != HttpStatusCode.OK) throw Unavailable(string.Create(CultureInfo.InvariantCulture, $"status {(int)response.StatusCode}; {RemedyOf(response.StatusCode)}"));
         if (response.Content.Headers.ContentType is not { MediaType: "application/json", CharSet: var charset } || charset?.ToUpperInvariant() is not (null or "UTF-8" or "\"UTF-8\""))
         {
-            throw Unavailable("its Content-Type is not application/json");
+            throw Unavailable("its Content-Type is not application/json, as http_sd requires; check http_sd.url, or correct the server");
         }
 
         await using Stream body = await response.Content.ReadAsStreamAsync(ct).ConfigureAwait(false);
@@ -125,7 +125,7 @@ internal sealed class HttpListWatch : IListWatch
         for (int read; (read = await body.ReadAsync(buffer, ct).ConfigureAwait(false)) > 0;)
         {
             content.Write(buffer, 0, read);
-            if (content.Length > TargetGroups.MaxBytes) throw Unavailable($"has more than {TargetGroups.MaxBytes >> 20} MiB");
+            if (content.Length > TargetGroups.MaxBytes) throw Unavailable($"has more than {TargetGroups.MaxBytes >> 20} MiB; check http_sd.url, or list fewer targets");
         }
 
         return content.ToArray();
@@ -135,10 +135,17 @@ internal sealed class HttpListWatch : IListWatch
     {
         (var gateways, string? error) = _groups.Read(Url, content, isJson: true);
         if (error is not null) _list.Failed(Url, error);
-        else if (gateways.IsEmpty) _list.Gone(Url, $"{Url}: names no gateway");
+        else if (gateways.IsEmpty) _list.Gone(Url, $"{Url}: names no gateway; let the server list targets");
         else _list.Found(Url, gateways);
         return error is null && !gateways.IsEmpty;
     }
+
+    private static string RemedyOf(HttpStatusCode status) => status switch
+    {
+        HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => "check http_sd.basic_auth",
+        HttpStatusCode.NotFound => "check http_sd.url",
+        _ => "check the server of http_sd.url",
+    };
 
     private ListUnavailableException Unavailable(string why) => new($"{Url}: {why}");
 }

@@ -1,61 +1,67 @@
 using System.Collections.Immutable;
 using System.IO.Enumeration;
-using System.Threading.Channels;
 using DynamicSharding.Config;
 
 namespace DynamicSharding.Discovery;
 
 /// <summary>
-/// Reads target files when they change. The kernel's notices make that immediate; a look every second finds what they cannot show, such as a
-/// symbolic link to another folder, a network file system, or a folder that comes into being.
+/// Reads target files when they change. The kernel's notices make that fast, and say whether a file is still being written; a look every second
+/// finds what they cannot show, such as a symbolic link to another folder, a network file system, or a folder that comes into being.
 /// </summary>
 internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, TimeProvider time) : IListWatch
 {
+    /// <summary>A look takes a few milliseconds with a thousand files.</summary>
+    private const int MaxFiles = 10_000;
+
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
 
-    /// <summary>
-    /// A file that was written to more recently is perhaps not complete. One that is replaced by renaming, as it should be, is older than that or
-    /// waits as long.
-    /// </summary>
+    /// <summary>A file that was written to more recently is perhaps not complete.</summary>
     private static readonly TimeSpan QuietTime = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>One slot: many notices at once are one look.</summary>
-    private readonly Channel<bool> _noticed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    /// <summary>
+    /// Of a file that lacks something that it had. A part of a YAML list is a list, and a script that opens the file anew for every line closes it
+    /// in between. Changes are to be seen within two seconds, so this is about all the time that there is.
+    /// </summary>
+    private static readonly TimeSpan LongQuietTime = TimeSpan.FromMilliseconds(750);
 
-    private readonly Dictionary<string, FileSystemWatcher> _folders = new(StringComparer.Ordinal);
+    private readonly FolderNotices _notices = new(time);
     private readonly Dictionary<string, KnownFile> _files = new(StringComparer.Ordinal);
     private readonly TargetGroups _groups = TargetGroups.For(options);
 
     public async Task RunAsync(CancellationToken ct)
     {
+        bool isQuiet = false;
+        long lookedAt = 0;
         while (true)
         {
-            WatchFolders();
-            bool isQuiet = Look();
-            using var wake = CancellationTokenSource.CreateLinkedTokenSource(ct);
-            Task pause = Task.Delay(isQuiet ? LookInterval : QuietTime, time, wake.Token);
-            if (isQuiet) pause = Task.WhenAny(pause, _noticed.Reader.WaitToReadAsync(wake.Token).AsTask());
-            await pause.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await wake.CancelAsync().ConfigureAwait(false);
-            ct.ThrowIfCancellationRequested();
-            _noticed.Reader.TryRead(out _);
+            long begun = time.GetTimestamp();
+            if (_notices.Read() || !isQuiet || time.GetElapsedTime(lookedAt, begun) >= LookInterval)
+            {
+                lookedAt = begun;
+                foreach (string folder in options.FileSd.Files.Select(FolderOf).Distinct(StringComparer.Ordinal)) _notices.Watch(folder);
+                list.Together(() => isQuiet = Look());
+            }
+
+            // However many files there are, and however often somebody writes to their folder, looking takes a fifth of one core at most.
+            TimeSpan looking = time.GetElapsedTime(begun) * 4;
+            await Task.Delay(looking > QuietTime ? looking : QuietTime, time, ct).ConfigureAwait(false);
         }
     }
 
-    public void Dispose()
-    {
-        foreach (FileSystemWatcher folder in _folders.Values) folder.Dispose();
-        _folders.Clear();
-    }
+    public void Dispose() => _notices.Dispose();
 
     /// <summary>The files that a pattern matches, sorted. A path without a pattern matches itself, whether it exists or not.</summary>
-    public static string[] Expand(string pattern) => TryExpand(pattern, out string[] paths) is null ? paths : [];
+    /// <exception cref="ListUnavailableException">The folder cannot be listed, or has too many such files.</exception>
+    public static string[] Expand(string pattern) =>
+        TryExpand(pattern, out string[] paths) is { } error ? throw new ListUnavailableException($"{pattern}: {error}") : paths;
+
+    private static string FolderOf(string path) => Path.GetDirectoryName(path) ?? "/";
 
     /// <returns>Why the folder cannot be listed; null if it can, or does not exist.</returns>
     private static string? TryExpand(string pattern, out string[] paths)
     {
         paths = [];
-        string name = Path.GetFileName(pattern), folder = Path.GetDirectoryName(pattern) ?? "/";
+        string name = Path.GetFileName(pattern);
         if (name.AsSpan().IndexOfAny('*', '?') < 0)
         {
             paths = [pattern];
@@ -65,8 +71,12 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
         try
         {
             // The framework's own matching treats "*." and the like as MS-DOS did.
-            paths = [.. Directory.EnumerateFiles(folder).Where(path => FileSystemName.MatchesSimpleExpression(name, Path.GetFileName(path), ignoreCase: false)).Order(StringComparer.Ordinal)];
-            return null;
+            paths =
+            [
+                .. Directory.EnumerateFiles(FolderOf(pattern)).Where(path => FileSystemName.MatchesSimpleExpression(name, Path.GetFileName(path.AsSpan()), ignoreCase: false))
+                    .Take(MaxFiles + 1).Order(StringComparer.Ordinal),
+            ];
+            return paths.Length <= MaxFiles ? null : $"matches more than {MaxFiles} files; write a narrower pattern, or fewer and larger files";
         }
         catch (DirectoryNotFoundException)
         {
@@ -74,7 +84,7 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return e.Message;
+            return $"the folder cannot be listed: {NonBlockingFile.Cause(e)}; give this user permission to read it";
         }
     }
 
@@ -89,14 +99,14 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
             {
                 // What cannot be listed is not gone: its files keep what they said.
                 list.Failed(pattern, $"{pattern}: {error}");
-                string? folder = Path.GetDirectoryName(pattern);
-                found.UnionWith(_files.Keys.Where(path => Path.GetDirectoryName(path) == folder));
+                string folder = FolderOf(pattern);
+                found.UnionWith(_files.Keys.Where(path => FolderOf(path) == folder));
                 continue;
             }
 
             list.Expect(paths);
             foreach (string path in paths) found.Add(path);
-            if (paths.Length == 0) list.Gone(pattern, $"{pattern}: no file matches");
+            if (paths.Length == 0) list.Gone(pattern, $"{pattern}: no file matches; create one, or correct file_sd.files");
             else if (paths is not [var only] || only != pattern) list.Forget(pattern);
         }
 
@@ -107,121 +117,79 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
 
     private bool Look(string path)
     {
-        FileStamp? stamp = FileStamp.Of(path);
         if (!_files.TryGetValue(path, out KnownFile? file)) _files.Add(path, file = new KnownFile());
+        (FileStamp? stamp, string? error) = FileStamp.Of(path);
         if (stamp is not { } current)
         {
             // A path without a pattern: it is expected.
             file.Seen = file.Read = null;
-            if (WhyUnreadable(path) is { } error) list.Failed(path, $"{path}: {error}");
-            else list.Gone(path, $"{path}: does not exist");
+            if (error is not null) list.Failed(path, $"{path}: cannot be read: {error}; correct what is in its place, or its permissions");
+            else list.Gone(path, $"{path}: does not exist; create it, or correct file_sd.files");
             return true;
         }
 
-        bool isSettled = file.Seen == current || time.GetUtcNow() - current.Written > QuietTime;
-        file.Seen = current;
-        if (file.Read == current) file.Repeat?.Invoke();
-        else if (isSettled) Read(path, file, current);
-        return isSettled;
+        if (file.Seen != current) (file.Seen, file.SeenAt) = (current, time.GetTimestamp());
+        if (file.Read == current)
+        {
+            file.Repeat!();
+            return true;
+        }
+
+        TimeSpan unchanged = time.GetElapsedTime(file.SeenAt), age = current.AgeAt(time.GetUtcNow());
+        if (age > unchanged) unchanged = age;
+        return unchanged > QuietTime && !_notices.IsBeingWritten(path) && Read(path, file, current, unchanged > LongQuietTime);
     }
 
-    /// <returns>Null if there is no such file.</returns>
-    private static string? WhyUnreadable(string path)
+    /// <summary>A file that cannot be read is read again at every look: permission of a folder above it does not change its stamp.</summary>
+    /// <returns>False if the content is perhaps not complete.</returns>
+    private bool Read(string path, KnownFile file, FileStamp stamp, bool isLongQuiet)
     {
-        try
-        {
-            _ = File.GetAttributes(path);
-            return "is no regular file";
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return e.Message;
-        }
-    }
-
-    /// <summary>A file that cannot be read is read again at every look: permission to read it does not change its stamp.</summary>
-    private void Read(string path, KnownFile file, FileStamp stamp)
-    {
-        file.Read = null;
-        file.Repeat = null;
         try
         {
             ImmutableArray<ListedGateway> gateways = _groups.ReadFile(path);
-            file.Repeat = gateways.IsEmpty ? () => list.Gone(path, $"{path}: names no gateway") : () => list.Found(path, gateways);
+
+            // Written to meanwhile: what was read is neither the old content nor the new one.
+            if (FileStamp.Of(path).Stamp != stamp || (!isLongQuiet && !file.IsWholeIn(gateways))) return false;
+            file.Gateways = gateways;
+            file.Repeat = gateways.IsEmpty ? () => list.Gone(path, $"{path}: names no gateway; add targets") : () => list.Found(path, gateways);
             file.Repeat();
             file.Read = stamp;
         }
         catch (ListUnavailableException e)
         {
-            list.Failed(path, e.Message);
-            if (e.IsContent) file.Read = stamp;
+            // Again at every look, so that the failures that are counted go on as long as the failure does.
+            file.Repeat = () => list.Failed(path, e.Message);
+            file.Repeat();
+            file.Read = e.IsContent ? stamp : null;
         }
+
+        return true;
     }
 
     /// <summary>A file that a pattern matched is gone.</summary>
     private void Lose(string path)
     {
-        if (list.Lost(path, $"{path}: does not exist any more")) _files.Remove(path);
+        if (list.Lost(path, $"{path}: does not exist any more; its gateways leave unless it comes back")) _files.Remove(path);
     }
-
-    private void WatchFolders()
-    {
-        foreach (string folder in options.FileSd.Files.Select(static file => Path.GetDirectoryName(file) ?? "/").Distinct(StringComparer.Ordinal))
-        {
-            if (_folders.TryGetValue(folder, out FileSystemWatcher? known) && known.EnableRaisingEvents) continue;
-            known?.Dispose();
-            _folders.Remove(folder);
-            try
-            {
-                // The folder of a ConfigMap changes by renaming a link in it, so every name in it counts.
-                var watcher = new FileSystemWatcher(folder);
-                watcher.Changed += Notice;
-                watcher.Created += Notice;
-                watcher.Deleted += Notice;
-                watcher.Renamed += Notice;
-                watcher.Error += (_, _) => watcher.EnableRaisingEvents = false;
-                watcher.EnableRaisingEvents = true;
-                _folders.Add(folder, watcher);
-            }
-            catch (Exception e) when (e is IOException or ArgumentException or UnauthorizedAccessException)
-            {
-                // No such folder yet, or no notice left to be had: the look every second remains.
-            }
-        }
-    }
-
-    private void Notice(object sender, FileSystemEventArgs e) => _noticed.Writer.TryWrite(true);
 
     private sealed class KnownFile
     {
         /// <summary>At the last look.</summary>
         public FileStamp? Seen { get; set; }
 
+        /// <summary>When that was seen first.</summary>
+        public long SeenAt { get; set; }
+
         /// <summary>When it was read.</summary>
         public FileStamp? Read { get; set; }
 
-        /// <summary>Says again what it said; null if it was broken.</summary>
-        public Action? Repeat { get; set; }
-    }
+        /// <summary>What it named last.</summary>
+        public ImmutableArray<ListedGateway> Gateways { get; set; } = [];
 
-    /// <summary>Tells one state of a file from another without reading it.</summary>
-    private readonly record struct FileStamp(string Path, DateTimeOffset Written, long Length)
-    {
-        public static FileStamp? Of(string path)
-        {
-            try
-            {
-                FileInfo file = ConfigFiles.Resolve(path);
-                return file.Exists ? new FileStamp(file.FullName, new DateTimeOffset(file.LastWriteTimeUtc, TimeSpan.Zero), file.Length) : null;
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                return null;
-            }
-        }
+        /// <summary>Says again what it said; null before that.</summary>
+        public Action? Repeat { get; set; }
+
+        /// <summary>Nothing that it named is missing. Of a file that has named nothing yet, nobody can tell.</summary>
+        public bool IsWholeIn(ImmutableArray<ListedGateway> gateways) => !Gateways.IsEmpty && Gateways.ToHashSet().IsSubsetOf(gateways);
     }
 }

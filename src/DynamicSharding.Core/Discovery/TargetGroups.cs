@@ -41,7 +41,7 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
         var weights = new SortedDictionary<string, int?>(StringComparer.Ordinal);
         if (root is YamlSequence groups)
         {
-            foreach (YamlNode group in groups.Items) ReadGroup(group, weights, problems);
+            foreach (YamlNode group in groups.Items) ReadGroup(group, isJson, weights, problems);
         }
         else if (!problems.HasErrors)
         {
@@ -64,17 +64,22 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            string why = e is FileNotFoundException ? "no such file" : e is UnauthorizedAccessException ? "permission denied" : NonBlockingFile.Cause(e);
+            string why = e switch
+            {
+                FileNotFoundException => "no such file; create it, or correct file_sd.files",
+                UnauthorizedAccessException => "permission denied; give this user permission to read it",
+                _ => NonBlockingFile.Cause(e),
+            };
             throw new ListUnavailableException($"{path}: cannot be read: {why}");
         }
 
         if (content is null) throw new ListUnavailableException($"{path}: is a pipe or a device; name a regular file");
-        if (content.Length > MaxBytes) throw new ListUnavailableException($"{path}: has more than {MaxBytes >> 20} MiB");
+        if (content.Length > MaxBytes) throw new ListUnavailableException($"{path}: has more than {MaxBytes >> 20} MiB; split it, or correct the path");
         (ImmutableArray<ListedGateway> gateways, string? error) = Read(path, content, path.EndsWith(".json", StringComparison.Ordinal));
         return error is null ? gateways : throw new ListUnavailableException(error) { IsContent = true };
     }
 
-    private void ReadGroup(YamlNode node, SortedDictionary<string, int?> weights, ConfigProblems problems)
+    private void ReadGroup(YamlNode node, bool isJson, SortedDictionary<string, int?> weights, ConfigProblems problems)
     {
         if (node is not YamlMapping group)
         {
@@ -86,17 +91,17 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
         int? weight = sharding.WeightLabel is null ? null : 1;
         foreach ((YamlScalar key, YamlNode value) in group.Entries)
         {
-            if (key.Text is not ("targets" or "labels")) problems.Error(key, "a target group has only targets and labels");
+            if (key.Text is not ("targets" or "labels")) problems.Error(key, "a target group has only targets and labels; remove this key");
             else if (value.IsNull) continue;
-            else if (key.Text == "labels") weight = ReadWeight(value, problems);
+            else if (key.Text == "labels") weight = ReadWeight(value, isJson, problems);
             else if (value is YamlSequence list) targets = list;
             else problems.Error(value, "targets must be a list of host:port");
         }
 
-        foreach (YamlNode target in targets?.Items ?? []) ReadTarget(target, weight, weights, problems);
+        foreach (YamlNode target in targets?.Items ?? []) ReadTarget(target, isJson, weight, weights, problems);
     }
 
-    private int? ReadWeight(YamlNode value, ConfigProblems problems)
+    private int? ReadWeight(YamlNode value, bool isJson, ConfigProblems problems)
     {
         if (value is not YamlMapping labels)
         {
@@ -104,17 +109,17 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
             return null;
         }
 
-        foreach (YamlEntry label in labels.Entries.Where(static label => label.Value is not YamlScalar)) problems.Error(label.Value, "the value of a label must be a string");
+        foreach (YamlEntry label in labels.Entries.Where(label => !IsText(label.Value, isJson))) problems.Error(label.Value, "the value of a label must be a string");
         if (sharding.WeightLabel is null) return null;
-        if (labels.Find(sharding.WeightLabel)?.Value is not YamlScalar { Text: { Length: > 0 } text } scalar) return 1;
+        if (labels.Find(sharding.WeightLabel)?.Value is not YamlScalar { IsNull: false, Text: { Length: > 0 } text } scalar) return 1;
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int weight) && weight <= ShardingOptions.MaxWeight) return weight;
         problems.Error(scalar, $"{sharding.WeightLabel}, which sharding.weight_label names, must be a whole number from 0 to {ShardingOptions.MaxWeight}");
         return 1;
     }
 
-    private void ReadTarget(YamlNode node, int? weight, SortedDictionary<string, int?> weights, ConfigProblems problems)
+    private void ReadTarget(YamlNode node, bool isJson, int? weight, SortedDictionary<string, int?> weights, ConfigProblems problems)
     {
-        if (node is not YamlScalar { Text.Length: > 0 } target)
+        if (node is not YamlScalar { IsNull: false, Text.Length: > 0 } target || !IsText(node, isJson))
         {
             problems.Error(node, "a target must be host:port");
         }
@@ -128,6 +133,9 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
             if (!weights.TryAdd(address, weight) && weights[address] != weight) problems.Error(target, "this target is listed twice, with two weights; remove one");
         }
     }
+
+    /// <summary>In JSON a number is no string, and neither is true. In YAML every scalar is one to Prometheus.</summary>
+    private static bool IsText(YamlNode node, bool isJson) => node is YamlScalar scalar && (!isJson || scalar.Quoted || scalar.IsNull);
 
     private static YamlNode? Fail(ConfigProblems problems, string message)
     {

@@ -97,6 +97,10 @@ internal sealed partial class ForwardSession
         }
 
         _persist = _response.KeepsClient;
+
+        // What the owner has accepted is to be done on the gateways that still have an older copy.
+        if (_isDelete && _response.Status is >= 200 and < 300)
+            Loop.Context.Deletes?.Add(_request.Path, _pool.Gateway, forward.Plane.Time.GetElapsedTime(_began), isAccepted: true);
         return Finish(_response.Status);
     }
 

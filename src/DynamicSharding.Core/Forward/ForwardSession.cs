@@ -53,6 +53,7 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
     private bool _holdsPlaceTaken;
     private bool _persist;
     private bool _isHttp10;
+    private bool _isDelete;
     private bool _timedOut;
     private bool _wantsContent;
 
@@ -110,7 +111,7 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
         _upstream = null;
         _dial = default;
         _began = _progressAt = _sentAt = _content = 0;
-        _isChunked = _isStreamed = _isReplayed = _holdsPlace = _holdsPlaceTaken = _persist = _isHttp10 = _timedOut = _wantsContent = _isDue = false;
+        _isChunked = _isStreamed = _isReplayed = _holdsPlace = _holdsPlaceTaken = _persist = _isHttp10 = _isDelete = _timedOut = _wantsContent = _isDue = false;
     }
 
     private protected override SessionStep BeginPush(
@@ -122,6 +123,7 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
         _pool = forward.PoolOf(route.Owner!);
         _persist = _parser.KeepAlive && !context.Draining;
         _isHttp10 = _parser.IsHttp10;
+        _isDelete = _parser.Method == RequestMethod.Delete;
         _response.Begin(_isHttp10);
         _began = Loop.BatchStart;
         bool nothingUnread = head.Length == _parser.HeadLength;

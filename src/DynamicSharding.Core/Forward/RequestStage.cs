@@ -20,6 +20,8 @@ internal sealed class RequestStage(EventLoop loop)
     private int _length;
     private int _sent;
     private int _headLength;
+    private int _pathAt;
+    private int _pathLength;
 
     /// <summary>Bytes of content behind the head.</summary>
     public int ContentLength => _length - _headLength;
@@ -35,6 +37,9 @@ internal sealed class RequestStage(EventLoop loop)
     public static ReadOnlySpan<byte> LastChunk => "0\r\n\r\n"u8;
 
     public ReadOnlySpan<byte> Unsent => _bytes.AsSpan(_sent, _length - _sent);
+
+    /// <summary>Of the group, as the owner gets it. Empty once more content than fits has gone by.</summary>
+    public ReadOnlySpan<byte> Path => _pathLength == 0 ? default : _bytes.AsSpan(_start + _pathAt, _pathLength);
 
     public void OnSent(int count) => _sent += count;
 
@@ -55,6 +60,8 @@ internal sealed class RequestStage(EventLoop loop)
         Add(method);
         Add(" "u8);
         Add(target.PathPrefix);
+        _pathAt = _length;
+        _pathLength = route.Path.Length;
         Add(route.Path);
         _length += PercentEncoded(route.Query, _bytes.AsSpan(_length));
         Add(target.LineEndAndHost);
@@ -133,7 +140,7 @@ internal sealed class RequestStage(EventLoop loop)
     }
 
     /// <summary>All of it is sent: what comes next begins anew.</summary>
-    public void Clear() => _start = _length = _sent = _headLength = 0;
+    public void Clear() => _start = _length = _sent = _headLength = _pathAt = _pathLength = 0;
 
     public void Return()
     {

@@ -2,10 +2,10 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Logging;
 
-/// <summary>Events of the data listener, 2000 to 2499. Whatever a client can cause is debug.</summary>
+/// <summary>Events of the data listeners, 2000 to 2499. Whatever a client can cause is debug.</summary>
 internal static partial class Log
 {
-    [LoggerMessage(2000, LogLevel.Information, "data listener started")]
+    [LoggerMessage(2000, LogLevel.Information, "redirect listener started")]
     public static partial void DataListenerStarted(this ILogger logger, string address, int loops, int maxConnections);
 
     [LoggerMessage(2001, LogLevel.Debug, "request rejected")]

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DynamicSharding.Config;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 
@@ -13,16 +14,41 @@ internal sealed class FormerMembers
     public const int Remembered = 1024;
 
     private readonly Dictionary<string, (long Change, long? At)> _leftAt = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _refused = new(StringComparer.Ordinal);
     private long _changes;
 
-    /// <summary>When those left that may still hold groups.</summary>
-    public ImmutableDictionary<string, long> LeftAt => _leftAt.Where(static former => former.Value.At is not null)
+    /// <summary>When those left that may still hold groups, and that the operator does not refuse.</summary>
+    public ImmutableDictionary<string, long> LeftAt => _leftAt.Where(former => former.Value.At is not null && !_refused.Contains(former.Key))
         .ToImmutableDictionary(static former => former.Key, static former => former.Value.At!.Value, StringComparer.Ordinal);
 
     /// <summary>It holds no group any more. Its counters stay.</summary>
     public void Emptied(string address)
     {
         if (_leftAt.TryGetValue(address, out (long Change, long? At) former)) _leftAt[address] = former with { At = null };
+    }
+
+    /// <summary>What is refused gets no request because of us, and stays refused when discovery names it no longer.</summary>
+    /// <returns>True if <see cref="LeftAt"/> changes.</returns>
+    public bool Judge(IEnumerable<GatewayStatus> known)
+    {
+        bool isChanged = false;
+        foreach (GatewayStatus gateway in known)
+        {
+            if (!_leftAt.ContainsKey(gateway.Address)) continue;
+            isChanged |= gateway.State == GatewayState.Refused ? _refused.Add(gateway.Address) : _refused.Remove(gateway.Address);
+        }
+
+        return isChanged;
+    }
+
+    /// <summary>
+    /// New rules for those that nobody names; <see cref="Judge"/> has the last word on the others. Rules that stay the same do not refuse a gateway
+    /// that the file no longer names: it was allowed because the file named it.
+    /// </summary>
+    public void Apply(AllowedGateways rules)
+    {
+        _refused.Clear();
+        _refused.UnionWith(_leftAt.Keys.Where(address => !rules.Allows(address, isConfigured: false)));
     }
 
     /// <param name="before">Null before the first ring.</param>
@@ -33,10 +59,16 @@ internal sealed class FormerMembers
     {
         _changes++;
         foreach (Gateway gateway in before?.Members ?? []) _leftAt[gateway.Address] = (_changes, now);
-        foreach (Gateway gateway in after?.Members ?? []) _leftAt.Remove(gateway.Address);
+        foreach (Gateway gateway in after?.Members ?? [])
+        {
+            _leftAt.Remove(gateway.Address);
+            _refused.Remove(gateway.Address);
+        }
+
         if (_leftAt.Count <= 2 * Remembered) return [];
         string[] oldest = [.. _leftAt.OrderBy(static former => former.Value.Change).Take(_leftAt.Count - Remembered).Select(static former => former.Key)];
         foreach (string address in oldest) _leftAt.Remove(address);
+        _refused.IntersectWith(_leftAt.Keys);
         return oldest;
     }
 }

@@ -48,7 +48,7 @@ internal sealed class MembershipService : IAsyncDisposable
         _time = time;
         _logger = loggers.CreateLogger("membership");
         _policy = new MembershipPolicy(options.Membership, time);
-        _publisher = new RingPublisher(ring, gateways, options.Sharding, _logger, time);
+        _publisher = new RingPublisher(ring, gateways, options.Sharding, options.Membership.Allow, _logger, time);
         _source = options.Discovery switch
         {
             DiscoveryKind.Static => new StaticGatewaySource(options, time),
@@ -61,6 +61,15 @@ internal sealed class MembershipService : IAsyncDisposable
 
     public MembershipView View => _view with { Discovery = _source.Status };
 
+    /// <summary>Rings of the last day that were replaced, newest first.</summary>
+    public ImmutableArray<EarlierRing> Earlier
+    {
+        get
+        {
+            lock (_lock) return _publisher.Earlier;
+        }
+    }
+
     /// <summary>Publishes the configured gateways as the first ring at once. Discovery starts in the background.</summary>
     public void Start()
     {
@@ -72,7 +81,11 @@ internal sealed class MembershipService : IAsyncDisposable
     public void Apply(ServerOptions options)
     {
         lock (_lock) _options = options;
-        Advance(() => Configure(options));
+        Advance(() =>
+        {
+            _publisher.Apply(options.Membership.Allow);
+            return Configure(options);
+        });
         _source.Apply(options);
     }
 
@@ -192,8 +205,10 @@ internal sealed class MembershipService : IAsyncDisposable
     private MembershipView Snapshot()
     {
         ImmutableDictionary<RingChangeCause, long> changes = _publisher.Changes;
+        ImmutableArray<GatewayStatus> known = _policy.Statuses();
+        _publisher.Judge(known);
         return new MembershipView(
-            _policy.Statuses(),
+            known,
             _publisher.History,
             changes.Where(static c => c.Key != RingChangeCause.Start).Sum(static c => c.Value),
             _policy.HasVerdict,

@@ -9,13 +9,16 @@ namespace DynamicSharding.Membership;
 
 /// <summary>Builds the rings that the policy decides on. The old one serves until a single store replaces it.</summary>
 internal sealed class RingPublisher(
-    ActiveRing ring, GatewayRegistry gateways, ShardingOptions sharding, ILogger logger, TimeProvider time)
+    ActiveRing ring, GatewayRegistry gateways, ShardingOptions sharding, AllowedGateways allow, ILogger logger, TimeProvider time)
 {
     private const int HistoryLength = 50;
 
     private readonly string _keyMode = sharding.Key.Name();
 
     private readonly FormerMembers _former = new();
+    private AllowedGateways _rules = allow;
+
+    private readonly EarlierRings _earlier = new();
 
     /// <summary>Why the last attempt failed; null after a success.</summary>
     private string? _failure;
@@ -31,10 +34,28 @@ internal sealed class RingPublisher(
     /// <summary>Addresses that left the ring and may still hold groups, and when they left it.</summary>
     public ImmutableDictionary<string, long> Former { get; private set; } = ImmutableDictionary<string, long>.Empty;
 
+    /// <summary>Rings of the last day.</summary>
+    public ImmutableArray<EarlierRing> Earlier => _earlier.All;
+
     /// <summary>A gateway that left the ring holds no group.</summary>
     public void Emptied(string address)
     {
         _former.Emptied(address);
+        Former = _former.LeftAt;
+    }
+
+    /// <summary>After each step of the policy, with what it knows now.</summary>
+    public void Judge(ImmutableArray<GatewayStatus> known)
+    {
+        if (_former.Judge(known)) Former = _former.LeftAt;
+    }
+
+    /// <summary>After a reload.</summary>
+    public void Apply(AllowedGateways rules)
+    {
+        if (rules.ToString() == _rules.ToString()) return;
+        _rules = rules;
+        _former.Apply(rules);
         Former = _former.LeftAt;
     }
 
@@ -80,6 +101,7 @@ internal sealed class RingPublisher(
         else ring.Publish(after);
         foreach (string forgotten in _former.Update(before, after, time.GetTimestamp())) gateways.Forget(forgotten);
         Former = _former.LeftAt;
+        if (before is not null) _earlier.Add(before, time.GetUtcNow());
 
         var change = new RingChange(
             time.GetUtcNow(),

@@ -14,7 +14,11 @@ internal sealed class NameServers
     /// <summary>For one server to respond. It is asked twice, since a datagram may be lost, and then the next one.</summary>
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
 
+    /// <summary>For the other type, once one has given addresses. Below a second, or the resolver would count the name as slow.</summary>
+    private static readonly TimeSpan SecondTypePause = TimeSpan.FromMilliseconds(500);
+
     private readonly Lock _lock = new();
+    private readonly LastAddresses _lastGood = new();
     private readonly IPEndPoint[] _configured;
     private readonly string _systemFile;
     private DateTime _systemFileTime;
@@ -39,12 +43,12 @@ internal sealed class NameServers
             string kind = type.ToString().ToUpperInvariant();
             if (response.Header.ResponseCode == DnsHeaderResponseCode.NotExistentDomain)
             {
-                return NameServerResponse.Failure($"{name}: the name does not exist (NXDOMAIN)") with { IsAbsent = true };
+                return NameServerResponse.Failure($"{name}: the name does not exist (NXDOMAIN); create it, or correct dns.names") with { IsAbsent = true };
             }
 
-            if (response.HasError) return NameServerResponse.Failure($"{name}: the name server responds with {response.Header.ResponseCode}");
+            if (response.HasError) return NameServerResponse.Failure($"{name}: the name server responds with {response.Header.ResponseCode}; check that server, or name others in dns.resolvers");
             ImmutableArray<(string Host, int Port)> records = [.. response.Answers.Select(Read).OfType<(string, int)>()];
-            if (records.IsEmpty) return NameServerResponse.Failure($"{name}: there is no {kind} record");
+            if (records.IsEmpty) return NameServerResponse.Failure($"{name}: there is no {kind} record; add one, or correct dns.names or dns.type");
             return new NameServerResponse(records, TimeSpan.FromSeconds(response.Answers.Min(static record => record.InitialTimeToLive)), null);
         }
         catch (Exception e) when (!ct.IsCancellationRequested)
@@ -53,20 +57,43 @@ internal sealed class NameServers
             Exception cause = e;
             while (cause.InnerException is { } inner) cause = inner;
             string servers = string.Join(", ", clients.Records.NameServers.Select(static server => new IPEndPoint(IPAddress.Parse(server.Address), server.Port)));
-            return NameServerResponse.Failure($"{name}: no usable response from {servers}: {(cause is OperationCanceledException ? "timeout" : cause.Message)}");
+            return NameServerResponse.Failure($"{name}: no usable response from {servers}: {(cause is OperationCanceledException ? "timeout" : cause.Message.TrimEnd('.'))}; check these servers, or name others in dns.resolvers");
         }
     }
 
-    /// <summary>Blocks; IPv4 first.</summary>
-    /// <exception cref="SocketException">The name has no address.</exception>
+    /// <summary>
+    /// Blocks; IPv4 first. Some servers never respond for one of the two types: that type keeps what it had, and the other is followed. An
+    /// address family that is not in use would otherwise hold up the one that is.
+    /// </summary>
+    /// <exception cref="SocketException">The name has no address, or neither type got a usable response.</exception>
     public IPAddress[] Addresses(string host)
     {
         LookupClient client = Current().Addresses;
-        IDnsQueryResponse v4 = client.Query(host, QueryType.A), v6 = client.Query(host, QueryType.AAAA);
-        IPAddress[] addresses = [.. v4.Answers.Concat(v6.Answers).OfType<AddressRecord>().Select(static record => record.Address)];
-        if (addresses.Length > 0) return addresses;
-        bool isAbsent = v4.Header.ResponseCode is DnsHeaderResponseCode.NotExistentDomain or DnsHeaderResponseCode.NoError;
-        throw new SocketException((int)(isAbsent ? SocketError.HostNotFound : SocketError.TryAgain));
+        Task<AddressResponse>[] asked = [AskAsync(client, host, QueryType.A), AskAsync(client, host, QueryType.AAAA)];
+        Task.WaitAny(asked);
+        bool hasAddresses = asked.Any(static task => task.IsCompleted && task.Result.Addresses is { Length: > 0 });
+        if (hasAddresses) Task.WaitAll(asked, SecondTypePause);
+        else Task.WaitAll(asked);
+
+        AddressResponse[] now = [.. asked.Select(static task => task.IsCompleted ? task.Result : AddressResponse.None)];
+        if (now.All(static response => response.Addresses is null)) throw new SocketException((int)SocketError.TryAgain);
+        IPAddress[] addresses = _lastGood.Update(host, now[0].Addresses, now[1].Addresses);
+        return addresses.Length > 0 ? addresses : throw new SocketException((int)SocketError.HostNotFound);
+    }
+
+    private static async Task<AddressResponse> AskAsync(LookupClient client, string host, QueryType type)
+    {
+        try
+        {
+            IDnsQueryResponse response = await client.QueryAsync(host, type).ConfigureAwait(false);
+            if (response.HasError && response.Header.ResponseCode != DnsHeaderResponseCode.NotExistentDomain) return AddressResponse.None;
+            return new AddressResponse([.. response.Answers.OfType<AddressRecord>().Select(static record => record.Address)]);
+        }
+        catch (Exception)
+        {
+            // As in QueryAsync: silence, or a response that makes the parser throw.
+            return AddressResponse.None;
+        }
     }
 
     /// <summary>The system's file may change: with a network, or with a container that starts before it is written.</summary>
@@ -132,6 +159,39 @@ internal sealed class NameServers
     /// <param name="Records">For lists, which are to be current.</param>
     /// <param name="Addresses">For connections; keeps a response for its TTL.</param>
     private sealed record Clients(LookupClient Records, LookupClient Addresses);
+
+    /// <param name="Addresses">Null without a usable response; empty if there is no record.</param>
+    private sealed record AddressResponse(IPAddress[]? Addresses)
+    {
+        public static AddressResponse None { get; } = new((IPAddress[]?)null);
+    }
+}
+
+/// <summary>The addresses of each type that a name had in its last usable response.</summary>
+internal sealed class LastAddresses
+{
+    /// <summary>Many times the gateways of a fleet. Beyond it all are forgotten: a name then loses what it has only while one type is silent.</summary>
+    private const int MaxNames = 65_536;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, (IPAddress[] V4, IPAddress[] V6)> _names = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <param name="host">The name.</param>
+    /// <param name="v4">Null to keep those that it has.</param>
+    /// <param name="v6">Null to keep those that it has.</param>
+    /// <returns>All, IPv4 first.</returns>
+    public IPAddress[] Update(string host, IPAddress[]? v4, IPAddress[]? v6)
+    {
+        lock (_lock)
+        {
+            (IPAddress[] V4, IPAddress[] V6) known = _names.TryGetValue(host, out var last) ? last : ([], []);
+            known = (v4 ?? known.V4, v6 ?? known.V6);
+            if (_names.Count >= MaxNames) _names.Clear();
+            if (known is { V4.Length: 0, V6.Length: 0 }) _names.Remove(host);
+            else _names[host] = known;
+            return [.. known.V4, .. known.V6];
+        }
+    }
 }
 
 /// <param name="Records">Host and port, at least one unless there is an error. The host of a record that says "none" is empty.</param>

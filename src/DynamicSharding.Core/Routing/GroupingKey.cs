@@ -37,6 +37,9 @@ internal sealed class GroupingKey
 
     public RejectReason Reason { get; private set; }
 
+    /// <summary>What to say of a path with <see cref="RefusedByPushgateway"/>.</summary>
+    public const string RefusedNote = "Pushgateway rejects this path with 400; it is hashed as received";
+
     /// <summary>Every Pushgateway responds to this path with 400. It is hashed as received, so that the client gets that response.</summary>
     public bool RefusedByPushgateway { get; private set; }
 

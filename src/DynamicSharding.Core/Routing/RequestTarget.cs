@@ -64,7 +64,7 @@ internal static class TargetPath
 {
     /// <param name="prefix">Removed from the path if it has it: <c>/prefix</c>, or empty.</param>
     /// <param name="path">The raw path, not decoded, without scheme, authority and query.</param>
-    /// <returns>None, or why the data listener would respond with 400.</returns>
+    /// <returns>None, or why a data listener would respond with 400.</returns>
     public static RejectReason Parse(string pathOrUrl, string prefix, out byte[] path)
     {
         path = [];

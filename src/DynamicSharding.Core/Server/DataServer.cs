@@ -32,6 +32,7 @@ internal sealed class DataServer : IDisposable
     private readonly Lock _contextLock = new();
     private LimitOptions _limits;
     private CheckCredentials? _authorize;
+    private DeleteNotes? _deletes;
     private bool _draining;
 
     /// <summary>Binds the listeners; <see cref="Start"/> starts serving.</summary>
@@ -39,9 +40,10 @@ internal sealed class DataServer : IDisposable
     /// <exception cref="IOException">An address cannot be bound.</exception>
     public DataServer(
         ServerOptions options, IReadOnlyList<DataAddress> addresses, ActiveRing ring, Readiness readiness, DataPlaneCounters counters,
-        CheckCredentials? authorize, ILoggerFactory loggers, TimeProvider time)
+        CheckCredentials? authorize, ILoggerFactory loggers, TimeProvider time, DeleteNotes? deletes = null)
     {
         _authorize = authorize;
+        _deletes = deletes;
         _ring = ring;
         _readiness = readiness;
         _counters = counters;
@@ -123,12 +125,14 @@ internal sealed class DataServer : IDisposable
 
     /// <summary>Applies a reload's limits, also to requests in flight.</summary>
     /// <param name="authorize">Checks credentials; null without users.</param>
-    public void Apply(LimitOptions limits, CheckCredentials? authorize = null)
+    /// <param name="deletes">Where DELETEs are noted; null when they are not.</param>
+    public void Apply(LimitOptions limits, CheckCredentials? authorize = null, DeleteNotes? deletes = null)
     {
         lock (_contextLock)
         {
             _limits = limits;
             _authorize = authorize;
+            _deletes = deletes;
             _limit.Max = MaxConnections(limits);
             ReplaceContexts();
         }
@@ -196,7 +200,14 @@ internal sealed class DataServer : IDisposable
     private SessionContext NewContext(int loop)
     {
         var router = new Router(_ring, new GroupingKey(_key, _limits.RequestLine), _readiness, _pathPrefix);
-        return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop]) { Draining = _draining, Authorize = _authorize, RejectLog = _rejectLog };
+        return new SessionContext(loop, _limits, router, _counters.Loops[loop], _dates[loop])
+        {
+            Draining = _draining,
+            Authorize = _authorize,
+            RejectLog = _rejectLog,
+            Deletes = _deletes?.Mailboxes[loop],
+            NotesRedirectedDeletes = _deletes is not null && (_deletes.GatewaysAreOpen || _authorize is not null),
+        };
     }
 
     private int MaxConnections(LimitOptions limits) => DescriptorBudget.Of(OpenFileLimit.Current, limits, _forwards).Data;

@@ -301,6 +301,7 @@ internal class HttpSession(LoopCounters counters)
                 status = StatusIndex.TemporaryRedirect;
                 writer.WriteRedirect(route.Owner!.RedirectHead, route.Path, route.Query, option);
                 route.Owner.Redirects.Increment(context.LoopIndex);
+                if (method == RequestMethod.Delete && context.NotesRedirectedDeletes) context.Deletes?.Add(route.Path, route.Owner, TimeSpan.Zero, isAccepted: false);
                 break;
             case RouteKind.NextUrl:
                 writer.WriteText("nextUrl:"u8, route.Owner!.LocationPrefix, route.Path, isHead, option);

@@ -35,6 +35,14 @@ internal sealed class SessionContext(int loopIndex, LimitOptions limits, Router 
     /// <summary>Checks credentials; null without users.</summary>
     public CheckCredentials? Authorize { get; init; }
 
+    /// <summary>Where DELETEs are noted for the other copies of their group; null without <c>cleanup.enabled</c>.</summary>
+    public DeleteMailbox? Deletes { get; init; }
+
+    /// <summary>
+    /// A DELETE counts although only its owner knows whether it may: the gateways want no credentials, or the client has shown those of a user.
+    /// </summary>
+    public bool NotesRedirectedDeletes { get; init; }
+
     /// <summary>The server is stopping: every response has <c>Connection: close</c>.</summary>
     public bool Draining { get; init; }
 }

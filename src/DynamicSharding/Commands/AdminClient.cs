@@ -18,11 +18,22 @@ internal static class AdminClient
     /// <summary>Enough for several thousand gateways with the output of their checks.</summary>
     private const int MaxResponseBytes = 16 << 20;
 
+    /// <param name="url">Or <c>host:port</c>, as the configuration has it.</param>
     /// <exception cref="CommandException">It is not an HTTP URL.</exception>
-    public static Uri ParseUrl(string url) =>
-        Uri.TryCreate(url, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https"
+    public static Uri ParseUrl(string url)
+    {
+        string complete = IsHostAndPort(url) ? "http://" + url : url;
+        return Uri.TryCreate(complete, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https"
             ? address
-            : throw new CommandException("--url is not an http or https URL");
+            : throw new CommandException("--url is not an http or https URL, nor host:port");
+    }
+
+    private static bool IsHostAndPort(string text)
+    {
+        if (text.Contains("://", StringComparison.Ordinal)) return false;
+        string host = text[(text.LastIndexOf('@') + 1)..].Split('/')[0];
+        return host.LastIndexOf(':') is > 0 and var colon && ushort.TryParse(host.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out _);
+    }
 
     /// <summary>
     /// The address without user, password and query, which may hold a token. A path with an @ is left out, too: a slash in a password ends the

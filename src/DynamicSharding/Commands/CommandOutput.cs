@@ -41,6 +41,7 @@ internal static class CommandOutput
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true)]
 [JsonSerializable(typeof(LookupResult[]))]
 [JsonSerializable(typeof(SimulationResult))]
+[JsonSerializable(typeof(GroupsResult))]
 internal sealed partial class CommandJson : JsonSerializerContext;
 
 /// <summary>What a one-shot command says on stderr, and the exit code it ends with.</summary>

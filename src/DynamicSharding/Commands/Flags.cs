@@ -34,6 +34,9 @@ internal static class Flags
         "a duration such as 500ms or 5s",
         text => DurationText.TryParse(text, out TimeSpan time) && time > TimeSpan.Zero && time < TimeSpan.FromDays(1) ? time : null);
 
+    public static Option<TimeSpan?> Age(string name, string description) => Parsed<TimeSpan>(
+        name, description, "a duration such as 36h or 7d", text => DurationText.TryParse(text, out TimeSpan time) && time > TimeSpan.Zero ? time : null);
+
     public static Option<string?> File(string name, string description)
     {
         var option = new Option<string?>(name) { Description = description, HelpName = "path" };

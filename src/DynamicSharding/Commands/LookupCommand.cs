@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using DynamicSharding.Config;
 using DynamicSharding.Http;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -32,28 +33,29 @@ internal static class LookupCommand
     {
         HashRing<Gateway> ring = definition.Build();
         var grouping = new GroupingKey(definition.Key, targets.Max(static target => Encoding.UTF8.GetByteCount(target)));
-        return Array.ConvertAll(targets, target => LookUp(ring, grouping, definition.PathPrefix, target));
+        return Array.ConvertAll(targets, target => LookUp(ring, grouping, definition, target));
     }
 
-    private static LookupResult LookUp(HashRing<Gateway> ring, GroupingKey grouping, string prefix, string target)
+    private static LookupResult LookUp(HashRing<Gateway> ring, GroupingKey grouping, RingDefinition definition, string target)
     {
+        string mode = definition.Key.Name();
         string shown = WithoutCredentials(target);
 
         // The shell passed bytes that are not UTF-8, and which ones is lost.
         if (target.Contains('\ufffd')) throw new CommandException($"{Printable(shown)}: has bytes that are not UTF-8; write them as %XX");
-        if (TargetPath.Parse(target, prefix, out byte[] path) is not RejectReason.None and var reason) return Rejected(shown, reason);
+        if (TargetPath.Parse(target, definition.PathPrefix, out byte[] path) is not RejectReason.None and var reason) return Rejected(shown, mode, reason);
         return grouping.Compute(path, out _, out ReadOnlySpan<byte> key) switch
         {
             GroupResult.Group => new LookupResult(
-                shown, Encoding.UTF8.GetString(key), grouping.Hash, ring.Find(grouping.Hash).Address, ring.FindRunnerUp(grouping.Hash)?.Address,
-                grouping.RefusedByPushgateway ? "Pushgateway rejects this path with 400; it is hashed as received" : null),
-            GroupResult.NotAGroup => LookupResult.None(shown, "not a push path: 404"),
-            _ => Rejected(shown, grouping.Reason),
+                shown, mode, grouping.Hash, ring.Find(grouping.Hash).Address, ring.FindRunnerUp(grouping.Hash)?.Address, Encoding.UTF8.GetString(key),
+                grouping.RefusedByPushgateway ? GroupingKey.RefusedNote : null),
+            GroupResult.NotAGroup => LookupResult.None(shown, mode, "not a push path: 404"),
+            _ => Rejected(shown, mode, grouping.Reason),
         };
     }
 
-    private static LookupResult Rejected(string path, RejectReason reason) =>
-        LookupResult.None(path, $"rejected with 400: {RejectReasons.Label(reason)}: {RejectReasons.Sentence(reason)}");
+    private static LookupResult Rejected(string path, string mode, RejectReason reason) =>
+        LookupResult.None(path, mode, $"rejected with 400: {RejectReasons.Label(reason)}: {RejectReasons.Sentence(reason)}");
 
     /// <summary>A URL without its user and password. The password may hold a slash, and a push path an @.</summary>
     private static string WithoutCredentials(string target)
@@ -73,7 +75,7 @@ internal static class LookupCommand
             output.WriteLine(Printable(result.Path));
             if (result.Owner is not null)
             {
-                output.WriteLine($"  key        {Printable(result.Key!)}");
+                output.WriteLine($"  key        {Printable(result.GroupKey!)}");
                 output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  hash       0x{result.Hash:x8}"));
                 output.WriteLine($"  owner      {result.Owner}");
                 output.WriteLine($"  runner-up  {result.RunnerUp ?? "none"}");
@@ -88,8 +90,13 @@ internal static class LookupCommand
         string.Concat(text.Select(static c => char.IsControl(c) ? $"%{(int)c:X2}" : c.ToString()));
 }
 
-/// <summary>One path of <c>lookup</c>, in the order of the JSON document.</summary>
-internal sealed record LookupResult(string Path, string? Key, uint? Hash, string? Owner, string? RunnerUp, string? Note)
+/// <summary>
+/// One path of <c>lookup</c>: the fields of <c>/api/v1/lookup</c>, but for <c>location</c> and <c>curl</c>, which take the gateway's scheme and
+/// prefix.
+/// </summary>
+/// <param name="Key">The key mode.</param>
+/// <param name="GroupKey">What is hashed.</param>
+internal sealed record LookupResult(string Path, string Key, uint? Hash, string? Owner, string? RunnerUp, string? GroupKey, string? Note)
 {
-    public static LookupResult None(string path, string note) => new(path, null, null, null, null, note);
+    public static LookupResult None(string path, string mode, string note) => new(path, mode, null, null, null, null, note);
 }

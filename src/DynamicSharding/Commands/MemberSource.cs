@@ -72,7 +72,14 @@ internal sealed class MemberSource
     {
         if (arguments.GetValue(_gateways) is { } list) return RingDefinition.Of(Identify(ParseGateways(GatewaysFlag, list), key ?? ShardingKey.Group));
         if (arguments.GetValue(_url) is { } url) return await QueryServerAsync(url, cancellation).ConfigureAwait(false);
-        ServerOptions options = CommandOutput.LoadConfig(arguments.GetValue(_configFile)!);
+        return ReadFile(CommandOutput.LoadConfig(arguments.GetValue(_configFile)!), key);
+    }
+
+    /// <summary>The ring of a configuration.</summary>
+    /// <param name="key">Instead of the file's.</param>
+    /// <exception cref="CommandException">It names no gateway, or a file that it names is broken.</exception>
+    public static RingDefinition ReadFile(ServerOptions options, ShardingKey? key = null)
+    {
         if (options.Discovery == DiscoveryKind.FileSd) return ReadFiles(options with { Sharding = options.Sharding with { Key = key ?? options.Sharding.Key } });
         if (options.Discovery is DiscoveryKind.Dns or DiscoveryKind.HttpSd)
         {
@@ -100,14 +107,20 @@ internal sealed class MemberSource
         }
     }
 
-    private static async Task<RingDefinition> QueryServerAsync(string url, CancellationToken cancellation)
+    private static Task<RingDefinition> QueryServerAsync(string url, CancellationToken cancellation) =>
+        QueryAsync(url, "/api/v1/status", RingDefinition.FromStatus, cancellation);
+
+    /// <summary>One document of a running server.</summary>
+    /// <param name="read">Throws <see cref="JsonException"/> for what it cannot read.</param>
+    /// <exception cref="CommandException">There is none.</exception>
+    public static async Task<T> QueryAsync<T>(string url, string path, Func<ReadOnlyMemory<byte>, T> read, CancellationToken cancellation)
     {
-        Uri address = AdminClient.ParseUrl(url.TrimEnd('/') + "/api/v1/status");
+        Uri address = AdminClient.ParseUrl(url.TrimEnd('/') + path);
         (HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(address, Timeout, cancellation).ConfigureAwait(false);
         try
         {
             if (Explain(status) is { } problem) throw new JsonException(problem);
-            return RingDefinition.FromStatus(content);
+            return read(content);
         }
         catch (JsonException e)
         {

@@ -35,8 +35,9 @@ internal static class SimulateCommand
             RingDefinition before = await source.ReadAsync(arguments, cancellation).ConfigureAwait(false);
             RingDefinition after = Change(before, Parse(add.Name, arguments.GetValue(add), before), Parse(remove.Name, arguments.GetValue(remove), before));
             IEnumerable<uint> hashes = arguments.GetValue(file) is { } path ? ReadHashes(before, path) : SampleHashes(arguments.GetValue(keys) ?? DefaultSample);
-            var comparison = new RingComparison<Gateway>(before.Build(), after.Build(), hashes);
-            if (arguments.GetValue(json)) CommandOutput.WriteJson(output, SimulationResult.Of(comparison));
+            HashRing<Gateway> ring = before.Build(), changed = after.Build();
+            var comparison = new RingComparison<Gateway>(ring, changed, hashes);
+            if (arguments.GetValue(json)) CommandOutput.WriteJson(output, SimulationResult.Of(comparison, changed.Fingerprint, before, after));
             else WriteText(output, comparison);
             return ExitCode.Stopped;
         }));
@@ -129,17 +130,25 @@ internal static class SimulateCommand
     private static string Percent(double? ratio) => (ratio is { } value ? value.ToString("P2", CultureInfo.InvariantCulture) : "-").PadLeft(7);
 }
 
-/// <summary>The JSON document of <c>simulate</c>.</summary>
-internal sealed record SimulationResult(int Keys, int Moved, double MovedRatio, SimulationResult.Share[] Gateways, SimulationResult.Move[] Moves)
+/// <summary>The JSON document of <c>simulate</c>: that of <c>/api/v1/simulate</c>, and what hashing the sample adds.</summary>
+internal sealed record SimulationResult(
+    string Fingerprint, double MovedRatio, int Keys, int Moved, SimulationResult.Share[] Gateways, SimulationResult.Move[] Moves)
 {
-    public static SimulationResult Of(RingComparison<Gateway> comparison) => new(
+    public static SimulationResult Of(RingComparison<Gateway> comparison, string fingerprint, RingDefinition before, RingDefinition after) => new(
+        fingerprint,
+        comparison.MovedRatio,
         comparison.Keys,
         comparison.Moved,
-        comparison.MovedRatio,
-        [.. comparison.Shares.Select(static share => new Share(share.Address, share.RatioBefore ?? 0, share.RatioAfter ?? 0, share.KeysBefore, share.KeysAfter))],
+        [
+            .. comparison.Shares.Select(share => new Share(
+                share.Address, share.RatioBefore, share.RatioAfter, Weight(before, share), Weight(after, share), share.KeysBefore, share.KeysAfter)),
+        ],
         [.. comparison.Moves.Select(static move => new Move(move.Key.From, move.Key.To, move.Value))]);
 
-    internal sealed record Share(string Address, double RatioBefore, double RatioAfter, int KeysBefore, int KeysAfter);
+    private static int? Weight(RingDefinition ring, GatewayShare share) => ring.Members.Contains(share.Address) ? ring.WeightOf(share.Address) : null;
+
+    internal sealed record Share(
+        string Address, double? OwnershipBefore, double? OwnershipAfter, int? WeightBefore, int? WeightAfter, int KeysBefore, int KeysAfter);
 
     internal sealed record Move(string From, string To, int Keys);
 }

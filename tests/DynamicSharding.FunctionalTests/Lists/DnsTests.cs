@@ -175,33 +175,6 @@ public sealed class DnsTests(ITestOutputHelper output) : PeerTest(output)
     }
 
     [Fact]
-    public async Task Two_instances_agree_throughout_a_scale_out_a_scale_in_and_an_outage()
-    {
-        await using DnsmasqProcess dns = await DnsmasqProcess.StartAsync();
-        int port = FreePort.Next();
-        string[] gateways = await GatewaysAsync(port, 4);
-        dns.SetAddresses(new() { ["pgw.test"] = [Ip(3), Ip(1), Ip(2)] });
-        DynamicShardingProcess one = await StartAsync(dns, $"names: [pgw.test], type: A, port: {port}");
-        DynamicShardingProcess other = await StartAsync(dns, $"names: [pgw.test], type: A, port: {port}");
-        await AgreeAsync(gateways[..3]);
-        dns.SetAddresses(new() { ["pgw.test"] = [Ip(1), Ip(2), Ip(3), Ip(4)] });
-        await AgreeAsync(gateways);
-        await dns.StopAsync();
-        await Task.Delay(TimeSpan.FromSeconds(5));
-        await AgreeAsync(gateways);
-        await dns.RestartAsync();
-        dns.SetAddresses(new() { ["pgw.test"] = [Ip(4), Ip(2)] });
-        await AgreeAsync([gateways[1], gateways[3]]);
-
-        async Task AgreeAsync(string[] members)
-        {
-            await one.WaitForRingAsync(members, TimeSpan.FromSeconds(60));
-            await other.WaitForRingAsync(members, TimeSpan.FromSeconds(60));
-            Assert.Equal(await one.FingerprintAsync(), await other.FingerprintAsync());
-        }
-    }
-
-    [Fact]
     public async Task Without_a_response_the_start_waits_and_says_for_what()
     {
         await using DnsmasqProcess dns = await DnsmasqProcess.StartAsync();

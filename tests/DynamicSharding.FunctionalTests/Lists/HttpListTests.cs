@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Tls;
 using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests.Lists;
@@ -89,6 +90,46 @@ public sealed class HttpListTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Contains($"\r\nAuthorization: Basic {Convert.ToBase64String(Encoding.ASCII.GetBytes("me:sesame"))}\r\n", _lastRequest, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Over_TLS_the_private_authority_is_trusted_and_the_password_is_sent()
+    {
+        using TestAuthority authority = new();
+        string password = authority.Write("password", "sesame\n");
+        await using LoopbackServer list = Server();
+        await using TlsProxy proxy = new(list.Address, authority.Make("list"));
+        string login = $", basic_auth: {{ username: me, password_file: {password} }}";
+        DynamicShardingProcess server = await StartAsync($"https://{proxy.Address}", $"{login}, tls: {{ ca_file: {authority.CaFile} }}");
+        await server.WaitForMembersAsync(Members, Limit);
+        Assert.Contains($"\r\nAuthorization: Basic {Convert.ToBase64String(Encoding.ASCII.GetBytes("me:sesame"))}\r\n", _lastRequest, StringComparison.Ordinal);
+
+        // Another authority's certificate: nothing is sent, the password least of all.
+        _lastRequest = "";
+        using TestAuthority other = new("another");
+        DynamicShardingProcess distrustful = await StartAsync($"https://{proxy.Address}", $"{login}, tls: {{ ca_file: {other.CaFile} }}");
+        await distrustful.WaitForLogAsync(Limit, "gateway list not usable", $"https://{proxy.Address}/targets", "check http_sd.tls");
+        Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, await distrustful.StatusCodeOfAsync("-/ready"));
+    }
+
+    [Theory]
+    [InlineData(301)]
+    [InlineData(307)]
+    public async Task A_redirect_is_not_followed_so_that_the_password_stays_with_its_server(int status)
+    {
+        using TemporaryFolder folder = new();
+        int contacts = 0;
+        await using LoopbackServer elsewhere = new((socket, _) =>
+        {
+            Interlocked.Increment(ref contacts);
+            return SendAsync(socket, Ok(Three));
+        });
+        await using LoopbackServer list = Server();
+        _respond = (socket, _) => SendAsync(socket, $"HTTP/1.1 {status} Elsewhere\r\nLocation: http://{elsewhere.Address}/targets\r\nContent-Length: 0\r\n\r\n");
+        DynamicShardingProcess server = await StartAsync(list, $", basic_auth: {{ username: me, password_file: {folder.Write("password", "sesame\n")} }}");
+        await server.WaitForLogAsync(Limit, "gateway list not usable", $"redirects to http://{elsewhere.Address}/targets, which is not followed; write the right URL in http_sd.url");
+        await Task.Delay(TimeSpan.FromSeconds(2));
+        Assert.Equal(0, contacts);
+    }
+
     private LoopbackServer Server() => new(async (socket, stop) =>
     {
         var buffer = new byte[4096];
@@ -97,9 +138,11 @@ public sealed class HttpListTests(ITestOutputHelper output) : PeerTest(output)
         await _respond(socket, stop);
     });
 
-    private Task<DynamicShardingProcess> StartAsync(LoopbackServer list, string more = "") => TestPeers.DynamicShardingAsync($$"""
+    private Task<DynamicShardingProcess> StartAsync(LoopbackServer list, string more = "") => StartAsync($"http://{list.Address}", more);
+
+    private Task<DynamicShardingProcess> StartAsync(string list, string more) => TestPeers.DynamicShardingAsync($$"""
         discovery: http_sd
-        http_sd: { url: "http://{{list.Address}}/targets?x=1", refresh_interval: 1s{{more}} }
+        http_sd: { url: "{{list}}/targets?x=1", refresh_interval: 1s{{more}} }
         pushgateway: { health_check: { enabled: false } }
         membership: { settle: 0s, admit_after: 1s, mass_loss_hold: 1s }
         """);

@@ -6,11 +6,16 @@ namespace DynamicSharding.FunctionalTests.Monitoring;
 internal static class ShippedPrometheus
 {
     /// <summary>As shipped: with the gateways of the first instance's <c>/api/v1/sd</c>.</summary>
-    public static Task<PrometheusProcess> PrometheusAsync(this TestPeers cast, params DynamicShardingProcess[] instances)
+    public static Task<PrometheusProcess> PrometheusAsync(this TestPeers cast, params DynamicShardingProcess[] instances) =>
+        cast.PrometheusAsync(instances[0].AdminAddress, "1s", instances);
+
+    /// <param name="list">The address that the gateways are asked of.</param>
+    /// <param name="refreshInterval">How often.</param>
+    public static Task<PrometheusProcess> PrometheusAsync(this TestPeers cast, string list, string refreshInterval, params DynamicShardingProcess[] instances)
     {
         string config = Hurried(instances);
-        Replace(ref config, "http://localhost:9293/", $"http://{instances[0].AdminAddress}/");
-        Replace(ref config, "refresh_interval: 30s", "refresh_interval: 1s");
+        Replace(ref config, "http://localhost:9293/", $"http://{list}/");
+        Replace(ref config, "refresh_interval: 30s", "refresh_interval: " + refreshInterval);
         return cast.StartAsync(config);
     }
 

@@ -17,21 +17,25 @@ public sealed class TargetListTests(ITestOutputHelper output) : PeerTest(output)
         string[] gateways = [.. (await TestPeers.PushgatewaysAsync(3)).Select(gateway => gateway.Address)];
         string[] two = gateways[..2];
 
-        // Much longer than a refresh: the new gateway is scraped before it joins.
-        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Static(two, admitAfter: "20s"));
+        // Much longer than a refresh: the new gateway is scraped before it joins. A refresh takes much longer than the five seconds after which
+        // Prometheus applies it, so that the requests tell how many there were.
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Static(two, admitAfter: "40s"));
         await server.WaitForMembersAsync(two, Limit);
-        PrometheusProcess prometheus = await TestPeers.PrometheusAsync(server);
+        await using RequestCounter refreshes = new(server.AdminAddress);
+        PrometheusProcess prometheus = await TestPeers.PrometheusAsync(refreshes.Address, "15s", server);
         await WaitForUpAsync(prometheus, two);
 
-        server.WriteConfig(Static(gateways, admitAfter: "20s"));
+        server.WriteConfig(Static(gateways, admitAfter: "40s"));
         Assert.Equal(HttpStatusCode.OK, (await server.ReloadAsync()).Status);
         var refresh = Stopwatch.StartNew();
+        long before = refreshes.Requests;
 
         // In the first list after the change, so Prometheus has it with its next refresh.
         Assert.Equal(gateways, (await TargetsAsync(server)).Select(target => target.Address));
         await Eventually.TrueAsync(
             async () => (await prometheus.TargetsAsync("pushgateway")).ContainsKey(Url(gateways[2])), Limit, () => "the new gateway among the targets");
-        Output.WriteLine($"among the targets after {refresh.Elapsed.TotalSeconds:0.0} s; refresh_interval is 1 s, and Prometheus applies changes every 5 s");
+        Output.WriteLine($"among the targets after {refresh.Elapsed.TotalSeconds:0.0} s; refresh_interval is 15 s, and Prometheus applies changes every 5 s");
+        Assert.Equal(1, refreshes.Requests - before);
         Assert.Equal("joining", (await TargetsAsync(server))[2].State);
         await WaitForUpAsync(prometheus, gateways);
         await server.WaitForMembersAsync(gateways, Limit);
@@ -40,14 +44,14 @@ public sealed class TargetListTests(ITestOutputHelper output) : PeerTest(output)
         string path = "/metrics/job/demo/instance/a";
         while (await server.OwnerOfAsync(path) != gateways[0]) path += "a";
         await server.PushAsync(path, "pushed_value 7\n");
-        server.WriteConfig(Static(gateways[1..], admitAfter: "20s"));
+        server.WriteConfig(Static(gateways[1..], admitAfter: "40s"));
         Assert.Equal(HttpStatusCode.OK, (await server.ReloadAsync()).Status);
         await server.WaitForRingAsync(gateways[1..], Limit);
         Target left = (await TargetsAsync(server))[0];
         Assert.Equal((gateways[0], "former", "false"), (left.Address, left.State, left.InRing));
 
         // For longer than any refresh takes: it stays a target, and what it holds stays visible.
-        for (int i = 0; i < 12; i++)
+        for (int i = 0; i < 25; i++)
         {
             await Task.Delay(TimeSpan.FromSeconds(1));
             IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> targets = await prometheus.TargetsAsync("pushgateway");

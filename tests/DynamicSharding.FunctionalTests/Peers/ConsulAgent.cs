@@ -107,10 +107,10 @@ public sealed class ConsulAgent : IPeer
         await Process.DisposeAsync();
     }
 
-    /// <summary>The ids of the service's instances whose checks all pass.</summary>
+    /// <summary>The ids of the service's instances whose checks all pass. An instance that two nodes register counts once.</summary>
     private async Task<string[]> PassingAsync(string service)
     {
         JsonElement entries = await GetAsync($"v1/health/service/{service}?passing=1");
-        return [.. entries.EnumerateArray().Select(entry => entry.GetProperty("Service").GetProperty("ID").GetString()!).Order()];
+        return [.. entries.EnumerateArray().Select(entry => entry.GetProperty("Service").GetProperty("ID").GetString()!).Distinct().Order()];
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using DynamicSharding.FunctionalTests.Forward;
 using DynamicSharding.FunctionalTests.Peers;
 using DynamicSharding.FunctionalTests.Wire;
@@ -89,6 +90,7 @@ public sealed class CertificateReloadTests(ITestOutputHelper output) : PeerTest(
         using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], logLevel: "info");
         var shown = new ConcurrentDictionary<string, bool>();
         int left = pushes, done = 0, renewals = 0;
+        long begun = Stopwatch.GetTimestamp();
         using var ended = new CancellationTokenSource();
         Task renewing = Task.Run(async () =>
         {
@@ -102,22 +104,24 @@ public sealed class CertificateReloadTests(ITestOutputHelper output) : PeerTest(
         });
         await Task.WhenAll(Enumerable.Range(0, Clients).Select(_ => Task.Run(async () =>
         {
-            while (Volatile.Read(ref left) > 0)
+            // Fast clients are done before the first renewal is noticed: they go on until a new certificate was shown.
+            while (Volatile.Read(ref left) > 0 || (shown.Count < 2 && Stopwatch.GetElapsedTime(begun) < Limit))
             {
                 using RawHttp connection = await server.ConnectAsync(server.ForwardHttps);
                 shown.TryAdd(connection.Tls.RemoteCertificate!.GetCertHashString(), true);
-                for (int i = 0; i < PerConnection && Interlocked.Decrement(ref left) >= 0; i++)
+                for (int i = 0; i < PerConnection; i++)
                 {
                     await connection.SendAsync(ForwardServer.Put("/metrics/job/rotation"));
                     Assert.Equal(200, ForwardServer.StatusOf(await connection.ReadReplyAsync(limit: TimeSpan.FromSeconds(30))));
                     Interlocked.Increment(ref done);
+                    Interlocked.Decrement(ref left);
                 }
             }
         })));
         await ended.CancelAsync();
         await renewing;
         Output.WriteLine($"{done} pushes, {renewals} renewals, {shown.Count} certificates shown");
-        Assert.Equal(pushes, done);
+        Assert.True(done >= pushes, $"{done} pushes");
         Assert.True(shown.Count >= 2, "no client saw a new certificate");
         Assert.Equal(0, await server.ClosedAsync("tls_failed"));
     }

@@ -10,6 +10,7 @@ using static DynamicSharding.FunctionalTests.Users.UsersServer;
 namespace DynamicSharding.FunctionalTests.Users;
 
 /// <summary>Whoever guesses at full speed is slow, counted, and in nobody's way.</summary>
+[Collection(AloneGroup.Name)]
 public sealed class GuessingTests(ITestOutputHelper output) : PeerTest(output), IDisposable
 {
     private const string Metric = "dynamic_sharding_rejected_requests_total";

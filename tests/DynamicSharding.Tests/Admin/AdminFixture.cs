@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using DynamicSharding.Admin;
+using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Forward;
@@ -51,6 +52,8 @@ internal sealed class AdminFixture : IAsyncDisposable
 
     public MembershipView View { get; set; } = new([], [], 0, true, new DiscoveryStatus(DiscoveryKind.Static, null, 0, null, 0, null));
 
+    public CleanupView Cleanup { get; set; } = CleanupView.Off;
+
     public HttpClient Client => _client!;
 
     public AdminListener Listener => _listener!;
@@ -88,6 +91,7 @@ internal sealed class AdminFixture : IAsyncDisposable
         Options = () => Options,
         Ring = Ring,
         Membership = () => View,
+        Cleanup = () => Cleanup,
         Counters = Counters,
         Forward = Forward,
         Certificates = Certificates,

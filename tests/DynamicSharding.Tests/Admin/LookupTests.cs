@@ -26,7 +26,7 @@ public sealed class LookupTests
         Assert.Equal(GroupResult.Group, key.Compute(Encoding.UTF8.GetBytes(path), out ReadOnlySpan<byte> location));
         Gateway owner = admin.Ring.Current!.Find(key.Hash);
         string target = "http://" + owner.Address + Encoding.ASCII.GetString(location);
-        Assert.Equal(["path", "key", "hash", "owner", "runner_up", "location", "group_key", "curl"], found.EnumerateObject().Select(p => p.Name));
+        Assert.Equal(["path", "key", "hash", "owner", "runner_up", "location", "group_key", "curl", "note"], found.EnumerateObject().Select(p => p.Name));
         Assert.Equal(path, found.GetProperty("path").GetString());
         Assert.Equal("group", found.GetProperty("key").GetString());
         Assert.Equal(key.Hash, found.GetProperty("hash").GetUInt32());

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Forward;
@@ -33,6 +34,7 @@ public sealed class PromtoolTests
             },
             Forward = new ForwardCounters(loops: 2),
             Certificates = [certificate],
+            Cleanup = new CleanupView { Enabled = true, HoldsLease = true, LastSuccess = AdminFixture.Start, Last = new CleanupReport { StartedAt = AdminFixture.Start } },
         };
         admin.Publish("gw1:9091", "[fd00::1]:9091", "x\"} 1\nfake{a=\"\\\u4e2d:9091");
         admin.View = admin.View with { Changes = 1, History = [AdminFixture.Change("joined")] };

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using DynamicSharding.Admin;
 using DynamicSharding.Commands;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -21,7 +22,8 @@ public sealed class RingCommandTests
         Assert.Equal(2, lookups.Length);
         foreach (JsonElement lookup in lookups)
         {
-            Assert.Equal("/metrics/job/a/x/1/y/2", lookup.GetProperty("key").GetString());
+            Assert.Equal("group", lookup.GetProperty("key").GetString());
+            Assert.Equal("/metrics/job/a/x/1/y/2", lookup.GetProperty("group_key").GetString());
             Assert.Equal(hash, lookup.GetProperty("hash").GetUInt32());
             Assert.Equal(ring.Find(hash).Address, lookup.GetProperty("owner").GetString());
             Assert.Equal(ring.FindRunnerUp(hash)!.Address, lookup.GetProperty("runner_up").GetString());
@@ -61,6 +63,31 @@ public sealed class RingCommandTests
             """u8.ToArray());
         Assert.Equal(ring.Fingerprint, status.Build().Fingerprint);
         File.Delete(file);
+    }
+
+    [Fact]
+    public void The_documents_have_the_fields_of_the_API_and_their_names()
+    {
+        Assert.Equal(["Curl", "Location"], Names<LookupResponse>().Except(Names<LookupResult>()).Order());
+        Assert.Empty(Names<LookupResult>().Except(Names<LookupResponse>()));
+        Assert.Empty(Names<SimulateResponse>().Except(Names<SimulationResult>()));
+        Assert.Empty(Names<SimulatedGateway>().Except(Names<SimulationResult.Share>()));
+
+        static IEnumerable<string> Names<T>() => typeof(T).GetProperties().Select(static property => property.Name);
+    }
+
+    [Fact]
+    public async Task Simulate_names_shares_and_weights_as_the_API_does()
+    {
+        (int exitCode, string output, _) = await RunAsync("simulate", "--json", "--gateways", "a,b", "--add", "c=2", "--remove", "a");
+        Assert.Equal(0, exitCode);
+        JsonElement result = JsonDocument.Parse(output).RootElement;
+        Assert.Equal(TestRing.Build(["b:9091", "c:9091"]).Fingerprint.Length, result.GetProperty("fingerprint").GetString()!.Length);
+        Dictionary<string, JsonElement> gateways = result.GetProperty("gateways").EnumerateArray().ToDictionary(static gateway => gateway.GetProperty("address").GetString()!);
+        Assert.Equal(JsonValueKind.Null, gateways["c:9091"].GetProperty("ownership_before").ValueKind);
+        Assert.Equal(JsonValueKind.Null, gateways["a:9091"].GetProperty("weight_after").ValueKind);
+        Assert.Equal(2, gateways["c:9091"].GetProperty("weight_after").GetInt32());
+        Assert.Equal(1, gateways["b:9091"].GetProperty("weight_before").GetInt32());
     }
 
     [Fact]
@@ -126,7 +153,7 @@ public sealed class RingCommandTests
         Assert.InRange(result.GetProperty("moved").GetInt32(), 5000 / 6, 5000 / 3);
         Assert.All(result.GetProperty("moves").EnumerateArray(), move => Assert.Equal("d:9091", move.GetProperty("to").GetString()));
         Assert.Equal(result.GetProperty("moved").GetInt32(), result.GetProperty("moves").EnumerateArray().Sum(move => move.GetProperty("keys").GetInt32()));
-        Assert.Equal(1, result.GetProperty("gateways").EnumerateArray().Sum(gateway => gateway.GetProperty("ratio_after").GetDouble()), 9);
+        Assert.Equal(1, result.GetProperty("gateways").EnumerateArray().Sum(gateway => gateway.GetProperty("ownership_after").GetDouble()), 9);
     }
 
     [Fact]
@@ -177,8 +204,11 @@ public sealed class RingCommandTests
         Assert.Contains(explanation, error, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Members_come_from_a_running_server()
+    [Theory]
+    [InlineData("http://", "/")]
+    [InlineData("", "")]
+    [InlineData("user:secret@", "")]
+    public async Task Members_come_from_a_running_server(string before, string after)
     {
         const string Status = """
             {"members":[{"address":"a:9091","state":"member"},{"address":"b:9091","state":"out"},{"address":"c:9091","state":"held","more":1}],
@@ -195,7 +225,7 @@ public sealed class RingCommandTests
             await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(Status));
             context.Response.Close();
         });
-        (int exitCode, string output, string error) = await RunAsync("lookup", "--json", "--url", $"http://127.0.0.1:{port}/", "/metrics/job/a/y/2/x/1");
+        (int exitCode, string output, string error) = await RunAsync("lookup", "--json", "--url", $"{before}127.0.0.1:{port}{after}", "/metrics/job/a/y/2/x/1");
         Assert.True(exitCode == 0, error);
         await response;
         HashRing<Gateway> ring = TestRing.Build(["a:9091", "c:9091"], 7);

@@ -16,8 +16,17 @@ public sealed class ConfigBrokenFilesTests
         // Keys.
         { "S\npushgatway: {}", "2:1: 'pushgatway' is not a known key; did you mean pushgateway?" },
         { "http-listen-addr: :1\nS", "1:1: 'http-listen-addr' is not a known key; did you mean http_listen_addr?" },
+        { "pushgateway: {servers: [a], basic_auth: {password: x}}", "1:42: 'pushgateway.basic_auth.password' is not a known key; did you mean pushgateway.basic_auth.password_file?" },
+        { "http_sd: {basic_auth: {password: x}}\nS", "1:24: 'http_sd.basic_auth.password' is not a known key; did you mean http_sd.basic_auth.password_file?" },
         { "pushgateway:\n  servers: [a]\n  prot: 1", "3:3: 'pushgateway.prot' is not a known key; did you mean pushgateway.port?" },
-        { "pushgateway:\n  servers: [a]\n  interval: 1s", "3:3: 'pushgateway.interval' is not a known key; did you mean pushgateway.health_check.interval?" },
+        { "pushgateway:\n  servers: [a]\n  interval: 1s", "3:3: 'pushgateway.interval' is not a known key; did you mean pushgateway.health_check.interval or cleanup.interval?" },
+        { "S\ncleanup: {expire: [{match: ['job=\"a\"'], after: 36h}]}", "2:19: cleanup.expire: needs cleanup.enabled, without which nothing expires; write cleanup.enabled: true, or remove the rules" },
+        { "S\nsharding: {key: path}\ncleanup: {enabled: true}", "3:20: cleanup.enabled: cannot be true with sharding.key: path, where a group's owner depends on how its client spells it; turn it off, or write sharding.key: group" },
+        { "S\ncleanup: {exclude: ['job=x']}", "2:21: cleanup.exclude: the value must be in quotes (at character 5)" },
+        { "S\ncleanup: {exclude: ['job=~\"(\"']}", "2:21: cleanup.exclude: is not a regular expression: insufficient closing parentheses (at character 6)" },
+        { "S\ncleanup: {enabled: true, expire: [{match: ['job=\"a\"'], after: 1s}]}", "2:63: cleanup.expire: after must be a duration from 1m to 730d, such as 36h" },
+        { "S\ncleanup: {enabled: true, expire: [{match: ['nolabel=\"\"'], after: 36h}]}", "2:43: cleanup.expire: 'nolabel=\"\"' also selects every group without that label; add a label that a group must have, such as job=~\".+\"" },
+        { "S\ncleanup: {enabled: true, expire: [{after: 1h}]}", "2:35: cleanup.expire: a rule needs match, which groups it is for: {match: ['job=\"nightly\"'], after: 36h}" },
         { "S\nshutdown:\n  colour: red", "3:3: shutdown: this is not a known key; known here: drain_delay, timeout" },
         { "S\nlog.level: info", "2:1: 'log.level' is not a known key; nest the names, one per line and indented, instead of joining them with dots" },
         { "S\nreuse_port: true\nreuse_port: false", "3:1: 'reuse_port' is given twice, first on line 2; remove one of them" },
@@ -164,6 +173,14 @@ public sealed class ConfigBrokenFilesTests
     }
 
     [Fact]
+    public void Every_listener_that_has_no_port_of_its_own_is_one_error() => Assert.Equal(
+        [
+            "test.yml:1:20: admin_listen_addr: :9292 is taken by http_listen_addr (:9292); give each listener a port of its own",
+            "test.yml:2:22: forward_listen_addr: :9292 is taken by http_listen_addr (:9292); give each listener a port of its own",
+        ],
+        ConfigTestFile.Errors("admin_listen_addr: :9292\nforward_listen_addr: :9292\npushgateway: {servers: [a]}\n"));
+
+    [Fact]
     public void A_prefix_that_no_answer_has_room_for_is_refused() => Assert.Equal(
         ["test.yml:1:42: pushgateway.path_prefix: must not be longer than 1024 characters"],
         ConfigTestFile.Errors($"pushgateway: {{servers: [a], path_prefix: /{new string('p', 1024)}}}"));
@@ -186,7 +203,7 @@ public sealed class ConfigBrokenFilesTests
             "test.yml:5:7: pushgateway.servers: contains a character that is not allowed in a host name; use letters, digits, '-', '_' and '.'",
             "test.yml:6:7: pushgateway.servers: has a bad port; it must be a number from 1 to 65535",
             "test.yml:7:1: this is not a known key; known here: http_listen_addr, https_listen_addr, admin_listen_addr, forward_listen_addr, "
-                + "forward_https_listen_addr, http_path_prefix, proxy_protocol, trusted_proxies, basic_auth_users, tls, reuse_port, discovery, consul_server, dns, file_sd, http_sd, pushgateway, sharding, membership, limits, shutdown, forward, admin, log",
+                + "forward_https_listen_addr, http_path_prefix, proxy_protocol, trusted_proxies, basic_auth_users, tls, reuse_port, discovery, consul_server, dns, file_sd, http_sd, pushgateway, sharding, membership, cleanup, limits, shutdown, forward, admin, log",
         ],
         ConfigTestFile.Errors("http_listen_addr: x\npushgateway:\n  port: 0\n  servers:\n    - a b\n    - c:d\ncolour: red\n"));
 

@@ -75,7 +75,8 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         await Eventually.True(() => Of(gateway) is { Overloaded: true }, "overloaded");
         Assert.Equal(GatewayHealth.Critical, Of(other)!.Health);
 
-        // None of these ends the blocking query.
+        // None of these ends the blocking query, which follows the first response.
+        await Eventually.True(() => Polls(consul) == 2, "the blocking query");
         int polls = Polls(consul);
         Reload(options, new HealthCheckOptions { OverloadIsHealthy = false });
         await Eventually.True(() => Of(gateway)!.Health == GatewayHealth.Critical, "a full queue is critical now");

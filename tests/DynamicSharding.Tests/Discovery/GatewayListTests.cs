@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -146,12 +147,103 @@ public sealed class GatewayListTests
     }
 
     [Fact]
-    public void A_list_for_which_no_ring_has_room_is_not_taken()
+    public void A_part_for_which_no_ring_has_room_is_not_taken()
     {
         _list.Found("a", Of("x:1"));
         _list.Found("a", [.. Enumerable.Range(0, 20_001).Select(i => new ListedGateway($"g{i}:1"))]);
         Assert.Equal("x:1", Addresses());
-        Assert.Equal("a names 20001 gateways, and a ring of sharding.replicas has room for 20000", _list.Status.LastError);
+        Assert.Equal(
+            "a: names 20001 gateways, and with sharding.replicas 500 a ring has room for 20000; lower sharding.replicas, or list fewer gateways", _list.Status.LastError);
+        _list.Found("a", [.. Enumerable.Range(0, 201).Select(i => new ListedGateway($"g{i}:1", 100))]);
+        Assert.Equal("x:1", Addresses());
+        Assert.Equal(
+            "a: names 201 gateways of weight 20100 together, and with sharding.replicas 500 a ring has room for 20000; lower sharding.replicas or the weights, or list fewer gateways",
+            _list.Status.LastError);
+        _list.Found("a", [.. Enumerable.Range(0, 200).Select(i => new ListedGateway($"g{i}:1", 100)), new("zero:1", 0)]);
+        Assert.Equal(201, _list.Current!.Value.Length);
+        Assert.Null(_list.Status.LastError);
+    }
+
+    /// <summary>No part is to blame alone, and which of them was read first must not decide: instances would disagree.</summary>
+    [Fact]
+    public void Parts_for_which_no_ring_has_room_together_keep_the_last_list_as_a_whole()
+    {
+        _list.Found("a", Of("x:1"));
+        _list.Found("b", [.. Enumerable.Range(0, 150).Select(i => new ListedGateway($"b{i}:1", 100))]);
+        _list.Found("c", [.. Enumerable.Range(0, 100).Select(i => new ListedGateway($"c{i}:1", 50))]);
+        ImmutableArray<ListedGateway> before = _list.Current!.Value;
+        DateTimeOffset? good = _list.Status.LastGoodAnswer;
+        _time.Advance(TimeSpan.FromSeconds(1));
+        int changes = _changes;
+        _list.Found("a", Of("x:1", "y:1"));
+        Assert.Equal(before, _list.Current!.Value);
+        Assert.Equal(
+            "b and 2 more: name 252 gateways of weight 20002 together, and with sharding.replicas 500 a ring has room for 20000; lower sharding.replicas or the weights, or list fewer gateways",
+            _list.Status.LastError);
+        Assert.Equal((changes, 2L, good), (_changes, _list.Status.Failures, _list.Status.LastGoodAnswer));
+
+        // The larger of two weights counts once.
+        _list.Found("c", [.. Enumerable.Range(0, 100).Select(i => new ListedGateway($"b{i}:1", 50))]);
+        Assert.Null(_list.Status.LastError);
+        Assert.Equal(152, _list.Current!.Value.Length);
+    }
+
+    /// <summary>An empty list would tell Prometheus that there is no gateway.</summary>
+    [Fact]
+    public void A_first_list_for_which_no_ring_has_room_is_no_list()
+    {
+        _list.Expect(["a", "b"]);
+        _list.Found("a", [.. Enumerable.Range(0, 150).Select(i => new ListedGateway($"a{i}:1", 100))]);
+        _list.Found("b", [.. Enumerable.Range(0, 150).Select(i => new ListedGateway($"b{i}:1", 100))]);
+        Assert.Null(_list.Current);
+        Assert.Null(_list.Status.LastGoodAnswer);
+        Assert.Equal(0, _changes);
+        Assert.StartsWith("a and 1 more: name 300 gateways of weight 30000 together", _list.Status.LastError, StringComparison.Ordinal);
+        _list.Found("b", Of("b:1"));
+        Assert.Equal(151, _list.Current!.Value.Length);
+    }
+
+    [Fact]
+    public void Parts_that_change_in_one_look_are_one_change()
+    {
+        _list.Found("a", Of("x:1"));
+        _list.Found("b", Of("y:1"));
+        int changes = _changes;
+        _list.Together(() =>
+        {
+            _list.Found("a", Of("y:1"));
+            _list.Found("b", Of("x:1"));
+        });
+        Assert.Equal(changes, _changes);
+        _list.Together(() =>
+        {
+            _list.Found("a", Of("z:1"));
+            _list.Found("b", Of("y:1"));
+            Assert.Equal("x:1,y:1", Addresses());
+        });
+        Assert.Equal((changes + 1, "y:1,z:1"), (_changes, Addresses()));
+        Assert.Throws<InvalidOperationException>(() => _list.Together(static () => throw new InvalidOperationException()));
+        _list.Found("a", Of("x:1"));
+        Assert.Equal("x:1,y:1", Addresses());
+    }
+
+    [Fact]
+    public void Ten_thousand_parts_that_change_in_one_look_are_merged_once()
+    {
+        string[] parts = [.. Enumerable.Range(0, 10_000).Select(i => $"part-{i}")];
+        _list.Expect(parts);
+        for (int round = 0; round < 3; round++)
+        {
+            Stopwatch watch = Stopwatch.StartNew();
+            _list.Together(() =>
+            {
+                for (int i = 0; i < parts.Length; i++) _list.Found(parts[i], Of($"g{i}-{round}:1"));
+            });
+            Assert.Equal(10_000, _list.Current!.Value.Length);
+
+            // One merge takes milliseconds; one for each part took minutes.
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"round {round} took {watch.Elapsed}");
+        }
     }
 
     private static ImmutableArray<ListedGateway> Of(params string[] addresses) => [.. addresses.Select(address => new ListedGateway(address))];

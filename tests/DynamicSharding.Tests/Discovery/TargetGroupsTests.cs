@@ -41,6 +41,17 @@ public sealed class TargetGroupsTests
     [InlineData("t.json", "[{\"targets\": [\"a\\ud800\"]}]", "t.json:1:15: not valid JSON: the text is not UTF-8")]
     [InlineData("t.json", "<html>", "t.json:1:1: not valid JSON: ")]
     [InlineData("t.json", "[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]", "t.json:1:")]
+    [InlineData("t.json", "[{\"targets\": [1]}]", "t.json:1:15: a target must be host:port")]
+    [InlineData("t.json", "[{\"targets\": [null]}]", "t.json:1:15: a target must be host:port")]
+    [InlineData("t.json", "[{\"targets\": [true, {}]}]", "t.json:1:15: a target must be host:port (and 1 more)")]
+    [InlineData("t.json", "[{\"targets\": [\"a:70000\"]}]", "t.json:1:15: this target ")]
+    [InlineData("t.json", "[{\"targets\": [\"a b\"]}]", "t.json:1:15: this target ")]
+    [InlineData("t.json", "[{\"targets\": [\"2001:db8::1\"]}]", "t.json:1:15: this target ")]
+    [InlineData("t.json", "[{\"targets\": [\"[fe80::1%eth0]:1\"]}]", "t.json:1:15: this target ")]
+    [InlineData("t.json", "[{\"targets\": [\"a\\u0000b\"]}]", "t.json:1:15: this target ")]
+    [InlineData("t.json", "[{\"targets\": [\"user:pass@a:1\"]}]", "t.json:1:15: this target ")]
+    [InlineData("t.json", "[{\"targets\": [\"a\"], \"labels\": {\"x\": 3}}]", "t.json:1:37: the value of a label must be a string")]
+    [InlineData("t.yml", "- targets: [null]\n", "t.yml:1:13: a target must be host:port")]
     [InlineData("t.yml", "- targets: [a]\n- targets:\n   - b\n  labels: x\n", "t.yml:4:11: labels must be a mapping of names to values")]
     [InlineData("t.yml", "- targets:\n  - a\n  - \"b:90", "t.yml:3:")]
     [InlineData("t.yml", "- &a {targets: [a]}\n- *a\n", "t.yml:2:3: a YAML alias is not supported")]
@@ -67,6 +78,27 @@ public sealed class TargetGroupsTests
         Assert.Equal("a:9091=1,b:9091=1,c:9091=1,d:9091=1", Weights(Text, "other"));
         Assert.Equal("t.json:1:38: w, which sharding.weight_label names, must be a whole number from 0 to 100", Weights("""[{"targets": ["a"], "labels": {"w": "101"}}]""".Replace("\"w\": ", "\"w\":  "), "w"));
         Assert.Contains("listed twice, with two weights", Weights("""[{"targets": ["a"], "labels": {"w": "1"}}, {"targets": ["a"], "labels": {"w": "2"}}]""", "w"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("-1")]
+    [InlineData("101")]
+    [InlineData("99999999999999999999")]
+    [InlineData("1.5")]
+    [InlineData("1e2")]
+    [InlineData("+3")]
+    [InlineData(" 3")]
+    [InlineData("0x3")]
+    [InlineData("\uff13")]
+    [InlineData("heavy")]
+    public void A_value_that_is_no_weight_makes_the_list_unusable(string weight) => Assert.Equal(
+        "t.json:1:37: w, which sharding.weight_label names, must be a whole number from 0 to 100", Weights("""[{"targets": ["a"], "labels": {"w": "?"}}]""".Replace("?", weight, StringComparison.Ordinal), "w"));
+
+    [Fact]
+    public void Odd_labels_are_not_looked_at_and_null_is_no_weight()
+    {
+        Assert.Equal("a:9091=1", Weights("""[{"targets": ["a"], "labels": {"": "\u0000\u001b[31m", "\ud83d\ude00": "<script>", "w": null}}]""", "w"));
+        Assert.Equal("a:9091=7", Weights("""[{"targets": ["a", "A.", "a:9091"], "labels": {"w": "007"}}]""", "w"));
     }
 
     private static string Weights(string text, string? label)

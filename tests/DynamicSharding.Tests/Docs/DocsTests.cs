@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
 using System.Text.RegularExpressions;
@@ -165,11 +166,24 @@ public sealed partial class DocsTests
     }
 
     [Fact]
-    public void The_manual_page_of_the_file_has_its_sections()
+    public void The_manual_page_says_that_the_source_is_mandatory()
     {
-        IEnumerable<string> sections = SectionsInManual().Matches(Repository.Read("packaging/man/dynamic-sharding.yml.5"))
-            .SelectMany(match => match.Groups[1].Value.Split(" , "));
-        Assert.Equal(ConfigKeys.All.Select(key => key.Path.Split('.')[0]).Distinct().Order(), sections.Order());
+        string page = Repository.Read("packaging/man/dynamic-sharding.1");
+        Assert.Equal(3, page.Split("\n.Brq Fl Fl config.file Ar file | Fl Fl gateways Ar list | Fl Fl url Ar url\n").Length);
+        Assert.DoesNotContain(".Op Fl Fl config.file Ar file | Fl Fl gateways", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_manual_page_of_the_file_has_every_key() => Assert.Equal(
+        ConfigKeys.All.Select(key => key.Path).Order(StringComparer.Ordinal),
+        KeyInManual().Matches(Repository.Read("packaging/man/dynamic-sharding.yml.5")).Select(match => match.Groups[1].Value).Order(StringComparer.Ordinal));
+
+    [Fact]
+    public void The_manual_page_of_the_file_says_what_the_tables_say()
+    {
+        using Process check = Process.Start(
+            new ProcessStartInfo("python3", [Path.Combine(Repository.Root, "packaging/man/keys.py"), "--check"]) { RedirectStandardOutput = true })!;
+        Assert.Equal("", check.StandardOutput.ReadToEnd());
     }
 
     [Fact]
@@ -193,7 +207,13 @@ public sealed partial class DocsTests
         string help = await TextAsync();
         string[] commands = [.. CommandInHelp().Matches(help).Select(match => match.Groups[1].Value)];
         Assert.NotEmpty(commands);
-        foreach (string command in commands) help += await TextAsync(command);
+        foreach (string command in commands)
+        {
+            string text = await TextAsync(command);
+            help += text;
+            foreach (Match part in CommandInHelp().Matches(text)) help += await TextAsync(command, part.Groups[1].Value);
+        }
+
         return ([.. FlagInHelp().Matches(help).Select(match => match.Value).Distinct().Order(StringComparer.Ordinal)], commands);
 
         static async Task<string> TextAsync(params string[] command)
@@ -261,7 +281,7 @@ public sealed partial class DocsTests
     private static partial Regex CommandInManual();
 
     [GeneratedRegex(@"^\.It Ic (.+)$", RegexOptions.Multiline)]
-    private static partial Regex SectionsInManual();
+    private static partial Regex KeyInManual();
 
     [GeneratedRegex("\"([^\"]*)\"")]
     private static partial Regex ReasonInText();

@@ -40,7 +40,7 @@ public sealed class RelayFuzzTests
     });
 
     private static TimeSpan Duration =>
-        TimeSpan.FromSeconds(double.Parse(Environment.GetEnvironmentVariable("FUZZ_SECONDS") ?? "20", CultureInfo.InvariantCulture));
+        TimeSpan.FromSeconds(double.Parse(Environment.GetEnvironmentVariable("FUZZ_SECONDS") ?? "5", CultureInfo.InvariantCulture));
 
     [Fact, Trait("Category", "Fuzz")]
     public void Any_response_cut_in_any_way_is_relayed_alike()

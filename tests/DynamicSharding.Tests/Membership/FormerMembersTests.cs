@@ -1,3 +1,4 @@
+using DynamicSharding.Config;
 using DynamicSharding.Membership;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -29,6 +30,29 @@ public sealed class FormerMembersTests
         gone.Update(three, one, 7);
         Assert.Equal(["b", "c"], gone.LeftAt.Keys.Order());
     }
+
+    [Fact]
+    public void Those_that_the_operator_refuses_are_left_out_also_when_discovery_names_them_no_longer()
+    {
+        var gone = new FormerMembers();
+        gone.Update(null, TestRing.Build(["a:1", "b:1", "c:1"], replicas: 1), 1);
+        gone.Update(TestRing.Build(["a:1", "b:1", "c:1"], replicas: 1), TestRing.Build(["c:1"], replicas: 1), 2);
+        Assert.False(gone.Judge([Status("a:1", GatewayState.Out)]));
+        Assert.True(gone.Judge([Status("a:1", GatewayState.Refused)]));
+        Assert.Equal(["b:1"], gone.LeftAt.Keys);
+        Assert.False(gone.Judge([]));
+        Assert.Equal(["b:1"], gone.LeftAt.Keys);
+
+        // New rules judge those that nobody names; a removed gateway of the file is not refused as long as they stay the same.
+        Assert.Null(AllowedGateways.TryParse("a", out AllowedGateways.Rule onlyA));
+        gone.Apply(AllowedGateways.Of([onlyA]));
+        Assert.Equal(["a:1"], gone.LeftAt.Keys);
+        gone.Apply(AllowedGateways.Any);
+        Assert.Equal(["a:1", "b:1"], gone.LeftAt.Keys.Order());
+        Assert.Equal(2, gone.LeftAt["a:1"]);
+    }
+
+    private static GatewayStatus Status(string address, GatewayState state) => new(address, state, default, "", null, Overloaded: false);
 
     [Fact]
     public void The_oldest_are_forgotten_unless_they_returned()

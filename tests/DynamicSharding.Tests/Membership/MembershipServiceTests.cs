@@ -15,6 +15,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
     private readonly List<FakeServer> _servers = [];
     private readonly ActiveRing _ring = new();
     private readonly LogCapture _log = new();
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("dynamic-sharding-test-");
     private MembershipService? _service;
 
     public Task InitializeAsync() => Task.CompletedTask;
@@ -25,7 +26,11 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         foreach (FakeServer server in _servers) await server.DisposeAsync();
     }
 
-    public void Dispose() => _log.Dispose();
+    public void Dispose()
+    {
+        _log.Dispose();
+        _folder.Delete(recursive: true);
+    }
 
     [Fact]
     public async Task A_gateway_that_stops_leaves_and_returns_and_the_others_stay()
@@ -227,6 +232,26 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         Assert.Equal([one.Address], Ring);
         works = true;
         await Eventually.True(() => Ring.Count == 3, "all three");
+    }
+
+    [Fact]
+    public async Task A_former_gateway_that_was_refused_is_no_target_again_when_the_list_names_it_no_longer()
+    {
+        string file = Path.Combine(_folder.FullName, "targets.json");
+        await File.WriteAllTextAsync(file, "[{\"targets\": [\"a:1\", \"b:1\"]}]");
+        ServerOptions options = Options() with { Discovery = DiscoveryKind.FileSd, FileSd = new FileSdOptions { Files = [file] } };
+        options = options with { Pushgateway = options.Pushgateway with { HealthCheck = new HealthCheckOptions { Enabled = false } } };
+        Start(options);
+        await Eventually.True(() => _ring.Current is not null && Ring.Count == 2, "the list");
+        Assert.Null(AllowedGateways.TryParse("a", out AllowedGateways.Rule onlyA));
+        _service!.Apply(options with { Membership = options.Membership with { Allow = AllowedGateways.Of([onlyA]) } });
+        Assert.Equal(["a:1"], Ring);
+        Assert.Empty(View.Former);
+        await File.WriteAllTextAsync(file, "[{\"targets\": [\"a:1\"]}]");
+        await Eventually.True(() => View.Gateways.Length == 1, "the list without it");
+        Assert.Empty(View.Former);
+        _service.Apply(options);
+        Assert.Equal(["b:1"], View.Former.Keys);
     }
 
     private static Gateway Gateway(string address) => new(address, [], [], new PerLoopCounter(1));

@@ -33,7 +33,7 @@ public sealed class AlertRulesTests
         Assert.Contains("SUCCESS", output, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [Fact, Trait("Category", "Slow")]
     public async Task An_alert_that_never_fires_is_noticed()
     {
         using var folder = new Temporary();

@@ -11,10 +11,10 @@ public sealed class NameServersTests : IDisposable
     private readonly UdpClient _server = new(new IPEndPoint(IPAddress.Loopback, 0));
 
     [Theory]
-    [InlineData(0x8183, "a.test: the name does not exist (NXDOMAIN)", true)]
-    [InlineData(0x8182, "a.test: the name server responds with ServerFailure", false)]
-    [InlineData(0x8185, "a.test: the name server responds with Refused", false)]
-    [InlineData(0x8180, "a.test: there is no SRV record", false)]
+    [InlineData(0x8183, "a.test: the name does not exist (NXDOMAIN); create it, or correct dns.names", true)]
+    [InlineData(0x8182, "a.test: the name server responds with ServerFailure; check that server, or name others in dns.resolvers", false)]
+    [InlineData(0x8185, "a.test: the name server responds with Refused; check that server, or name others in dns.resolvers", false)]
+    [InlineData(0x8180, "a.test: there is no SRV record; add one, or correct dns.names or dns.type", false)]
     public async Task A_response_without_records_says_why(int flags, string error, bool isAbsent)
     {
         _ = AnswerAsync(query => [query[0], query[1], (byte)(flags >> 8), (byte)flags, 0, 1, 0, 0, 0, 0, 0, 0, .. query.AsSpan(12, QuestionLength(query))]);

@@ -11,9 +11,15 @@ public sealed class KestrelDifferentialTests(ITestOutputHelper output)
     private const string Sentinel = "PUT /metrics/job/end HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
     [Fact]
-    public Task A_hundred_thousand_streams_differ_for_known_reasons_only() => CompareAsync(Seed, 100_000);
+    public Task Five_thousand_streams_differ_for_known_reasons_only() => CompareAsync(Seed + 1, 5_000);
 
-    private async Task CompareAsync(int seed, int count)
+    /// <summary>Enough for every known difference to appear: a class that no stream hits any more has no reason to be there.</summary>
+    [Fact, Trait("Category", "Slow")]
+    public async Task A_hundred_thousand_streams_differ_for_known_reasons_only_and_for_each_of_them() =>
+        Assert.Empty(KestrelDifference.Classes.Except(await CompareAsync(Seed, 100_000)));
+
+    /// <returns>The classes of the differences.</returns>
+    private async Task<ICollection<string>> CompareAsync(int seed, int count)
     {
         await using KestrelPeer kestrel = await KestrelPeer.StartAsync();
         RequestMutator mutator = new(seed);
@@ -45,7 +51,7 @@ public sealed class KestrelDifferentialTests(ITestOutputHelper output)
         foreach ((string name, int n) in classes.OrderByDescending(pair => pair.Value)) output.WriteLine($"{n,7} {name}");
         foreach (string line in unknown.Take(60)) output.WriteLine(line);
         Assert.True(unknown.IsEmpty, $"{unknown.Count} streams of no known class, the first: {unknown.FirstOrDefault()}");
-        Assert.Empty(KestrelDifference.Classes.Except(classes.Keys));
+        return classes.Keys;
     }
 
     /// <summary>The responses do not depend on TCP segments. A malformed body behind the last response may go unnoticed.</summary>

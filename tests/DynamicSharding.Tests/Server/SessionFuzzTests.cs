@@ -39,7 +39,7 @@ public sealed partial class SessionFuzzTests
     private const int StreamsPerSocket = 50;
 
     private static TimeSpan Duration =>
-        TimeSpan.FromSeconds(double.Parse(Environment.GetEnvironmentVariable("FUZZ_SECONDS") ?? "20", CultureInfo.InvariantCulture));
+        TimeSpan.FromSeconds(double.Parse(Environment.GetEnvironmentVariable("FUZZ_SECONDS") ?? "5", CultureInfo.InvariantCulture));
 
     [Fact, Trait("Category", "Fuzz")]
     public async Task Any_stream_cut_in_any_way_is_answered_alike_and_well()

@@ -32,7 +32,7 @@ internal static class LookupSection
         html.Add($".</p></dd></div>\n<div><dt>Delete the current copy</dt><dd><code class=\"whole\">curl -X DELETE {ShellText.Quote(found.Location)}</code>\n");
         html.Add("<p class=\"quiet\">Deletes the group's newest values, on ");
         html.Address(found.Owner);
-        html.Add(". Stale copies are on other gateways, and this command touches none of them; config/tools/stale-copies.py finds and deletes those only.</p></dd></div>\n</dl>\n");
+        html.Add(". Stale copies are on other gateways, and this command touches none of them; dynamic-sharding groups delete --stale finds and deletes those only.</p></dd></div>\n</dl>\n");
     }
 }
 

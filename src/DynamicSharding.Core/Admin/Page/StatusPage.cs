@@ -53,6 +53,7 @@ internal sealed class StatusPage(AdminContext context, Fleet fleet, RecentActivi
         SimulateSection.Write(html, data);
         HistorySection.Write(html, data);
         RejectedSection.Write(html, data);
+        CleanupSection.Write(html, data);
         SettingsSection.Write(html, data);
         html.Add($"</main>\n<footer>\n<p>DynamicSharding {build.Version}, revision <code>{build.Revision[..Math.Min(12, build.Revision.Length)]}</code>, {build.Runtime}.</p>\n");
         html.Add("<nav aria-label=\"Machine-readable\"><a href=\"metrics\">metrics</a> <a href=\"api/v1/status\">status</a> ");

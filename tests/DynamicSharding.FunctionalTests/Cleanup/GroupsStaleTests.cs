@@ -1,19 +1,23 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using DynamicSharding.FunctionalTests.Monitoring;
 using DynamicSharding.FunctionalTests.Peers;
 using Xunit.Abstractions;
 
-namespace DynamicSharding.FunctionalTests.Monitoring;
+namespace DynamicSharding.FunctionalTests.Cleanup;
 
-/// <summary>Three real gateways become four: what moved is found by the alert's query and by the shipped script, which deletes exactly that.</summary>
+/// <summary>Three real gateways become four: what moved is found by the alert's query and by the command, which deletes exactly that.</summary>
 [Trait("Category", "Slow")]
-public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output)
+public sealed class GroupsStaleTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const int Groups = 60;
     private const string Query = "count by (job, instance) (push_time_seconds) > 1";
 
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(40);
+
+    /// <summary>More than the margin.</summary>
+    private static readonly TimeSpan Apart = TimeSpan.FromSeconds(7);
 
     [Fact]
     public async Task Copies_that_moved_groups_left_are_found_and_exactly_they_are_deleted()
@@ -27,8 +31,7 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
         string[] paths = [.. Enumerable.Range(0, Groups).Select(Path)];
         Dictionary<string, string> before = await server.OwnersOfAsync(paths);
         foreach (string path in paths) Assert.Equal(HttpStatusCode.OK, await server.PushAsync(path, "value 1\n"));
-        (int exitCode, string said) = await RunAsync(server, "--delete");
-        Assert.Equal((0, $"{Groups} groups on 3 gateways, 0 stale copies, 0 deleted\n"), (exitCode, said));
+        Assert.Equal((0, "nothing to delete\n"), await server.GroupsAsync("delete", "--stale", "--yes"));
 
         server.WriteConfig(ShippedPrometheus.Config(consul, all));
         Assert.Equal(HttpStatusCode.OK, (await server.ReloadAsync()).Status);
@@ -41,9 +44,8 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
         // Of those that moved: one is not pushed again, one has a metric that only its old copy has, one comes back to its old gateway.
         string silent = moved[0], partial = moved[1], returned = moved[2];
         await PushToAsync(before[partial], partial, HttpMethod.Post, "other 1\n");
-        await Task.Delay(TimeSpan.FromSeconds(1));
+        await Task.Delay(Apart);
         foreach (string path in paths.Where(path => path != silent)) Assert.Equal(HttpStatusCode.OK, await server.PushAsync(path, "value 2\n"));
-        await Task.Delay(TimeSpan.FromSeconds(1));
         await PushToAsync(before[returned], returned, HttpMethod.Put, "value 3\n");
         string[] stale = moved[3..];
 
@@ -54,28 +56,45 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
             Limit,
             () => "the alert, waiting for its time");
 
-        (exitCode, said) = await RunAsync(server);
+        (int exitCode, string said) = await server.GroupsAsync("stale");
         Assert.Equal(0, exitCode);
-        Assert.Equal(stale.Order(), Lines(said, "stale    ").Select(PathIn).Order());
-        Assert.Equal(2, Lines(said, "left     ").Count());
-        Assert.Contains("has metrics that the owner's lacks (other)", said, StringComparison.Ordinal);
-        Assert.Contains($"the newest copy is on {before[returned]} and not on its owner {after[returned]}", said, StringComparison.Ordinal);
-        Assert.Contains($"{Groups} groups on 4 gateways, {stale.Length} stale copies, 0 deleted\n", said, StringComparison.Ordinal);
-
-        // A gateway that cannot be read might have the good copy.
-        (exitCode, said) = await RunAsync(server, "--delete", "--gateways", FreePort.NextAddress());
-        Assert.Equal(1, exitCode);
-        Assert.Contains("1 gateways could not be read, nothing is deleted", said, StringComparison.Ordinal);
+        Assert.Equal(stale.Order(), GroupsCommand.Rows(said, "stale").Select(PathIn).Order());
+        Assert.Equal(moved[..3].Order(), GroupsCommand.Left(said).Select(PathIn).Order());
+        Assert.Contains("it has metrics that the owner's copy lacks", said, StringComparison.Ordinal);
+        Assert.Contains("its owner has no copy", said, StringComparison.Ordinal);
+        Assert.Contains("the owner's copy is not newer by more than the margin", said, StringComparison.Ordinal);
+        Assert.EndsWith($"{Groups} groups, {Groups + moved.Length - 1} copies on 4 gateways, {stale.Length} stale copies, 3 left\n", said, StringComparison.Ordinal);
         await WaitForGroupsAsync(gateways, address => paths.Where(path => before[path] == address || (after[path] == address && path != silent)));
 
-        (exitCode, said) = await RunAsync(server, "--delete");
-        Assert.Equal(0, exitCode);
-        Assert.Contains($"{stale.Length} stale copies, {stale.Length} deleted\n", said, StringComparison.Ordinal);
+        // A gateway that cannot be read has no word in it, but the command has not seen everything.
+        (exitCode, said) = await server.GroupsAsync("delete", "--stale", "--yes", "--gateways", FreePort.NextAddress());
+        Assert.Equal(1, exitCode);
+        Assert.Contains("cannot read 127.0.0.1:", said, StringComparison.Ordinal);
+        Assert.EndsWith($"{stale.Length} copies deleted, 0 left\n", said, StringComparison.Ordinal);
         await WaitForGroupsAsync(gateways, address => paths.Where(path =>
             (after[path] == address && path != silent) || (before[path] == address && (path == silent || path == partial || path == returned))));
         await WaitForCopiesAsync(prometheus, [partial, returned]);
 
         Task PushToAsync(string address, string path, HttpMethod method, string body) => gateways[address].SendAsync(method, path, body);
+    }
+
+    [Fact]
+    public async Task A_copy_that_is_pushed_to_between_the_readings_stays()
+    {
+        PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(2);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
+            $$"""pushgateway: { servers: ["{{gateways[0].Address}}", "{{gateways[1].Address}}"], health_check: { enabled: false } }""" + "\n");
+        PushgatewayProcess owner = gateways.Single(gateway => gateway.Address == server.OwnerOfAsync(Path(0)).Result), old = gateways.Single(gateway => gateway != owner);
+        await old.SendAsync(HttpMethod.Put, Path(0), "value 1\n");
+        await Task.Delay(Apart);
+        await owner.SendAsync(HttpMethod.Put, Path(0), "value 2\n");
+        Task<(int ExitCode, string Output)> running = server.GroupsAsync("delete", "--stale", "--yes");
+        await Task.Delay(Apart);
+        await old.SendAsync(HttpMethod.Put, Path(0), "value 3\n");
+        (int exitCode, string said) = await running;
+        Assert.Equal(0, exitCode);
+        Assert.Contains("0 copies deleted, 1 left", said, StringComparison.Ordinal);
+        Assert.Single(await old.GroupsAsync());
     }
 
     [Fact]
@@ -98,18 +117,17 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
             using StringContent body = new("value 1\n");
             using HttpResponseMessage reply = await client.PutAsync($"http://{address}/pgw{Group}", body);
             Assert.Equal(HttpStatusCode.OK, reply.StatusCode);
-            await Task.Delay(TimeSpan.FromSeconds(1));
+            await Task.Delay(Apart);
         }
 
-        (int exitCode, string said) = await RunAsync(server, "--delete");
+        (int exitCode, string said) = await server.GroupsAsync("delete", "--stale", "--yes");
         Assert.Equal(1, exitCode);
         Assert.Contains("401", said, StringComparison.Ordinal);
 
-        (exitCode, said) = await RunAsync(server, "--delete", "--gateway-user", "alice:" + password);
+        (exitCode, said) = await server.GroupsAsync("delete", "--stale", "--yes", "--gateway-user", "alice:" + password);
         Assert.True(exitCode == 0, said);
-        Assert.Contains($" on {old}, pushed ", said, StringComparison.Ordinal);
-        Assert.Contains($"curl -X DELETE http://{old}/pgw/metrics/job@base64/", said, StringComparison.Ordinal);
-        Assert.Contains("1 groups on 2 gateways, 1 stale copies, 1 deleted\n", said, StringComparison.Ordinal);
+        Assert.Contains(old, Assert.Single(GroupsCommand.Rows(said, "stale")), StringComparison.Ordinal);
+        Assert.EndsWith("1 copy deleted, 0 left\n", said, StringComparison.Ordinal);
         await Eventually.TrueAsync(
             async () => !(await client.GetStringAsync($"http://{old}/pgw/metrics")).Contains("job=\"demo\"", StringComparison.Ordinal), Limit, () => "the copy gone");
         Assert.Contains("job=\"demo\"", await client.GetStringAsync($"http://{owner}/pgw/metrics"), StringComparison.Ordinal);
@@ -136,9 +154,12 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
     {
         DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             $$"""pushgateway: { servers: ["{{FreePort.NextAddress()}}"], health_check: { enabled: false } }""" + "\nsharding: { key: path }\n");
-        (int exitCode, string said) = await RunAsync(server, "--delete");
-        Assert.Equal(1, exitCode);
-        Assert.Contains("sharding.key is path", said, StringComparison.Ordinal);
+        foreach (string[] command in (string[][])[["stale"], ["delete", "--stale", "--yes"]])
+        {
+            (int exitCode, string said) = await server.GroupsAsync(command);
+            Assert.Equal(1, exitCode);
+            Assert.Contains("sharding.key is path", said, StringComparison.Ordinal);
+        }
     }
 
     /// <summary>Plain, with what only base64 can spell, and with an empty value.</summary>
@@ -158,16 +179,6 @@ public sealed class StaleCopiesTests(ITestOutputHelper output) : PeerTest(output
     private static string PathIn(string line) => Path(int.Parse(line.Split("instance=\"i")[1].Split('"')[0], CultureInfo.InvariantCulture));
 
     private static string Base64(string text) => Convert.ToBase64String(Encoding.UTF8.GetBytes(text)).Replace('+', '-').Replace('/', '_');
-
-    private static IEnumerable<string> Lines(string text, string start) => text.Split('\n').Where(line => line.StartsWith(start, StringComparison.Ordinal));
-
-    private static async Task<(int ExitCode, string Output)> RunAsync(DynamicShardingProcess server, params string[] flags)
-    {
-        string script = System.IO.Path.Combine(Binary.RepositoryRoot, "config/tools/stale-copies.py");
-        await using ChildProcess process = await ChildProcess.StartAsync(
-            "stale-copies", "python3", [script, "--url", $"http://{server.AdminAddress}", "--margin", "0.5", .. flags]);
-        return (await process.WaitForExitAsync(TimeSpan.FromSeconds(30)), process.Output);
-    }
 
     private static async Task WaitForCopiesAsync(PrometheusProcess prometheus, IEnumerable<string> paths)
     {

@@ -1,0 +1,50 @@
+using System.Collections.Immutable;
+
+namespace DynamicSharding.Cleanup;
+
+/// <summary>What a pass found and did.</summary>
+internal sealed record CleanupReport
+{
+    public required DateTimeOffset StartedAt { get; init; }
+
+    public TimeSpan Duration { get; init; }
+
+    public bool DryRun { get; init; }
+
+    public ImmutableArray<CleanupGateway> Gateways { get; init; } = [];
+
+    /// <summary>Copies of groups, on all gateways.</summary>
+    public long Groups { get; init; }
+
+    /// <summary>Copies on gateways that do not own their group.</summary>
+    public long Misplaced { get; init; }
+
+    /// <summary>Copies that are still there after the pass although their owner has one, too.</summary>
+    public long Stale { get; init; }
+
+    /// <summary>Deleted, or in a dry run what would have been; in the order of <see cref="DeleteReasons.All"/>.</summary>
+    public ImmutableArray<long> Deleted { get; init; } = [.. DeleteReasons.All.Select(static _ => 0L)];
+
+    /// <summary>In the order of <see cref="LeftReasons.All"/>.</summary>
+    public ImmutableArray<long> Left { get; init; } = [.. LeftReasons.All.Select(static _ => 0L)];
+
+    /// <summary>The first of them.</summary>
+    public ImmutableArray<LeftCopy> LeftCopies { get; init; } = [];
+
+    /// <summary>The first of them.</summary>
+    public ImmutableArray<DeletedCopy> DeletedCopies { get; init; } = [];
+
+    /// <summary>More copies matter than fit into memory, or the pass was stopped: another one has to follow.</summary>
+    public bool IsPartial { get; init; }
+
+    /// <summary>Every gateway was read, and nothing stopped the pass.</summary>
+    public bool IsSuccess => !IsPartial && Gateways.All(static gateway => gateway.Error is null);
+}
+
+/// <param name="Error">Why it could not be read; null if it was.</param>
+/// <param name="Skew">Its clock minus ours; null if unknown.</param>
+internal sealed record CleanupGateway(string Address, long Groups, long Misplaced, string? Error, TimeSpan? Skew);
+
+internal sealed record LeftCopy(ImmutableArray<KeyValuePair<string, string>> Labels, string Gateway, string? Owner, LeftReason Reason, double PushTime);
+
+internal sealed record DeletedCopy(ImmutableArray<KeyValuePair<string, string>> Labels, string Gateway, DeleteReason Reason, double PushTime);

@@ -1,0 +1,325 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Security.Authentication;
+using System.Text;
+using System.Text.Json;
+using DynamicSharding.Config;
+using DynamicSharding.Outbound;
+
+namespace DynamicSharding.Cleanup;
+
+/// <summary>What a cleaner asks of gateways: their groups, their state, and deletes. Every failure is a <see cref="PushgatewayException"/>.</summary>
+internal sealed class PushgatewayClient : IDisposable
+{
+    /// <summary>Pushgateway builds its whole response before the first byte: about a second for 100 MB.</summary>
+    private static readonly TimeSpan FirstByteTimeout = TimeSpan.FromSeconds(60);
+
+    /// <summary>Of a whole response. One that drips for ever would keep all other gateways from being cleaned.</summary>
+    private static readonly TimeSpan ResponseLimit = TimeSpan.FromMinutes(2);
+
+    /// <summary>A gateway whose queue is full gets nothing for this long, so many times.</summary>
+    private static readonly TimeSpan QueuePause = TimeSpan.FromSeconds(5);
+    private const int MaxQueuePauses = 12;
+
+    private const int MaxStatusBytes = 256 * 1024;
+    private const int FirstBufferBytes = 64 * 1024;
+
+    /// <summary>Of one string, such as a help text.</summary>
+    private const int MaxTokenBytes = 4 * 1024 * 1024;
+
+    /// <summary>What a Pushgateway's health page says while its writer cannot keep up.</summary>
+    private const string QueueFull = "write queue is full";
+
+    private readonly ConcurrentDictionary<string, SemaphoreSlim> _turns = new(StringComparer.Ordinal);
+    private readonly HttpClient _http;
+    private readonly TimeProvider _time;
+    private readonly TimeSpan _silence;
+    private readonly string _scheme;
+    private readonly string _prefix;
+    private readonly GatewayCredentials? _credentials;
+
+    /// <param name="options">How gateways are reached.</param>
+    /// <param name="resolver">Of their names; null for the system's.</param>
+    /// <param name="silence">How long a gateway may send nothing in the middle of a response; null for 15 s.</param>
+    public PushgatewayClient(PushgatewayOptions options, TimeProvider time, NameResolver? resolver = null, TimeSpan? silence = null)
+        : this(options, Handler(options, resolver ?? NameResolver.Shared), time, silence)
+    {
+    }
+
+    /// <inheritdoc cref="PushgatewayClient(PushgatewayOptions, TimeProvider, NameResolver?, TimeSpan?)"/>
+    /// <param name="handler">Disposed with the client.</param>
+    public PushgatewayClient(PushgatewayOptions options, HttpMessageHandler handler, TimeProvider time, TimeSpan? silence = null)
+    {
+        _time = time;
+        _silence = silence ?? TimeSpan.FromSeconds(15);
+        _scheme = options.Scheme;
+        _prefix = options.PathPrefix;
+        _credentials = GatewayCredentials.From(options);
+        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        _http.DefaultRequestHeaders.TryAddWithoutValidation("User-Agent", "dynamic-sharding");
+    }
+
+    /// <param name="address"><c>host:port</c>.</param>
+    /// <exception cref="PushgatewayException">Cannot be read.</exception>
+    public async Task<PushgatewayStatus> StatusAsync(string address, CancellationToken ct)
+    {
+        DateTimeOffset before = _time.GetUtcNow();
+        long begun = _time.GetTimestamp();
+        using Exchange exchange = await SendAsync(HttpMethod.Get, address, "/api/v1/status", _silence, HttpStatusCode.OK, ct).ConfigureAwait(false);
+        TimeSpan took = _time.GetElapsedTime(begun);
+        ReadOnlyMemory<byte> body = await exchange.ReadUpToAsync(MaxStatusBytes).ConfigureAwait(false);
+        try
+        {
+            using JsonDocument json = JsonDocument.Parse(body);
+            JsonElement data = json.RootElement.GetProperty("data");
+            bool utf8 = data.TryGetProperty("flags", out JsonElement flags) && flags.ValueKind == JsonValueKind.Object
+                && flags.TryGetProperty("push.enable-utf8-names", out JsonElement flag) && flag.ValueKind == JsonValueKind.String && flag.GetString() == "true";
+            DateTimeOffset? date = exchange.Response.Headers.Date;
+
+            // The field has whole seconds, and the gateway wrote it between our request and its response.
+            TimeSpan? skew = date is null ? null : date + TimeSpan.FromSeconds(0.5) - (before + (took / 2));
+            return new PushgatewayStatus(data.GetProperty("start_time").GetString() ?? "", utf8, skew, TimeSpan.FromSeconds(0.5) + (took / 2));
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw new PushgatewayException($"{address}: /api/v1/status is not that of a Pushgateway; check the address, and pushgateway.path_prefix");
+        }
+    }
+
+    /// <summary>
+    /// Yields the groups while they arrive: one is in memory at a time. They count only when the enumeration has come to its end, since a response
+    /// that breaks off is not all of them.
+    /// </summary>
+    /// <exception cref="PushgatewayException">Cannot be read, or not to the end.</exception>
+    public async IAsyncEnumerable<PushgatewayGroup> GroupsAsync(string address, [EnumeratorCancellation] CancellationToken ct)
+    {
+        using Exchange exchange = await SendAsync(HttpMethod.Get, address, "/api/v1/metrics", FirstByteTimeout, HttpStatusCode.OK, ct).ConfigureAwait(false);
+        var parser = new GroupParser();
+        var parsed = new Queue<PushgatewayGroup>();
+        var state = new JsonReaderState(new JsonReaderOptions { MaxDepth = 16 });
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(FirstBufferBytes);
+        try
+        {
+            int length = 0;
+            while (true)
+            {
+                int read = await exchange.ReadAsync(buffer.AsMemory(length)).ConfigureAwait(false);
+                length += read;
+                int used = Parse(parser, buffer.AsSpan(0, length), isEnd: read == 0, ref state, parsed, address);
+                buffer.AsSpan(used, length - used).CopyTo(buffer);
+                length -= used;
+                while (parsed.TryDequeue(out PushgatewayGroup? group)) yield return group;
+                if (read == 0) break;
+                if (length < buffer.Length) continue;
+                if (length >= MaxTokenBytes) throw new PushgatewayException($"{address}: a string in /api/v1/metrics has more than {MaxTokenBytes} bytes");
+                byte[] larger = ArrayPool<byte>.Shared.Rent(2 * length);
+                buffer.CopyTo(larger, 0);
+                ArrayPool<byte>.Shared.Return(buffer);
+                buffer = larger;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        if (!parser.IsDone || parser.Status != "success" || !parser.HasData)
+            throw new PushgatewayException($"{address}: /api/v1/metrics has the status '{parser.Status}' and no complete list of groups{(parser.Error is null ? "" : ": " + parser.Error)}");
+    }
+
+    /// <summary>
+    /// The gateway has queued the deletion; it says so for a group that it does not have, too. Each gateway gets one at a time, whoever asks: its
+    /// single writer does them one after the other, between pushes.
+    /// </summary>
+    /// <param name="path">Of the group, see <see cref="GroupPath.Of"/>.</param>
+    /// <param name="mayDelete">Asked right before, when the gateway has no other DELETE; null for yes.</param>
+    /// <returns>False if it was not sent, because it no longer may.</returns>
+    /// <exception cref="PushgatewayException">It has not.</exception>
+    public async Task<bool> DeleteAsync(string address, string path, CancellationToken ct, Func<bool>? mayDelete = null)
+    {
+        SemaphoreSlim turn = _turns.GetOrAdd(address, static _ => new SemaphoreSlim(1));
+        await turn.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            if (mayDelete?.Invoke() == false) return false;
+            using Exchange exchange = await SendAsync(HttpMethod.Delete, address, path, FirstByteTimeout, HttpStatusCode.Accepted, ct).ConfigureAwait(false);
+            await exchange.ReadUpToAsync(1024).ConfigureAwait(false);
+            return true;
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    /// <summary>Waits while the gateway says that its write queue is full: pushes wait, and so would deletes.</summary>
+    /// <param name="onPause">Called before every pause.</param>
+    /// <returns>False if the queue is still full after a minute.</returns>
+    /// <exception cref="PushgatewayException">The gateway does not respond.</exception>
+    public async Task<bool> WaitForQueueAsync(string address, CancellationToken ct, Action? onPause = null)
+    {
+        for (int pauses = 0; pauses < MaxQueuePauses; pauses++)
+        {
+            if (!await IsQueueFullAsync(address, ct).ConfigureAwait(false)) return true;
+            onPause?.Invoke();
+            await Task.Delay(QueuePause, _time, ct).ConfigureAwait(false);
+        }
+
+        return false;
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task<bool> IsQueueFullAsync(string address, CancellationToken ct)
+    {
+        using Exchange exchange = await SendAsync(HttpMethod.Get, address, "/-/healthy", _silence, null, ct).ConfigureAwait(false);
+        if (exchange.Response.StatusCode != HttpStatusCode.InternalServerError) return false;
+        return Encoding.UTF8.GetString((await exchange.ReadUpToAsync(1024).ConfigureAwait(false)).Span).Contains(QueueFull, StringComparison.Ordinal);
+    }
+
+    private static SocketsHttpHandler Handler(PushgatewayOptions options, NameResolver resolver)
+    {
+        var handler = new SocketsHttpHandler
+        {
+            PooledConnectionLifetime = NameResolver.ConnectionLifetime,
+            MaxConnectionsPerServer = 2,
+            MaxResponseHeadersLength = 32,
+
+            // The rest of a response that is not wanted is not read.
+            MaxResponseDrainSize = 0,
+        };
+        GatewayTlsOptions tls = options.Tls;
+        ClientTls.Configure(handler, tls.CaFile, null, tls.CertFile, tls.KeyFile, tls.ServerName, insecureSkipVerify: false, resolver);
+        return handler;
+    }
+
+    private static int Parse(GroupParser parser, ReadOnlySpan<byte> bytes, bool isEnd, ref JsonReaderState state, Queue<PushgatewayGroup> groups, string address)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(bytes, isEnd, state);
+            while (reader.Read())
+            {
+                if (parser.Take(ref reader) is { } group) groups.Enqueue(group);
+            }
+
+            state = reader.CurrentState;
+            return (int)reader.BytesConsumed;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            string what = isEnd ? "breaks off or is not" : "is not";
+            throw new PushgatewayException($"{address}: /api/v1/metrics {what} the JSON of a Pushgateway: {e.Message}");
+        }
+    }
+
+    private async Task<Exchange> SendAsync(HttpMethod method, string address, string path, TimeSpan timeout, HttpStatusCode? expected, CancellationToken ct)
+    {
+        // The path is sent as it is: it holds nothing that Uri would change.
+        using var request = new HttpRequestMessage(method, new Uri($"{_scheme}://{address}{_prefix}{path}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }));
+        if (_credentials is not null) request.Headers.TryAddWithoutValidation("Authorization", _credentials.Authorization());
+        var exchange = new Exchange($"{address}: {method} {Short(path)}", _silence, _time, ct);
+        try
+        {
+            await exchange.SendAsync(_http, request, timeout).ConfigureAwait(false);
+            if (expected is null || exchange.Response.StatusCode == expected) return exchange;
+            string text = Encoding.UTF8.GetString((await exchange.ReadUpToAsync(256).ConfigureAwait(false)).Span).Trim();
+            throw new PushgatewayException(string.Create(CultureInfo.InvariantCulture, $"{address}: {method} {Short(path)}: status {(int)exchange.Response.StatusCode}: {text}"));
+        }
+        catch
+        {
+            exchange.Dispose();
+            throw;
+        }
+    }
+
+    private static string Short(string path) => path.Length <= 100 ? path : path[..100] + "…";
+
+    /// <summary>One request with its response; a gateway that falls silent ends it.</summary>
+    private sealed class Exchange : IDisposable
+    {
+        private readonly string _what;
+        private readonly TimeSpan _silence;
+        private readonly CancellationToken _caller;
+        private readonly CancellationTokenSource _expiry;
+        private readonly CancellationTokenSource _either;
+        private readonly TimeProvider _time;
+        private readonly long _begun;
+        private HttpResponseMessage? _response;
+        private Stream? _body;
+
+        public Exchange(string what, TimeSpan silence, TimeProvider time, CancellationToken caller)
+        {
+            (_what, _silence, _caller, _time, _begun) = (what, silence, caller, time, time.GetTimestamp());
+            _expiry = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+            _either = CancellationTokenSource.CreateLinkedTokenSource(caller, _expiry.Token);
+        }
+
+        public HttpResponseMessage Response => _response!;
+
+        public Task<int> SendAsync(HttpClient http, HttpRequestMessage request, TimeSpan timeout) => Bounded(timeout, "no response", async ct =>
+        {
+            _response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct).ConfigureAwait(false);
+            _body = await _response.Content.ReadAsStreamAsync(ct).ConfigureAwait(false);
+            return 0;
+        });
+
+        public Task<int> ReadAsync(Memory<byte> buffer)
+        {
+            if (_time.GetElapsedTime(_begun) > ResponseLimit) throw new PushgatewayException(string.Create(CultureInfo.InvariantCulture, $"{_what}: the response takes more than {ResponseLimit.TotalMinutes} min"));
+            return Bounded(_silence, "nothing more of the response", async ct => await _body!.ReadAsync(buffer, ct).ConfigureAwait(false));
+        }
+
+        public async Task<ReadOnlyMemory<byte>> ReadUpToAsync(int max)
+        {
+            byte[] bytes = new byte[Math.Min(max, 8 * 1024)];
+            for (int length = 0; ;)
+            {
+                int read = await ReadAsync(bytes.AsMemory(length)).ConfigureAwait(false);
+                length += read;
+                if (read == 0 || length == max) return bytes.AsMemory(0, length);
+                if (length == bytes.Length) Array.Resize(ref bytes, Math.Min(max, 2 * length));
+            }
+        }
+
+        public void Dispose()
+        {
+            _body?.Dispose();
+            _response?.Dispose();
+            _either.Dispose();
+            _expiry.Dispose();
+        }
+
+        private async Task<T> Bounded<T>(TimeSpan timeout, string what, Func<CancellationToken, Task<T>> step)
+        {
+            _expiry.CancelAfter(timeout);
+            try
+            {
+                return await step(_either.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (!_caller.IsCancellationRequested)
+            {
+                throw new PushgatewayException(string.Create(CultureInfo.InvariantCulture, $"{_what}: {what} for {timeout.TotalSeconds:0.###} s"));
+            }
+            catch (Exception e) when (e is HttpRequestException or IOException or SocketException or AuthenticationException)
+            {
+                Exception cause = e;
+                while (cause.InnerException is { } inner) cause = inner;
+                throw new PushgatewayException($"{_what}: {cause.Message}");
+            }
+        }
+    }
+}
+
+/// <summary>A gateway did not do what it was asked; the message begins with its address.</summary>
+internal sealed class PushgatewayException(string message) : Exception(message);
+
+/// <param name="StartTime">As the gateway writes it. Another one is another process, which may have loaded old groups from its file.</param>
+/// <param name="Utf8Names">It runs with <c>--push.enable-utf8-names</c>.</param>
+/// <param name="Skew">Its clock minus ours, by the Date field; null without one.</param>
+/// <param name="Uncertainty">Of the skew: half a second for the field's resolution, and half of the round trip.</param>
+internal sealed record PushgatewayStatus(string StartTime, bool Utf8Names, TimeSpan? Skew, TimeSpan Uncertainty);
