@@ -65,6 +65,10 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
             "proxy_protocol",
             "needs trusted_proxies, the addresses of the proxies that send it: trusted_proxies: [10.0.0.5, 10.1.0.0/24]");
         document.WarnIf(!isOn && !options.TrustedProxies.IsEmpty, "trusted_proxies", "has no effect without proxy_protocol");
+        document.WarnIf(
+            isOn && options.TrustedProxies.Any(TrustedNetworks.IsEverybody),
+            "trusted_proxies",
+            "whoever reaches a data listener can claim to be any client; list the addresses of the proxies");
     }
 
     private PushgatewayOptions CompleteServers(PushgatewayOptions gateways, ShardingKey key)

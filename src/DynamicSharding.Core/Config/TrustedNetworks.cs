@@ -29,6 +29,10 @@ internal sealed class TrustedNetworks
         return rule.Network is null ? "must be an IP address or a CIDR, such as 10.0.0.0/8; names are never resolved" : null;
     }
 
+    /// <summary>All of IPv4 or IPv6, in one entry or half of it.</summary>
+    /// <param name="text">As checked by <see cref="Check"/>.</param>
+    public static bool IsEverybody(string text) => AllowedGateways.TryParse(text, out AllowedGateways.Rule rule) is null && rule.Network is { PrefixLength: <= 1 };
+
     public bool Contains(UInt128 address)
     {
         foreach ((UInt128 prefix, UInt128 mask) in _networks)

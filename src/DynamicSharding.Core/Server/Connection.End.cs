@@ -13,6 +13,7 @@ internal sealed partial class Connection
     private async Task<CloseReason> EndPushAsync(PushEnd end)
     {
         int written = _session.EndPush(end, _loop.Context, _loop.OutputBuffer);
+        if (_loop.Context.Rejects.Count > 0) NoteRejects(_loop.Context);
         if (written < 0)
         {
             _socket.ResetOnClose();
@@ -85,6 +86,7 @@ internal sealed partial class Connection
         finally
         {
             // A defect of ours must not cost a descriptor, or a place of limits.max_connections.
+            (_gate, _tls, _source) = (null, null, null); // nothing of this client waits in the pool
             _loop.Connections--;
             _loop.Context.Counters.CountClose(reason);
             _limit.Leave();

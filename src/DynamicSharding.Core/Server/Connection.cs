@@ -131,9 +131,13 @@ internal sealed partial class Connection : LoopMember
             CloseReason? reason = null;
             try
             {
-                if (_gate is not null) reason = await ReadProxyHeaderAsync(_gate);
-                if (_socket.Tls is null) SetDeadline(CloseReason.Idle, _loop.Context.Limits.IdleTimeout);
-                else SetDeadline(CloseReason.TlsFailed, _loop.Context.Limits.HeaderTimeout);
+                if (_gate is not null) reason = BeginProxyHeader(_gate);
+                while (_gate is not null && reason is null && !TakeProxyHeader(_gate, out reason))
+                {
+                    if (!await _socket.WaitAsync(LoopSocket.Input)) reason = ExpiredReason();
+                }
+
+                SetFirstDeadline();
                 SessionStep step = SessionStep.Read;
                 bool ends = false;
                 while (reason is null)

@@ -66,7 +66,7 @@ internal sealed class DataServer : IDisposable
                 address, inherited.GetValueOrDefault(address.Name), options.ReusePort, _loops, _limit, gate, loggers, time)),
         ];
         _selfCheck = new SelfCheck(
-            EndPoint, addresses[0].Tls, options.ProxyProtocol, _loops, _limit, options.HttpPathPrefix, () => _authorize is not null, loggers.CreateLogger<Connection>());
+            EndPoint, addresses[0].Tls, options.ProxyProtocol, _loops, _limit, options.HttpPathPrefix, () => _authorize is not null, _rejectLog, loggers.CreateLogger<Connection>());
     }
 
     /// <summary>What serves a connection of a redirect listener.</summary>

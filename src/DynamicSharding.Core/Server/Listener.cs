@@ -176,13 +176,16 @@ internal sealed class Listener : LoopMember
         context.Rejects.Clear();
         context.Rejects.Add(RejectReason.TooManyConnections);
         context.Rejected.Clear();
+        ReadOnlySpan<byte> head = _loop.ReceiveBuffer.AsSpan(0, received.Count);
+        ClientAddress? peer = PeerAddress.ValueOf(fd);
+        if (_gate is not null) peer = _gate.ClientOf(ref head, peer);
         if (_tls is null)
         {
-            if (_gate is null) context.Rejected.Set(_loop.ReceiveBuffer.AsSpan(0, received.Count));
+            context.Rejected.Set(head);
             WriteRefusal(context);
         }
 
-        context.RejectLog?.Note(context, PeerAddress.ValueOf(fd), _loop.BatchStart);
+        context.RejectLog?.Note(context, peer, _loop.BatchStart);
         _refused.ShutdownSend();
         _refused.Close();
     }

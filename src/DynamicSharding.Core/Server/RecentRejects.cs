@@ -10,34 +10,41 @@ internal sealed class RecentRejects
 {
     public const int Minutes = 10;
 
-    /// <summary>Peers that are told apart within a minute. One more takes the place of the one with the fewest, and its count, so that the most frequent stay.</summary>
+    /// <summary>
+    /// Peers that are told apart within a minute. One more takes the place of the one with the fewest, and its rank, so that the most frequent
+    /// stay (Metwally's Space-Saving); what it is counted with begins at 0.
+    /// </summary>
     public const int MaxPeers = 64;
 
     private readonly Minute[] _minutes = [.. Enumerable.Range(0, Minutes).Select(static _ => new Minute())];
 
     /// <param name="minute">On a clock that is never set back.</param>
-    public void Count(RejectReason reason, UInt128 peer, long minute) => _minutes[(int)(minute % Minutes)].Count(reason, peer, minute);
+    public void Count(RejectCause cause, UInt128 peer, long minute) => _minutes[(int)(minute % Minutes)].Count(cause, peer, minute);
 
     /// <summary>From any thread: adds what this loop has seen.</summary>
-    public void AddTo(Dictionary<RejectReason, long> reasons, Dictionary<UInt128, long> peers, long minute)
+    public void AddTo(RejectSums sums, long minute)
     {
-        foreach (Minute one in _minutes) one.AddTo(reasons, peers, minute - Minutes);
+        foreach (Minute one in _minutes) one.AddTo(sums, minute - Minutes);
     }
 
     private sealed class Minute
     {
         private const int MaxTries = 1000;
 
-        private readonly long[] _reasons = new long[RejectReasons.Count];
+        private readonly long[] _causes = new long[RejectCause.Count];
         private readonly UInt128[] _peers = new UInt128[MaxPeers];
+
+        /// <summary>With the counts of the peers that had the place before: no fewer than the peer's own.</summary>
+        private readonly long[] _ranks = new long[MaxPeers];
         private readonly long[] _counts = new long[MaxPeers];
         private int _used;
+        private bool _isFull;
         private long _number = -1;
 
         /// <summary>Odd while the writer is at it.</summary>
         private int _version;
 
-        public void Count(RejectReason reason, UInt128 peer, long minute)
+        public void Count(RejectCause cause, UInt128 peer, long minute)
         {
             int version = _version;
             _version = version + 1;
@@ -46,17 +53,20 @@ internal sealed class RecentRejects
             {
                 _number = minute;
                 _used = 0;
-                Array.Clear(_reasons);
+                _isFull = false;
+                Array.Clear(_causes);
             }
 
-            _reasons[(int)reason]++;
-            _counts[PlaceOf(peer)]++;
+            _causes[cause.Number]++;
+            int place = PlaceOf(peer);
+            _ranks[place]++;
+            _counts[place]++;
             Volatile.Write(ref _version, version + 2);
         }
 
-        public void AddTo(Dictionary<RejectReason, long> reasons, Dictionary<UInt128, long> peers, long after)
+        public void AddTo(RejectSums sums, long after)
         {
-            var ofReasons = new long[RejectReasons.Count];
+            var ofCauses = new long[RejectCause.Count];
             var ofPeers = new UInt128[MaxPeers];
             var counts = new long[MaxPeers];
             for (int i = 0; i < MaxTries; i++)
@@ -65,22 +75,15 @@ internal sealed class RecentRejects
                 if ((version & 1) != 0) continue;
                 long number = _number;
                 int used = _used;
-                _reasons.CopyTo(ofReasons, 0);
+                bool isFull = _isFull;
+                _causes.CopyTo(ofCauses, 0);
                 _peers.CopyTo(ofPeers, 0);
                 _counts.CopyTo(counts, 0);
                 Volatile.ReadBarrier();
                 if (version != Volatile.Read(ref _version)) continue;
-                if (number <= after) return;
-                for (int reason = 0; reason < ofReasons.Length; reason++) Add(reasons, (RejectReason)reason, ofReasons[reason]);
-                for (int peer = 0; peer < used; peer++) Add(peers, ofPeers[peer], counts[peer]);
+                if (number > after) sums.Add(ofCauses, ofPeers.AsSpan(0, used), counts, isFull);
                 return;
             }
-        }
-
-        private static void Add<TKey>(Dictionary<TKey, long> sums, TKey key, long count)
-            where TKey : notnull
-        {
-            if (count > 0) sums[key] = sums.GetValueOrDefault(key) + count;
         }
 
         private int PlaceOf(UInt128 peer)
@@ -90,39 +93,67 @@ internal sealed class RecentRejects
             if (_used < MaxPeers)
             {
                 place = _used++;
-                _counts[place] = 0;
+                _ranks[place] = 0;
             }
             else
             {
+                _isFull = true;
                 place = 0;
                 for (int i = 1; i < MaxPeers; i++)
                 {
-                    if (_counts[i] < _counts[place]) place = i;
+                    if (_ranks[i] < _ranks[place]) place = i;
                 }
             }
 
             _peers[place] = peer;
+            _counts[place] = 0;
             return place;
         }
     }
 }
 
-/// <summary>The most frequent of all loops.</summary>
-internal sealed record TopRejects(IReadOnlyList<(RejectReason Reason, long Count)> Reasons, IReadOnlyList<(string Peer, long Count)> Peers)
+/// <summary>Of several loops and minutes.</summary>
+internal sealed class RejectSums
 {
-    private const int MaxShown = 10;
+    public Dictionary<RejectCause, long> Causes { get; } = [];
+
+    /// <summary>By address; 0 when nobody knows.</summary>
+    public Dictionary<UInt128, long> Peers { get; } = [];
+
+    /// <summary>There were more peers than a table holds: each may have had more than its count, and never less.</summary>
+    public bool AreAtLeast { get; private set; }
+
+    public void Add(ReadOnlySpan<long> causes, ReadOnlySpan<UInt128> peers, ReadOnlySpan<long> counts, bool isFull)
+    {
+        AreAtLeast |= isFull;
+        for (int i = 0; i < causes.Length; i++) Add(Causes, new RejectCause((byte)i), causes[i]);
+        for (int i = 0; i < peers.Length; i++) Add(Peers, peers[i], counts[i]);
+    }
+
+    private static void Add<TKey>(Dictionary<TKey, long> sums, TKey key, long count)
+        where TKey : notnull
+    {
+        if (count > 0) sums[key] = sums.GetValueOrDefault(key) + count;
+    }
+}
+
+/// <summary>The most frequent of all loops.</summary>
+/// <param name="AreAtLeast">The counts of the peers are lower bounds.</param>
+internal sealed record TopRejects(IReadOnlyList<(string Reason, long Count)> Reasons, IReadOnlyList<(string Peer, long Count)> Peers, bool AreAtLeast)
+{
+    public const int MaxShown = 10;
 
     public static TopRejects Of(DataPlaneCounters counters, TimeProvider time)
     {
-        Dictionary<RejectReason, long> reasons = [];
-        Dictionary<UInt128, long> peers = [];
-        foreach (LoopCounters loop in counters.Loops) loop.Recent.AddTo(reasons, peers, RejectClock.Minute(time.GetTimestamp(), time));
+        var sums = new RejectSums();
+        foreach (LoopCounters loop in counters.Loops) loop.Recent.AddTo(sums, RejectClock.Minute(time.GetTimestamp(), time));
         return new TopRejects(
-            [.. reasons.OrderByDescending(static pair => pair.Value).ThenBy(static pair => pair.Key).Take(MaxShown).Select(static pair => (pair.Key, pair.Value))],
+            [.. sums.Causes.OrderByDescending(static pair => pair.Value).ThenBy(static pair => pair.Key.Number).Take(MaxShown).Select(static pair => (pair.Key.Label, pair.Value))],
             [
-                .. peers.OrderByDescending(static pair => pair.Value).ThenBy(static pair => pair.Key).Take(MaxShown)
+                .. sums.Peers.OrderByDescending(static pair => pair.Value).ThenBy(static pair => pair.Key).Take(MaxShown)
                     .Select(static pair => (pair.Key == 0 ? "unknown" : new ClientAddress(pair.Key, 0).ToIPAddress().ToString(), pair.Value)),
-            ]);
+            ],
+            sums.AreAtLeast);
     }
 }
 

@@ -17,9 +17,10 @@ namespace DynamicSharding.Server;
 /// <param name="proxyProtocol">What the listener wants connections to begin with.</param>
 /// <param name="pathPrefix">Of the paths of pushes, or empty.</param>
 /// <param name="hasUsers">Lookups need a password, so that the check asks for readiness instead.</param>
+/// <param name="rejects">Does not note what is refused to this check.</param>
 internal sealed class SelfCheck(
     IPEndPoint listener, Func<SslServerAuthenticationOptions>? tls, ProxyProtocol proxyProtocol, EventLoop[] loops, ConnectionLimit limit, string pathPrefix, Func<bool> hasUsers,
-    ILogger connectionLogger)
+    RejectLog rejects, ILogger connectionLogger)
 {
     private readonly byte[] _lookup = Request(pathPrefix + "/metrics/job/dynamic-sharding-watchdog");
     private readonly byte[] _ready = Request("/-/ready");
@@ -73,6 +74,7 @@ internal sealed class SelfCheck(
         var client = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
+            NameItself(client, address);
             await client.ConnectAsync(new IPEndPoint(address, listener.Port), cancellation).ConfigureAwait(false);
             return client;
         }
@@ -80,6 +82,21 @@ internal sealed class SelfCheck(
         {
             client.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Before it connects, because it may be refused before this thread runs again.</summary>
+    private void NameItself(Socket client, IPAddress address)
+    {
+        try
+        {
+            client.Bind(new IPEndPoint(address, 0));
+            rejects.Own = (IPEndPoint)client.LocalEndPoint!;
+        }
+        catch (SocketException)
+        {
+            // No free port to be had this way, or an address that routing brings here. The check matters more than who it was.
+            rejects.Own = null;
         }
     }
 
@@ -142,7 +159,7 @@ internal sealed class SelfCheck(
         // May exceed the connection limit, which is for clients: a full loop is not stuck.
         limit.Enter();
         loop.Context.Counters.CountAccept();
-        new Connection(loop, limit, DataServer.NewRedirectSession, connectionLogger).Start(fd);
+        new Connection(loop, limit, DataServer.NewRedirectSession, connectionLogger) { IsOwn = true }.Start(fd);
     }
 
     /// <summary>503 is fine, too: a restart would help neither against too many connections nor against missing gateways.</summary>

@@ -21,7 +21,7 @@ internal sealed class SessionContext(int loopIndex, LimitOptions limits, Router 
     public HttpDate Date { get; } = date;
 
     /// <summary>The rejects in a session's last input, in order, for the debug log.</summary>
-    public List<RejectReason> Rejects { get; } = [];
+    public List<RejectCause> Rejects { get; } = [];
 
     /// <summary>The head of the last of <see cref="Rejects"/>.</summary>
     public RejectedHead Rejected { get; } = new();

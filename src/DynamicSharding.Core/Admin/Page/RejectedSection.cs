@@ -1,5 +1,4 @@
 using DynamicSharding.Config;
-using DynamicSharding.Http;
 using DynamicSharding.Server;
 
 namespace DynamicSharding.Admin.Page;
@@ -18,10 +17,10 @@ internal static class RejectedSection
         else
         {
             html.BeginTable("Reasons within ten minutes", "Reason", "#Requests");
-            foreach ((RejectReason reason, long count) in top.Reasons)
+            foreach ((string reason, long count) in top.Reasons)
             {
                 html.BeginRow();
-                html.Add($"<code>{RejectReasons.Label(reason)}</code></th>");
+                html.Add($"<code>{reason}</code></th>");
                 html.Number("Requests", DisplayText.Count(count));
                 html.Add("</tr>\n");
             }
@@ -33,7 +32,7 @@ internal static class RejectedSection
                 html.BeginRow();
                 html.Address(peer);
                 html.Add("</th>");
-                html.Number("Requests", DisplayText.Count(count));
+                html.Number("Requests", (top.AreAtLeast ? "at least " : "") + DisplayText.Count(count));
                 html.Add("</tr>\n");
             }
 
