@@ -56,9 +56,9 @@ public sealed partial class ArchitectureTests
     }
 
     /// <summary>
-    /// A request takes no lock and executes no interlocked instruction. One of the listed types counts connections; two with a lock
-    /// serialize what the control plane wants from the loops; the third hands out the lines a second about rejected requests, and takes it for
-    /// these lines only. None of it is per request.
+    /// A request takes no lock and executes no interlocked instruction. One of the listed types counts connections; the two with a lock
+    /// serialize what the control plane wants from the loops; RejectLog exchanges a number for each of the few lines a second about rejected
+    /// requests. None of it is per request.
     /// </summary>
     [Fact]
     public void The_data_plane_takes_no_lock_and_no_interlocked_operation_per_request() => Assert.Equal(

@@ -1,6 +1,7 @@
 using System.Text;
 using DynamicSharding.Http;
 using DynamicSharding.Server;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DynamicSharding.Tests.Server;
 
@@ -19,10 +20,11 @@ public sealed class RejectLogTests
 
         static (long NotFound, long BadHost, long Seven, long Eight) Read(RecentRejects recent, long now)
         {
-            Dictionary<RejectReason, long> reasons = [];
-            Dictionary<UInt128, long> peers = [];
-            recent.AddTo(reasons, peers, now);
-            return (reasons.GetValueOrDefault(RejectReason.NotFound), reasons.GetValueOrDefault(RejectReason.BadHost), peers.GetValueOrDefault((UInt128)7), peers.GetValueOrDefault((UInt128)8));
+            var sums = new RejectSums();
+            recent.AddTo(sums, now);
+            return (
+                sums.Causes.GetValueOrDefault(RejectReason.NotFound), sums.Causes.GetValueOrDefault(RejectReason.BadHost),
+                sums.Peers.GetValueOrDefault((UInt128)7), sums.Peers.GetValueOrDefault((UInt128)8));
         }
     }
 
@@ -31,10 +33,62 @@ public sealed class RejectLogTests
     {
         var recent = new RecentRejects();
         for (int i = 0; i < 100_000; i++) recent.Count(RejectReason.NotFound, i % 10 == 0 ? 1 : (UInt128)(i + 2), 5);
-        Dictionary<UInt128, long> peers = [];
-        recent.AddTo([], peers, 5);
-        Assert.Equal(RecentRejects.MaxPeers, peers.Count);
-        Assert.Equal((UInt128)1, peers.MaxBy(static pair => pair.Value).Key);
+        var sums = new RejectSums();
+        recent.AddTo(sums, 5);
+        Assert.Equal(RecentRejects.MaxPeers, sums.Peers.Count);
+        Assert.Equal((UInt128)1, sums.Peers.MaxBy(static pair => pair.Value).Key);
+    }
+
+    /// <summary>Of any mixture of peers, no number is above what a peer has had, and without a peer too many each is exact.</summary>
+    [Fact]
+    public void No_peer_is_counted_more_than_it_was_rejected()
+    {
+        var random = new Random(8);
+        for (int round = 0; round < 200; round++)
+        {
+            int peers = random.Next(1, 300);
+            var recent = new RecentRejects();
+            Dictionary<UInt128, long> expected = [];
+            for (int i = 0; i < 3000; i++)
+            {
+                UInt128 peer = (UInt128)(random.Next(4) == 0 ? 1 : random.Next(1, peers + 1));
+                recent.Count(ForwardRejectReason.BodyTooLarge, peer, i / 1000);
+                expected[peer] = expected.GetValueOrDefault(peer) + 1;
+            }
+
+            var sums = new RejectSums();
+            recent.AddTo(sums, 2);
+            Assert.Equal(3000, sums.Causes[ForwardRejectReason.BodyTooLarge]);
+            Assert.All(sums.Peers, pair => Assert.InRange(pair.Value, 1, expected[pair.Key]));
+            if (sums.AreAtLeast) Assert.True(expected.Count > RecentRejects.MaxPeers);
+            else Assert.Equal(expected.OrderBy(static pair => pair.Key), sums.Peers.OrderBy(static pair => pair.Key));
+        }
+    }
+
+    /// <summary>The clocks of the loops differ: whatever their order, no second has more lines than it may.</summary>
+    [Fact]
+    public async Task However_loops_meet_no_second_has_more_lines_than_the_sample()
+    {
+        const int Most = 3, Seconds = 500;
+        var log = new RejectLog(NullLogger.Instance, TimeProvider.System) { PerSecond = Most };
+        int[] lines = new int[Seconds + 8];
+        using var together = new Barrier(4);
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(loop => Task.Factory.StartNew(
+            () =>
+            {
+                var random = new Random(loop);
+                together.SignalAndWait();
+                for (int i = 0; i < Seconds * 100; i++)
+                {
+                    int second = (i / 100) + random.Next(8);
+                    if (log.TryTake(second)) Interlocked.Increment(ref lines[second]);
+                }
+            },
+            TaskCreationOptions.LongRunning)));
+        Assert.All(lines, count => Assert.InRange(count, 0, Most));
+        Assert.InRange(lines.Sum(), Seconds / 2, int.MaxValue);
+        log.PerSecond = 0;
+        Assert.False(log.TryTake(Seconds + 100));
     }
 
     [Fact]
@@ -59,9 +113,9 @@ public sealed class RejectLogTests
         });
         while (!writing.IsCompleted)
         {
-            Dictionary<UInt128, long> peers = [];
-            recent.AddTo([], peers, 0);
-            Assert.All(peers.Keys, peer => Assert.True(peer == one || peer == other));
+            var sums = new RejectSums();
+            recent.AddTo(sums, 0);
+            Assert.All(sums.Peers.Keys, peer => Assert.True(peer == one || peer == other));
         }
 
         await writing;
@@ -70,11 +124,32 @@ public sealed class RejectLogTests
     [Theory]
     [InlineData("PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\n", "PUT", "/metrics/job/a")]
     [InlineData("\r\nPUT /a?token=secret HTTP/1.1\r\n", "PUT", "/a")]
+    [InlineData("PUT /a#secret HTTP/1.1\r\n", "PUT", "/a")]
+    [InlineData("PUT /metrics/job@base64/YQ/user/a@b HTTP/1.1\r\n", "PUT", "/metrics/job@base64/YQ/user/a@b")]
     [InlineData("GET http://user:secret@host/b HTTP/1.1\r\n", "GET", "/b")]
     [InlineData("GET http://user:secret@host HTTP/1.1\r\n", "GET", "")]
-    [InlineData("CONNECT user:secret@host:1 HTTP/1.1\r\n", "CONNECT", "host:1")]
+    [InlineData("GET http://user:sec?ret@host/b HTTP/1.1\r\n", "GET", "")]
+    [InlineData("GET http://user:sec#ret@host/b HTTP/1.1\r\n", "GET", "")]
+    [InlineData("GET http://user:sec/ret@host/b HTTP/1.1\r\n", "GET", "")]
+    [InlineData("GET http://host/metrics/job@base64/YQ HTTP/1.1\r\n", "GET", "/metrics/job@base64/YQ")]
+    [InlineData("GET //user:secret@host/b HTTP/1.1\r\n", "GET", "/b")]
+    [InlineData("GET ///user:secret@host/b HTTP/1.1\r\n", "GET", "/b")]
+    [InlineData("GET //user:sec/ret@host/b HTTP/1.1\r\n", "GET", "")]
+    [InlineData("GET //secret@host HTTP/1.1\r\n", "GET", "")]
+    [InlineData("GET //metrics/job/a HTTP/1.1\r\n", "GET", "//metrics/job/a")]
+    [InlineData("GET user:secret@host/b HTTP/1.1\r\n", "GET", "")]
+    [InlineData("GET /a?x=http://user:secret@host/b HTTP/1.1\r\n", "GET", "/a")]
+    [InlineData("CONNECT user:secret@host:1 HTTP/1.1\r\n", "CONNECT", "")]
+    [InlineData("OPTIONS * HTTP/1.1\r\n", "OPTIONS", "*")]
+    [InlineData("PUT /metrics/job/two words HTTP/1.1\r\n", "PUT", "/metrics/job/two")]
     [InlineData("P\u00ff\"T /\\\u0001 HTTP/1.1", "P\\xff\\x22T", "/\\x5c\\x01")]
-    [InlineData("AVERYLONGMETHODINDEED /", "AVERYLONGMETHODI...", "/")]
+    [InlineData("AVERYLONGMETHODINDEED / HTTP/1.1", "AVERYLONGMETHODI...", "/")]
+    [InlineData("PUT /secret", "", "")]
+    [InlineData("PUT /secret\r\n", "", "")]
+    [InlineData("password: secret HTTP/1.1\r\n", "", "")]
+    [InlineData("Authorization: Basic c2VjcmV0\r\n", "", "")]
+    [InlineData("secret=1\r\n", "", "")]
+    [InlineData("PUT /secret FTP/1.1\r\n", "", "")]
     [InlineData("", "", "")]
     public void A_line_shows_no_secret_and_nothing_that_is_not_printable(string head, string method, string path)
     {
@@ -91,5 +166,7 @@ public sealed class RejectLogTests
         Assert.Equal(128 + 3, rejected.Path.Length);
         rejected.Clear();
         Assert.Equal("", rejected.Path);
+        rejected.Set("DELETE"u8, "/metrics/job/a"u8);
+        Assert.Equal(("DELETE", "/metrics/job/a"), (rejected.Method, rejected.Path));
     }
 }
