@@ -8,7 +8,7 @@ using DynamicSharding.FunctionalTests.Tls;
 using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
 
-namespace DynamicSharding.FunctionalTests;
+namespace DynamicSharding.FunctionalTests.Proxies;
 
 /// <summary>The header of the PROXY protocol before TLS and HTTP, on all four data listeners.</summary>
 public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(output)
@@ -172,55 +172,7 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
         Assert.Equal((0, $"http://{address}/-/ready: 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", file));
     }
 
-    private async Task<Edge> StartAsync(string gateway, string protocol, string trusted, string more = "")
-    {
-        TestAuthority authority = new();
-        authority.Issue("edge");
-        string[] addresses = [.. Enumerable.Range(0, 5).Select(static _ => FreePort.NextAddress())];
-
-        // Ready when the admin listener is: the data listeners do not speak to a client without a header.
-        DynamicShardingProcess process = await TestPeers.DynamicShardingAsync(
-            $$"""
-            http_listen_addr: {{addresses[0]}}
-            forward_listen_addr: {{addresses[1]}}
-            https_listen_addr: {{addresses[2]}}
-            forward_https_listen_addr: {{addresses[3]}}
-            admin_listen_addr: {{addresses[4]}}
-            tls: { cert_file: {{authority.Path("edge.pem")}}, key_file: {{authority.Path("edge.key")}} }
-            pushgateway: { servers: ["{{gateway}}"], health_check: { enabled: false } }
-            proxy_protocol: {{protocol}}
-            trusted_proxies: [{{trusted}}]
-            shutdown: { drain_delay: 0s }
-            {{more}}
-
-            """,
-            addresses[4],
-            addresses[4]);
-        return new Edge(authority, process, addresses);
-    }
-
-    private sealed class Edge(TestAuthority authority, DynamicShardingProcess process, string[] addresses) : IDisposable
-    {
-        public TestAuthority Authority { get; } = authority;
-
-        public DynamicShardingProcess Process { get; } = process;
-
-        public string Plain { get; } = addresses[0];
-
-        public string Https { get; } = addresses[2];
-
-        public string Admin { get; } = addresses[4];
-
-        public (string Address, bool IsTls, int Status)[] Listeners =>
-            [(addresses[0], false, 307), (addresses[1], false, 200), (addresses[2], true, 307), (addresses[3], true, 200)];
-
-        public Task<TimeSpan> WaitForClosedAsync(string reason, int count) => Eventually.TrueAsync(
-            async () => await Process.MetricAsync($"dynamic_sharding_connections_closed_total{{reason=\"{reason}\"}}") >= count,
-            TimeSpan.FromSeconds(30),
-            () => $"not {count} connections closed as {reason}");
-
-        public void Dispose() => Authority.Dispose();
-    }
+    private Task<Edge> StartAsync(string gateway, string protocol, string trusted, string more = "") => Edge.StartAsync(TestPeers, gateway, protocol, trusted, more);
 
     private static async Task EndsAsync(string address, string text, SocketShutdown? end)
     {
