@@ -52,6 +52,10 @@ internal sealed class SelfCheck(
         {
             return $"{target} does not respond";
         }
+        finally
+        {
+            rejects.Own = null; // a client may get the port next
+        }
     }
 
     private async Task<Socket> ConnectAsync(CancellationToken cancellation)

@@ -170,6 +170,9 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
         using TemporaryFolder folder = new();
         string file = folder.Write("c.yml", config.Replace($"admin_listen_addr: {admin}", "admin_listen_addr: \"\"", StringComparison.Ordinal));
         Assert.Equal((0, $"http://{address}/-/ready: 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", file));
+
+        // A URL says nothing of a header, which docs/configuration.md says.
+        Assert.Equal(1, (await DynamicShardingProcess.RunAsync("healthcheck", "--url", $"http://{address}")).ExitCode);
     }
 
     private Task<Edge> StartAsync(string gateway, string protocol, string trusted, string more = "") => Edge.StartAsync(TestPeers, gateway, protocol, trusted, more);
