@@ -16,6 +16,7 @@ internal sealed class RejectLog(ILogger logger, TimeProvider time)
 
     private volatile int _perSecond;
     private volatile IPEndPoint? _own;
+    private volatile bool _hasRefusedOwn;
 
     /// <summary>The latest second with a line, and how many lines it has.</summary>
     private long _state = -1L << CountBits;
@@ -30,8 +31,15 @@ internal sealed class RejectLog(ILogger logger, TimeProvider time)
     /// <summary>The address from which this process checks itself: whatever is wrong then, nobody pushes wrongly.</summary>
     public IPEndPoint? Own
     {
-        set => _own = value;
+        set
+        {
+            _hasRefusedOwn = false;
+            _own = value;
+        }
     }
+
+    /// <summary>A request, or a connection, from <see cref="Own"/> was rejected since that was set.</summary>
+    public bool HasRefusedOwn => _hasRefusedOwn;
 
     /// <summary>On the loop's thread, right after the requests were rejected.</summary>
     /// <param name="context">Has the reasons, and the head of the last one.</param>
@@ -40,7 +48,11 @@ internal sealed class RejectLog(ILogger logger, TimeProvider time)
     /// <param name="isOwn">This process is its own client.</param>
     public void Note(SessionContext context, ClientAddress? peer, long timestamp, bool isOwn = false)
     {
-        if (!isOwn && !IsOwn(peer))
+        if (IsOwn(peer))
+        {
+            _hasRefusedOwn = true;
+        }
+        else if (!isOwn)
         {
             long minute = RejectClock.Minute(timestamp, time);
             foreach (RejectCause cause in context.Rejects) context.Counters.Recent.Count(cause, peer?.Address ?? 0, minute);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using DynamicSharding.Http;
 
 namespace DynamicSharding.Server;
 
@@ -32,7 +33,7 @@ internal sealed class RejectedHead
 
         // A target with a space in it is a common error: its first word is shown.
         int method = line.IndexOf((byte)' '), version = line.LastIndexOf((byte)' ');
-        if (method <= 0 || version == method || !line[(version + 1)..].StartsWith("HTTP/"u8)) return;
+        if (method <= 0 || version == method || Characters.IndexOfTokenEnd(line[..method]) >= 0 || !line[(version + 1)..].StartsWith("HTTP/"u8)) return;
         ReadOnlySpan<byte> target = line[(method + 1)..version];
         int space = target.IndexOf((byte)' ');
         Set(line[..method], PathOf(space < 0 ? target : target[..space]));

@@ -31,10 +31,7 @@ internal sealed class SelfCheck(
         string target = $"the data listener {listener}";
         try
         {
-            using (Socket client = await ConnectAsync(cancellation).ConfigureAwait(false))
-            {
-                if (await LookUpAtListenerAsync(client, cancellation).ConfigureAwait(false) is { } problem) return $"{target} {problem}";
-            }
+            if (await CheckListenerAsync(cancellation).ConfigureAwait(false) is { } refused) return $"{target} {refused}";
 
             for (int i = 0; i < loops.Length; i++)
             {
@@ -51,6 +48,20 @@ internal sealed class SelfCheck(
         catch (OperationCanceledException)
         {
             return $"{target} does not respond";
+        }
+    }
+
+    private async Task<string?> CheckListenerAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            using Socket client = await ConnectAsync(cancellation).ConfigureAwait(false);
+            return await LookUpAtListenerAsync(client, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception error) when (rejects.HasRefusedOwn && error is (SocketException or IOException or AuthenticationException))
+        {
+            // Too many connections: a 503 that TLS does not carry, or that a reset has destroyed because more was sent behind a proxy's header.
+            return null;
         }
         finally
         {

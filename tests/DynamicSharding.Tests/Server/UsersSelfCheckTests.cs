@@ -21,12 +21,14 @@ public sealed class UsersSelfCheckTests
 
     /// <summary>Whatever is wrong then, nobody pushes wrongly: operators see clients only.</summary>
     [Theory]
-    [InlineData(ProxyProtocol.Off)]
-    [InlineData(ProxyProtocol.V1)]
-    [InlineData(ProxyProtocol.V2)]
-    public async Task What_is_refused_to_it_is_counted_and_in_no_table(ProxyProtocol protocol)
+    [InlineData(nameof(ProxyProtocol.Off), false)]
+    [InlineData(nameof(ProxyProtocol.V1), false)]
+    [InlineData(nameof(ProxyProtocol.V2), false)]
+    [InlineData(nameof(ProxyProtocol.Off), true)]
+    [InlineData(nameof(ProxyProtocol.V2), true)]
+    public async Task What_is_refused_to_it_is_counted_and_in_no_table(string protocol, bool isTls)
     {
-        await using RunningServer server = new(limits: new LimitOptions { MaxConnections = 1 }, hasRing: false, proxyProtocol: protocol);
+        await using RunningServer server = new(tls: isTls ? ProxyConnectionTests.Tls : null, limits: new LimitOptions { MaxConnections = 1 }, hasRing: false, proxyProtocol: Enum.Parse<ProxyProtocol>(protocol));
         Assert.Null(await server.Server.ProbeAsync(CancellationToken.None));
         Assert.InRange(server.Counters.Rejected(RejectReason.NoGateway), 3, int.MaxValue);
         using TestClient client = await server.ConnectAsync();
@@ -37,7 +39,7 @@ public sealed class UsersSelfCheckTests
 
         // A client from the same address is in the tables.
         using TestClient other = await server.ConnectAsync();
-        await other.ReadToEndAsync();
+        _ = await other.ReadToEndAsync();
         Assert.Equal([("too_many_connections", 1)], server.TopRejects.Reasons);
         Assert.Equal([("127.0.0.1", 1)], server.TopRejects.Peers);
     }
