@@ -25,6 +25,9 @@ promtool-http|prometheus-http|judges config/prometheus; comes with it
 chromium|chromium|reads the status page as an operator does
 prometheus-pushgateway|prometheus-pushgateway|the gateways that redirects lead to
 dnsmasq|dnsmasq-base|gateways from DNS: a name server whose records change
+haproxy|haproxy|the PROXY protocol, as this proxy sends it
+nginx|nginx-light|the same
+/usr/lib/nginx/modules/ngx_stream_module.so|libnginx-mod-stream|its TCP proxy
 curl|curl|lab.sh asks for health with it
 python3|python3|tests/http/runner.py sends the raw HTTP cases
 systemd-socket-activate|systemd|socket activation, and the check of the units (systemd-analyze); brings libseccomp for tests/sandbox.py
@@ -238,7 +241,7 @@ install_packages() {
 
     # New units are enabled for the next boot; disable only those that this run installed.
     for package in "$@"; do
-        if [[ $package == consul || $package == prometheus-pushgateway ]] && command -v systemctl >/dev/null; then
+        if [[ $package =~ ^(consul|prometheus-pushgateway|haproxy)$ || $package == nginx-light ]] && command -v systemctl >/dev/null; then
             systemctl disable "$package.service" >/dev/null 2>&1 || true
         fi
     done

@@ -204,6 +204,7 @@ internal sealed class ServerHost : IAsyncDisposable
         bool changesLoops = options.Limits != running.Limits || _users is not null != hadUsers || options.Cleanup.Enabled != running.Cleanup.Enabled;
         if (changesLoops) _data.Apply(options.Limits, Authorize, NotesOf(options));
         unused?.Dispose();
+        _data.RejectedSample = options.Log.RejectedSample;
         _certificate?.Refresh();
         _forward?.Apply(options, MaxUpstreams(options.Limits));
         _admin?.Apply(options.Limits);

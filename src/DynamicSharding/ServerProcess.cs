@@ -65,7 +65,7 @@ internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat?
         return loaded.Options is { } options ? loaded with { Options = options with { Log = WithFlags(options.Log) } } : loaded;
     }
 
-    private LogOptions WithFlags(LogOptions log) => new() { Level = level ?? log.Level, Format = format ?? log.Format };
+    private LogOptions WithFlags(LogOptions log) => log with { Level = level ?? log.Level, Format = format ?? log.Format };
 
     /// <summary>An inherited socket wins over the configuration; an operator who changes the address there must learn why nothing happens.</summary>
     private static void WarnAboutUnusedAddress(string key, ListenAddress configured, IPEndPoint bound, ILogger logger)

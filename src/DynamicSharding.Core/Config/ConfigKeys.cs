@@ -43,6 +43,13 @@ internal static partial class ConfigKeys
         yield return Root.Key(
             "forward_https_listen_addr", OnRestart, OptionalListen, o => o.ForwardHttpsListenAddr, (o, v) => o with { ForwardHttpsListenAddr = v });
         yield return Root.Key("http_path_prefix", OnRestart, PathPrefix, o => o.HttpPathPrefix, (o, v) => o with { HttpPathPrefix = v });
+        yield return Root.Key(
+            "proxy_protocol",
+            OnRestart,
+            OneOf(("off", ProxyProtocol.Off), ("v1", ProxyProtocol.V1), ("v2", ProxyProtocol.V2), ("any", ProxyProtocol.Any)),
+            o => o.ProxyProtocol,
+            (o, v) => o with { ProxyProtocol = v });
+        yield return Root.Key("trusted_proxies", OnRestart, Proxies, o => o.TrustedProxies, (o, v) => o with { TrustedProxies = v });
         yield return Root.Key("basic_auth_users", OnReload, Users, o => o.BasicAuthUsers, (o, v) => o with { BasicAuthUsers = v });
         ConfigSection<DataTlsOptions> tls = Root.Section("tls", o => o.Tls, (o, v) => o with { Tls = v });
         yield return tls.Key("cert_file", OnRestart, ExistingFile, t => t.CertFile, (t, v) => t with { CertFile = v });
@@ -126,6 +133,7 @@ internal static partial class ConfigKeys
 
         ConfigSection<LogOptions> log = Root.Section("log", o => o.Log, (o, v) => o with { Log = v });
         yield return log.Key("level", OnReload, OneOf(LogNames.Levels), l => l.Level, (l, v) => l with { Level = v });
+        yield return log.Key("rejected_sample", OnReload, Int(0, 1000), l => l.RejectedSample, (l, v) => l with { RejectedSample = v });
         yield return log.Key("format", OnRestart, OneOf(LogNames.Formats), l => l.Format, (l, v) => l with { Format = v });
     }
 

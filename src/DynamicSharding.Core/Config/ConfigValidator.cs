@@ -53,6 +53,22 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
             !options.Cleanup.Enabled && !options.Cleanup.Expire.IsEmpty,
             "cleanup.expire",
             "needs cleanup.enabled, without which nothing expires; write cleanup.enabled: true, or remove the rules");
+        CheckProxies(options);
+    }
+
+    /// <summary>Without it, whoever connects could claim any address.</summary>
+    private void CheckProxies(ServerOptions options)
+    {
+        bool isOn = options.ProxyProtocol != ProxyProtocol.Off;
+        document.ErrorIf(
+            isOn && document.Find("trusted_proxies") is (null or YamlSequence { Items.Count: 0 }),
+            "proxy_protocol",
+            "needs trusted_proxies, the addresses of the proxies that send it: trusted_proxies: [10.0.0.5, 10.1.0.0/24]");
+        document.WarnIf(!isOn && !options.TrustedProxies.IsEmpty, "trusted_proxies", "has no effect without proxy_protocol");
+        document.WarnIf(
+            isOn && options.TrustedProxies.Any(TrustedNetworks.IsEverybody),
+            "trusted_proxies",
+            "whoever reaches a data listener can claim to be any client; list the addresses of the proxies");
     }
 
     private PushgatewayOptions CompleteServers(PushgatewayOptions gateways, ShardingKey key)

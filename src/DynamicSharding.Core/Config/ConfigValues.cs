@@ -70,6 +70,8 @@ internal static class ConfigValues
     /// <summary>Paths of target files, absolute; the last part may be a pattern.</summary>
     public static ConfigValue<ImmutableArray<string>> TargetFiles { get; } = Texts("a path", TargetFileText.Check, TargetFileText.Complete);
 
+    public static ConfigValue<ImmutableArray<string>> Proxies { get; } = Texts("an IP address or a CIDR", TrustedNetworks.Check);
+
     public static ConfigValue<string?> OptionalUrl { get; } = Optional(Text<string>(HttpUrlText.Parse, HttpUrlText.Show));
 
     public static ConfigValue<string?> OptionalLabel { get; } = Optional(Text((string text, out string value) =>

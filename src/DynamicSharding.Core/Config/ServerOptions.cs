@@ -42,6 +42,12 @@ internal sealed record ServerOptions
     /// <summary>Removed from the paths of requests; empty or <c>/prefix</c>.</summary>
     public string HttpPathPrefix { get; init; } = "";
 
+    /// <summary>Of every data listener.</summary>
+    public ProxyProtocol ProxyProtocol { get; init; }
+
+    /// <summary>Addresses and networks; empty only without <see cref="ProxyProtocol"/>.</summary>
+    public ImmutableArray<string> TrustedProxies { get; init; } = [];
+
     public bool ReusePort { get; init; }
     public DiscoveryKind Discovery { get; init; }
     public ConsulOptions Consul { get; init; } = new();
@@ -221,6 +227,9 @@ internal sealed record LogOptions
 {
     public LogLevelName Level { get; init; } = LogLevelName.Info;
     public LogFormat Format { get; init; } = LogFormat.Logfmt;
+
+    /// <summary>Lines a second about rejected requests; more are only counted.</summary>
+    public int RejectedSample { get; init; } = 1;
 }
 
 internal enum LogFormat

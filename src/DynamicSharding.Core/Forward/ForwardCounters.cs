@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Globalization;
 using System.Numerics;
 using DynamicSharding.Http;
@@ -176,49 +175,4 @@ internal sealed class ForwardGatewayCounters(string address, int loops)
         public readonly CodeCount? Next = next;
         public long Count;
     }
-}
-
-/// <summary>Why the forward listener did not forward a push that the router had found an owner for.</summary>
-internal enum ForwardRejectReason
-{
-    /// <summary>413: longer than <c>forward.max_body_bytes</c>.</summary>
-    BodyTooLarge,
-
-    /// <summary>503: <c>forward.max_in_flight</c> is reached for the owner.</summary>
-    TooManyInFlight,
-
-    /// <summary>408: the client sent its content below the minimum rate.</summary>
-    BodyTimeout,
-
-    /// <summary>400: the content ended early, or its chunks are malformed.</summary>
-    BrokenBody,
-
-    /// <summary>508: it came through this process before.</summary>
-    Loop,
-}
-
-internal static class ForwardRejectReasons
-{
-    public const int Count = (int)ForwardRejectReason.Loop + 1;
-
-    public static int Status(ForwardRejectReason refusal) => refusal switch
-    {
-        ForwardRejectReason.BodyTooLarge => 413,
-        ForwardRejectReason.TooManyInFlight => 503,
-        ForwardRejectReason.BodyTimeout => 408,
-        ForwardRejectReason.BrokenBody => 400,
-        ForwardRejectReason.Loop => 508,
-        _ => throw new UnreachableException($"refusal {refusal} has no status"),
-    };
-
-    /// <summary>The value of the <c>reason</c> label, beside those of <see cref="RejectReasons"/>.</summary>
-    public static string Label(ForwardRejectReason refusal) => refusal switch
-    {
-        ForwardRejectReason.BodyTooLarge => "body_too_large",
-        ForwardRejectReason.TooManyInFlight => "too_many_in_flight",
-        ForwardRejectReason.BodyTimeout => "body_timeout",
-        ForwardRejectReason.BrokenBody => "broken_body",
-        ForwardRejectReason.Loop => "loop_detected",
-        _ => throw new UnreachableException($"refusal {refusal} has no label"),
-    };
 }

@@ -12,6 +12,7 @@ internal sealed partial class ForwardSession
 {
     public override int EndPush(PushEnd end, SessionContext context, Span<byte> output)
     {
+        context.Rejects.Clear();
         var writer = new ResponseWriter(output, context.Date.Bytes);
         ForwardRejectReason refusal = end == PushEnd.BodyTimeout ? ForwardRejectReason.BodyTimeout : ForwardRejectReason.BrokenBody;
         return RefuseContent(refusal, ref writer) == SessionStep.Reset ? -1 : writer.Written;
@@ -99,7 +100,7 @@ internal sealed partial class ForwardSession
         _persist = _response.KeepsClient;
 
         // What the owner has accepted is to be done on the gateways that still have an older copy.
-        if (_isDelete && _response.Status is >= 200 and < 300)
+        if (_method == RequestMethod.Delete && _response.Status is >= 200 and < 300)
             Loop.Context.Deletes?.Add(_request.Path, _pool.Gateway, forward.Plane.Time.GetElapsedTime(_began), isAccepted: true);
         return Finish(_response.Status);
     }
@@ -187,6 +188,10 @@ internal sealed partial class ForwardSession
     private void WriteRefusal(ForwardRejectReason refusal, ref ResponseWriter writer)
     {
         forward.Counters.CountRefusal(refusal);
+
+        // For the log of rejects. A push that is refused right after its head has no request to a gateway.
+        if (InPush) Loop.Context.Rejected.Set(MethodName, _request.Path);
+        Loop.Context.Rejects.Add(refusal);
         ForwardRefusal.Write(refusal, _pool.Gateway.Address, _options, KeptOption, ref writer);
         if (forward.Plane.Logger.IsEnabled(Microsoft.Extensions.Logging.LogLevel.Debug))
             forward.Plane.Logger.PushNotForwarded(_pool.Gateway.Address, ForwardRejectReasons.Status(refusal), ForwardRejectReasons.Label(refusal));

@@ -36,10 +36,10 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
     private Upstream? _upstream;
     private UpstreamDial _dial;
 
-    /// <summary>Addresses that were tried.</summary>
     private int _pushNumber;
     private int _fullReceives;
     private Action? _wake;
+    private RequestMethod _method;
     private long _began;
     private long _progressAt;
     private long _sentAt;
@@ -53,7 +53,6 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
     private bool _holdsPlaceTaken;
     private bool _persist;
     private bool _isHttp10;
-    private bool _isDelete;
     private bool _timedOut;
     private bool _wantsContent;
 
@@ -90,6 +89,13 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
 
     private ForwardGatewayCounters Gateway => _pool.Target.Counters;
 
+    private ReadOnlySpan<byte> MethodName => _method switch
+    {
+        RequestMethod.Put => "PUT"u8,
+        RequestMethod.Post => "POST"u8,
+        _ => "DELETE"u8,
+    };
+
     private ConnectionOption KeptOption => !_persist ? ConnectionOption.Close : _isHttp10 ? ConnectionOption.KeepAlive : ConnectionOption.None;
 
     public override TimeSpan ContentTimeout(LimitOptions limits) =>
@@ -110,8 +116,9 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
         _pool = null!;
         _upstream = null;
         _dial = default;
+        _method = default;
         _began = _progressAt = _sentAt = _content = 0;
-        _isChunked = _isStreamed = _isReplayed = _holdsPlace = _holdsPlaceTaken = _persist = _isHttp10 = _isDelete = _timedOut = _wantsContent = _isDue = false;
+        _isChunked = _isStreamed = _isReplayed = _holdsPlace = _holdsPlaceTaken = _persist = _isHttp10 = _timedOut = _wantsContent = _isDue = false;
     }
 
     private protected override SessionStep BeginPush(
@@ -123,13 +130,14 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
         _pool = forward.PoolOf(route.Owner!);
         _persist = _parser.KeepAlive && !context.Draining;
         _isHttp10 = _parser.IsHttp10;
-        _isDelete = _parser.Method == RequestMethod.Delete;
+        _method = _parser.Method;
         _response.Begin(_isHttp10);
         _began = Loop.BatchStart;
         bool nothingUnread = head.Length == _parser.HeadLength;
         if (RefusalOf(fields) is { } refusal)
         {
             _persist &= refusal == ForwardRejectReason.TooManyInFlight && MayPersist(route, context);
+            context.Rejected.Set(head);
             WriteRefusal(refusal, ref writer);
             consumed += _parser.HeadLength;
             return EndResponse(_persist, nothingUnread);
@@ -184,19 +192,13 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
     /// <param name="contentRoom">For the content that is here: what a head announces and does not bring takes no memory.</param>
     private void StageHead(in Route route, ReadOnlySpan<byte> fields, bool hasUsers, int contentRoom)
     {
-        ReadOnlySpan<byte> method = _parser.Method switch
-        {
-            RequestMethod.Put => "PUT"u8,
-            RequestMethod.Post => "POST"u8,
-            _ => "DELETE"u8,
-        };
         _isChunked = _parser.Framing == BodyFraming.Chunked;
         byte[] more = Loop.RentBuffer(fields.Length + 256);
         int length = forward.Plane.WriteOwnFields(more, _options.XForwardedFor ? connection.Peer : null, fields);
         byte[]? authorization = forward.Plane.Authorization;
         RelayDirection direction = authorization is null && !hasUsers ? RelayDirection.Request : RelayDirection.WithoutAuthorization;
         if (_options.XForwardedFor) direction |= RelayDirection.WithoutForwardedFor;
-        _request.StageHead(method, _pool.Target, route, fields, _parser.NamesFields, direction, authorization, more.AsSpan(0, length), contentRoom);
+        _request.StageHead(MethodName, _pool.Target, route, fields, _parser.NamesFields, direction, authorization, more.AsSpan(0, length), contentRoom);
         Loop.ReturnBuffer(more);
         if (_isChunked) _request.ReserveFraming();
         else if (_parser.HasContentLength) _request.EndHead(_parser.ContentLength);

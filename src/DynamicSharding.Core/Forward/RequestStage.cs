@@ -38,7 +38,7 @@ internal sealed class RequestStage(EventLoop loop)
 
     public ReadOnlySpan<byte> Unsent => _bytes.AsSpan(_sent, _length - _sent);
 
-    /// <summary>Of the group, as the owner gets it. Empty once more content than fits has gone by.</summary>
+    /// <summary>Of the group, as the owner gets it. Stays while content streams by.</summary>
     public ReadOnlySpan<byte> Path => _pathLength == 0 ? default : _bytes.AsSpan(_start + _pathAt, _pathLength);
 
     public void OnSent(int count) => _sent += count;
@@ -139,14 +139,14 @@ internal sealed class RequestStage(EventLoop loop)
         Add("\r\n"u8);
     }
 
-    /// <summary>All of it is sent: what comes next begins anew.</summary>
-    public void Clear() => _start = _length = _sent = _headLength = _pathAt = _pathLength = 0;
+    /// <summary>All of it is sent: what comes next takes the place of all but the path.</summary>
+    public void Clear() => _length = _sent = _headLength = _start + _pathAt + _pathLength;
 
     public void Return()
     {
         if (_bytes is not null) loop.ReturnBuffer(_bytes);
         _bytes = null;
-        Clear();
+        _start = _length = _sent = _headLength = _pathAt = _pathLength = 0;
     }
 
     private static void WriteChunkHead(Span<byte> target, int length)

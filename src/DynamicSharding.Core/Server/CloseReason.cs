@@ -47,16 +47,23 @@ internal enum CloseReason : byte
 
     /// <summary>The TLS handshake failed or took too long, or what followed was not TLS.</summary>
     TlsFailed,
+
+    /// <summary>No header of the PROXY protocol came first, or not in time, or it was malformed.</summary>
+    BadProxyHeader,
+
+    /// <summary>The peer is not in <c>trusted_proxies</c>.</summary>
+    UntrustedProxy,
 }
 
 internal static class CloseReasons
 {
-    public const int Count = (int)CloseReason.TlsFailed + 1;
+    public const int Count = (int)CloseReason.UntrustedProxy + 1;
 
     private static readonly string[] Labels =
     [
         "client_closed", "idle", "header_timeout", "body_timeout", "write_timeout", "linger_timeout", "lingered", "rejected",
         "connection_close_requested", "drained", "aborted", "reset", "too_many_connections", "io_error", "tls_failed",
+        "bad_proxy_header", "untrusted_proxy",
     ];
 
     /// <summary>The value of the <c>reason</c> label.</summary>

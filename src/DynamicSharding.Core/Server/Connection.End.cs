@@ -13,6 +13,7 @@ internal sealed partial class Connection
     private async Task<CloseReason> EndPushAsync(PushEnd end)
     {
         int written = _session.EndPush(end, _loop.Context, _loop.OutputBuffer);
+        if (_loop.Context.Rejects.Count > 0) NoteRejects(_loop.Context);
         if (written < 0)
         {
             _socket.ResetOnClose();
@@ -33,7 +34,7 @@ internal sealed partial class Connection
 
         if (_expired != CloseReason.HeaderTimeout) return ExpiredReason();
         int written = _session.WriteHeaderTimeout(_loop.Context, _loop.OutputBuffer);
-        LogRejects(_loop.Context);
+        NoteRejects(_loop.Context);
         _ = _socket.TrySend(_loop.OutputBuffer.AsSpan(0, written));
         _ = await LingerAsync();
         return CloseReason.HeaderTimeout;
@@ -68,7 +69,7 @@ internal sealed partial class Connection
 
     private void LogEnd(CloseReason reason)
     {
-        string peer = PeerAddress.Of(_socket.Fd);
+        string peer = PeerName;
         if (reason == CloseReason.TlsFailed) _logger.TlsFailed(_socket.Tls?.Failure ?? "no handshake in time (limits.header_timeout)", peer);
         _logger.ConnectionClosed(CloseReasons.Label(reason), peer);
     }
@@ -85,6 +86,7 @@ internal sealed partial class Connection
         finally
         {
             // A defect of ours must not cost a descriptor, or a place of limits.max_connections.
+            (_gate, _tls, _source) = (null, null, null); // nothing of this client waits in the pool
             _loop.Connections--;
             _loop.Context.Counters.CountClose(reason);
             _limit.Leave();

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Security;
-using DynamicSharding.Http;
 using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.ObjectPool;
@@ -35,6 +34,13 @@ internal sealed partial class Connection : LoopMember
     private int _unsentEnd;
     private bool _draining;
 
+    /// <summary>What this client has to begin with; null for TLS or HTTP.</summary>
+    private ProxyGate? _gate;
+    private SslServerAuthenticationOptions? _tls;
+
+    /// <summary>The client, if a proxy has named one.</summary>
+    private ClientAddress? _source;
+
     public Connection(
         EventLoop loop, ConnectionLimit limit, Func<Connection, HttpSession> newSession, ILogger logger, ObjectPool<Connection>? pool = null)
     {
@@ -51,7 +57,7 @@ internal sealed partial class Connection : LoopMember
     public EventLoop Loop => _loop;
 
     /// <summary>The client's address; null when the kernel no longer knows it.</summary>
-    public System.Net.IPAddress? Peer => PeerAddress.EndPointOf(_socket.Fd)?.Address;
+    public System.Net.IPAddress? Peer => (_source ?? PeerAddress.ValueOf(_socket.Fd))?.ToIPAddress();
 
     /// <summary>Ends the wait of a session that waits for its gateway.</summary>
     public void Wake() => _socket.Wake();
@@ -62,8 +68,12 @@ internal sealed partial class Connection : LoopMember
     /// <summary>Serves a client to its end. No client can make it throw.</summary>
     /// <param name="fd">The client's socket, which the connection closes.</param>
     /// <param name="tls">What a TLS handshake needs; null for plain TCP.</param>
-    public void Start(int fd, SslServerAuthenticationOptions? tls = null)
+    /// <param name="gate">What its header of the PROXY protocol needs; null without one.</param>
+    public void Start(int fd, SslServerAuthenticationOptions? tls = null, ProxyGate? gate = null)
     {
+        _gate = gate;
+        _tls = tls;
+        _source = null;
         _deadline = default;
         _expired = null;
         _unsentEnd = 0;
@@ -73,7 +83,7 @@ internal sealed partial class Connection : LoopMember
         _socket.Open(fd);
         _loop.Add(_socket);
         _loop.Connections++;
-        if (tls is null)
+        if (tls is null || gate is not null)
         {
             _socket.Wake();
             return;
@@ -104,7 +114,7 @@ internal sealed partial class Connection : LoopMember
     public void Drain()
     {
         _draining = true;
-        if (_deadline.Reason is CloseReason.LingerTimeout or CloseReason.TlsFailed) _deadline.NotAfter(_loop.Now + (long)DrainGrace.TotalMilliseconds);
+        if (_deadline.Reason is CloseReason.LingerTimeout or CloseReason.TlsFailed or CloseReason.BadProxyHeader) _deadline.NotAfter(_loop.Now + (long)DrainGrace.TotalMilliseconds);
         if (_deadline.Reason != CloseReason.Idle) return;
         if (_session.Requests > 0) Expire(CloseReason.Drained);
         else SetDeadline(CloseReason.Drained, DrainGrace);
@@ -121,8 +131,13 @@ internal sealed partial class Connection : LoopMember
             CloseReason? reason = null;
             try
             {
-                if (_socket.Tls is null) SetDeadline(CloseReason.Idle, _loop.Context.Limits.IdleTimeout);
-                else SetDeadline(CloseReason.TlsFailed, _loop.Context.Limits.HeaderTimeout);
+                if (_gate is not null) reason = BeginProxyHeader(_gate);
+                while (_gate is not null && reason is null && !TakeProxyHeader(_gate, out reason))
+                {
+                    if (!await _socket.WaitAsync(LoopSocket.Input)) reason = ExpiredReason();
+                }
+
+                SetFirstDeadline();
                 SessionStep step = SessionStep.Read;
                 bool ends = false;
                 while (reason is null)
@@ -257,7 +272,7 @@ internal sealed partial class Connection : LoopMember
         SessionContext context = _loop.Context;
         long requests = _session.Requests;
         SessionStep step = _session.Advance(input, context, _loop.OutputBuffer, out consumed, out int written);
-        if (context.Rejects.Count > 0) LogRejects(context);
+        if (context.Rejects.Count > 0) NoteRejects(context);
 
         unsent = 0;
         if (written == 0) return step;
@@ -302,12 +317,5 @@ internal sealed partial class Connection : LoopMember
         if (_expired != CloseReason.Aborted) _expired = reason;
         _deadline.Clear();
         _socket.Cancel();
-    }
-
-    private void LogRejects(SessionContext context)
-    {
-        if (!_logger.IsEnabled(LogLevel.Debug)) return;
-        string peer = PeerAddress.Of(_socket.Fd);
-        foreach (RejectReason reason in context.Rejects) _logger.RequestRejected(RejectReasons.Label(reason), peer);
     }
 }

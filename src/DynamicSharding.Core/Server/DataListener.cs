@@ -31,13 +31,13 @@ internal sealed class DataListener : IDisposable
     private readonly bool _inherited;
 
     /// <exception cref="IOException">The address cannot be bound.</exception>
-    public DataListener(DataAddress address, Socket? inherited, bool reusePort, EventLoop[] loops, ConnectionLimit limit, ILoggerFactory loggers, TimeProvider time)
+    public DataListener(DataAddress address, Socket? inherited, bool reusePort, EventLoop[] loops, ConnectionLimit limit, ProxyGate? gate, ILoggerFactory loggers, TimeProvider time)
     {
         Address = address;
         _inherited = inherited is not null;
         _socket = ListenSocket.Open(address.Address, address.Key, inherited, reusePort);
         if (reusePort && !_inherited) _handover = new PortHandover(_socket, time);
-        _listeners = [.. loops.Select(loop => new Listener(new LoopSocket(loop, (int)_socket.Handle), limit, address.NewSession, address.Tls, loggers))];
+        _listeners = [.. loops.Select(loop => new Listener(new LoopSocket(loop, (int)_socket.Handle), limit, address.NewSession, address.Tls, gate, loggers))];
     }
 
     public DataAddress Address { get; }

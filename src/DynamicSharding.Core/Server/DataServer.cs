@@ -25,6 +25,7 @@ internal sealed class DataServer : IDisposable
     private readonly byte[] _pathPrefix;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly RejectLog _rejectLog;
     private readonly bool _forwards;
 
     /// <summary>Serializes what a reload and a stop post to the loops.</summary>
@@ -52,18 +53,20 @@ internal sealed class DataServer : IDisposable
         _limits = options.Limits;
         _logger = loggers.CreateLogger<DataServer>();
         _forwards = options.Forwards;
+        _rejectLog = new RejectLog(loggers.CreateLogger<Connection>(), time) { PerSecond = options.Log.RejectedSample };
         _limit = new ConnectionLimit(MaxConnections(options.Limits));
         int loops = counters.Loops.Length;
         _dates = [.. Enumerable.Range(0, loops).Select(_ => new HttpDate(time.GetUtcNow()))];
         _loops = [.. Enumerable.Range(0, loops).Select(i => new EventLoop(NewContext(i), time, _logger))];
+        ProxyGate? gate = ProxyGate.For(options);
         Dictionary<string, Socket> inherited = SocketActivation.TakeSockets([.. addresses.Select(static address => address.Name)]);
         _listeners =
         [
             .. addresses.Select(address => new DataListener(
-                address, inherited.GetValueOrDefault(address.Name), options.ReusePort, _loops, _limit, loggers, time)),
+                address, inherited.GetValueOrDefault(address.Name), options.ReusePort, _loops, _limit, gate, loggers, time)),
         ];
         _selfCheck = new SelfCheck(
-            EndPoint, addresses[0].Tls, _loops, _limit, options.HttpPathPrefix, () => _authorize is not null, loggers.CreateLogger<Connection>());
+            EndPoint, addresses[0].Tls, options.ProxyProtocol, _loops, _limit, options.HttpPathPrefix, () => _authorize is not null, _rejectLog, loggers.CreateLogger<Connection>());
     }
 
     /// <summary>What serves a connection of a redirect listener.</summary>
@@ -80,6 +83,12 @@ internal sealed class DataServer : IDisposable
 
     /// <summary>The bound addresses of all listeners.</summary>
     public IReadOnlyList<System.Net.IPEndPoint> EndPoints => [.. _listeners.Select(static listener => listener.EndPoint)];
+
+    /// <summary><c>log.rejected_sample</c>.</summary>
+    public int RejectedSample
+    {
+        set => _rejectLog.PerSecond = value;
+    }
 
     public int OpenConnections => _limit.Open;
 
@@ -195,6 +204,7 @@ internal sealed class DataServer : IDisposable
         {
             Draining = _draining,
             Authorize = _authorize,
+            RejectLog = _rejectLog,
             Deletes = _deletes?.Mailboxes[loop],
             NotesRedirectedDeletes = _deletes is not null && (_deletes.GatewaysAreOpen || _authorize is not null),
         };

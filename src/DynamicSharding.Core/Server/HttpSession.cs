@@ -98,6 +98,7 @@ internal class HttpSession(LoopCounters counters)
     public int WriteHeaderTimeout(SessionContext context, Span<byte> output)
     {
         context.Rejects.Clear();
+        context.Rejected.Clear();
         var writer = new ResponseWriter(output, context.Date.Bytes);
         Reject(RejectReason.HeaderTimeout, default, ConnectionOption.Close, context, ref writer);
         return writer.Written;
@@ -115,6 +116,7 @@ internal class HttpSession(LoopCounters counters)
         {
             consumed = input.Length;
             IsBroken = true;
+            context.Rejected.Set(rest);
             Reject(_parser.Reason, default, ConnectionOption.Close, context, ref writer);
             return SessionStep.Linger;
         }
@@ -139,6 +141,7 @@ internal class HttpSession(LoopCounters counters)
             };
         }
 
+        if (route.Kind == RouteKind.Reject) context.Rejected.Set(rest);
         bool persist = MayPersist(route, context);
         if (Forwards && route.Kind == RouteKind.Redirect) return BeginPush(input, route, context, ref writer, ref consumed);
         Write(route, OptionFor(persist), context, ref writer);
@@ -260,6 +263,7 @@ internal class HttpSession(LoopCounters counters)
             // The response was written after the head; nothing behind it may be read as a request.
             counters.CountReject(RejectReason.BadChunk);
             context.Rejects.Add(RejectReason.BadChunk);
+            context.Rejected.Clear();
             consumed = input.Length;
             return Break();
         }

@@ -26,6 +26,7 @@ internal sealed class Listener : LoopMember
     private readonly DefaultObjectPool<Connection> _connections;
     private readonly Func<SslServerAuthenticationOptions>? _tls;
     private readonly ILogger _logger;
+    private readonly ProxyGate? _gate;
     private readonly ILogger _connectionLogger;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _dead = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -33,13 +34,15 @@ internal sealed class Listener : LoopMember
     private bool _backingOff;
 
     public Listener(
-        LoopSocket socket, ConnectionLimit limit, Func<Connection, HttpSession> newSession, Func<SslServerAuthenticationOptions>? tls, ILoggerFactory loggers)
+        LoopSocket socket, ConnectionLimit limit, Func<Connection, HttpSession> newSession, Func<SslServerAuthenticationOptions>? tls, ProxyGate? gate,
+        ILoggerFactory loggers)
     {
         _socket = socket;
         _loop = socket.Loop;
         _refused = new LoopSocket(_loop);
         _limit = limit;
         _tls = tls;
+        _gate = gate;
         _logger = loggers.CreateLogger<Listener>();
         _connectionLogger = loggers.CreateLogger<Connection>();
         _connections = new DefaultObjectPool<Connection>(new ConnectionPolicy(this, newSession), MaxPooled);
@@ -154,7 +157,7 @@ internal sealed class Listener : LoopMember
             return;
         }
 
-        _connections.Get().Start(fd, _tls?.Invoke());
+        _connections.Get().Start(fd, _tls?.Invoke(), _gate);
     }
 
     private void Refuse(int fd)
@@ -169,21 +172,29 @@ internal sealed class Listener : LoopMember
         context.Counters.CountClose(CloseReason.TooManyConnections);
 
         // Read first: closing with unread bytes would reset the connection and destroy the response.
-        _ = _refused.TryReceive(_loop.ReceiveBuffer);
-        if (_tls is null) WriteRefusal(context, fd);
+        SocketResult received = _refused.TryReceive(_loop.ReceiveBuffer);
+        context.Rejects.Clear();
+        context.Rejects.Add(RejectReason.TooManyConnections);
+        context.Rejected.Clear();
+        ReadOnlySpan<byte> head = _loop.ReceiveBuffer.AsSpan(0, received.Count);
+        ClientAddress? peer = PeerAddress.ValueOf(fd);
+        if (_gate is not null) peer = _gate.ClientOf(ref head, peer);
+        if (_tls is null)
+        {
+            context.Rejected.Set(head);
+            WriteRefusal(context);
+        }
+
+        context.RejectLog?.Note(context, peer, _loop.BatchStart);
         _refused.ShutdownSend();
         _refused.Close();
     }
 
-    private void WriteRefusal(SessionContext context, int fd)
+    private void WriteRefusal(SessionContext context)
     {
         var writer = new ResponseWriter(_loop.OutputBuffer, context.Date.Bytes);
         writer.WriteReject(RejectReason.TooManyConnections, default, isHead: false, ConnectionOption.Close);
         _ = _refused.TrySend(_loop.OutputBuffer.AsSpan(0, writer.Written));
-        if (_connectionLogger.IsEnabled(LogLevel.Debug))
-        {
-            _connectionLogger.RequestRejected(RejectReasons.Label(RejectReason.TooManyConnections), PeerAddress.Of(fd));
-        }
     }
 
     private sealed class ConnectionPolicy(Listener listener, Func<Connection, HttpSession> newSession) : PooledObjectPolicy<Connection>

@@ -21,6 +21,9 @@ internal sealed class LoopCounters
     private const int DurationSumAt = DurationCountAt + DurationBuckets.Count;
     private const int AcceptedAt = DurationSumAt + DurationBuckets.Count;
 
+    /// <summary>For operators; the counters are for Prometheus.</summary>
+    public RecentRejects Recent { get; } = new();
+
     private readonly long[] _cells = new long[AcceptedAt + 1 + Padding];
 
     /// <param name="method"><see cref="RequestMethod.Unknown"/> if the request line could not be read.</param>

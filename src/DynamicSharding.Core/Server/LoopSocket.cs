@@ -70,6 +70,15 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
         }
     }
 
+    /// <summary>What has arrived, which stays there. Below TLS.</summary>
+    public SocketResult TryPeek(Span<byte> buffer)
+    {
+        fixed (byte* pointer = buffer)
+        {
+            return Result(LibC.Receive(Fd, pointer, (nuint)buffer.Length, LibC.MSG_DONTWAIT | LibC.MSG_PEEK));
+        }
+    }
+
     /// <summary>Below TLS.</summary>
     public SocketResult TrySendRaw(ReadOnlySpan<byte> buffer)
     {
@@ -116,7 +125,13 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     {
         // Set even if nothing will ever be reported: nothing plain may pass.
         _tls = new TlsLayer(this);
-        return _interest != 0 || Watch(InputAndOutput) ? _tls : null;
+        if (_interest == 0) return Watch(InputAndOutput) ? _tls : null;
+        if (_interest == InputAndOutput) return _tls;
+
+        // It was watched for the header of a proxy, in one direction.
+        if (!Loop.SetInterest(this, LibC.EPOLL_CTL_MOD, InputAndOutput)) return null;
+        _interest = InputAndOutput;
+        return _tls;
     }
 
     /// <summary>Takes another descriptor, after <see cref="Close"/>. Nothing of the one before is left.</summary>

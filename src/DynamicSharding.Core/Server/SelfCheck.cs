@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Security.Authentication;
 using System.Text;
+using DynamicSharding.Config;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Server;
@@ -13,11 +14,13 @@ namespace DynamicSharding.Server;
 /// watchdog; never runs on a loop's thread.
 /// </summary>
 /// <param name="tls">Of the listener; null for plain TCP.</param>
+/// <param name="proxyProtocol">What the listener wants connections to begin with.</param>
 /// <param name="pathPrefix">Of the paths of pushes, or empty.</param>
 /// <param name="hasUsers">Lookups need a password, so that the check asks for readiness instead.</param>
+/// <param name="rejects">Does not note what is refused to this check.</param>
 internal sealed class SelfCheck(
-    IPEndPoint listener, Func<SslServerAuthenticationOptions>? tls, EventLoop[] loops, ConnectionLimit limit, string pathPrefix, Func<bool> hasUsers,
-    ILogger connectionLogger)
+    IPEndPoint listener, Func<SslServerAuthenticationOptions>? tls, ProxyProtocol proxyProtocol, EventLoop[] loops, ConnectionLimit limit, string pathPrefix, Func<bool> hasUsers,
+    RejectLog rejects, ILogger connectionLogger)
 {
     private readonly byte[] _lookup = Request(pathPrefix + "/metrics/job/dynamic-sharding-watchdog");
     private readonly byte[] _ready = Request("/-/ready");
@@ -28,10 +31,7 @@ internal sealed class SelfCheck(
         string target = $"the data listener {listener}";
         try
         {
-            using (Socket client = await ConnectAsync(cancellation).ConfigureAwait(false))
-            {
-                if (await LookUpAtListenerAsync(client, cancellation).ConfigureAwait(false) is { } problem) return $"{target} {problem}";
-            }
+            if (await CheckListenerAsync(cancellation).ConfigureAwait(false) is { } refused) return $"{target} {refused}";
 
             for (int i = 0; i < loops.Length; i++)
             {
@@ -48,6 +48,24 @@ internal sealed class SelfCheck(
         catch (OperationCanceledException)
         {
             return $"{target} does not respond";
+        }
+    }
+
+    private async Task<string?> CheckListenerAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            using Socket client = await ConnectAsync(cancellation).ConfigureAwait(false);
+            return await LookUpAtListenerAsync(client, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception error) when (rejects.HasRefusedOwn && error is (SocketException or IOException or AuthenticationException))
+        {
+            // Too many connections: a 503 that TLS does not carry, or that a reset has destroyed because more was sent behind a proxy's header.
+            return null;
+        }
+        finally
+        {
+            rejects.Own = null; // a client may get the port next
         }
     }
 
@@ -71,6 +89,7 @@ internal sealed class SelfCheck(
         var client = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
+            NameItself(client, address);
             await client.ConnectAsync(new IPEndPoint(address, listener.Port), cancellation).ConfigureAwait(false);
             return client;
         }
@@ -78,6 +97,21 @@ internal sealed class SelfCheck(
         {
             client.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Before it connects, because it may be refused before this thread runs again.</summary>
+    private void NameItself(Socket client, IPAddress address)
+    {
+        try
+        {
+            client.Bind(new IPEndPoint(address, 0));
+            rejects.Own = (IPEndPoint)client.LocalEndPoint!;
+        }
+        catch (SocketException)
+        {
+            // No free port to be had this way, or an address that routing brings here. The check matters more than who it was.
+            rejects.Own = null;
         }
     }
 
@@ -95,6 +129,7 @@ internal sealed class SelfCheck(
     private async Task<string?> LookUpAtListenerAsync(Socket client, CancellationToken cancellation)
     {
         using var stream = new NetworkStream(client);
+        if (proxyProtocol != ProxyProtocol.Off) await stream.WriteAsync(ProxyHeader.Own(proxyProtocol).ToArray(), cancellation).ConfigureAwait(false);
         if (tls is null) return await LookUpAsync(stream, cancellation).ConfigureAwait(false);
 
         // Whoever it is, it is this process: what counts is that it responds.
@@ -139,7 +174,7 @@ internal sealed class SelfCheck(
         // May exceed the connection limit, which is for clients: a full loop is not stuck.
         limit.Enter();
         loop.Context.Counters.CountAccept();
-        new Connection(loop, limit, DataServer.NewRedirectSession, connectionLogger).Start(fd);
+        new Connection(loop, limit, DataServer.NewRedirectSession, connectionLogger) { IsOwn = true }.Start(fd);
     }
 
     /// <summary>503 is fine, too: a restart would help neither against too many connections nor against missing gateways.</summary>

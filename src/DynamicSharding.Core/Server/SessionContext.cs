@@ -21,7 +21,13 @@ internal sealed class SessionContext(int loopIndex, LimitOptions limits, Router 
     public HttpDate Date { get; } = date;
 
     /// <summary>The rejects in a session's last input, in order, for the debug log.</summary>
-    public List<RejectReason> Rejects { get; } = [];
+    public List<RejectCause> Rejects { get; } = [];
+
+    /// <summary>The head of the last of <see cref="Rejects"/>.</summary>
+    public RejectedHead Rejected { get; } = new();
+
+    /// <summary>Shared by all loops; null where nobody looks.</summary>
+    public RejectLog? RejectLog { get; init; }
 
     /// <summary>The room that a response needs at most.</summary>
     public int MaxResponse { get; } = ResponseWriter.MaxLength(limits.RequestLine, LocationText.MaxLength);

@@ -3,7 +3,9 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using DynamicSharding.Config;
 using DynamicSharding.Outbound;
+using DynamicSharding.Server;
 
 namespace DynamicSharding.Commands;
 
@@ -43,10 +45,12 @@ internal static class AdminClient
         return address.GetComponents(parts, UriFormat.UriEscaped);
     }
 
+    /// <param name="proxyProtocol">What the listener wants connections to begin with.</param>
     /// <param name="certificate">The file of the one certificate that is accepted; null for those that the machine trusts.</param>
     /// <exception cref="CommandException">No response, or none in time.</exception>
     public static async Task<(HttpStatusCode Status, byte[] Content)> GetAsync(
-        Uri address, TimeSpan timeout, CancellationToken cancellation, string? certificate = null)
+        Uri address, TimeSpan timeout, CancellationToken cancellation, string? certificate = null,
+        ProxyProtocol proxyProtocol = ProxyProtocol.Off)
     {
         try
         {
@@ -59,6 +63,7 @@ internal static class AdminClient
                 handler.SslOptions.RemoteCertificateValidationCallback = (_, shown, _, _) => shown is not null && shown.GetRawCertData().AsSpan().SequenceEqual(bytes);
             }
 
+            if (proxyProtocol != ProxyProtocol.Off) handler.ConnectCallback = (context, token) => ConnectAsync(context.DnsEndPoint, proxyProtocol, token);
             using var client = new HttpClient(handler) { Timeout = timeout, MaxResponseContentBufferSize = MaxResponseBytes };
             using var request = new HttpRequestMessage(HttpMethod.Get, address.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped));
             if (address.UserInfo.Length > 0)
@@ -88,7 +93,8 @@ internal static class AdminClient
     /// <summary>The same from the first of these addresses that accepts a connection: a listener may have one family of addresses only.</summary>
     /// <exception cref="CommandException">As above; when none accepts one, with the reason of each.</exception>
     public static async Task<(Uri From, HttpStatusCode Status, byte[] Content)> GetAsync(
-        IReadOnlyList<Uri> addresses, TimeSpan timeout, CancellationToken cancellation, string? certificate = null)
+        IReadOnlyList<Uri> addresses, TimeSpan timeout, CancellationToken cancellation, string? certificate = null,
+        ProxyProtocol proxyProtocol = ProxyProtocol.Off)
     {
         List<string> refused = [];
         foreach (Uri address in addresses)
@@ -99,11 +105,28 @@ internal static class AdminClient
                 continue;
             }
 
-            (HttpStatusCode status, byte[] content) = await GetAsync(address, timeout, cancellation, certificate).ConfigureAwait(false);
+            (HttpStatusCode status, byte[] content) = await GetAsync(address, timeout, cancellation, certificate, proxyProtocol).ConfigureAwait(false);
             return (address, status, content);
         }
 
         throw new CommandException(string.Join("; ", refused), ExitCode.Failed);
+    }
+
+    /// <summary>A connection that begins with the header for a client of its own.</summary>
+    private static async ValueTask<Stream> ConnectAsync(DnsEndPoint address, ProxyProtocol protocol, CancellationToken cancellation)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            await socket.ConnectAsync(address, cancellation).ConfigureAwait(false);
+            await socket.SendAsync(ProxyHeader.Own(protocol).ToArray(), cancellation).ConfigureAwait(false);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
     private static async Task<string?> WhyUnreachableAsync(Uri address, TimeSpan timeout, CancellationToken cancellation)

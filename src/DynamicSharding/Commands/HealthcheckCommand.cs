@@ -32,17 +32,18 @@ internal static class HealthcheckCommand
         });
         command.SetAction((arguments, cancellation) => CommandOutput.RunAsync(arguments, output =>
         {
-            (Uri[] addresses, string? certificate) = arguments.GetValue(file) is { } path ? AddressesIn(path)
-                : arguments.GetValue(url) is { } given ? ([WithPath(AdminClient.ParseUrl(given))], null)
-                : ([new Uri(DefaultUrl), new Uri(DefaultUrl6)], null);
-            return CheckAsync(addresses, certificate, arguments.GetValue(timeout) ?? DefaultTimeout, output, cancellation);
+            (Uri[] addresses, string? certificate, ProxyProtocol proxyProtocol) = arguments.GetValue(file) is { } path ? AddressesIn(path)
+                : arguments.GetValue(url) is { } given ? ([WithPath(AdminClient.ParseUrl(given))], null, ProxyProtocol.Off)
+                : ([new Uri(DefaultUrl), new Uri(DefaultUrl6)], null, ProxyProtocol.Off);
+            return CheckAsync(addresses, certificate, proxyProtocol, arguments.GetValue(timeout) ?? DefaultTimeout, output, cancellation);
         }));
         return command;
     }
 
-    private static async Task<int> CheckAsync(Uri[] addresses, string? certificate, TimeSpan timeout, TextWriter output, CancellationToken cancellation)
+    private static async Task<int> CheckAsync(
+        Uri[] addresses, string? certificate, ProxyProtocol proxyProtocol, TimeSpan timeout, TextWriter output, CancellationToken cancellation)
     {
-        (Uri address, HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(addresses, timeout, cancellation, certificate).ConfigureAwait(false);
+        (Uri address, HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(addresses, timeout, cancellation, certificate, proxyProtocol).ConfigureAwait(false);
         string text = Encoding.UTF8.GetString(content).Split('\n', 2)[0].Trim();
         text = string.Concat(text.Take(MaxLineLength).Where(static c => !char.IsControl(c)));
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{AdminClient.Printable(address)}: {(int)status} {text}").TrimEnd()).ConfigureAwait(false);
@@ -56,13 +57,13 @@ internal static class HealthcheckCommand
     /// name that this command does not have. A plain one rather than one with TLS.
     /// </summary>
     /// <returns>The file of the certificate to expect; null for plain HTTP.</returns>
-    private static (Uri[] Addresses, string? Certificate) AddressesIn(string file)
+    private static (Uri[] Addresses, string? Certificate, ProxyProtocol ProxyProtocol) AddressesIn(string file)
     {
         ServerOptions options = CommandOutput.LoadConfig(file);
         bool open = options.Admin.BasicAuthUsers.IsEmpty && options.Admin.TlsCertFile is null;
-        if ((open ? options.AdminListenAddr : null) is { } admin) return (Urls("http", admin), null);
-        if ((options.HttpListenAddr ?? options.ForwardListenAddr) is { } plain) return (Urls("http", plain), null);
-        if (options.Tls.ClientCaFile is null) return (Urls("https", (options.HttpsListenAddr ?? options.ForwardHttpsListenAddr)!), options.Tls.CertFile);
+        if ((open ? options.AdminListenAddr : null) is { } admin) return (Urls("http", admin), null, ProxyProtocol.Off);
+        if ((options.HttpListenAddr ?? options.ForwardListenAddr) is { } plain) return (Urls("http", plain), null, options.ProxyProtocol);
+        if (options.Tls.ClientCaFile is null) return (Urls("https", (options.HttpsListenAddr ?? options.ForwardHttpsListenAddr)!), options.Tls.CertFile, options.ProxyProtocol);
         throw new CommandException("every listener wants a client certificate (tls.client_ca_file) or a login; bind admin_listen_addr to 127.0.0.1 for this command");
     }
 

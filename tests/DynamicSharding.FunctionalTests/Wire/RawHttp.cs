@@ -40,9 +40,11 @@ internal sealed class RawHttp : IDisposable
     /// <summary>The same over TLS.</summary>
     /// <param name="options">Of the handshake.</param>
     /// <param name="delivery">Of the bytes on the wire: records of the handshake, too.</param>
-    public static async Task<RawHttp> ConnectTlsAsync(string address, SslClientAuthenticationOptions options, Delivery delivery = Delivery.Whole)
+    /// <param name="from">An address of this machine to come from; any by default.</param>
+    public static async Task<RawHttp> ConnectTlsAsync(
+        string address, SslClientAuthenticationOptions options, Delivery delivery = Delivery.Whole, IPAddress? from = null)
     {
-        RawHttp connection = await ConnectAsync(address);
+        RawHttp connection = await ConnectAsync(address, from);
         try
         {
             NetworkStream stream = new(connection._socket);

@@ -33,8 +33,8 @@ public sealed class ConfigBrokenFilesTests
         { "S\n? [a, b]\n: 1", "2:3: a key must be plain text, not a list or a mapping" },
 
         // Shapes.
-        { "S\nlog: debug", "2:6: log: must be a mapping with the keys level, format" },
-        { "S\nlog: [level]", "2:6: log: must be a mapping with the keys level, format" },
+        { "S\nlog: debug", "2:6: log: must be a mapping with the keys level, rejected_sample, format" },
+        { "S\nlog: [level]", "2:6: log: must be a mapping with the keys level, rejected_sample, format" },
         { "S\nreuse_port: [true]", "2:13: reuse_port: must be one value, not a list" },
         { "S\nhttp_listen_addr: {port: 1}", "2:19: http_listen_addr: must be one value, not a mapping" },
         { "pushgateway: {servers: a}", "1:24: pushgateway.servers: must be a list; put each server on a line of its own that begins with '- '" },
@@ -83,6 +83,10 @@ public sealed class ConfigBrokenFilesTests
         { "pushgateway: {servers: [a], path_prefix: b}", "1:42: pushgateway.path_prefix: must begin with '/'" },
         { "pushgateway: {servers: [a], path_prefix: /b c}", "1:42: pushgateway.path_prefix: contains a character that must be percent-encoded in a URL" },
         { "pushgateway: {servers: [a], path_prefix: /b/../c}", "1:42: pushgateway.path_prefix: must not have empty, '.' or '..' segments" },
+        { "S\nproxy_protocol: v2", "2:17: proxy_protocol: needs trusted_proxies, the addresses of the proxies that send it: trusted_proxies: [10.0.0.5, 10.1.0.0/24]" },
+        { "S\nproxy_protocol: any\ntrusted_proxies: []", "2:17: proxy_protocol: needs trusted_proxies, the addresses of the proxies that send it: trusted_proxies: [10.0.0.5, 10.1.0.0/24]" },
+        { "S\nproxy_protocol: v1\ntrusted_proxies: [lb.example]", "3:19: trusted_proxies: must be an IP address or a CIDR, such as 10.0.0.0/8; names are never resolved" },
+        { "S\nproxy_protocol: v1\ntrusted_proxies: [10.0.0.1/8]", "3:19: trusted_proxies: has bits set beyond its prefix; write 10.0.0.0/8" },
         { "S\nhttp_path_prefix: pushgateway", "2:19: http_path_prefix: must begin with '/'" },
         { "S\nhttp_path_prefix: /push?gateway", "2:19: http_path_prefix: contains a character that must be percent-encoded in a URL" },
         { "S\nhttp_path_prefix: //pushgateway", "2:19: http_path_prefix: must not have empty, '.' or '..' segments" },
@@ -199,7 +203,7 @@ public sealed class ConfigBrokenFilesTests
             "test.yml:5:7: pushgateway.servers: contains a character that is not allowed in a host name; use letters, digits, '-', '_' and '.'",
             "test.yml:6:7: pushgateway.servers: has a bad port; it must be a number from 1 to 65535",
             "test.yml:7:1: this is not a known key; known here: http_listen_addr, https_listen_addr, admin_listen_addr, forward_listen_addr, "
-                + "forward_https_listen_addr, http_path_prefix, basic_auth_users, tls, reuse_port, discovery, consul_server, dns, file_sd, http_sd, pushgateway, sharding, membership, cleanup, limits, shutdown, forward, admin, log",
+                + "forward_https_listen_addr, http_path_prefix, proxy_protocol, trusted_proxies, basic_auth_users, tls, reuse_port, discovery, consul_server, dns, file_sd, http_sd, pushgateway, sharding, membership, cleanup, limits, shutdown, forward, admin, log",
         ],
         ConfigTestFile.Errors("http_listen_addr: x\npushgateway:\n  port: 0\n  servers:\n    - a b\n    - c:d\ncolour: red\n"));
 

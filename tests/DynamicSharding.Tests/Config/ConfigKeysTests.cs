@@ -19,6 +19,8 @@ public sealed class ConfigKeysTests : IDisposable
         { "forward_listen_addr", "\"\"", ":9294", false },
         { "forward_https_listen_addr", "\"\"", ":9444", false },
         { "http_path_prefix", "\"\"", "/pushgateway", false },
+        { "proxy_protocol", "off", "any", false },
+        { "trusted_proxies", "[]", "[10.0.0.5, 'fd00::/8']", false },
         { "basic_auth_users", "{}", "{alice: " + Hash + "}", true },
         { "tls.cert_file", "", "FILE", false },
         { "tls.key_file", "", "FILE", false },
@@ -110,6 +112,7 @@ public sealed class ConfigKeysTests : IDisposable
         { "admin.enable_lifecycle", "false", "true", true },
         { "admin.allowed_hosts", "[]", "[status.example.com, '*.pgw.internal']", true },
         { "log.level", "info", "debug", true },
+        { "log.rejected_sample", "1", "0", true },
         { "log.format", "logfmt", "json", false },
     };
 

@@ -28,6 +28,8 @@ public sealed class ConfigLintTests
     [InlineData("shutdown: {drain_delay: 0s}", "2:25: shutdown.drain_delay: a load balancer has no time to notice a stop")]
     [InlineData("shutdown: {timeout: 0s}", "2:21: shutdown.timeout: a stop resets the connections of requests in flight")]
     [InlineData("log: {level: debug}", "2:14: log.level: clients can cause any number of debug lines")]
+    [InlineData("proxy_protocol: any\ntrusted_proxies: [10.0.0.1, 0.0.0.0/0]", "3:18: trusted_proxies: whoever reaches a data listener can claim to be any client")]
+    [InlineData("proxy_protocol: v2\ntrusted_proxies: ['::/0']", "3:18: trusted_proxies: whoever reaches a data listener can claim to be any client")]
     [InlineData(
         "consul_server: {tls: {insecure_skip_verify: true}}",
         "2:45: consul_server.tls.insecure_skip_verify: whoever answers at this address decides where pushes go")]

@@ -5,7 +5,6 @@ using DynamicSharding.Forward;
 using DynamicSharding.Server;
 using DynamicSharding.Tests.Forward;
 using DynamicSharding.Tests.Http;
-using Microsoft.Extensions.ObjectPool;
 
 namespace DynamicSharding.Tests.Server;
 
@@ -78,9 +77,9 @@ public sealed class ReuseTests
             Assert.True(await RunningServer.UntilAsync(() => plane.Server.OpenConnections == 0));
             await OnLoopAsync(plane, listener, static (connection, newSession) =>
             {
-                HttpSession session = Field<HttpSession>(connection, "_session");
-                SocketPipeReader reader = Field<SocketPipeReader>(connection, "_reader");
-                LoopSocket socket = Field<LoopSocket>(connection, "_socket");
+                HttpSession session = Insides.Field<HttpSession>(connection, "_session");
+                SocketPipeReader reader = Insides.Field<SocketPipeReader>(connection, "_reader");
+                LoopSocket socket = Insides.Field<LoopSocket>(connection, "_socket");
                 session.Reset();
                 reader.Reset();
                 socket.Open(-1);
@@ -120,9 +119,6 @@ public sealed class ReuseTests
         }
     }
 
-    private static T Field<T>(object of, string name) =>
-        (T)of.GetType().GetField(name, BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(of)!;
-
     /// <summary>Takes every push, and responds to each piece of it.</summary>
     private ScriptedGateway Recorder() => new(async (socket, cancellation) =>
     {
@@ -161,24 +157,11 @@ public sealed class ReuseTests
     /// <summary>Runs an action with the connection that the listener would use next, on its loop's thread.</summary>
     private static async Task OnLoopAsync(RunningForward plane, int listener, Action<Connection, Func<Connection, HttpSession>> action)
     {
-        EventLoop loop = Field<EventLoop[]>(plane.Server, "_loops")[0];
-        Listener shares = Field<Listener[]>(Field<DataListener[]>(plane.Server, "_listeners")[listener], "_listeners")[0];
-        ObjectPool<Connection> pool = Field<DefaultObjectPool<Connection>>(shares, "_connections");
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        loop.Post(() =>
+        Connection connection = await Insides.PooledAsync(plane.Server, listener);
+        await Insides.OnLoopAsync(plane.Server, () =>
         {
-            try
-            {
-                Connection connection = pool.Get();
-                action(connection, listener == Redirect ? DataServer.NewRedirectSession : plane.Plane.NewSession);
-                pool.Return(connection);
-                done.SetResult();
-            }
-            catch (Exception e)
-            {
-                done.SetException(e);
-            }
+            action(connection, listener == Redirect ? DataServer.NewRedirectSession : plane.Plane.NewSession);
+            return true;
         });
-        await done.Task.WaitAsync(TimeSpan.FromSeconds(30));
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using DynamicSharding.Config;
 using DynamicSharding.Http;
 using DynamicSharding.Ring;
@@ -19,18 +20,25 @@ internal sealed class RunningServer : IAsyncDisposable
     private bool _stopped;
 
     public RunningServer(LimitOptions? limits = null, int loops = 2, ILoggerFactory? loggers = null, bool hasRing = true, CheckCredentials? authorize = null,
-        string pathPrefix = "")
+        string pathPrefix = "", ProxyProtocol proxyProtocol = ProxyProtocol.Off, Func<SslServerAuthenticationOptions>? tls = null, bool starts = true)
     {
-        ServerOptions options = new() { HttpListenAddr = new ListenAddress(IPAddress.Loopback, 0), Limits = limits ?? new LimitOptions(), HttpPathPrefix = pathPrefix };
+        ServerOptions options = new()
+        {
+            HttpListenAddr = new ListenAddress(IPAddress.Loopback, 0), Limits = limits ?? new LimitOptions(), HttpPathPrefix = pathPrefix,
+            ProxyProtocol = proxyProtocol, TrustedProxies = ["127.0.0.1"],
+        };
         ActiveRing ring = new();
         if (hasRing) ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(loops, "http", "").For(Gateway)], 100, "group"));
         Readiness readiness = new();
         readiness.SetReady();
         Counters = new DataPlaneCounters(loops);
         _server = new DataServer(
-            options, [new DataAddress(DataAddresses.Data, "http_listen_addr", options.HttpListenAddr!, DataServer.NewRedirectSession)], ring, readiness, Counters, authorize, loggers ?? NullLoggerFactory.Instance, _time);
-        _server.Start();
+            options, [new DataAddress(DataAddresses.Data, "http_listen_addr", options.HttpListenAddr!, DataServer.NewRedirectSession, tls)], ring, readiness, Counters, authorize, loggers ?? NullLoggerFactory.Instance, _time);
+        if (starts) _server.Start();
     }
+
+    /// <summary>Of ten minutes, as the status page shows them.</summary>
+    public TopRejects TopRejects => TopRejects.Of(Counters, _time);
 
     public DataPlaneCounters Counters { get; }
 

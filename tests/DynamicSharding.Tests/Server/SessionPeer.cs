@@ -68,7 +68,7 @@ internal sealed class SessionPeer
         do
         {
             Step = _session.Advance(_pending, _context, _output, out int consumed, out int written);
-            if (_context.Rejects.Count > 0) LastReject = _context.Rejects[^1];
+            if (_context.Rejects.Count > 0) LastReject = (RejectReason)_context.Rejects[^1].Number;
             Assert.InRange(consumed, 0, _pending.Length);
             Assert.InRange(written, 0, _output.Length);
             Assert.False(Step == SessionStep.Flush && written == 0, "asked for room without having used any");

@@ -1,3 +1,4 @@
+using DynamicSharding.Config;
 using DynamicSharding.Http;
 
 namespace DynamicSharding.Tests.Server;
@@ -16,5 +17,30 @@ public sealed class UsersSelfCheckTests
         await using RunningServer server = new(pathPrefix: prefix, authorize: nobody);
         Assert.Null(await server.Server.ProbeAsync(CancellationToken.None));
         Assert.All(Enum.GetValues<RejectReason>(), reason => Assert.Equal(0, server.Counters.Rejected(reason)));
+    }
+
+    /// <summary>Whatever is wrong then, nobody pushes wrongly: operators see clients only.</summary>
+    [Theory]
+    [InlineData(nameof(ProxyProtocol.Off), false)]
+    [InlineData(nameof(ProxyProtocol.V1), false)]
+    [InlineData(nameof(ProxyProtocol.V2), false)]
+    [InlineData(nameof(ProxyProtocol.Off), true)]
+    [InlineData(nameof(ProxyProtocol.V2), true)]
+    public async Task What_is_refused_to_it_is_counted_and_in_no_table(string protocol, bool isTls)
+    {
+        await using RunningServer server = new(tls: isTls ? ProxyConnectionTests.Tls : null, limits: new LimitOptions { MaxConnections = 1 }, hasRing: false, proxyProtocol: Enum.Parse<ProxyProtocol>(protocol));
+        Assert.Null(await server.Server.ProbeAsync(CancellationToken.None));
+        Assert.InRange(server.Counters.Rejected(RejectReason.NoGateway), 3, int.MaxValue);
+        using TestClient client = await server.ConnectAsync();
+        Assert.True(await RunningServer.UntilAsync(() => server.Server.OpenConnections == 1));
+        Assert.Null(await server.Server.ProbeAsync(CancellationToken.None));
+        Assert.Equal(1, server.Counters.Rejected(RejectReason.TooManyConnections));
+        Assert.Empty(server.TopRejects.Reasons);
+
+        // A client from the same address is in the tables.
+        using TestClient other = await server.ConnectAsync();
+        _ = await other.ReadToEndAsync();
+        Assert.Equal([("too_many_connections", 1)], server.TopRejects.Reasons);
+        Assert.Equal([("127.0.0.1", 1)], server.TopRejects.Peers);
     }
 }

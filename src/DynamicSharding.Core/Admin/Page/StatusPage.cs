@@ -52,6 +52,7 @@ internal sealed class StatusPage(AdminContext context, Fleet fleet, RecentActivi
         LookupSection.Write(html, data);
         SimulateSection.Write(html, data);
         HistorySection.Write(html, data);
+        RejectedSection.Write(html, data);
         CleanupSection.Write(html, data);
         SettingsSection.Write(html, data);
         html.Add($"</main>\n<footer>\n<p>DynamicSharding {build.Version}, revision <code>{build.Revision[..Math.Min(12, build.Revision.Length)]}</code>, {build.Runtime}.</p>\n");

@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Text;
+using DynamicSharding.Http;
+
+namespace DynamicSharding.Server;
+
+/// <summary>
+/// What a rejected request wanted, kept until its rejection is logged. Its texts are printable and short, whatever a client sent. They are empty
+/// unless the line is a request line: anything else may be content, or a password.
+/// </summary>
+internal sealed class RejectedHead
+{
+    private const int MaxMethod = 16;
+    private const int MaxPath = 128;
+
+    private readonly byte[] _method = new byte[MaxMethod + 1];
+    private readonly byte[] _path = new byte[MaxPath + 1];
+    private int _methodLength;
+    private int _pathLength;
+
+    public string Method => Escape(_method.AsSpan(0, _methodLength), MaxMethod);
+
+    /// <summary>Without scheme, host and query, which may hold a password or a token.</summary>
+    public string Path => Escape(_path.AsSpan(0, _pathLength), MaxPath);
+
+    /// <param name="head">From the first byte of the request.</param>
+    public void Set(ReadOnlySpan<byte> head)
+    {
+        Clear();
+        head = head.TrimStart("\r\n"u8);
+        int end = head.IndexOfAny((byte)'\r', (byte)'\n');
+        ReadOnlySpan<byte> line = end < 0 ? head : head[..end];
+
+        // A target with a space in it is a common error: its first word is shown.
+        int method = line.IndexOf((byte)' '), version = line.LastIndexOf((byte)' ');
+        if (method <= 0 || version == method || Characters.IndexOfTokenEnd(line[..method]) >= 0 || !line[(version + 1)..].StartsWith("HTTP/"u8)) return;
+        ReadOnlySpan<byte> target = line[(method + 1)..version];
+        int space = target.IndexOf((byte)' ');
+        Set(line[..method], PathOf(space < 0 ? target : target[..space]));
+    }
+
+    /// <param name="path">Without anything that must not be shown.</param>
+    public void Set(ReadOnlySpan<byte> method, ReadOnlySpan<byte> path)
+    {
+        _methodLength = Copy(method, _method);
+        _pathLength = Copy(path, _path);
+    }
+
+    public void Clear() => _methodLength = _pathLength = 0;
+
+    private static ReadOnlySpan<byte> PathOf(ReadOnlySpan<byte> target)
+    {
+        int query = target.IndexOfAny((byte)'?', (byte)'#');
+        if (query >= 0) target = target[..query];
+        int scheme = target.IndexOf("://"u8);
+        bool isPath = target.StartsWith("/"u8);
+        if (isPath && !target.StartsWith("//"u8)) return target;
+
+        // CONNECT's authority has no path. Two slashes begin one as a scheme does (RFC 3986 4.2), or a client joined / and the path.
+        if (!isPath && (scheme < 0 || target.IndexOf((byte)'/') < scheme)) return target.SequenceEqual("*"u8) ? target : default;
+        ReadOnlySpan<byte> rest = (isPath ? target : target[(scheme + 3)..]).TrimStart((byte)'/');
+        int path = rest.IndexOf((byte)'/');
+        ReadOnlySpan<byte> authority = path < 0 ? rest : rest[..path];
+        if (!isPath || authority.ContainsAny((byte)'@', (byte)':')) target = path < 0 ? default : rest[path..];
+
+        // A password with a slash ends the authority too early.
+        return HasUser(target) ? default : target;
+    }
+
+    /// <summary>An @ that is not the one of <c>job@base64</c>.</summary>
+    private static bool HasUser(ReadOnlySpan<byte> path)
+    {
+        for (int at; (at = path.IndexOf((byte)'@')) >= 0; path = path[(at + 1)..])
+        {
+            ReadOnlySpan<byte> behind = path[(at + 1)..];
+            if (!behind.StartsWith("base64"u8) || (behind.Length > 6 && behind[6] != (byte)'/')) return true;
+        }
+
+        return false;
+    }
+
+    private static int Copy(ReadOnlySpan<byte> text, byte[] target)
+    {
+        int length = Math.Min(text.Length, target.Length);
+        text[..length].CopyTo(target);
+        return length;
+    }
+
+    private static string Escape(ReadOnlySpan<byte> text, int most)
+    {
+        var escaped = new StringBuilder();
+        foreach (byte c in text)
+        {
+            if (escaped.Length >= most) return escaped.Append("...").ToString();
+            if (c is > 0x20 and < 0x7f and not ((byte)'"' or (byte)'\\')) escaped.Append((char)c);
+            else escaped.Append(CultureInfo.InvariantCulture, $"\\x{c:x2}");
+        }
+
+        return escaped.ToString();
+    }
+}
