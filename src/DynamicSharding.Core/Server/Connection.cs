@@ -64,12 +64,7 @@ internal sealed partial class Connection : LoopMember
     /// <param name="tls">What a TLS handshake needs; null for plain TCP.</param>
     public void Start(int fd, SslServerAuthenticationOptions? tls = null)
     {
-        _deadline = default;
-        _expired = null;
-        _unsentEnd = 0;
-        _draining = false;
-        _reader.Reset();
-        _session.Reset();
+        Reset();
         _socket.Open(fd);
         _loop.Add(_socket);
         _loop.Connections++;
@@ -83,6 +78,17 @@ internal sealed partial class Connection : LoopMember
         TlsLayer? layer = _socket.AddTls();
         _socket.Wake();
         layer?.Accept(tls);
+    }
+
+    /// <summary>Nothing of the client before is left.</summary>
+    public void Reset()
+    {
+        _deadline = default;
+        _expired = null;
+        _unsentEnd = 0;
+        _draining = false;
+        _reader.Reset();
+        _session.Reset();
     }
 
     public override void OnTick(long now)
