@@ -84,7 +84,7 @@ public sealed class GuessingTests(ITestOutputHelper output) : PeerTest(output), 
     public async Task Guesses_from_all_sides_are_verified_half_of_the_time_at_most()
     {
         const double MaxShare = 0.75;
-        UsersServer server = await UsersServer.StartAsync(TestPeers, _folder, "127.0.0.1:1", UsersOf(("alice", Hash(Password, 10))));
+        UsersServer server = await UsersServer.StartAsync(TestPeers, _folder, "127.0.0.1:1", UsersOf(("alice", Hash(Password, 8))));
         TimeSpan cost = TimeSpan.MaxValue;
         for (int i = 0; i < 8; i++)
         {
