@@ -1,5 +1,8 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using BenchmarkDotNet.Attributes;
 using DynamicSharding.Config;
@@ -28,6 +31,8 @@ public class Pushes : IDisposable
     private ForwardPlane _forward = null!;
     private Socket _gateway = null!;
     private Socket _client = null!;
+    private X509Certificate2 _certificate = null!;
+    private SslStream _secureClient = null!;
     private byte[] _redirectAddress = null!;
     private byte[] _small = null!;
     private byte[] _large = null!;
@@ -53,12 +58,14 @@ public class Pushes : IDisposable
         [
             new(DataAddresses.Data, "http_listen_addr", address, DataServer.NewRedirectSession),
             new(DataAddresses.Forward, "forward_listen_addr", address, _forward.NewSession),
+            new(DataAddresses.ForwardHttps, "forward_https_listen_addr", address, _forward.NewSession, ServerTls()),
         ];
         _server = new DataServer(options, addresses, ring, readiness, counters, authorize: null, NullLoggerFactory.Instance, TimeProvider.System);
         _server.Start();
         _redirectAddress = _server.EndPoints[0].Serialize().Buffer[..16].ToArray();
         _client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         _client.Connect(_server.EndPoints[1]);
+        _secureClient = ConnectTls(_server.EndPoints[2]);
         const string Head = "PUT /metrics/job/backup/instance/db-1 HTTP/1.1\r\nHost: edge:9292\r\nUser-Agent: bench/1.0\r\nContent-Type: text/plain\r\n";
         FillPool();
         _small = Encoding.ASCII.GetBytes($"{Head}Content-Length: 120\r\n\r\n{new string('x', 120)}");
@@ -70,6 +77,8 @@ public class Pushes : IDisposable
     public void Dispose()
     {
         _client.Dispose();
+        _secureClient.Dispose();
+        _certificate.Dispose();
         _gateway.Dispose();
         _server.StopAsync(TimeSpan.FromSeconds(1)).GetAwaiter().GetResult();
         _server.Dispose();
@@ -86,12 +95,45 @@ public class Pushes : IDisposable
     [Benchmark(OperationsPerInvoke = Batch)]
     public int ForwardedChunked() => Push(_chunked);
 
+    /// <summary>On a kept connection; a handshake allocates.</summary>
+    [Benchmark(OperationsPerInvoke = Batch)]
+    public int ForwardedOverTls()
+    {
+        int length = 0;
+        for (int i = 0; i < Batch; i++)
+        {
+            _secureClient.Write(_small);
+            length += Checked(_secureClient.Read(_response), "HTTP/1.1 202"u8);
+        }
+
+        return length;
+    }
+
     [Benchmark(OperationsPerInvoke = Batch)]
     public int RedirectedOnFreshConnection()
     {
         int length = 0;
         for (int i = 0; i < Batch; i++) length += PushOnFreshConnection();
         return length;
+    }
+
+    private Func<SslServerAuthenticationOptions> ServerTls()
+    {
+        using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        _certificate = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        var options = new SslServerAuthenticationOptions { ServerCertificateContext = SslStreamCertificateContext.Create(_certificate, null, offline: true) };
+        return () => options;
+    }
+
+    private static SslStream ConnectTls(EndPoint server)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.Connect(server);
+        var client = new SslStream(new NetworkStream(socket, ownsSocket: true));
+#pragma warning disable CA5359 // A certificate of its own, on loopback.
+        client.AuthenticateAsClient(new SslClientAuthenticationOptions { TargetHost = "localhost", RemoteCertificateValidationCallback = static (_, _, _, _) => true });
+#pragma warning restore CA5359
+        return client;
     }
 
     private unsafe int PushOnFreshConnection()

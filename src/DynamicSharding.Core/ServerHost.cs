@@ -7,6 +7,7 @@ using DynamicSharding.Forward;
 using DynamicSharding.Http;
 using DynamicSharding.Logging;
 using DynamicSharding.Membership;
+using DynamicSharding.Outbound;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
 using DynamicSharding.Web;
@@ -32,6 +33,7 @@ internal sealed class ServerHost : IAsyncDisposable
     private readonly AdminListener? _admin;
     private readonly ForwardPlane? _forward;
     private readonly ServerCertificate? _certificate;
+    private readonly GatewayTls? _gatewayTls;
     private PushAuth? _users;
     private Task _readinessWatch = Task.CompletedTask;
 
@@ -54,15 +56,17 @@ internal sealed class ServerHost : IAsyncDisposable
         var counters = new DataPlaneCounters(loops);
         var gateways = new GatewayRegistry(loops, options.Pushgateway.Scheme, options.Pushgateway.PathPrefix);
         GatewayNames names = GatewayNames.For(options, time);
-        _membership = new MembershipService(options, _ring, gateways, names, loggers, time);
-        _cleanup = new CleanupService(options, $"{Environment.MachineName}{options.AdminListenAddr}", _ring, _membership, names, loggers, time);
+        _gatewayTls = GatewayTls.For(options.Pushgateway, _logger, time);
+        _gatewayTls?.StartRefreshing();
+        _membership = new MembershipService(options, _ring, gateways, names, loggers, time, _gatewayTls);
+        _cleanup = new CleanupService(options, $"{Environment.MachineName}{options.AdminListenAddr}", _ring, _membership, names, loggers, time, _gatewayTls);
         List<DataAddress> addresses = [];
         if (options.HttpListenAddr is { } http) addresses.Add(new(DataAddresses.Data, "http_listen_addr", http, DataServer.NewRedirectSession));
         ForwardCounters? forwardCounters = null;
         if (options.Forwards)
         {
             forwardCounters = new ForwardCounters(loops);
-            _forward = new ForwardPlane(options, _ring, forwardCounters, MaxUpstreams(options.Limits), names.Resolver, loggers, time);
+            _forward = new ForwardPlane(options, _ring, forwardCounters, MaxUpstreams(options.Limits), names.Resolver, loggers, time, _gatewayTls);
             if (options.ForwardListenAddr is { } forward) addresses.Add(new(DataAddresses.Forward, "forward_listen_addr", forward, _forward.NewSession));
         }
 
@@ -91,6 +95,7 @@ internal sealed class ServerHost : IAsyncDisposable
             Counters = counters,
             Forward = forwardCounters,
             Certificates = _certificate is null ? [] : [_certificate],
+            GatewayTls = _gatewayTls,
             Readiness = _readiness,
             Reload = Reloader.ReloadAsync,
             ReloadStatus = () => Reloader.Status,
@@ -183,6 +188,7 @@ internal sealed class ServerHost : IAsyncDisposable
         _data.Dispose();
         _forward?.Dispose();
         _certificate?.Dispose();
+        _gatewayTls?.Dispose();
         _users?.Dispose();
         _stopping.Dispose();
     }
@@ -206,6 +212,7 @@ internal sealed class ServerHost : IAsyncDisposable
         unused?.Dispose();
         _data.RejectedSample = options.Log.RejectedSample;
         _certificate?.Refresh();
+        _gatewayTls?.Refresh();
         _forward?.Apply(options, MaxUpstreams(options.Limits));
         _admin?.Apply(options.Limits);
         _membership.Apply(options);

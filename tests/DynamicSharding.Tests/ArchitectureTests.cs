@@ -69,6 +69,15 @@ public sealed partial class ArchitectureTests
             .Select(use => use.User)
             .Distinct());
 
+    /// <summary>The data plane is this program's own; Kestrel serves operators.</summary>
+    [Fact]
+    public void Only_the_admin_listener_s_rooms_know_Kestrel()
+    {
+        var users = Core.Uses.Where(use => use.Namespace.StartsWith("Microsoft.AspNetCore.Server.Kestrel", StringComparison.Ordinal)).ToArray();
+        Assert.Contains(users, use => use is { Room: "Web", User: "WebListener" });
+        Assert.Empty(users.Where(use => use.Room is not ("Web" or "Admin")));
+    }
+
     [GeneratedRegex(@"^`Core/(\w+)/`$")]
     private static partial Regex RoomName();
 
@@ -78,7 +87,7 @@ public sealed partial class ArchitectureTests
         private const string Prefix = "DynamicSharding";
 
         private readonly HashSet<(string From, string To, string User, string Used)> _arrows = [];
-        private readonly HashSet<(string Room, string User, string Type)> _uses = [];
+        private readonly HashSet<(string Room, string User, string Namespace, string Type)> _uses = [];
         private readonly HashSet<string> _rooms = [];
         private readonly MetadataReader _metadata;
 
@@ -104,7 +113,7 @@ public sealed partial class ArchitectureTests
         public IReadOnlySet<(string From, string To, string User, string Used)> Arrows => _arrows;
 
         /// <summary>Types of other assemblies.</summary>
-        public IReadOnlySet<(string Room, string User, string Type)> Uses => _uses;
+        public IReadOnlySet<(string Room, string User, string Namespace, string Type)> Uses => _uses;
 
         private static string? RoomOf(string ns) => ns == Prefix ? Root
             : ns.StartsWith(Prefix + ".", StringComparison.Ordinal) ? ns[(Prefix.Length + 1)..].Split('.')[0]
@@ -114,7 +123,8 @@ public sealed partial class ArchitectureTests
         {
             if (used.Kind == HandleKind.TypeReference)
             {
-                _uses.Add((room, user, NameOf(_metadata.GetTypeReference((TypeReferenceHandle)used).Name)));
+                TypeReference type = _metadata.GetTypeReference((TypeReferenceHandle)used);
+                _uses.Add((room, user, _metadata.GetString(type.Namespace), NameOf(type.Name)));
                 return;
             }
 

@@ -3,6 +3,7 @@ using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Forward;
 using DynamicSharding.Membership;
+using DynamicSharding.Outbound;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
 using DynamicSharding.Web;
@@ -33,6 +34,9 @@ internal sealed record AdminContext
 
     /// <summary>Of the listeners that speak TLS.</summary>
     public IReadOnlyList<ServerCertificate> Certificates { get; init; } = [];
+
+    /// <summary>Null for gateways with plain HTTP.</summary>
+    public GatewayTls? GatewayTls { get; init; }
 
     public required Readiness Readiness { get; init; }
 

@@ -1,3 +1,4 @@
+using DynamicSharding.Outbound;
 using DynamicSharding.Web;
 using Prometheus;
 
@@ -28,6 +29,7 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
             "Unix time of the last successful configuration reload.",
             Exposition.UnixSeconds(reload.LastSuccess));
         WriteCertificates(page, context.Certificates);
+        WriteGatewayTls(page, context.GatewayTls);
         page.Gauge("dynamic_sharding_ready", "1 while /-/ready returns 200.", context.Readiness.IsReady ? 1 : 0);
         page.Gauges("dynamic_sharding_build_info", "Build information; always 1.", "version", "revision", "runtime", "arch")
             .WithLabels(context.Build.Version, context.Build.Revision, context.Build.Runtime, context.Build.Architecture)
@@ -52,6 +54,18 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
             current.WithLabels(certificate.Listener).Set(certificate.IsCurrent ? 1 : 0);
             expiry.WithLabels(certificate.Listener).Set(Exposition.UnixSeconds(certificate.NotAfter));
         }
+    }
+
+    private static void WriteGatewayTls(Exposition page, GatewayTls? tls)
+    {
+        page.Gauge(
+            "dynamic_sharding_gateway_tls_last_reload_successful",
+            "1 if connections to gateways use the files of pushgateway.tls as they are now.",
+            tls is null ? null : tls.IsCurrent ? 1 : 0);
+        page.Gauge(
+            "dynamic_sharding_gateway_tls_expiry_timestamp_seconds",
+            "Unix time at which the certificate that gateways are shown expires.",
+            tls?.NotAfter is { } expiry ? Exposition.UnixSeconds(expiry) : null);
     }
 }
 

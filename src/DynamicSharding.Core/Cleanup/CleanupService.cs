@@ -3,6 +3,7 @@ using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Logging;
 using DynamicSharding.Membership;
+using DynamicSharding.Outbound;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using Microsoft.Extensions.Logging;
@@ -45,9 +46,11 @@ internal sealed class CleanupService : IAsyncDisposable
 
     /// <param name="instance">The name of this process, for operators of others.</param>
     /// <param name="names">Who resolves the gateways' names.</param>
+    /// <param name="tls">Of the gateways; null for plain HTTP.</param>
     /// <param name="betweenReadings">Null for <see cref="CleanupPass.BetweenReadings"/>.</param>
     public CleanupService(
-        ServerOptions options, string instance, ActiveRing ring, MembershipService membership, GatewayNames names, ILoggerFactory loggers, TimeProvider time, TimeSpan? betweenReadings = null)
+        ServerOptions options, string instance, ActiveRing ring, MembershipService membership, GatewayNames names, ILoggerFactory loggers, TimeProvider time,
+        GatewayTls? tls = null, TimeSpan? betweenReadings = null)
     {
         _options = options;
         _ring = ring;
@@ -56,7 +59,7 @@ internal sealed class CleanupService : IAsyncDisposable
         _betweenReadings = betweenReadings ?? CleanupPass.BetweenReadings;
         _logger = loggers.CreateLogger("cleanup");
         _keyIsPath = options.Sharding.Key == ShardingKey.Path;
-        Client = new PushgatewayClient(options.Pushgateway, time, names.Resolver);
+        Client = new PushgatewayClient(options.Pushgateway, time, names.Resolver, tls);
         Deletes = new RememberedDeletes(time, Environment.ProcessorCount);
         _deletedGroups = new DeletedGroups(Deletes, Client, ring, membership, () => _options, _logger, time);
         if (options.Discovery == DiscoveryKind.Consul) _lease = new CleanupLease(options.Consul, instance, () => _ring.Current?.Fingerprint, _logger, time);

@@ -44,13 +44,14 @@ internal sealed class PushgatewayClient : IDisposable
 
     /// <param name="options">How gateways are reached.</param>
     /// <param name="resolver">Of their names; null for the system's.</param>
+    /// <param name="tls">Null for plain HTTP.</param>
     /// <param name="silence">How long a gateway may send nothing in the middle of a response; null for 15 s.</param>
-    public PushgatewayClient(PushgatewayOptions options, TimeProvider time, NameResolver? resolver = null, TimeSpan? silence = null)
-        : this(options, Handler(options, resolver ?? NameResolver.Shared), time, silence)
+    public PushgatewayClient(PushgatewayOptions options, TimeProvider time, NameResolver? resolver = null, GatewayTls? tls = null, TimeSpan? silence = null)
+        : this(options, Handler(resolver ?? NameResolver.Shared, tls), time, silence)
     {
     }
 
-    /// <inheritdoc cref="PushgatewayClient(PushgatewayOptions, TimeProvider, NameResolver?, TimeSpan?)"/>
+    /// <inheritdoc cref="PushgatewayClient(PushgatewayOptions, TimeProvider, NameResolver?, GatewayTls?, TimeSpan?)"/>
     /// <param name="handler">Disposed with the client.</param>
     public PushgatewayClient(PushgatewayOptions options, HttpMessageHandler handler, TimeProvider time, TimeSpan? silence = null)
     {
@@ -181,7 +182,7 @@ internal sealed class PushgatewayClient : IDisposable
         return Encoding.UTF8.GetString((await exchange.ReadUpToAsync(1024).ConfigureAwait(false)).Span).Contains(QueueFull, StringComparison.Ordinal);
     }
 
-    private static SocketsHttpHandler Handler(PushgatewayOptions options, NameResolver resolver)
+    private static SocketsHttpHandler Handler(NameResolver resolver, GatewayTls? tls)
     {
         var handler = new SocketsHttpHandler
         {
@@ -192,8 +193,7 @@ internal sealed class PushgatewayClient : IDisposable
             // The rest of a response that is not wanted is not read.
             MaxResponseDrainSize = 0,
         };
-        GatewayTlsOptions tls = options.Tls;
-        ClientTls.Configure(handler, tls.CaFile, null, tls.CertFile, tls.KeyFile, tls.ServerName, insecureSkipVerify: false, resolver);
+        ClientTls.Configure(handler, tls, resolver);
         return handler;
     }
 

@@ -60,10 +60,7 @@ internal sealed class ConfigLint(ConfigDocument document)
             options.AdminListenAddr is not null && admin.AllowedHosts == AllowedHosts.Any && admin.BasicAuthUsers.IsEmpty,
             "admin.allowed_hosts",
             "any web page that someone opens on a machine with access can read the configuration and reload it; list the names of this server instead");
-        document.WarnIf(
-            options is { Forwards: true, Pushgateway.BasicAuthUsername: not null } && options.BasicAuthUsers.IsEmpty,
-            options.ForwardListenAddr is not null ? "forward_listen_addr" : "forward_https_listen_addr",
-            "whoever reaches this listener pushes with the credentials of pushgateway.basic_auth; set basic_auth_users");
+        CheckLending(options);
         bool isPlain = options.HttpListenAddr is { IsLoopback: false } || options.ForwardListenAddr is { IsLoopback: false };
         document.WarnIf(
             !options.BasicAuthUsers.IsEmpty && isPlain,
@@ -73,6 +70,20 @@ internal sealed class ConfigLint(ConfigDocument document)
             options.Pushgateway is { BasicAuthUsername: not null, Scheme: "http" },
             "pushgateway.basic_auth.username",
             "the password is sent unencrypted with every probe; set pushgateway.scheme to https");
+    }
+
+    /// <summary>Forwarding with credentials of this program's own, for clients that have shown none.</summary>
+    private void CheckLending(ServerOptions options)
+    {
+        bool isPlain = options.ForwardListenAddr is not null;
+        PushgatewayOptions gateways = options.Pushgateway;
+        List<string> lent = [];
+        if (gateways.BasicAuthUsername is not null) lent.Add("the credentials of pushgateway.basic_auth");
+        if (gateways is { Scheme: "https", Tls.CertFile: not null }) lent.Add("the certificate of pushgateway.tls");
+        document.WarnIf(
+            options.Forwards && lent.Count > 0 && options.BasicAuthUsers.IsEmpty && (isPlain || options.Tls.ClientCaFile is null),
+            isPlain ? "forward_listen_addr" : "forward_https_listen_addr",
+            $"whoever reaches this listener pushes with {string.Join(" and ", lent)}; set basic_auth_users{(isPlain ? "" : ", or tls.client_ca_file")}");
     }
 
     private void CheckServers(ServerOptions options)

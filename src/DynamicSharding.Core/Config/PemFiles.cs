@@ -6,6 +6,9 @@ namespace DynamicSharding.Config;
 /// <summary>Certificates and keys are checked with the configuration: a bad one shows at the start, not at the first handshake.</summary>
 internal static class PemFiles
 {
+    /// <summary>What reading certificates and keys throws when a file is at fault.</summary>
+    public static bool IsBadFile(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException;
+
     /// <returns>Why the file holds no usable certificate authority; null when it does, or when it cannot be read, which is another error.</returns>
     public static string? BadAuthority(string file)
     {

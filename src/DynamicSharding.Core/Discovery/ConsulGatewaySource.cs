@@ -4,6 +4,7 @@ using System.Threading.Channels;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
 using DynamicSharding.Logging;
+using DynamicSharding.Outbound;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Discovery;
@@ -39,7 +40,8 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     private volatile bool _adopted;
     private long _skipped;
 
-    public ConsulGatewaySource(ServerOptions options, ILogger logger, TimeProvider time)
+    /// <param name="tls">Of the gateways; null for plain HTTP.</param>
+    public ConsulGatewaySource(ServerOptions options, ILogger logger, TimeProvider time, GatewayTls? tls = null)
     {
         _logger = logger;
         _options = options;
@@ -49,7 +51,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         _spellings = new SpellingWatch(options.Sharding.Key, logger);
         _weights = new ConsulWeights(logger);
         _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time, _spellings);
-        _probes = new ProbeFallback(options.Pushgateway, Notify, logger, time);
+        _probes = new ProbeFallback(options.Pushgateway, Notify, logger, time, tls);
     }
 
     public DiscoveryStatus Status => _watch.Status with

@@ -33,7 +33,8 @@ internal sealed class GatewayProber : IDisposable
     /// <param name="options">How gateways are reached.</param>
     /// <param name="time">The clock.</param>
     /// <param name="resolver">Of their names; null for the system's.</param>
-    public GatewayProber(PushgatewayOptions options, TimeProvider time, NameResolver? resolver = null)
+    /// <param name="tls">Null for plain HTTP.</param>
+    public GatewayProber(PushgatewayOptions options, TimeProvider time, NameResolver? resolver = null, GatewayTls? tls = null)
     {
         _time = time;
         _resolver = resolver ?? NameResolver.Shared;
@@ -47,8 +48,7 @@ internal sealed class GatewayProber : IDisposable
             MaxConnectionsPerServer = 2,
             MaxResponseHeadersLength = 32,
         };
-        GatewayTlsOptions tls = options.Tls;
-        ClientTls.Configure(handler, tls.CaFile, null, tls.CertFile, tls.KeyFile, tls.ServerName, insecureSkipVerify: false, _resolver);
+        ClientTls.Configure(handler, tls, _resolver);
         _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
         _http.DefaultRequestHeaders.TryAddWithoutValidation("User-Agent", "dynamic-sharding");
     }

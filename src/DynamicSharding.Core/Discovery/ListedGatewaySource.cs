@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using DynamicSharding.Config;
+using DynamicSharding.Outbound;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Discovery;
@@ -21,10 +22,11 @@ internal sealed class ListedGatewaySource : IGatewaySource
     /// <param name="names">Who resolves the gateways' names, and with <see cref="DiscoveryKind.Dns"/> names them.</param>
     /// <param name="logger">Where failures of the list are logged.</param>
     /// <param name="time">The clock.</param>
-    public ListedGatewaySource(ServerOptions options, GatewayNames names, ILogger logger, TimeProvider time)
+    /// <param name="tls">Of the gateways; null for plain HTTP.</param>
+    public ListedGatewaySource(ServerOptions options, GatewayNames names, ILogger logger, TimeProvider time, GatewayTls? tls)
     {
         _options = options;
-        _probes = new ProbeSet(options.Pushgateway, Notify, time, names.Resolver);
+        _probes = new ProbeSet(options.Pushgateway, Notify, time, names.Resolver, tls);
         _list = new GatewayList(options.Discovery, () => _options, Notify, logger, time);
         _watch = options.Discovery switch
         {

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using DynamicSharding.Config;
 using DynamicSharding.Logging;
+using DynamicSharding.Outbound;
 using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Discovery;
@@ -29,9 +30,9 @@ internal sealed class ProbeFallback : IAsyncDisposable
     private volatile IReadOnlyList<string> _hidden = [];
 
     /// <param name="changed">Called when the verdicts should be completed again.</param>
-    public ProbeFallback(PushgatewayOptions options, Action changed, ILogger logger, TimeProvider time)
+    public ProbeFallback(PushgatewayOptions options, Action changed, ILogger logger, TimeProvider time, GatewayTls? tls)
     {
-        _probes = new ProbeSet(options, changed, time);
+        _probes = new ProbeSet(options, changed, time, tls: tls);
         _logger = logger;
         _time = time;
         _timer = time.CreateTimer(_ => changed(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);

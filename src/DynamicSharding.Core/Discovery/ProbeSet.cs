@@ -5,9 +5,11 @@ namespace DynamicSharding.Discovery;
 
 /// <summary>The gateways that this process probes itself, each in its own loop.</summary>
 /// <param name="resolver">Of their names; null for the system's.</param>
-internal sealed class ProbeSet(PushgatewayOptions options, Action changed, TimeProvider time, NameResolver? resolver = null) : IAsyncDisposable
+/// <param name="tls">Null for plain HTTP.</param>
+internal sealed class ProbeSet(
+    PushgatewayOptions options, Action changed, TimeProvider time, NameResolver? resolver = null, GatewayTls? tls = null) : IAsyncDisposable
 {
-    private readonly GatewayProber _prober = new(options, time, resolver);
+    private readonly GatewayProber _prober = new(options, time, resolver, tls);
     private readonly Lock _lock = new();
     private readonly Dictionary<string, ProbedGateway> _probed = new(StringComparer.Ordinal);
     private readonly HashSet<Task> _running = [];

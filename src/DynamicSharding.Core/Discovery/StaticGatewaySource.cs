@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using DynamicSharding.Config;
+using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Discovery;
 
@@ -13,10 +14,10 @@ internal sealed class StaticGatewaySource : IGatewaySource
     private readonly ProbeSet _probes;
     private volatile PushgatewayOptions _options;
 
-    public StaticGatewaySource(ServerOptions options, TimeProvider time)
+    public StaticGatewaySource(ServerOptions options, TimeProvider time, GatewayTls? tls)
     {
         _options = options.Pushgateway;
-        _probes = new ProbeSet(options.Pushgateway, Notify, time);
+        _probes = new ProbeSet(options.Pushgateway, Notify, time, tls: tls);
     }
 
     /// <summary>The list itself cannot become outdated, only what the probes know.</summary>

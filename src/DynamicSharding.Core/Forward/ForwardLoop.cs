@@ -29,14 +29,17 @@ internal sealed class ForwardPlane : IDisposable
     private readonly TimeProvider _time;
     private readonly ITimer _retireTimer;
     private readonly NameResolver _resolver;
+    private readonly GatewayTls? _tls;
     private readonly ITimer? _credentialsTimer;
     private volatile byte[]? _authorization;
     private volatile ForwardSettings _settings;
 
     public ForwardPlane(
-        ServerOptions options, ActiveRing ring, ForwardCounters counters, int maxUpstreams, NameResolver resolver, ILoggerFactory loggers, TimeProvider time)
+        ServerOptions options, ActiveRing ring, ForwardCounters counters, int maxUpstreams, NameResolver resolver, ILoggerFactory loggers, TimeProvider time,
+        GatewayTls? tls = null)
     {
         _resolver = resolver;
+        _tls = tls;
         _via = Encoding.ASCII.GetBytes($"Via: 1.1 {Encoding.ASCII.GetString(Pseudonym)}\r\n");
         _ring = ring;
         Counters = counters;
@@ -99,7 +102,7 @@ internal sealed class ForwardPlane : IDisposable
         lock (_targets)
         {
             if (!_targets.TryGetValue(gateway, out ForwardTarget? target))
-                _targets.Add(gateway, target = new ForwardTarget(gateway, Counters.For(gateway.Address), _gateways, _resolver, _time));
+                _targets.Add(gateway, target = new ForwardTarget(gateway, Counters.For(gateway.Address), _gateways, _tls, _resolver, _time));
             return target;
         }
     }
@@ -154,8 +157,12 @@ internal sealed class ForwardPlane : IDisposable
 internal sealed record ForwardSettings(ForwardOptions Options, int MaxUpstreams);
 
 /// <summary>A gateway as the forward sessions see it: the same object on all loops.</summary>
-internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters counters, PushgatewayOptions options, NameResolver resolver, TimeProvider time)
+/// <param name="tls">How its connections are encrypted; null for plain HTTP.</param>
+internal sealed class ForwardTarget(
+    Gateway gateway, ForwardGatewayCounters counters, PushgatewayOptions options, GatewayTls? tls, NameResolver resolver, TimeProvider time)
 {
+    private readonly string _host = gateway.Address[..gateway.Address.LastIndexOf(':')];
+
     public Gateway Gateway { get; } = gateway;
 
     public ForwardGatewayCounters Counters { get; } = counters;
@@ -171,21 +178,14 @@ internal sealed class ForwardTarget(Gateway gateway, ForwardGatewayCounters coun
         Endpoints.Dispose();
     }
 
-    /// <summary>How its connections are encrypted; null for plain HTTP.</summary>
-    public SslClientAuthenticationOptions? Tls { get; } = options.Scheme == "https" ? TlsOptions(gateway.Address, options.Tls) : null;
+    /// <summary>How its next connection is encrypted, with the files as they were last found good; null for plain HTTP.</summary>
+    public SslClientAuthenticationOptions? NextTls => tls?.OptionsFor(_host);
 
     /// <summary><c>/prefix</c>, or empty: what stands before the path of a push.</summary>
     public byte[] PathPrefix { get; } = Encoding.ASCII.GetBytes(options.PathPrefix);
 
     /// <summary>The end of a request line, and the Host field that belongs to the gateway.</summary>
     public byte[] LineEndAndHost { get; } = Encoding.ASCII.GetBytes($" HTTP/1.1\r\nHost: {gateway.Address}\r\n");
-
-    private static SslClientAuthenticationOptions TlsOptions(string address, GatewayTlsOptions tls)
-    {
-        var options = new SslClientAuthenticationOptions { TargetHost = tls.ServerName ?? address[..address.LastIndexOf(':')].Trim('[', ']') };
-        ClientTls.Configure(options, tls.CaFile, null, tls.CertFile, tls.KeyFile, insecureSkipVerify: false);
-        return options;
-    }
 }
 
 /// <summary>What the forward sessions of one loop share. Touched on the loop's thread only.</summary>

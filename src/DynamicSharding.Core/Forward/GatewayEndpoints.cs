@@ -9,6 +9,9 @@ namespace DynamicSharding.Forward;
 /// </summary>
 internal sealed class GatewayEndpoints : IDisposable
 {
+    /// <summary>While there is no address yet. A push fails until then, and one failed lookup may be a matter of a moment.</summary>
+    private static readonly TimeSpan FirstRetryPause = TimeSpan.FromSeconds(1);
+
     private readonly string _host;
     private readonly int _port;
     private readonly NameResolver _resolver;
@@ -84,7 +87,7 @@ internal sealed class GatewayEndpoints : IDisposable
             List<Action>? waiting;
             lock (_gate) (waiting, _waiting) = (_waiting, null);
             foreach (Action action in waiting ?? []) action();
-            await Task.Delay(_resolver.Freshness, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(_current is null ? FirstRetryPause : _resolver.Freshness, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

@@ -88,7 +88,7 @@ internal sealed class Upstream : LoopMember
         }
 
         if (Socket.PendingError() is var error and not 0) return System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(error);
-        if (Pool.Target.Tls is not { } options)
+        if (Pool.Target.NextTls is not { } options)
         {
             IsConnecting = false;
             return null;
@@ -197,16 +197,19 @@ internal sealed class Upstream : LoopMember
         Close();
     }
 
-    /// <summary>Whoever has a reference forgets it: the object is free for another connection.</summary>
+    /// <summary>Whoever has a reference forgets it: the object is free for another connection, and has nothing of this one.</summary>
     public void Close()
     {
         if (!IsOpen) return;
-        IsOpen = false;
+        IsOpen = IsConnecting = IsReused = _hasEnded = false;
         _place?.Leave();
         _place = null;
         _spoil = default;
+        _spoilUntil = _idleSince = _idleTurn = 0;
+        _address = 0;
         User = null;
         Endpoints = null!;
+        Pool = null!;
         Socket.Close();
         _forward.OpenUpstreams--;
         _forward.Upstreams.Return(this);

@@ -5,7 +5,10 @@ namespace DynamicSharding.Http;
 /// read differently is refused, so that no byte of it can become part of another one. Works on one contiguous span that starts where
 /// the response starts; keeps its place between calls. Positions and lengths refer to that span.
 /// </summary>
-/// <remarks>A mutable struct that lives in its connection. Reset with <c>= default</c> before the next response. Never throws for any input.</remarks>
+/// <remarks>
+/// There is no mode for responses to HEAD: the edge responds to that method itself and never forwards it.
+/// A mutable struct that lives in its connection. Reset with <c>= default</c> before the next response. Never throws for any input.
+/// </remarks>
 internal struct ResponseParser
 {
     private int _position;

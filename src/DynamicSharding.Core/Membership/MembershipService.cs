@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Logging;
+using DynamicSharding.Outbound;
 using DynamicSharding.Routing;
 using Microsoft.Extensions.Logging;
 
@@ -41,8 +42,9 @@ internal sealed class MembershipService : IAsyncDisposable
     /// <param name="ring">Written only here.</param>
     /// <param name="gateways">Used only here.</param>
     /// <param name="names">Who resolves the gateways' names.</param>
+    /// <param name="tls">Of the gateways; null for plain HTTP.</param>
     public MembershipService(
-        ServerOptions options, ActiveRing ring, GatewayRegistry gateways, GatewayNames names, ILoggerFactory loggers, TimeProvider time)
+        ServerOptions options, ActiveRing ring, GatewayRegistry gateways, GatewayNames names, ILoggerFactory loggers, TimeProvider time, GatewayTls? tls = null)
     {
         _options = options;
         _time = time;
@@ -51,9 +53,9 @@ internal sealed class MembershipService : IAsyncDisposable
         _publisher = new RingPublisher(ring, gateways, options.Sharding, options.Membership.Allow, _logger, time);
         _source = options.Discovery switch
         {
-            DiscoveryKind.Static => new StaticGatewaySource(options, time),
-            DiscoveryKind.Consul => new ConsulGatewaySource(options, loggers.CreateLogger("discovery"), time),
-            _ => new ListedGatewaySource(options, names, loggers.CreateLogger("discovery"), time),
+            DiscoveryKind.Static => new StaticGatewaySource(options, time, tls),
+            DiscoveryKind.Consul => new ConsulGatewaySource(options, loggers.CreateLogger("discovery"), time, tls),
+            _ => new ListedGatewaySource(options, names, loggers.CreateLogger("discovery"), time, tls),
         };
         _timer = time.CreateTimer(_ => OnTimer(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _view = new MembershipView([], [], 0, false, _source.Status);

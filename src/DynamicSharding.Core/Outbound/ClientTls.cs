@@ -1,38 +1,65 @@
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
 namespace DynamicSharding.Outbound;
 
-/// <summary>What all clients have in common: no proxy, no redirects, names through <see cref="NameResolver"/>, TLS from PEM files.</summary>
+/// <summary>How this program's HTTP clients connect: no proxy, cookies or redirects, names from a <see cref="NameResolver"/>, TLS from PEM files.</summary>
 internal static class ClientTls
 {
+    /// <summary>With files that are read now, and not again.</summary>
     /// <param name="caFile">Trusted instead of the host's authorities.</param>
     /// <param name="caPath">A directory of such files.</param>
     /// <param name="serverName">The name in the server's certificate, if it is not the host.</param>
-    /// <param name="resolver">Of host names; null for the system's.</param>
+    /// <exception cref="IOException">A file cannot be read or used; the message names it.</exception>
     public static void Configure(
-        SocketsHttpHandler handler, string? caFile, string? caPath, string? certFile, string? keyFile, string? serverName, bool insecureSkipVerify, NameResolver? resolver = null)
+        SocketsHttpHandler handler, string? caFile, string? caPath, string? certFile, string? keyFile, string? serverName, bool insecureSkipVerify)
     {
-        resolver ??= NameResolver.Shared;
-        handler.UseProxy = false;
-        handler.UseCookies = false;
-        handler.AllowAutoRedirect = false;
-        handler.ActivityHeadersPropagator = null;
+        NameResolver resolver = NameResolver.Shared;
+        Configure(handler);
         SslClientAuthenticationOptions ssl = handler.SslOptions;
-        Configure(ssl, caFile, caPath, certFile, keyFile, insecureSkipVerify);
+        List<string> authorities = caFile is null ? [] : [caFile];
+        if (caPath is not null) authorities.AddRange(Directory.EnumerateFiles(caPath).Order(StringComparer.Ordinal));
+        Trust(ssl, AuthoritiesIn([.. authorities.Select(static file => (file, Read(file)))]));
+        if (certFile is not null && keyFile is not null) ssl.ClientCertificateContext = Identity(certFile, Read(certFile), keyFile, Read(keyFile));
+        if (insecureSkipVerify)
+        {
+#pragma warning disable CA5359 // Only with insecure_skip_verify.
+            ssl.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
+#pragma warning restore CA5359
+        }
 
         // The handler sets TargetHost to the host, so another name needs a stream that is already encrypted.
         handler.ConnectCallback = serverName is null
             ? async (context, ct) => new NetworkStream(await DialAsync(resolver, context, ct).ConfigureAwait(false), ownsSocket: true)
-            : (context, ct) => ConnectAsync(resolver, context, ssl, serverName, ct);
+            : (context, ct) => ConnectAsync(resolver, context, () => For(ssl, serverName), ct);
     }
 
-    /// <summary>Which servers to trust, and which certificate to present.</summary>
-    public static void Configure(
-        SslClientAuthenticationOptions ssl, string? caFile, string? caPath, string? certFile, string? keyFile, bool insecureSkipVerify)
+    /// <summary>For gateways.</summary>
+    /// <param name="tls">Null for plain HTTP.</param>
+    public static void Configure(SocketsHttpHandler handler, GatewayTls? tls, NameResolver resolver)
     {
-        X509Certificate2Collection authorities = Authorities(caFile, caPath);
+        Configure(handler);
+
+        // Every connection with the files as they are then, which the handler's own options cannot do.
+        handler.ConnectCallback = (context, ct) => ConnectAsync(
+            resolver, context, () => tls?.OptionsFor(context.DnsEndPoint.Host) ?? For(new SslClientAuthenticationOptions(), context.DnsEndPoint.Host), ct);
+    }
+
+    /// <summary>The options of one connection, from those of all.</summary>
+    /// <param name="host">The name in the server's certificate.</param>
+    public static SslClientAuthenticationOptions For(SslClientAuthenticationOptions all, string host) => new()
+    {
+        TargetHost = host,
+        CertificateChainPolicy = all.CertificateChainPolicy,
+        ClientCertificateContext = all.ClientCertificateContext,
+        RemoteCertificateValidationCallback = all.RemoteCertificateValidationCallback,
+    };
+
+    /// <param name="authorities">The host's, if there are none.</param>
+    public static void Trust(SslClientAuthenticationOptions ssl, X509Certificate2Collection authorities)
+    {
         ssl.CertificateChainPolicy = new X509ChainPolicy
         {
             TrustMode = authorities.Count > 0 ? X509ChainTrustMode.CustomRootTrust : X509ChainTrustMode.System,
@@ -42,25 +69,68 @@ internal static class ClientTls
             DisableCertificateDownloads = true,
         };
         ssl.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
+    }
 
-        if (certFile is not null && keyFile is not null)
+    /// <param name="files">Path and content.</param>
+    /// <exception cref="IOException">There is no certificate in them, or one that cannot be read.</exception>
+    public static X509Certificate2Collection AuthoritiesIn(IReadOnlyList<(string Path, string Content)> files)
+    {
+        var authorities = new X509Certificate2Collection();
+        foreach ((string path, string content) in files)
         {
-            ssl.ClientCertificates = [X509Certificate2.CreateFromPemFile(certFile, keyFile)];
-
-            // Send it even if the server's list of acceptable authorities does not match.
-            ssl.LocalCertificateSelectionCallback = (_, _, certificates, _, _) => certificates[0];
+            try
+            {
+                authorities.ImportFromPem(content);
+            }
+            catch (CryptographicException e)
+            {
+                throw new IOException($"{path} holds a certificate that cannot be read: {e.Message}", e);
+            }
         }
 
-        if (insecureSkipVerify)
+        return authorities.Count > 0 || files.Count == 0 ? authorities : throw new IOException($"{files[0].Path} holds no certificate");
+    }
+
+    /// <summary>The certificate to present, with its intermediates; whatever authorities a server says it accepts.</summary>
+    /// <exception cref="IOException">They are no pair.</exception>
+    public static SslStreamCertificateContext Identity(string certFile, string certificates, string keyFile, string key)
+    {
+        try
         {
-#pragma warning disable CA5359 // Only with insecure_skip_verify.
-            ssl.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
-#pragma warning restore CA5359
+            var chain = new X509Certificate2Collection();
+            chain.ImportFromPem(certificates);
+
+            // Offline: a handshake must not wait for an authority's server.
+            return SslStreamCertificateContext.Create(X509Certificate2.CreateFromPem(certificates, key), chain, offline: true);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            throw new IOException($"{certFile} does not work with its key {keyFile}: {e.Message}", e);
+        }
+    }
+
+    private static void Configure(SocketsHttpHandler handler)
+    {
+        handler.UseProxy = false;
+        handler.UseCookies = false;
+        handler.AllowAutoRedirect = false;
+        handler.ActivityHeadersPropagator = null;
+    }
+
+    private static string Read(string file)
+    {
+        try
+        {
+            return File.ReadAllText(file);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new IOException(e.Message, e);
         }
     }
 
     private static async ValueTask<Stream> ConnectAsync(
-        NameResolver resolver, SocketsHttpConnectionContext context, SslClientAuthenticationOptions options, string serverName, CancellationToken ct)
+        NameResolver resolver, SocketsHttpConnectionContext context, Func<SslClientAuthenticationOptions> options, CancellationToken ct)
     {
         Socket socket = await DialAsync(resolver, context, ct).ConfigureAwait(false);
         Stream? stream = null;
@@ -71,16 +141,7 @@ internal static class ClientTls
 
             var ssl = new SslStream(stream);
             stream = ssl;
-            await ssl.AuthenticateAsClientAsync(
-                new SslClientAuthenticationOptions
-                {
-                    TargetHost = serverName,
-                    CertificateChainPolicy = options.CertificateChainPolicy,
-                    ClientCertificates = options.ClientCertificates,
-                    LocalCertificateSelectionCallback = options.LocalCertificateSelectionCallback,
-                    RemoteCertificateValidationCallback = options.RemoteCertificateValidationCallback,
-                },
-                ct).ConfigureAwait(false);
+            await ssl.AuthenticateAsClientAsync(options(), ct).ConfigureAwait(false);
             return ssl;
         }
         catch
@@ -93,16 +154,4 @@ internal static class ClientTls
 
     private static ValueTask<Socket> DialAsync(NameResolver resolver, SocketsHttpConnectionContext context, CancellationToken ct) =>
         resolver.ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, ct);
-
-    private static X509Certificate2Collection Authorities(string? caFile, string? caPath)
-    {
-        var authorities = new X509Certificate2Collection();
-        if (caFile is not null) authorities.ImportFromPemFile(caFile);
-        if (caPath is not null)
-        {
-            foreach (string file in Directory.EnumerateFiles(caPath).Order(StringComparer.Ordinal)) authorities.ImportFromPemFile(file);
-        }
-
-        return authorities;
-    }
 }

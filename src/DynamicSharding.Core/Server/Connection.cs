@@ -71,15 +71,9 @@ internal sealed partial class Connection : LoopMember
     /// <param name="gate">What its header of the PROXY protocol needs; null without one.</param>
     public void Start(int fd, SslServerAuthenticationOptions? tls = null, ProxyGate? gate = null)
     {
+        Reset();
         _gate = gate;
         _tls = tls;
-        _source = null;
-        _deadline = default;
-        _expired = null;
-        _unsentEnd = 0;
-        _draining = false;
-        _reader.Reset();
-        _session.Reset();
         _socket.Open(fd);
         _loop.Add(_socket);
         _loop.Connections++;
@@ -93,6 +87,19 @@ internal sealed partial class Connection : LoopMember
         TlsLayer? layer = _socket.AddTls();
         _socket.Wake();
         layer?.Accept(tls);
+    }
+
+    /// <summary>Nothing of the client before is left.</summary>
+    public void Reset()
+    {
+        (_gate, _tls, _source) = (null, null, null);
+        (_trust, _headerSeen, _headerStalls) = (default, 0, 0);
+        _deadline = default;
+        _expired = null;
+        _unsentEnd = 0;
+        _draining = false;
+        _reader.Reset();
+        _session.Reset();
     }
 
     public override void OnTick(long now)

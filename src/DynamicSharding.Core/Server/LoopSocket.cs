@@ -187,14 +187,25 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     /// <summary>Neither bytes nor an end have arrived.</summary>
     public bool HasNothingToRead()
     {
+        if (_tls is not null)
+        {
+            bool nothing = _tls.HasNothingToRead();
+            _rearm |= HasMore;
+            return nothing;
+        }
+
         byte one;
-        if (_tls is not null) return _tls.TryReceive(new Span<byte>(&one, 1)).WouldBlock;
         return Result(LibC.Receive(Fd, &one, 1, LibC.MSG_DONTWAIT | LibC.MSG_PEEK)).WouldBlock;
     }
 
-    /// <summary>Neither side has closed, according to what has arrived at this machine.</summary>
+    /// <summary>
+    /// Neither side has closed, according to what has arrived at this machine. A TLS peer says so within the stream; behind bytes that nobody
+    /// has read there may be such a word, so with them the connection does not count as fully open.
+    /// </summary>
     public bool IsFullyOpen()
     {
+        if (_tls is not null && !HasNothingToRead()) return false;
+
         // The first byte of struct tcp_info is the state.
         const byte Established = 1;
         byte state = 0;
@@ -332,19 +343,6 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
 
     private static SocketResult Result(nint returned) =>
         returned >= 0 ? new((int)returned, 0) : new(0, Marshal.GetLastPInvokeError());
-}
-
-/// <summary>What an event loop runs: a connection or a listener.</summary>
-internal abstract class LoopMember
-{
-    /// <summary>Called once a second on the loop's thread, so that no connection needs a timer.</summary>
-    /// <param name="now"><see cref="EventLoop.Now"/>.</param>
-    public abstract void OnTick(long now);
-
-    /// <summary>An event of a socket on which nobody waits.</summary>
-    public virtual void OnReady(uint events)
-    {
-    }
 }
 
 /// <summary>The result of a socket operation: a count or an errno.</summary>

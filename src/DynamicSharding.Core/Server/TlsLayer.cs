@@ -61,6 +61,22 @@ internal sealed class TlsLayer
     /// <summary>Begins the client's side of a handshake. The socket becomes ready when it is over.</summary>
     public void Connect(SslClientAuthenticationOptions options) => Authenticate(_ssl.AuthenticateAsClientAsync(options));
 
+    /// <summary>Neither bytes nor an end have arrived. What has arrived stays.</summary>
+    public bool HasNothingToRead()
+    {
+        if (Failure is not null) return false;
+        if (!IsAuthenticated) return true;
+        try
+        {
+            return !TryPump();
+        }
+        catch (Exception e)
+        {
+            Fail(e);
+            return false;
+        }
+    }
+
     /// <summary>Fewer bytes than asked for are all that there were: the next make the socket ready.</summary>
     public SocketResult TryReceive(Span<byte> buffer)
     {

@@ -3,8 +3,10 @@ using System.CommandLine;
 using System.Text.Json;
 using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
+using DynamicSharding.Outbound;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DynamicSharding.Commands;
 
@@ -135,7 +137,18 @@ internal sealed class GroupSource
 /// <param name="OlderThan">Of the newest copy.</param>
 internal sealed record GroupFleet(RingDefinition Ring, string[] Gateways, PushgatewayOptions Access, ImmutableArray<GroupMatcher> Match, TimeSpan? OlderThan)
 {
-    public PushgatewayClient Connect() => new(Access, TimeProvider.System);
+    /// <exception cref="CommandException">A file of pushgateway.tls cannot be used any more.</exception>
+    public PushgatewayClient Connect()
+    {
+        try
+        {
+            return new PushgatewayClient(Access, TimeProvider.System, tls: GatewayTls.For(Access, NullLogger.Instance, TimeProvider.System));
+        }
+        catch (IOException e)
+        {
+            throw new CommandException(e.Message, ExitCode.Failed);
+        }
+    }
 
     /// <summary>With keys by path, the owner depends on how its client spells a group.</summary>
     public bool HasOwners => Ring.Key == ShardingKey.Group;

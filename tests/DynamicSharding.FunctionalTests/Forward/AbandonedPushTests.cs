@@ -1,33 +1,13 @@
-using System.Collections.Concurrent;
-using System.Net.Sockets;
-using System.Text;
 using DynamicSharding.FunctionalTests.Peers;
 using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
+using static DynamicSharding.FunctionalTests.Forward.JobGateway;
 
 namespace DynamicSharding.FunctionalTests.Forward;
 
-/// <summary>
-/// When a push is sent again, and when its client counts as gone: an abandoned push must not arrive after a newer one. The job's name tells
-/// the gateway what to do.
-/// </summary>
+/// <summary>When a push is sent again, and when its client counts as gone: an abandoned push must not arrive after a newer one.</summary>
 public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(output)
 {
-    /// <summary>Reads the push and closes after a fraction of a second, without a response.</summary>
-    private const string ClosesSoon = "closes-soon";
-
-    /// <summary>The same after two seconds: the gateway may have stored the push.</summary>
-    private const string ClosesLate = "closes-late";
-
-    /// <summary>Responds only when released.</summary>
-    private const string Waits = "waits";
-
-    /// <summary>Responds with chunks until its connection ends.</summary>
-    private const string Endless = "endless";
-
-    private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(400);
-    private static readonly TimeSpan Late = TimeSpan.FromSeconds(2);
-
     /// <summary>How long to wait for something that must not happen.</summary>
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1.5);
 
@@ -47,7 +27,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     [Theory, MemberData(nameof(Framings))]
     public async Task A_push_on_a_fresh_connection_is_sent_once(string framing)
     {
-        await using var gateway = new ScriptedGateway();
+        await using var gateway = new JobGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
 
         string reply = await server.ExchangeAsync(Push(framing, ClosesSoon));
@@ -60,7 +40,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     [Theory, MemberData(nameof(Framings))]
     public async Task A_push_on_a_kept_connection_that_ends_at_once_is_sent_again_while_its_client_waits(string framing)
     {
-        await using var gateway = new ScriptedGateway();
+        await using var gateway = new JobGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         using RawHttp client = await WarmAsync(server);
 
@@ -76,7 +56,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     [Theory, MemberData(nameof(Framings))]
     public async Task A_push_that_the_gateway_had_for_longer_is_not_sent_again(string framing)
     {
-        await using var gateway = new ScriptedGateway();
+        await using var gateway = new JobGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         using RawHttp client = await WarmAsync(server);
 
@@ -88,11 +68,27 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
         Assert.Equal(0, await ReplaysAsync(server, gateway));
     }
 
+    /// <summary>A gateway that has begun to respond has the push.</summary>
+    [Theory, MemberData(nameof(Framings))]
+    public async Task A_push_on_a_kept_connection_that_ends_within_a_response_head_is_not_sent_again(string framing)
+    {
+        await using var gateway = new JobGateway();
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
+        using RawHttp client = await WarmAsync(server);
+
+        await client.SendAsync(Push(framing, HalfAHead));
+        string reply = await client.ReadReplyAsync();
+
+        Assert.Equal(502, ForwardServer.StatusOf(reply));
+        Assert.Equal(["warm", HalfAHead], gateway.Jobs);
+        Assert.Equal(0, await ReplaysAsync(server, gateway));
+    }
+
     /// <summary>The connection was kept and ends at once: only the closed client forbids a retry.</summary>
     [Theory, MemberData(nameof(Endings))]
     public async Task A_push_whose_client_has_closed_never_comes_after_its_newer_one(string framing, string ending)
     {
-        await using var gateway = new ScriptedGateway();
+        await using var gateway = new JobGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
         using RawHttp abandoned = await WarmAsync(server);
         await abandoned.SendAsync(Push(framing, ClosesSoon));
@@ -111,7 +107,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     [InlineData(400_000)]
     public async Task A_reset_closes_the_gateways_connection_and_frees_the_place(int pipelined)
     {
-        await using var gateway = new ScriptedGateway();
+        await using var gateway = new JobGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { max_in_flight: 1, timeout: 10m }");
         RawHttp client = await RawHttp.ConnectAsync(server.Address);
         await client.SendAsync(Push("PUT", Waits));
@@ -135,7 +131,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     [Fact]
     public async Task A_write_that_fails_closes_the_gateways_connection_and_frees_the_place_at_once()
     {
-        await using var gateway = new ScriptedGateway();
+        await using var gateway = new JobGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { max_in_flight: 1, timeout: 10m }");
         RawHttp client = await RawHttp.ConnectAsync(server.Address);
         await client.SendAsync(Push("PUT", Endless) + ForwardServer.Put("/metrics/job/b", new string('x', 400_000)));
@@ -158,7 +154,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     [Theory, MemberData(nameof(Framings))]
     public async Task A_half_closed_client_keeps_its_place_and_gets_its_response(string framing)
     {
-        await using var gateway = new ScriptedGateway();
+        await using var gateway = new JobGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { max_in_flight: 1, timeout: 10m }");
         using RawHttp client = await RawHttp.ConnectAsync(server.Address);
         await client.SendAsync(Push(framing, Waits));
@@ -178,7 +174,7 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
     [Fact]
     public async Task A_half_closed_client_gives_its_place_back_after_the_timeout()
     {
-        await using var gateway = new ScriptedGateway();
+        await using var gateway = new JobGateway();
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "forward: { timeout: 2s }");
         using RawHttp client = await RawHttp.ConnectAsync(server.Address);
         await client.SendAsync(Push("PUT", Waits));
@@ -214,78 +210,6 @@ public sealed class AbandonedPushTests(ITestOutputHelper output) : PeerTest(outp
         return client;
     }
 
-    private static Task<double> ReplaysAsync(ForwardServer server, ScriptedGateway gateway) =>
+    private static Task<double> ReplaysAsync(ForwardServer server, JobGateway gateway) =>
         server.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{gateway.Address}\"}}");
-
-    private sealed class ScriptedGateway : IAsyncDisposable
-    {
-        private readonly ConcurrentQueue<string> _jobs = new();
-        private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly LoopbackServer _server;
-        private int _ended;
-
-        public ScriptedGateway() => _server = new LoopbackServer(async (socket, cancellation) =>
-        {
-            var reader = new RequestReader(socket, "");
-            while (await reader.ReadAsync(cancellation) is { } request)
-            {
-                string job = request.Target.Split('/')[^1];
-                _jobs.Enqueue(job);
-                if (job == ClosesSoon || job == ClosesLate)
-                {
-                    await Task.Delay(job == ClosesSoon ? Soon : Late, cancellation);
-                    return;
-                }
-
-                if (job == Endless)
-                {
-                    await SendEndlesslyAsync(socket, cancellation);
-                    return;
-                }
-
-                if (job == Waits)
-                {
-                    Task<string?> next = reader.ReadHeadAsync(cancellation);
-                    if (await Task.WhenAny(next, _released.Task) == next)
-                    {
-                        // By a close or a reset.
-                        Interlocked.Increment(ref _ended);
-                        return;
-                    }
-                }
-
-                await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
-                if (job == Waits) return;
-            }
-        });
-
-        public string Address => _server.Address;
-
-        /// <summary>Connections that ended before their response was complete.</summary>
-        public int Ended => Volatile.Read(ref _ended);
-
-        /// <summary>Of the pushes, in order of arrival.</summary>
-        public string[] Jobs => [.. _jobs];
-
-        public void Release() => _released.TrySetResult();
-
-        private async Task SendEndlesslyAsync(Socket socket, CancellationToken cancellation)
-        {
-            try
-            {
-                await socket.SendAsync("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"u8.ToArray(), cancellation);
-                byte[] chunk = Encoding.Latin1.GetBytes("1000\r\n" + new string('x', 0x1000) + "\r\n");
-                while (true) await socket.SendAsync(chunk, cancellation);
-            }
-            catch (SocketException)
-            {
-                Interlocked.Increment(ref _ended);
-            }
-        }
-
-        public Task<TimeSpan> WaitForAsync(string job) =>
-            Eventually.TrueAsync(() => Task.FromResult(_jobs.Contains(job)), TimeSpan.FromSeconds(20), () => $"no push of {job}");
-
-        public ValueTask DisposeAsync() => _server.DisposeAsync();
-    }
 }

@@ -76,6 +76,28 @@ public sealed class ForwardLoadTests(ITestOutputHelper output) : PeerTest(output
     }
 
     [Fact]
+    public async Task Clients_that_pipeline_and_do_not_read_are_reset_after_write_timeout()
+    {
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [FreePort.NextAddress()], more: "limits: { write_timeout: 1s }");
+        byte[] requests = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET /nothing HTTP/1.1\r\nHost: edge.test\r\n\r\n", 500)));
+        Socket[] clients = [.. Enumerable.Range(0, 12).Select(_ => Connect(server.Address))];
+
+        await Task.WhenAll(clients.Select(async client =>
+        {
+            SocketException end = await Assert.ThrowsAnyAsync<SocketException>(async () =>
+            {
+                using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+                while (true) await client.SendAsync(requests, limit.Token);
+            });
+            Assert.True(end.SocketErrorCode is SocketError.ConnectionReset or SocketError.Shutdown, end.SocketErrorCode.ToString());
+        }));
+
+        Assert.Equal(clients.Length, await server.MetricAsync("dynamic_sharding_connections_closed_total{reason=\"write_timeout\"}"));
+        await IsIdleAsync(server);
+        foreach (Socket client in clients) client.Dispose();
+    }
+
+    [Fact]
     public async Task Odd_targets_of_clients_that_do_not_read_do_not_pile_up()
     {
         const int Connections = 30;

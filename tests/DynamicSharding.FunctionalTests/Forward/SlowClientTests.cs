@@ -46,7 +46,7 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
 
         await connection.SendAsync($"PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nContent-Length: {length}\r\n\r\nv 1\n");
 
-        // On a busy machine it takes longer: Kestrel counts at most a second per tick against the client.
+        // The rate is looked at once a second; a busy machine takes longer.
         string reply = await connection.ReadReplyAsync(limit: TimeSpan.FromSeconds(40));
 
         Assert.Equal(408, ForwardServer.StatusOf(reply));
@@ -91,7 +91,7 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
         foreach (RawHttp connection in waiting) connection.Dispose();
     }
 
-    /// <summary>Kestrel sees only complete heads, so the head timeout is ours; its own must not end a connection within a head.</summary>
+    /// <summary>Within a head the shorter idle timeout does not apply, also after a request that was complete.</summary>
     [Theory, Trait("Category", "Slow")]
     [InlineData("header_timeout: 1s")]
     [InlineData("header_timeout: 5s, idle_timeout: 1s")]
@@ -117,7 +117,7 @@ public sealed class SlowClientTests(ITestOutputHelper output) : PeerTest(output)
         await using var gateway = new RecordingGateway(
             closes: true, beforeResponse: (_, cancellation) => Task.Delay(TimeSpan.FromSeconds(3), cancellation));
 
-        // Kestrel's own timeout would be a minute.
+        // The longer timeout is for heads, of which there is none.
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { idle_timeout: 1s, header_timeout: 1m }");
         using RawHttp idle = await RawHttp.ConnectAsync(server.Address);
         using RawHttp waiting = await RawHttp.ConnectAsync(server.Address);

@@ -92,7 +92,7 @@ public sealed class HandshakeTests(ITestOutputHelper output) : PeerTest(output)
         IsQuiet(server, before);
     }
 
-    /// <summary>One that sends nothing at all, and a thousand that stop within their first message.</summary>
+    /// <summary>One that sends nothing at all, and a thousand that stop anywhere within their first message, or behind it.</summary>
     [Fact]
     public async Task Handshakes_that_stall_end_after_header_timeout_and_the_others_are_served()
     {
@@ -105,7 +105,7 @@ public sealed class HandshakeTests(ITestOutputHelper output) : PeerTest(output)
         {
             Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await socket.ConnectAsync(IPEndPoint.Parse(i % 2 == 0 ? server.Https : server.ForwardHttps));
-            if (i > 0) await socket.SendAsync(hello.AsMemory(0, i % (hello.Length - 1) + 1));
+            if (i > 0) await socket.SendAsync(hello.AsMemory(0, hello.Length - ((i - 1) % hello.Length)));
             stalled.Add(socket);
             if (i % 50 == 0) await server.ServesAsync();
         }

@@ -56,6 +56,46 @@ public sealed class TlsLifecycleTests(ITestOutputHelper output) : PeerTest(outpu
         Assert.Single(gateway.Requests);
     }
 
+    /// <summary>One place each, then the rest on one listener: none has a limit of its own.</summary>
+    [Fact]
+    public async Task All_four_listeners_share_one_limit_of_connections()
+    {
+        const int Most = 8;
+        await using var gateway = new RecordingGateway();
+        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], more: $"limits: {{ max_connections: {Most} }}");
+        string[] plain = [server.Process.Address, server.Forward], secure = [server.Https, server.ForwardHttps];
+        List<RawHttp> held = [];
+        foreach (string address in plain) held.Add(await HoldAsync(RawHttp.ConnectAsync(address)));
+        foreach (string address in secure) held.Add(await HoldAsync(server.ConnectAsync(address)));
+        Exception? full = null;
+        while (full is null && held.Count <= Most) full = await Record.ExceptionAsync(async () => held.Add(await HoldAsync(server.ConnectAsync(server.Https))));
+        Assert.InRange(held.Count, 4, Most);
+
+        foreach (string address in plain)
+        {
+            Assert.Equal(503, ForwardServer.StatusOf(await ForwardServer.ExchangeAsync(address, Lookup)));
+        }
+
+        foreach (string address in secure) await Assert.ThrowsAnyAsync<Exception>(() => server.ConnectAsync(address));
+        Assert.True(await server.ClosedAsync("too_many_connections") >= 5);
+
+        // A place that a redirect listener gives back is one for forwards over TLS.
+        held[0].Dispose();
+        await Eventually.TrueAsync(
+            async () => await Record.ExceptionAsync(async () => held[0] = await HoldAsync(server.ConnectAsync(server.ForwardHttps))) is null,
+            TimeSpan.FromSeconds(20),
+            () => "no place after a connection ended");
+        foreach (RawHttp connection in held) connection.Dispose();
+    }
+
+    private static async Task<RawHttp> HoldAsync(Task<RawHttp> connecting)
+    {
+        RawHttp connection = await connecting;
+        await connection.SendAsync("GET /-/healthy HTTP/1.1\r\nHost: e\r\n\r\n");
+        Assert.Equal(200, ForwardServer.StatusOf(await connection.ReadReplyAsync()));
+        return connection;
+    }
+
     [Fact]
     public async Task A_client_that_does_not_read_its_responses_is_reset_after_write_timeout()
     {

@@ -11,6 +11,11 @@ public sealed class UpstreamTlsTests(ITestOutputHelper output) : PeerTest(output
 {
     private const string Push = "DELETE /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n";
 
+    private const string Successful = "dynamic_sharding_gateway_tls_last_reload_successful";
+    private const string Expiry = "dynamic_sharding_gateway_tls_expiry_timestamp_seconds";
+
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
     private readonly TestAuthority _authority = new();
 
     public void Dispose() => _authority.Dispose();
@@ -95,16 +100,103 @@ public sealed class UpstreamTlsTests(ITestOutputHelper output) : PeerTest(output
     {
         _authority.Issue("gateway").Issue("edge-client");
         await using var gateway = new SecureGateway(_authority, "gateway", RecordingGateway.Ok, asksForCertificate: true);
-        string own = $", cert_file: {_authority.Path("edge-client.pem")}, key_file: {_authority.Path("edge-client.key")}";
-        ForwardServer server = await StartAsync(gateway, more: hasOne ? own : "");
+        ForwardServer server = await StartAsync(gateway, more: hasOne ? Own : "");
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
         Assert.Equal(hasOne ? "CN=edge-client" : null, gateway.Subject);
     }
 
-    private Task<ForwardServer> StartAsync(SecureGateway gateway, string? ca = null, string more = "") => ForwardServer.StartAsync(
+    /// <summary>The first connection to the gateway comes after the files have gone bad: no thread of the data plane may depend on them.</summary>
+    [Theory]
+    [InlineData("garbled")]
+    [InlineData("deleted")]
+    [InlineData("half replaced")]
+    [InlineData("authority deleted")]
+    public async Task Files_that_go_bad_keep_what_was_read_before(string what)
+    {
+        _authority.Issue("gateway").Issue("edge-client");
+        await using var gateway = new SecureGateway(_authority, "gateway", RecordingGateway.Ok, asksForCertificate: true);
+        ForwardServer server = await StartAsync(gateway, more: Own);
+        Assert.Equal(1, await server.MetricAsync(Successful));
+        Assert.InRange(await server.MetricAsync(Expiry) - DateTimeOffset.UtcNow.ToUnixTimeSeconds(), 4.9 * 86400, 5.1 * 86400);
+
+        if (what == "garbled") _authority.Write("edge-client.pem", "nothing of the kind");
+        else if (what == "half replaced") _authority.Write("edge-client.pem", _authority.Make("edge-client").Certificate);
+        else File.Delete(what == "deleted" ? _authority.Path("edge-client.key") : _authority.CaFile);
+
+        Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
+        Assert.Equal("CN=edge-client", gateway.Subject);
+        await server.Process.WaitForLogAsync(Limit, "level=warn", "reloading the files of pushgateway.tls failed, keeping what was read before");
+        await Eventually.TrueAsync(async () => await server.MetricAsync(Successful) == 0, Limit, () => "the failure");
+        Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
+    }
+
+    [Theory]
+    [InlineData("pushes", "health_check: { enabled: false }")]
+    [InlineData("probes", "health_check: { interval: 1s, timeout: 900ms }")]
+    public async Task A_new_certificate_is_presented_on_new_connections(string by, string check)
+    {
+        _authority.Issue("gateway").Issue("edge-client");
+        await using var gateway = new SecureGateway(_authority, "gateway", RecordingGateway.Ok, closes: true, asksForCertificate: true);
+        ForwardServer server = await StartAsync(gateway, more: Own, check: check);
+        if (by == "pushes") Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
+        await Eventually.TrueAsync(() => Task.FromResult(gateway.Subject == "CN=edge-client"), Limit, () => $"the gateway saw {gateway.Subject}");
+
+        (string certificate, string key) = _authority.Make("renewed");
+        _authority.Write("edge-client.pem", certificate);
+        _authority.Write("edge-client.key", key);
+        await server.Process.WaitForLogAsync(Limit, "level=info", "files of pushgateway.tls reloaded");
+
+        if (by == "pushes") Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
+        await Eventually.TrueAsync(() => Task.FromResult(gateway.Subject == "CN=renewed"), Limit, () => $"the gateway saw {gateway.Subject}");
+        Assert.Equal(1, await server.MetricAsync(Successful));
+    }
+
+    /// <summary>As silent as one that accepts no connection: five seconds for each of its addresses, with TCP and TLS together.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("\u0016\u0003\u0003\u0000\u0040\u0002")]
+    public async Task A_gateway_that_stalls_within_its_handshake_is_502_in_time(string begins)
+    {
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            await socket.SendAsync(System.Text.Encoding.Latin1.GetBytes(begins), cancellation);
+            await Task.Delay(Timeout.Infinite, cancellation);
+        });
+        ForwardServer server = await ForwardServer.StartAsync(
+            TestPeers, [gateway.Address], $"  scheme: https\n  health_check: {{ enabled: false }}\n  tls: {{ ca_file: {_authority.CaFile} }}\n");
+        using RawHttp client = await RawHttp.ConnectAsync(server.Address);
+        await client.SendAsync(Push);
+        string reply = await client.ReadReplyAsync(limit: Limit);
+        Assert.Equal(502, ForwardServer.StatusOf(reply));
+        Assert.Contains($"pushgateway {gateway.Address} cannot be reached: no connection in time", reply, StringComparison.Ordinal);
+        await server.WaitForInFlightAsync(gateway.Address, 0);
+
+        // Its client is kept: the failure is the gateway's.
+        await client.SendAsync("GET /-/healthy HTTP/1.1\r\nHost: e\r\n\r\n");
+        Assert.Equal(200, ForwardServer.StatusOf(await client.ReadReplyAsync()));
+    }
+
+    [Fact]
+    public async Task A_new_authority_is_trusted_once_the_file_has_it()
+    {
+        using var next = new TestAuthority("next");
+        next.Issue("gateway");
+        await using var gateway = new SecureGateway(next, "gateway", RecordingGateway.Ok);
+        ForwardServer server = await StartAsync(gateway);
+        Assert.Equal(502, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
+
+        File.AppendAllText(_authority.CaFile, "\n" + File.ReadAllText(next.CaFile));
+
+        await server.Process.WaitForLogAsync(Limit, "level=info", "files of pushgateway.tls reloaded");
+        Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
+    }
+
+    private string Own => $", cert_file: {_authority.Path("edge-client.pem")}, key_file: {_authority.Path("edge-client.key")}";
+
+    private Task<ForwardServer> StartAsync(SecureGateway gateway, string? ca = null, string more = "", string check = "health_check: { enabled: false }") => ForwardServer.StartAsync(
         TestPeers, [gateway.Address], $$"""
               scheme: https
-              health_check: { enabled: false }
+              {{check}}
               tls: { ca_file: {{ca ?? _authority.CaFile}}{{more}} }
             """);
 }

@@ -76,6 +76,40 @@ public sealed class GuessingTests(ITestOutputHelper output) : PeerTest(output), 
         Assert.True(await server.Process.MetricAsync(Metric + "{reason=\"authentication_busy\"}") >= _refusals);
     }
 
+    /// <summary>
+    /// After a wrong password the thread rests for as long as the check took, so that guesses take half of the time at most. The bound has room
+    /// for a machine that is slow while the cost is measured; without the rest the guesses of an otherwise idle machine take all of it.
+    /// </summary>
+    [Fact]
+    public async Task Guesses_from_all_sides_are_verified_half_of_the_time_at_most()
+    {
+        const double MaxShare = 0.75;
+        UsersServer server = await UsersServer.StartAsync(TestPeers, _folder, "127.0.0.1:1", UsersOf(("alice", Hash(Password, 8))));
+        TimeSpan cost = TimeSpan.MaxValue;
+        for (int i = 0; i < 8; i++)
+        {
+            // The rest after the guess before is over.
+            await Task.Delay(TimeSpan.FromSeconds(0.5));
+            using RawHttp single = await RawHttp.ConnectAsync(server[Redirect]);
+            long begun = Stopwatch.GetTimestamp();
+            await single.SendAsync(Put(Basic("alice", $"single {i}")));
+            Assert.Equal(401, ForwardServer.StatusOf(await single.ReadReplyAsync(limit: Limit)));
+            if (Stopwatch.GetElapsedTime(begun) < cost) cost = Stopwatch.GetElapsedTime(begun);
+        }
+
+        using var over = new CancellationTokenSource();
+        Task[] guessers = [.. Enumerable.Range(0, 32).Select(i => GuessAsync(server[Redirect], IPAddress.Parse($"127.0.0.{1 + (i % 8)}"), "alice", i, over.Token))];
+        await Eventually.TrueAsync(() => Task.FromResult(Interlocked.Read(ref _guesses) > 2), Limit, () => "no guesses");
+        long start = Stopwatch.GetTimestamp(), before = Interlocked.Read(ref _guesses);
+        await Task.Delay(TimeSpan.FromSeconds(10));
+        double share = (Interlocked.Read(ref _guesses) - before) * cost / Stopwatch.GetElapsedTime(start);
+        await over.CancelAsync();
+        await Task.WhenAll(guessers);
+
+        Output.WriteLine($"measured: a guess costs {cost.TotalMilliseconds:0.0} ms; guesses took {share:P0} of ten seconds");
+        Assert.InRange(share, 0.01, MaxShare);
+    }
+
     /// <summary>A fleet behind one address that starts together is verified once.</summary>
     [Fact]
     public async Task Many_clients_with_the_same_credentials_at_once_are_no_guessers()

@@ -7,6 +7,7 @@ using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Forward;
 using DynamicSharding.Membership;
+using DynamicSharding.Outbound;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Server;
@@ -39,6 +40,8 @@ internal sealed class AdminFixture : IAsyncDisposable
     public ForwardCounters? Forward { get; set; }
 
     public IReadOnlyList<ServerCertificate> Certificates { get; set; } = [];
+
+    public GatewayTls? GatewayTls { get; set; }
 
     public FakeTimeProvider Time { get; } = new(Start);
 
@@ -95,6 +98,7 @@ internal sealed class AdminFixture : IAsyncDisposable
         Counters = Counters,
         Forward = Forward,
         Certificates = Certificates,
+        GatewayTls = GatewayTls,
         Readiness = Readiness,
         Reload = cancellation => Reload(cancellation),
         ReloadStatus = () => ReloadStatus,

@@ -5,6 +5,7 @@ using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Forward;
 using DynamicSharding.Http;
+using DynamicSharding.Outbound;
 using DynamicSharding.Tests.Config;
 using DynamicSharding.Web;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -26,6 +27,8 @@ public sealed class PromtoolTests
         using var folder = new PemFolder();
         var tls = new DataTlsOptions { CertFile = folder.Issue("edge.crt", "edge.key"), KeyFile = Path.Combine(folder.Path, "edge.key") };
         using var certificate = new ServerCertificate("data listeners", "tls.cert_file", tls, NullLogger.Instance, TimeProvider.System);
+        var gateways = new PushgatewayOptions { Scheme = "https", Tls = new GatewayTlsOptions { CertFile = tls.CertFile, KeyFile = tls.KeyFile } };
+        using GatewayTls? gatewayTls = GatewayTls.For(gateways, NullLogger.Instance, TimeProvider.System);
         await using var admin = new AdminFixture
         {
             Discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start, 1, "timed out", 7, TimeSpan.FromSeconds(1))
@@ -34,6 +37,7 @@ public sealed class PromtoolTests
             },
             Forward = new ForwardCounters(loops: 2),
             Certificates = [certificate],
+            GatewayTls = gatewayTls,
             Cleanup = new CleanupView { Enabled = true, HoldsLease = true, LastSuccess = AdminFixture.Start, Last = new CleanupReport { StartedAt = AdminFixture.Start } },
         };
         admin.Publish("gw1:9091", "[fd00::1]:9091", "x\"} 1\nfake{a=\"\\\u4e2d:9091");

@@ -135,6 +135,33 @@ public sealed class ConfigLintTests
         Assert.DoesNotContain(withUsers, warning => warning.Contains("lends", StringComparison.Ordinal) || warning.Contains("whoever", StringComparison.Ordinal));
     }
 
+    /// <summary>Without a plain forward listener, tls.client_ca_file lets nobody in who has no certificate.</summary>
+    [Theory]
+    [InlineData("basic_auth", "forward_listen_addr: :9294", "", ": forward_listen_addr: whoever reaches this listener pushes with the credentials of pushgateway.basic_auth; set basic_auth_users")]
+    [InlineData("basic_auth", "forward_https_listen_addr: :9295", "", ": forward_https_listen_addr: whoever reaches this listener pushes with the credentials of pushgateway.basic_auth; set basic_auth_users, or tls.client_ca_file")]
+    [InlineData("tls", "forward_listen_addr: :9294", "", ": forward_listen_addr: whoever reaches this listener pushes with the certificate of pushgateway.tls; set basic_auth_users")]
+    [InlineData("tls", "forward_https_listen_addr: :9295", "", ": forward_https_listen_addr: whoever reaches this listener pushes with the certificate of pushgateway.tls; set basic_auth_users, or tls.client_ca_file")]
+    [InlineData("basic_auth tls", "forward_https_listen_addr: :9295", "", "pushes with the credentials of pushgateway.basic_auth and the certificate of pushgateway.tls; set")]
+    [InlineData("tls", "forward_listen_addr: :9294\nforward_https_listen_addr: :9295", "ca", ": forward_listen_addr: whoever reaches this listener pushes with the certificate of pushgateway.tls; set basic_auth_users")]
+    [InlineData("tls", "forward_https_listen_addr: :9295", "ca", null)]
+    [InlineData("basic_auth tls", "forward_https_listen_addr: :9295", "ca", null)]
+    [InlineData("tls", "forward_https_listen_addr: :9295\nhttp_listen_addr: 127.0.0.1:9292", "users", null)]
+    [InlineData("tls", "https_listen_addr: :9293", "", null)]
+    public void A_forward_listener_that_lends_what_its_clients_have_not_shown_is_warned_about(string lends, string listeners, string asks, string? expected)
+    {
+        using var folder = new PemFolder();
+        string certificate = folder.Issue("edge.pem", "edge.key"), key = Path.Combine(folder.Path, "edge.key");
+        string own = (lends.Contains("basic_auth", StringComparison.Ordinal) ? $", basic_auth: {{username: u, password_file: {folder.Write("password", "p")}}}" : "")
+            + (lends.Contains("tls", StringComparison.Ordinal) ? $", tls: {{cert_file: {certificate}, key_file: {key}}}" : "");
+        string ca = asks == "ca" ? $", client_ca_file: {certificate}" : "";
+        string tls = listeners.Contains("https_listen_addr", StringComparison.Ordinal) ? $"tls: {{cert_file: {certificate}, key_file: {key}{ca}}}\n" : "";
+
+        string[] warnings = Warnings($"admin_listen_addr: 127.0.0.1:9999\npushgateway: {{servers: [a, b], scheme: https{own}}}\n{listeners}\n{tls}{(asks == "users" ? Users : "")}");
+
+        if (expected is null) Assert.DoesNotContain(warnings, warning => warning.Contains("whoever", StringComparison.Ordinal));
+        else Assert.Contains(expected, Assert.Single(warnings), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("", true)]
     [InlineData("http_listen_addr: 127.0.0.1:9292\n", false)]

@@ -250,6 +250,45 @@ public sealed class ForwardFlowTests
         Assert.Equal((502, $"pushgateway {gateway.Address} sent no complete response: a malformed chunk\n"), (response.Status, response.Body));
     }
 
+    /// <summary>In one segment, and in one each.</summary>
+    [Theory]
+    [InlineData(16, false)]
+    [InlineData(16, true)]
+    [InlineData(17, false)]
+    [InlineData(17, true)]
+    public async Task More_than_sixteen_interim_responses_are_502(int interims, bool isSplit)
+    {
+        const string Interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+        await using var gateway = new ScriptedGateway(async (socket, cancellation) =>
+        {
+            await new ContentReader(socket, cancellation).ReadHeadAsync();
+            string[] parts = [.. Enumerable.Repeat(Interim, interims), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"];
+            socket.NoDelay = true;
+            if (!isSplit) parts = [string.Concat(parts)];
+            try
+            {
+                foreach (string part in parts)
+                {
+                    await ScriptedGateway.SendAsync(socket, part, cancellation);
+                    await Task.Delay(5, cancellation);
+                }
+            }
+            catch (SocketException)
+            {
+                // Refused within them.
+            }
+        });
+        await using var server = new RunningForward([gateway.Address]);
+        using TestClient client = await server.ConnectAsync();
+
+        await client.SendAsync(Put(0, ""));
+
+        ResponseText response = (await client.ReadAsync())!;
+        Assert.Equal(
+            interims == 16 ? (200, "ok") : (502, $"pushgateway {gateway.Address} sent no complete response: too many interim responses\n"),
+            (response.Status, response.Body));
+    }
+
     private static string Put(int length, string content) =>
         string.Create(CultureInfo.InvariantCulture, $"PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nContent-Length: {length}\r\n\r\n{content}");
 }

@@ -59,7 +59,7 @@ public sealed class ClientTlsTests : IDisposable
     public void No_certificate_is_downloaded_from_where_a_server_says(bool hasAuthority)
     {
         var options = new SslClientAuthenticationOptions();
-        ClientTls.Configure(options, hasAuthority ? CaFile : null, null, null, null, insecureSkipVerify: false);
+        ClientTls.Trust(options, ClientTls.AuthoritiesIn(hasAuthority ? [(CaFile, File.ReadAllText(CaFile))] : []));
         Assert.True(options.CertificateChainPolicy!.DisableCertificateDownloads);
         Assert.Equal(hasAuthority ? X509ChainTrustMode.CustomRootTrust : X509ChainTrustMode.System, options.CertificateChainPolicy.TrustMode);
     }
@@ -92,6 +92,25 @@ public sealed class ClientTlsTests : IDisposable
         CertFile = Pem("client.crt"),
         KeyFile = Pem("client.key"),
     });
+
+    [Theory]
+    [InlineData("ca.pem", "nothing of the kind", "holds no certificate")]
+    [InlineData("ca.pem", "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n", "holds a certificate that cannot be read")]
+    [InlineData("ca.pem", null, "Could not find file")]
+    [InlineData("client.crt", "nothing of the kind", "does not work with its key")]
+    [InlineData("client.key", null, "Could not find file")]
+    public void A_file_that_goes_bad_before_it_is_read_is_named(string name, string? content, string why)
+    {
+        string path = name == "ca.pem" ? CaFile : Pem(name);
+        if (content is null) File.Delete(path);
+        else File.WriteAllText(path, content);
+        var tls = new ConsulTlsOptions { CaFile = CaFile, CertFile = Pem("client.crt"), KeyFile = Pem("client.key") };
+
+        var error = Assert.ThrowsAny<IOException>(() => ConsulConnection.Open(new ConsulOptions { Tls = tls }, static () => null, TimeProvider.System));
+
+        Assert.Contains(path, error.Message, StringComparison.Ordinal);
+        Assert.Contains(why, error.Message, StringComparison.Ordinal);
+    }
 
     private async Task RejectedAsync(ConsulTlsOptions tls)
     {

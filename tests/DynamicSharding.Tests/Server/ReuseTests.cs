@@ -1,10 +1,15 @@
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Reflection;
 using System.Text;
 using DynamicSharding.Forward;
+using DynamicSharding.Routing;
 using DynamicSharding.Server;
 using DynamicSharding.Tests.Forward;
 using DynamicSharding.Tests.Http;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.ObjectPool;
+using static DynamicSharding.Tests.Server.Insides;
 
 namespace DynamicSharding.Tests.Server;
 
@@ -33,6 +38,9 @@ public sealed class ReuseTests
     /// <summary>What the gateway has got last, head and content.</summary>
     private string _lastPush = "";
 
+    /// <summary>Of those, the ones of the next client.</summary>
+    private readonly ConcurrentQueue<string> _nextPushes = new();
+
     [Theory]
     [InlineData(Forward)]
     [InlineData(Redirect)]
@@ -42,6 +50,9 @@ public sealed class ReuseTests
         await using var plane = new RunningForward([gateway.Address], loops: 1);
         string expected = await ExchangeAsync(plane, listener, Push);
         Assert.StartsWith(listener == Redirect ? "HTTP/1.1 307 " : "HTTP/1.1 202 ", expected, StringComparison.Ordinal);
+        string forwarded = listener == Forward ? Assert.Single(_nextPushes) : "";
+        if (listener == Forward) Assert.Contains($"\r\nVia: 1.1 {Encoding.ASCII.GetString(plane.Plane.Pseudonym)}\r\n", forwarded, StringComparison.Ordinal);
+        _nextPushes.Clear();
         var random = new Random(1);
         foreach (byte[] stream in Streams)
         {
@@ -54,6 +65,8 @@ public sealed class ReuseTests
                 }
 
                 Assert.Equal(expected, await ExchangeAsync(plane, listener, Push));
+                if (listener == Forward) Assert.Equal(forwarded, Assert.Single(_nextPushes));
+                _nextPushes.Clear();
             }
         }
 
@@ -75,20 +88,41 @@ public sealed class ReuseTests
             Assert.True(await RunningServer.UntilAsync(() => plane.Server.OpenConnections == 0));
             await ExchangeAsync(plane, listener, Push, "Connection: close\r\n");
             Assert.True(await RunningServer.UntilAsync(() => plane.Server.OpenConnections == 0));
-            await OnLoopAsync(plane, listener, static (connection, newSession) =>
+            await OnLoopAsync(plane, listener, (connection, pool, newSession) =>
             {
-                HttpSession session = Insides.Field<HttpSession>(connection, "_session");
-                SocketPipeReader reader = Insides.Field<SocketPipeReader>(connection, "_reader");
-                LoopSocket socket = Insides.Field<LoopSocket>(connection, "_socket");
-                session.Reset();
-                reader.Reset();
+                HttpSession session = Field<HttpSession>(connection, "_session");
+                SocketPipeReader reader = Field<SocketPipeReader>(connection, "_reader");
+                LoopSocket socket = Field<LoopSocket>(connection, "_socket");
+                connection.Reset();
                 socket.Open(-1);
                 HttpSession fresh = newSession(connection);
+                Assert.Equal(State(new Connection(connection.Loop, Field<ConnectionLimit>(connection, "_limit"), newSession, NullLogger.Instance, pool)), State(connection));
                 Assert.Equal(State(fresh), State(session));
                 Assert.Equal(State(new SocketPipeReader(new LoopSocket(connection.Loop), takesContent: fresh.Forwards)), State(reader));
                 Assert.Equal(State(new LoopSocket(connection.Loop)), State(socket));
+                if (listener == Forward) AssertUpstreamsAreLikeNew(Field<ForwardLoop>(session, "<forward>P"));
             });
         }
+    }
+
+    /// <summary>Of the loop's idle connections to gateways, once they are closed.</summary>
+    private static void AssertUpstreamsAreLikeNew(ForwardLoop forward)
+    {
+        int compared = 0;
+        foreach (UpstreamPool pool in Field<Dictionary<Gateway, UpstreamPool>>(forward, "_pools").Values)
+        {
+            foreach (Upstream used in Field<List<Upstream>>(pool, "_idle").ToArray())
+            {
+                Assert.NotEqual(State(new Upstream(forward)), State(used));
+                pool.Drop(used);
+                used.Socket.Open(-1);
+                Assert.Equal(State(new Upstream(forward)), State(used));
+                Assert.Equal(State(new LoopSocket(forward.Loop)), State(used.Socket));
+                compared++;
+            }
+        }
+
+        Assert.True(compared > 0, "no connection to a gateway was kept");
     }
 
     /// <summary>All that can change in an object: values, and which references are null. What it is made of is looked into.</summary>
@@ -126,6 +160,7 @@ public sealed class ReuseTests
         while (await socket.ReceiveAsync(buffer, cancellation) is > 0 and int length)
         {
             _lastPush = Encoding.ASCII.GetString(buffer, 0, length);
+            if (_lastPush.StartsWith(Push[..Push.IndexOf(" HTTP", StringComparison.Ordinal)], StringComparison.Ordinal)) _nextPushes.Enqueue(_lastPush);
             await ScriptedGateway.SendAsync(socket, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", cancellation);
         }
     });
@@ -155,12 +190,15 @@ public sealed class ReuseTests
     }
 
     /// <summary>Runs an action with the connection that the listener would use next, on its loop's thread.</summary>
-    private static async Task OnLoopAsync(RunningForward plane, int listener, Action<Connection, Func<Connection, HttpSession>> action)
+    private static async Task OnLoopAsync(RunningForward plane, int listener, Action<Connection, ObjectPool<Connection>, Func<Connection, HttpSession>> action)
     {
-        Connection connection = await Insides.PooledAsync(plane.Server, listener);
+        Listener shares = Field<Listener[]>(Field<DataListener[]>(plane.Server, "_listeners")[listener], "_listeners")[0];
+        ObjectPool<Connection> pool = Field<DefaultObjectPool<Connection>>(shares, "_connections");
         await Insides.OnLoopAsync(plane.Server, () =>
         {
-            action(connection, listener == Redirect ? DataServer.NewRedirectSession : plane.Plane.NewSession);
+            Connection connection = pool.Get();
+            action(connection, pool, listener == Redirect ? DataServer.NewRedirectSession : plane.Plane.NewSession);
+            pool.Return(connection);
             return true;
         });
     }
