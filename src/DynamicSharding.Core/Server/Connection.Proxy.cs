@@ -1,4 +1,3 @@
-using DynamicSharding.Config;
 using DynamicSharding.Http;
 
 namespace DynamicSharding.Server;

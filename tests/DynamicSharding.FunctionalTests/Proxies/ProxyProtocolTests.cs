@@ -4,7 +4,6 @@ using System.Net.Sockets;
 using System.Text;
 using DynamicSharding.FunctionalTests.Forward;
 using DynamicSharding.FunctionalTests.Peers;
-using DynamicSharding.FunctionalTests.Tls;
 using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
 
