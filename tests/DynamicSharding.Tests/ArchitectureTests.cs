@@ -75,7 +75,7 @@ public sealed partial class ArchitectureTests
     {
         var users = Core.Uses.Where(use => use.Namespace.StartsWith("Microsoft.AspNetCore.Server.Kestrel", StringComparison.Ordinal)).ToArray();
         Assert.Contains(users, use => use is { Room: "Web", User: "WebListener" });
-        Assert.Empty(users.Where(use => use.Room is not ("Web" or "Admin")));
+        Assert.DoesNotContain(users, use => use.Room is not ("Web" or "Admin"));
     }
 
     [GeneratedRegex(@"^`Core/(\w+)/`$")]
