@@ -13,6 +13,7 @@
 # Debian 12 builds its Prometheus without consul_sd_configs (changelog: until the Consul package is back); bullseye's build has them.
 # That build is unpacked into a separate folder and does not replace an installed Prometheus. It is older than http_sd_configs, so the machine's
 # own version is unpacked there too, as prometheus-http.
+# Debian 12's Pushgateway does not know --push.enable-utf8-names; that of trixie is unpacked there as pushgateway-utf8.
 set -euo pipefail
 
 # what must exist | Debian package | why
@@ -24,6 +25,7 @@ prometheus-http|prometheus-http|finds the gateways through /api/v1/sd
 promtool-http|prometheus-http|judges config/prometheus; comes with it
 chromium|chromium|reads the status page as an operator does
 prometheus-pushgateway|prometheus-pushgateway|the gateways that redirects lead to
+pushgateway-utf8|pushgateway-utf8|a gateway whose groups have names that are not classic ones
 dnsmasq|dnsmasq-base|gateways from DNS: a name server whose records change
 haproxy|haproxy|the PROXY protocol, as this proxy sends it
 nginx|nginx-light|the same
@@ -84,7 +86,7 @@ missing_packages() {
         case $what in
             /*) [[ -e $what ]] ;;
             gcc) command -v clang || command -v gcc ;;
-            prometheus-http | promtool-http) [[ -x $FOLDER/$what ]] ;;
+            prometheus-http | promtool-http | pushgateway-utf8) [[ -x $FOLDER/$what ]] ;;
             promtool) [[ -x $FOLDER/promtool ]] || command -v promtool ;;
             prometheus) finds_gateways_in_consul "$FOLDER/prometheus" || finds_gateways_in_consul prometheus ;;
             *) command -v "$what" ;;
@@ -115,13 +117,13 @@ has_candidate() {
     LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'
 }
 
-# Prints the machine's own Debian source with the suite replaced by bullseye; the first line is its format.
-bullseye_source() {
+# Prints the machine's own Debian source with the suite replaced by $1, and perhaps the mirror by $2; the first line is its format.
+suite_source() {
     local suites file
     suites="$CODENAME|stable|testing|unstable|sid"
     for file in /etc/apt/sources.list.d/*.sources; do
         [[ -e $file && $file != "$SOURCES".* ]] || continue
-        grep -v '^#' "$file" | awk -v RS= -v suites="$suites" -v mirror="${CONSUL_SUITE_MIRROR:-}" '
+        grep -v '^#' "$file" | awk -v RS= -v suites="$suites" -v suite="$1" -v mirror="$2" '
             function field(name,   i) {
                 for (i = 1; i <= count; i++)
                     if (tolower(lines[i]) ~ "^" tolower(name) ":") return substr(lines[i], length(name) + 2)
@@ -138,7 +140,7 @@ bullseye_source() {
                     if (line ~ /^[ \t]/) { if (!replaced) print lines[i]; continue }
                     replaced = 1
                     if (line ~ /^types:/) print "Types: deb"
-                    else if (line ~ /^suites:/) print "Suites: bullseye"
+                    else if (line ~ /^suites:/) print "Suites: " suite
                     else if (line ~ /^components:/) print "Components: main"
                     else if (line ~ /^uris:/ && mirror != "") print "URIs: " mirror
                     else { replaced = 0; print lines[i] }
@@ -149,13 +151,13 @@ bullseye_source() {
     done
     for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
         [[ -e $file && $file != "$SOURCES".* ]] || continue
-        awk -v suites="$suites" -v mirror="${CONSUL_SUITE_MIRROR:-}" '
+        awk -v suites="$suites" -v suite="$1" -v mirror="$2" '
             /^[ \t]*deb[ \t]/ {
                 options = match($0, /\[[^]]*\]/) ? substr($0, RSTART, RLENGTH) " " : ""
                 sub(/^[ \t]*deb[ \t]+(\[[^]]*\][ \t]*)?/, "")
                 if ($2 !~ "^(" suites ")$" || $0 !~ /[ \t]main([ \t]|$)/) next
                 print "list"
-                print "deb " options (mirror != "" ? mirror : $1) " bullseye main"
+                print "deb " options (mirror != "" ? mirror : $1) " " suite " main"
                 found = 1; exit
             }
             END { exit !found }' "$file" && return 0
@@ -165,7 +167,7 @@ bullseye_source() {
 
 write_bullseye() { # $1: "expired" when the Release file is too old for apt, else ""
     local text format
-    text=$(bullseye_source) || die "no Debian source with the suite $CODENAME found under /etc/apt; put a consul on PATH yourself"
+    text=$(suite_source bullseye "${CONSUL_SUITE_MIRROR:-}") || die "no Debian source with the suite $CODENAME found under /etc/apt; put a consul on PATH yourself"
     format=${text%%$'\n'*}
     text=${text#*$'\n'}
     if [[ $1 == expired && $format == sources ]]; then
@@ -225,6 +227,25 @@ unpack_prometheus() {
     rm -rf "$folder"
 }
 
+# With lists of its own: the machine's apt does not see the newer suite.
+unpack_pushgateway() {
+    local folder text
+    text=$(suite_source trixie "") || die "no Debian source with the suite $CODENAME found under /etc/apt; put a pushgateway-utf8 into $FOLDER yourself"
+    folder=$(mktemp -d)
+    mkdir -p "$folder"/{parts,lists/partial,cache/archives/partial}
+    printf '%s\n' "${text#*$'\n'}" >"$folder/parts/trixie.${text%%$'\n'*}"
+    local options=(-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$folder/parts" -o Dir::Etc::preferencesparts=/dev/null
+        -o Dir::State::lists="$folder/lists" -o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root)
+    (
+        cd "$folder"
+        update "${options[@]}" || { cat "$LOG" >&2; exit 1; }
+        quietly apt "${options[@]}" download prometheus-pushgateway/trixie
+        dpkg-deb --fsys-tarfile prometheus-pushgateway_*.deb | tar -x ./usr/bin/prometheus-pushgateway
+        install -D usr/bin/prometheus-pushgateway "$FOLDER/pushgateway-utf8"
+    ) || die "could not unpack trixie's prometheus-pushgateway"
+    rm -rf "$folder"
+}
+
 install_packages() {
     local package
     for package in "$@"; do
@@ -248,12 +269,13 @@ install_packages() {
 }
 
 install_missing() {
-    local package packages=() unpack=0 unpack_http=0
+    local package packages=() unpack=0 unpack_http=0 unpack_utf8=0
     say "installing $*"
     for package in "$@"; do
         case $package in
             prometheus) unpack=1 ;;
             prometheus-http) unpack_http=1 ;;
+            pushgateway-utf8) unpack_utf8=1 ;;
             *) packages+=("$package") ;;
         esac
     done
@@ -264,6 +286,7 @@ install_missing() {
         has_candidate prometheus || update || cat "$LOG" >&2
         unpack_prometheus prometheus -http
     fi
+    if ((unpack_utf8)); then unpack_pushgateway; fi
 }
 
 main() {

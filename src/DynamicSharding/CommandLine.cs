@@ -40,10 +40,12 @@ internal static class CommandLine
         ParseResult parsed = root.Parse(args, parsing);
         if (parsed.Errors.Count > 0)
         {
-            foreach (ParseError problem in parsed.Errors)
-            {
-                await error.WriteLineAsync($"dynamic-sharding: error: {WithoutValues(problem.Message, args, root)}").ConfigureAwait(false);
-            }
+            // "Required command was not provided" does not say which there are.
+            Command command = parsed.CommandResult.Command;
+            IEnumerable<string> problems = command.Action is null && command.Subcommands.Count > 0
+                ? [$"{command.Name} needs one of {string.Join(", ", command.Subcommands.Select(static sub => sub.Name))}"]
+                : parsed.Errors.Select(problem => WithoutValues(problem.Message, args, root));
+            foreach (string problem in problems) await error.WriteLineAsync($"dynamic-sharding: error: {problem}").ConfigureAwait(false);
 
             await error.WriteLineAsync("dynamic-sharding: try --help").ConfigureAwait(false);
             return ExitCode.BadConfiguration;

@@ -14,6 +14,7 @@ internal static class CleanupMetrics
             "dynamic_sharding_cleanup_lease_held",
             "1 while this instance holds the lease in Consul for cleaning up, else 0.",
             view is { Enabled: true, HoldsLease: { } held } ? (held ? 1 : 0) : null);
+        page.Counter("dynamic_sharding_cleanup_lease_failures_total", "Requests to Consul for the lease that failed.", view.LeaseFailures ?? 0);
         page.Gauge("dynamic_sharding_cleanup_groups", "Groups on all gateways in the last pass; a group counts once for each gateway.", last?.Groups);
         page.Gauge("dynamic_sharding_cleanup_misplaced_groups", "Of these, those that are not on their owner.", last?.Misplaced);
         page.Gauge("dynamic_sharding_cleanup_stale_copies", "Copies left after the last pass although their owner has one.", last?.Stale);
@@ -21,6 +22,12 @@ internal static class CleanupMetrics
         if (last is not null)
         {
             foreach (LeftReason reason in LeftReasons.All) left.WithLabels(LeftReasons.Label(reason)).Set(last.Left[(int)reason]);
+        }
+
+        Gauge unread = page.Gauges("dynamic_sharding_cleanup_unread_gateways", "Gateways that the last pass could not read, by whether they are in the ring.", "in_ring");
+        foreach (bool inRing in last is null ? [] : (bool[])[true, false])
+        {
+            unread.WithLabels(inRing ? "true" : "false").Set(last!.Gateways.Count(gateway => gateway.Error is not null && gateway.InRing == inRing));
         }
 
         Counter deleted = page.Counters("dynamic_sharding_cleanup_deleted_total", "Copies deleted on gateways, by reason.", "reason");
@@ -34,7 +41,7 @@ internal static class CleanupMetrics
             last is null ? null : Exposition.UnixSeconds(last.StartedAt));
         page.Gauge(
             "dynamic_sharding_cleanup_last_success_timestamp_seconds",
-            "Unix time at which the last pass ended that read every gateway.",
+            "Unix time at which the last pass ended that read every gateway of the ring.",
             view.LastSuccess is { } success ? Exposition.UnixSeconds(success) : null);
         Counter passes = page.Counters("dynamic_sharding_cleanup_passes_total", "Passes that ended, by result.", "result");
         passes.WithLabels("success").IncTo(view.Passes - view.FailedPasses);

@@ -60,7 +60,7 @@ internal sealed record CleanupPassEntry(
         report.Stale,
         ByReason(report.Deleted),
         new(LeftReasons.All.ToDictionary(LeftReasons.Label, reason => report.Left[(int)reason], StringComparer.Ordinal), StringComparer.Ordinal),
-        [.. report.Gateways.Select(static gateway => new CleanupGatewayEntry(gateway.Address, gateway.Groups, gateway.Misplaced, gateway.Error, gateway.Skew?.TotalSeconds))],
+        [.. report.Gateways.Select(static gateway => new CleanupGatewayEntry(gateway.Address, gateway.InRing, gateway.Groups, gateway.Misplaced, gateway.Error, gateway.Skew?.TotalSeconds))],
         [.. report.DeletedCopies.Select(static copy => new CleanupCopyEntry(GroupPath.Describe(copy.Labels), copy.Gateway, null, DeleteReasons.Label(copy.Reason), Finite(copy.PushTime)))],
         [.. report.LeftCopies.Select(static copy => new CleanupCopyEntry(GroupPath.Describe(copy.Labels), copy.Gateway, copy.Owner, LeftReasons.Label(copy.Reason), Finite(copy.PushTime)))]);
 
@@ -70,9 +70,10 @@ internal sealed record CleanupPassEntry(
     private static double? Finite(double time) => double.IsFinite(time) ? time : null;
 }
 
+/// <param name="InRing">When the pass began. Without the others, a pass still succeeds.</param>
 /// <param name="Error">Why it could not be read.</param>
 /// <param name="ClockSkewSeconds">Its clock minus ours.</param>
-internal sealed record CleanupGatewayEntry(string Address, long Groups, long Misplaced, string? Error, double? ClockSkewSeconds);
+internal sealed record CleanupGatewayEntry(string Address, bool InRing, long Groups, long Misplaced, string? Error, double? ClockSkewSeconds);
 
 /// <param name="Group">As in PromQL.</param>
 internal sealed record CleanupCopyEntry(string Group, string Gateway, string? Owner, string Reason, double? PushTimeSeconds);

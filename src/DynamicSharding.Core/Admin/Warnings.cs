@@ -191,11 +191,12 @@ internal static class Warnings
     private static IEnumerable<WarningEntry> OfCleanup(CleanupView view)
     {
         if (!view.Enabled || view.HoldsLease == false || view.Last is not { } last) yield break;
-        if (last.Gateways.FirstOrDefault(static gateway => gateway.Error is not null) is { } unread)
+        CleanupGateway[] failed = [.. last.Gateways.Where(static gateway => gateway.Error is not null).OrderBy(static gateway => !gateway.InRing)];
+        if (failed is [var unread, ..])
         {
-            int others = last.Gateways.Count(static gateway => gateway.Error is not null) - 1;
+            int others = failed.Length - 1;
             yield return new(
-                Warning,
+                unread.InRing ? Warning : Note,
                 $"The last cleanup could not read {unread.Address}{(others == 0 ? "" : $" and {DisplayText.Number(others, "other")}")}.",
                 $"What depends on it is not deleted. {unread.Error}");
         }
@@ -228,5 +229,5 @@ internal static class Warnings
 
     /// <summary>Every gateway was read since, and no stale copy was left.</summary>
     private static bool IsCleanedSince(CleanupView cleanup, DateTimeOffset change) =>
-        cleanup is { Enabled: true, Last: { Stale: 0, IsSuccess: true } last } && last.StartedAt > change;
+        cleanup is { Enabled: true, Last: { Stale: 0, IsSuccess: true } last } && last.StartedAt > change && last.Gateways.All(static gateway => gateway.Error is null);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
@@ -33,6 +34,7 @@ internal sealed class CleanupLease : IDisposable
     private string? _session;
     private string? _published;
     private string? _error;
+    private long _failures;
     private volatile Confirmation? _held;
     private volatile Peers _peers = new(null, []);
 
@@ -60,6 +62,9 @@ internal sealed class CleanupLease : IDisposable
     public ImmutableArray<string> Fingerprints => _peers.Fingerprints;
 
     public string? Error => _error;
+
+    /// <summary>Requests that failed. A counter.</summary>
+    public long Failures => Interlocked.Read(ref _failures);
 
     public void Apply(ConsulOptions options) => _token.Apply(options);
 
@@ -104,7 +109,8 @@ internal sealed class CleanupLease : IDisposable
         catch (Exception e) when (e is HttpRequestException or ConsulRequestException or TimeoutException or JsonException or IOException or SocketException or ResponseTooLargeException)
         {
             // The lease holds until its time is over: an agent that restarts is no reason to stop a pass.
-            if (_error != e.Message) _logger.CleanupLeaseFailed(e.Message, e is ConsulRequestException ? Hint : "check consul_server.addr and the agent");
+            Interlocked.Increment(ref _failures);
+            if (_error != e.Message) _logger.CleanupLeaseFailed(e.Message, e is ConsulRequestException { StatusCode: HttpStatusCode.Forbidden } ? Hint : "check consul_server.addr and the agent");
             _error = e.Message;
             if (!IsHeld) SetHeld(null);
         }

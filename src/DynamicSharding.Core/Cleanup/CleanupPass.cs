@@ -33,21 +33,19 @@ internal sealed record CleanupTarget(string Address, DateTimeOffset? LeftAt);
 /// while, and once more right before.
 /// </summary>
 /// <param name="betweenReadings">The least time between the two readings.</param>
-internal sealed class CleanupPass(CleanupInputs inputs, PushgatewayClient client, TimeSpan betweenReadings, ILogger logger, TimeProvider time)
+/// <param name="subjects">Null for the usual room.</param>
+internal sealed class CleanupPass(
+    CleanupInputs inputs, PushgatewayClient client, TimeSpan betweenReadings, ILogger logger, TimeProvider time, CleanupSubjects? subjects = null)
 {
     /// <summary>30 s: a stale copy that is still pushed to shows it, and a gateway that loses its copy, too.</summary>
     public static readonly TimeSpan BetweenReadings = TimeSpan.FromSeconds(30);
 
-    /// <summary>About 100 MB. What does not fit waits for the next pass.</summary>
-    private const int MaxSubjects = 200_000;
-
     private readonly GroupOwners _owners = new(inputs.Ring);
-
-    /// <summary>The groups that matter, and their owners.</summary>
-    private readonly Dictionary<string, string?> _ownerOf = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _members = [.. inputs.Ring.Members.Select(static member => member.Address)];
+    private readonly CleanupSubjects _subjects = subjects ?? new CleanupSubjects();
     private readonly Dictionary<string, long> _misplaced = new(StringComparer.Ordinal);
     private readonly CleanupTally _tally = new();
-    private Dictionary<string, GatewayReading> _readings = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, GatewayReading> _readings = new(StringComparer.Ordinal);
     private bool _isPartial;
 
     /// <summary>Every failure of a gateway is in the report; only cancellation throws.</summary>
@@ -56,15 +54,25 @@ internal sealed class CleanupPass(CleanupInputs inputs, PushgatewayClient client
         DateTimeOffset startedAt = time.GetUtcNow();
         long begun = time.GetTimestamp();
         await ReadAllAsync(ct).ConfigureAwait(false);
-        Dictionary<string, GatewayReading> first = _readings;
+        ImmutableArray<CleanupGateway> first = [.. inputs.Targets.Select(target => Describe(_readings[target.Address]))];
         long firstEnded = time.GetTimestamp();
         Judgement judgement = Judge();
         if (judgement.Candidates.Exists(static candidate => candidate.Reason != DeleteReason.Deleted))
         {
             TimeSpan wait = betweenReadings - time.GetElapsedTime(firstEnded);
             if (wait > TimeSpan.Zero) await Task.Delay(wait, time, ct).ConfigureAwait(false);
-            await ReadAgainAsync(judgement, ct).ConfigureAwait(false);
-            judgement = Confirm(judgement, Judge());
+            if (inputs.WhyStop() is null)
+            {
+                await ReadAgainAsync(judgement, ct).ConfigureAwait(false);
+                judgement = Confirm(judgement, Judge());
+            }
+            else
+            {
+                // The other reading would be of no use.
+                foreach (Candidate candidate in judgement.Candidates) _tally.Leave(candidate, LeftReason.Stopped);
+                judgement.Candidates.Clear();
+                _isPartial = true;
+            }
         }
 
         foreach (LeftCopy left in judgement.Left) _tally.Leave(left);
@@ -78,14 +86,14 @@ internal sealed class CleanupPass(CleanupInputs inputs, PushgatewayClient client
         {
             StartedAt = startedAt,
             Duration = time.GetElapsedTime(begun),
-            Gateways = [.. inputs.Targets.Select(target => Describe(_readings[target.Address], first[target.Address]))],
-            Groups = first.Values.Sum(static reading => reading.Groups),
+            Gateways = [.. first.Select(gateway => gateway with { Error = _readings[gateway.Address].Error ?? gateway.Error, Skew = _readings[gateway.Address].Status?.Skew })],
+            Groups = first.Sum(static gateway => gateway.Groups),
             Misplaced = _misplaced.Values.Sum(),
             IsPartial = _isPartial || deletion.IsStopped,
         };
     }
 
-    private Judgement Judge() => Judgement.Of(inputs, _readings, _ownerOf, time.GetUtcNow());
+    private Judgement Judge() => Judgement.Of(inputs, _readings, _subjects.Owners, time.GetUtcNow());
 
     private async Task ReadAllAsync(CancellationToken ct)
     {
@@ -94,13 +102,15 @@ internal sealed class CleanupPass(CleanupInputs inputs, PushgatewayClient client
         foreach ((string address, _) in inputs.Targets)
         {
             long misplaced = 0;
+            _subjects.Begin(address);
             _readings[address] = await GatewayReading.ReadAsync(client, address, (group, status) => Select(group, status, address, ref misplaced), ct).ConfigureAwait(false);
             _misplaced[address] = misplaced;
+            if (!_readings[address].IsComplete) _subjects.Begin(address);
             foreach (PushgatewayGroup found in _readings[address].Kept.Values)
             {
                 if (!seen.Add(found.Key) || !inputs.HoldsLease) continue;
                 if (MayExpire(found)) again.UnionWith(read);
-                else if (_ownerOf[found.Key] is { } owner && read.Contains(owner)) again.Add(owner);
+                else if (_subjects.Owners[found.Key] is { } owner && read.Contains(owner)) again.Add(owner);
             }
 
             read.Add(address);
@@ -120,16 +130,12 @@ internal sealed class CleanupPass(CleanupInputs inputs, PushgatewayClient client
         if (isMisplaced) misplaced++;
         if (GroupMatcher.AnyMatches(inputs.Options.Exclude, group.Labels)) return false;
         bool matters = inputs.Deletes.TimeOf(group.Key, status.Utf8Names) is not null
-            || (inputs.HoldsLease && (isMisplaced || _ownerOf.ContainsKey(group.Key) || IsOld(group, status)));
-        if (!matters || _ownerOf.ContainsKey(group.Key)) return matters;
-        if (_ownerOf.Count >= MaxSubjects)
-        {
-            _isPartial = true;
-            return false;
-        }
-
-        _ownerOf.Add(group.Key, owner);
-        return true;
+            || (inputs.HoldsLease && (isMisplaced || _subjects.Contains(group.Key) || IsOld(group, status)));
+        if (!matters) return false;
+        if (_subjects.TryAdd(address, group, owner)) return true;
+        _isPartial = true;
+        _tally.Leave(new LeftCopy(group.Labels, address, owner, LeftReason.NoRoom, group.PushTime));
+        return false;
     }
 
     private bool IsOld(PushgatewayGroup group, PushgatewayStatus status) => SafetyRule.RuleFor(group, inputs.Options) is { } rule
@@ -137,22 +143,22 @@ internal sealed class CleanupPass(CleanupInputs inputs, PushgatewayClient client
 
     private bool MayExpire(PushgatewayGroup group) => SafetyRule.RuleFor(group, inputs.Options) is not null;
 
-    private Task<GatewayReading> ReadSubjectsAsync(string address, CancellationToken ct) =>
-        GatewayReading.ReadAsync(client, address, (group, _) => _ownerOf.ContainsKey(group.Key), ct);
+    private Task<GatewayReading> ReadSubjectsAsync(string address, CancellationToken ct)
+    {
+        _subjects.Begin(address);
+        return GatewayReading.ReadAsync(client, address, (group, _) => _subjects.Contains(group.Key) && _subjects.TryAdd(address, group, owner: null), ct);
+    }
 
     /// <summary>The gateways that decide about a candidate.</summary>
     private async Task ReadAgainAsync(Judgement judgement, CancellationToken ct)
     {
         bool needsAll = judgement.Candidates.Exists(static candidate => candidate.Reason == DeleteReason.Expired);
         HashSet<string> needed = [.. judgement.Candidates.SelectMany(static candidate => new[] { candidate.Gateway, candidate.Owner }).OfType<string>()];
-        var second = new Dictionary<string, GatewayReading>(StringComparer.Ordinal);
-        foreach (CleanupTarget target in inputs.Targets)
+        foreach ((string address, _) in inputs.Targets)
         {
-            GatewayReading reading = _readings[target.Address];
-            second[target.Address] = reading.IsComplete && (needsAll || needed.Contains(target.Address)) ? await ReadSubjectsAsync(target.Address, ct).ConfigureAwait(false) : reading;
+            // One after the other, so that of most gateways one reading is in memory.
+            if (_readings[address].IsComplete && (needsAll || needed.Contains(address))) _readings[address] = await ReadSubjectsAsync(address, ct).ConfigureAwait(false);
         }
-
-        _readings = second;
     }
 
     /// <summary>Both readings must agree, about a copy that did not change, on gateways that did not restart.</summary>
@@ -173,8 +179,10 @@ internal sealed class CleanupPass(CleanupInputs inputs, PushgatewayClient client
         return confirmed;
     }
 
-    private CleanupGateway Describe(GatewayReading last, GatewayReading first) =>
-        new(first.Address, first.Groups, _misplaced.GetValueOrDefault(first.Address), last.Error ?? first.Error, last.Status?.Skew);
+    private CleanupGateway Describe(GatewayReading reading) => new(reading.Address, reading.Groups, _misplaced.GetValueOrDefault(reading.Address), reading.Error, null)
+    {
+        InRing = _members.Contains(reading.Address),
+    };
 }
 
 /// <summary>Counts what was deleted and left, and remembers the first of them.</summary>

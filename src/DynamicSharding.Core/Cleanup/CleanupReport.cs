@@ -37,13 +37,20 @@ internal sealed record CleanupReport
     /// <summary>More copies matter than fit into memory, or the pass was stopped: another one has to follow.</summary>
     public bool IsPartial { get; init; }
 
-    /// <summary>Every gateway was read, and nothing stopped the pass.</summary>
-    public bool IsSuccess => !IsPartial && Gateways.All(static gateway => gateway.Error is null);
+    /// <summary>
+    /// Every gateway in the ring was read, and nothing stopped the pass. Others own nothing: without one of them, what depends on it is left, and
+    /// one that is gone for good must not look like a cleanup that fails.
+    /// </summary>
+    public bool IsSuccess => !IsPartial && Gateways.All(static gateway => gateway.Error is null || !gateway.InRing);
 }
 
 /// <param name="Error">Why it could not be read; null if it was.</param>
 /// <param name="Skew">Its clock minus ours; null if unknown.</param>
-internal sealed record CleanupGateway(string Address, long Groups, long Misplaced, string? Error, TimeSpan? Skew);
+internal sealed record CleanupGateway(string Address, long Groups, long Misplaced, string? Error, TimeSpan? Skew)
+{
+    /// <summary>A member of the ring that the pass was about; else it was one, or is known from the configuration or discovery.</summary>
+    public bool InRing { get; init; }
+}
 
 internal sealed record LeftCopy(ImmutableArray<KeyValuePair<string, string>> Labels, string Gateway, string? Owner, LeftReason Reason, double PushTime);
 

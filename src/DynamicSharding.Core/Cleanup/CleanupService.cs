@@ -32,6 +32,9 @@ internal sealed class CleanupService : IAsyncDisposable
     private readonly bool _keyIsPath;
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<string, string> _startTimes = new(StringComparer.Ordinal);
+
+    /// <summary>Gateways outside the ring that cannot be read, and of which the log says so.</summary>
+    private readonly HashSet<string> _silent = new(StringComparer.Ordinal);
     private volatile ServerOptions _options;
     private volatile CleanupView _view = CleanupView.Off;
     private Task _running = Task.CompletedTask;
@@ -81,6 +84,7 @@ internal sealed class CleanupService : IAsyncDisposable
                 DryRun = options.DryRun,
                 HoldsLease = _lease?.IsHeld,
                 LeaseHolder = _lease?.Holder,
+                LeaseFailures = _lease?.Failures,
                 Waiting = options.Enabled ? _view.Waiting : null,
                 RememberedDeletes = Deletes.Count,
                 LostDeletes = Deletes.Lost,
@@ -245,7 +249,10 @@ internal sealed class CleanupService : IAsyncDisposable
         foreach (CleanupGateway gateway in report.Gateways)
         {
             if (gateway.Error is null && gateway.Groups == 0 && _membership.View.Former.ContainsKey(gateway.Address)) _membership.Emptied(gateway.Address);
-            if (gateway.Error is not null) _logger.CleanupGatewayFailed(gateway.Address, gateway.Error);
+            if (gateway.Error is null) _silent.Remove(gateway.Address);
+
+            // One that is gone for good is tried for a week: one line says so, not one for each pass.
+            else if (gateway.InRing || _silent.Add(gateway.Address)) _logger.CleanupGatewayFailed(gateway.Address, gateway.Error);
         }
 
         long deleted = report.Deleted.Sum();

@@ -17,6 +17,9 @@ internal sealed record CleanupView
     /// <summary>The instance that holds it.</summary>
     public string? LeaseHolder { get; init; }
 
+    /// <summary>Requests for the lease that failed, since startup; null without Consul.</summary>
+    public long? LeaseFailures { get; init; }
+
     /// <summary>Why no pass may start now; null if one may.</summary>
     public string? Waiting { get; init; }
 
@@ -25,7 +28,7 @@ internal sealed record CleanupView
     /// <summary>Null before the first.</summary>
     public CleanupReport? Last { get; init; }
 
-    /// <summary>When the last pass ended that read every gateway.</summary>
+    /// <summary>When the last pass ended that read every gateway of the ring.</summary>
     public DateTimeOffset? LastSuccess { get; init; }
 
     /// <summary>Since startup, in the order of <see cref="DeleteReasons.All"/>.</summary>
@@ -40,6 +43,6 @@ internal sealed record CleanupView
     /// <summary>That ended, since startup.</summary>
     public long Passes { get; init; }
 
-    /// <summary>Of these, those that could not read a gateway or ended early.</summary>
+    /// <summary>Of these, those that could not read a gateway of the ring or ended early.</summary>
     public long FailedPasses { get; init; }
 }

@@ -20,7 +20,7 @@ internal sealed class Judgement
 
     /// <param name="readings">By address.</param>
     /// <param name="ownerOf">By group key; of every kept group.</param>
-    public static Judgement Of(CleanupInputs inputs, Dictionary<string, GatewayReading> readings, Dictionary<string, string?> ownerOf, DateTimeOffset now)
+    public static Judgement Of(CleanupInputs inputs, Dictionary<string, GatewayReading> readings, IReadOnlyDictionary<string, string?> ownerOf, DateTimeOffset now)
     {
         var judgement = new Judgement();
         Dictionary<string, double> newest = inputs.HoldsLease && !inputs.Options.Expire.IsEmpty ? Newest(readings.Values) : [];

@@ -40,6 +40,9 @@ internal enum LeftReason
 
     /// <summary>The pass ended: the ring changed, the lease was lost, or the process stops.</summary>
     Stopped,
+
+    /// <summary>More copies matter than fit into memory.</summary>
+    NoRoom,
 }
 
 internal static class LeftReasons
@@ -58,13 +61,14 @@ internal static class LeftReasons
         ("overloaded", "the gateway's write queue stayed full"),
         ("delete_failed", "the gateway refused the DELETE"),
         ("stopped", "the pass ended early"),
+        ("no_room", "more copies matter than fit into memory: another pass follows"),
     ];
 
     /// <summary>Reasons that say nothing about the copy: another pass must look again.</summary>
     public static ImmutableArray<LeftReason> ForLater { get; } =
     [
         LeftReason.Unread, LeftReason.ClockSkew, LeftReason.Changed, LeftReason.Restarted, LeftReason.Overloaded, LeftReason.DeleteFailed,
-        LeftReason.Stopped,
+        LeftReason.Stopped, LeftReason.NoRoom,
     ];
 
     public static ImmutableArray<LeftReason> All { get; } = [.. Enum.GetValues<LeftReason>()];

@@ -2,9 +2,7 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Runtime.CompilerServices;
-using System.Security.Authentication;
 using System.Text;
 using System.Text.Json;
 using DynamicSharding.Config;
@@ -18,12 +16,12 @@ internal sealed class PushgatewayClient : IDisposable
     /// <summary>Pushgateway builds its whole response before the first byte: about a second for 100 MB.</summary>
     private static readonly TimeSpan FirstByteTimeout = TimeSpan.FromSeconds(60);
 
-    /// <summary>Of a whole response. One that drips for ever would keep all other gateways from being cleaned.</summary>
-    private static readonly TimeSpan ResponseLimit = TimeSpan.FromMinutes(2);
-
     /// <summary>A gateway whose queue is full gets nothing for this long, so many times.</summary>
     private static readonly TimeSpan QueuePause = TimeSpan.FromSeconds(5);
     private const int MaxQueuePauses = 12;
+
+    /// <summary>A DELETE that is sent later has been decided on too long ago.</summary>
+    private static readonly TimeSpan DeleteConnectTimeout = TimeSpan.FromSeconds(2);
 
     private const int MaxStatusBytes = 256 * 1024;
     private const int FirstBufferBytes = 64 * 1024;
@@ -36,6 +34,9 @@ internal sealed class PushgatewayClient : IDisposable
 
     private readonly ConcurrentDictionary<string, SemaphoreSlim> _turns = new(StringComparer.Ordinal);
     private readonly HttpClient _http;
+
+    /// <summary>With connections of its own: a DELETE that has been decided on must not wait until a reading has ended.</summary>
+    private readonly HttpClient _deletes;
     private readonly TimeProvider _time;
     private readonly TimeSpan _silence;
     private readonly string _scheme;
@@ -47,21 +48,31 @@ internal sealed class PushgatewayClient : IDisposable
     /// <param name="tls">Null for plain HTTP.</param>
     /// <param name="silence">How long a gateway may send nothing in the middle of a response; null for 15 s.</param>
     public PushgatewayClient(PushgatewayOptions options, TimeProvider time, NameResolver? resolver = null, GatewayTls? tls = null, TimeSpan? silence = null)
-        : this(options, Handler(resolver ?? NameResolver.Shared, tls), time, silence)
+        : this(
+            options,
+            Handler(resolver ?? NameResolver.Shared, tls, Timeout.InfiniteTimeSpan),
+            Handler(resolver ?? NameResolver.Shared, tls, DeleteConnectTimeout),
+            time,
+            silence)
     {
     }
 
     /// <inheritdoc cref="PushgatewayClient(PushgatewayOptions, TimeProvider, NameResolver?, GatewayTls?, TimeSpan?)"/>
     /// <param name="handler">Disposed with the client.</param>
     public PushgatewayClient(PushgatewayOptions options, HttpMessageHandler handler, TimeProvider time, TimeSpan? silence = null)
+        : this(options, handler, handler, time, silence)
+    {
+    }
+
+    private PushgatewayClient(PushgatewayOptions options, HttpMessageHandler handler, HttpMessageHandler deletes, TimeProvider time, TimeSpan? silence)
     {
         _time = time;
         _silence = silence ?? TimeSpan.FromSeconds(15);
         _scheme = options.Scheme;
         _prefix = options.PathPrefix;
         _credentials = GatewayCredentials.From(options);
-        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
-        _http.DefaultRequestHeaders.TryAddWithoutValidation("User-Agent", "dynamic-sharding");
+        _http = Client(handler);
+        _deletes = Client(deletes);
     }
 
     /// <param name="address"><c>host:port</c>.</param>
@@ -70,7 +81,7 @@ internal sealed class PushgatewayClient : IDisposable
     {
         DateTimeOffset before = _time.GetUtcNow();
         long begun = _time.GetTimestamp();
-        using Exchange exchange = await SendAsync(HttpMethod.Get, address, "/api/v1/status", _silence, HttpStatusCode.OK, ct).ConfigureAwait(false);
+        using GatewayExchange exchange = await SendAsync(HttpMethod.Get, address, "/api/v1/status", _silence, HttpStatusCode.OK, ct).ConfigureAwait(false);
         TimeSpan took = _time.GetElapsedTime(begun);
         ReadOnlyMemory<byte> body = await exchange.ReadUpToAsync(MaxStatusBytes).ConfigureAwait(false);
         try
@@ -98,7 +109,7 @@ internal sealed class PushgatewayClient : IDisposable
     /// <exception cref="PushgatewayException">Cannot be read, or not to the end.</exception>
     public async IAsyncEnumerable<PushgatewayGroup> GroupsAsync(string address, [EnumeratorCancellation] CancellationToken ct)
     {
-        using Exchange exchange = await SendAsync(HttpMethod.Get, address, "/api/v1/metrics", FirstByteTimeout, HttpStatusCode.OK, ct).ConfigureAwait(false);
+        using GatewayExchange exchange = await SendAsync(HttpMethod.Get, address, "/api/v1/metrics", FirstByteTimeout, HttpStatusCode.OK, ct).ConfigureAwait(false);
         var parser = new GroupParser();
         var parsed = new Queue<PushgatewayGroup>();
         var state = new JsonReaderState(new JsonReaderOptions { MaxDepth = 16 });
@@ -147,7 +158,7 @@ internal sealed class PushgatewayClient : IDisposable
         try
         {
             if (mayDelete?.Invoke() == false) return false;
-            using Exchange exchange = await SendAsync(HttpMethod.Delete, address, path, FirstByteTimeout, HttpStatusCode.Accepted, ct).ConfigureAwait(false);
+            using GatewayExchange exchange = await SendAsync(HttpMethod.Delete, address, path, FirstByteTimeout, HttpStatusCode.Accepted, ct).ConfigureAwait(false);
             await exchange.ReadUpToAsync(1024).ConfigureAwait(false);
             return true;
         }
@@ -173,19 +184,31 @@ internal sealed class PushgatewayClient : IDisposable
         return false;
     }
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose()
+    {
+        _http.Dispose();
+        _deletes.Dispose();
+    }
 
     private async Task<bool> IsQueueFullAsync(string address, CancellationToken ct)
     {
-        using Exchange exchange = await SendAsync(HttpMethod.Get, address, "/-/healthy", _silence, null, ct).ConfigureAwait(false);
+        using GatewayExchange exchange = await SendAsync(HttpMethod.Get, address, "/-/healthy", _silence, null, ct).ConfigureAwait(false);
         if (exchange.Response.StatusCode != HttpStatusCode.InternalServerError) return false;
         return Encoding.UTF8.GetString((await exchange.ReadUpToAsync(1024).ConfigureAwait(false)).Span).Contains(QueueFull, StringComparison.Ordinal);
     }
 
-    private static SocketsHttpHandler Handler(NameResolver resolver, GatewayTls? tls)
+    private static HttpClient Client(HttpMessageHandler handler)
+    {
+        var client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        client.DefaultRequestHeaders.TryAddWithoutValidation("User-Agent", "dynamic-sharding");
+        return client;
+    }
+
+    private static SocketsHttpHandler Handler(NameResolver resolver, GatewayTls? tls, TimeSpan connectTimeout)
     {
         var handler = new SocketsHttpHandler
         {
+            ConnectTimeout = connectTimeout,
             PooledConnectionLifetime = NameResolver.ConnectionLifetime,
             MaxConnectionsPerServer = 2,
             MaxResponseHeadersLength = 32,
@@ -217,15 +240,15 @@ internal sealed class PushgatewayClient : IDisposable
         }
     }
 
-    private async Task<Exchange> SendAsync(HttpMethod method, string address, string path, TimeSpan timeout, HttpStatusCode? expected, CancellationToken ct)
+    private async Task<GatewayExchange> SendAsync(HttpMethod method, string address, string path, TimeSpan timeout, HttpStatusCode? expected, CancellationToken ct)
     {
         // The path is sent as it is: it holds nothing that Uri would change.
         using var request = new HttpRequestMessage(method, new Uri($"{_scheme}://{address}{_prefix}{path}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }));
         if (_credentials is not null) request.Headers.TryAddWithoutValidation("Authorization", _credentials.Authorization());
-        var exchange = new Exchange($"{address}: {method} {Short(path)}", _silence, _time, ct);
+        var exchange = new GatewayExchange($"{address}: {method} {Short(path)}", _silence, _time, ct);
         try
         {
-            await exchange.SendAsync(_http, request, timeout).ConfigureAwait(false);
+            await exchange.SendAsync(method == HttpMethod.Delete ? _deletes : _http, request, timeout).ConfigureAwait(false);
             if (expected is null || exchange.Response.StatusCode == expected) return exchange;
             string text = Encoding.UTF8.GetString((await exchange.ReadUpToAsync(256).ConfigureAwait(false)).Span).Trim();
             throw new PushgatewayException(string.Create(CultureInfo.InvariantCulture, $"{address}: {method} {Short(path)}: status {(int)exchange.Response.StatusCode}: {text}"));
@@ -238,81 +261,6 @@ internal sealed class PushgatewayClient : IDisposable
     }
 
     private static string Short(string path) => path.Length <= 100 ? path : path[..100] + "…";
-
-    /// <summary>One request with its response; a gateway that falls silent ends it.</summary>
-    private sealed class Exchange : IDisposable
-    {
-        private readonly string _what;
-        private readonly TimeSpan _silence;
-        private readonly CancellationToken _caller;
-        private readonly CancellationTokenSource _expiry;
-        private readonly CancellationTokenSource _either;
-        private readonly TimeProvider _time;
-        private readonly long _begun;
-        private HttpResponseMessage? _response;
-        private Stream? _body;
-
-        public Exchange(string what, TimeSpan silence, TimeProvider time, CancellationToken caller)
-        {
-            (_what, _silence, _caller, _time, _begun) = (what, silence, caller, time, time.GetTimestamp());
-            _expiry = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
-            _either = CancellationTokenSource.CreateLinkedTokenSource(caller, _expiry.Token);
-        }
-
-        public HttpResponseMessage Response => _response!;
-
-        public Task<int> SendAsync(HttpClient http, HttpRequestMessage request, TimeSpan timeout) => Bounded(timeout, "no response", async ct =>
-        {
-            _response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct).ConfigureAwait(false);
-            _body = await _response.Content.ReadAsStreamAsync(ct).ConfigureAwait(false);
-            return 0;
-        });
-
-        public Task<int> ReadAsync(Memory<byte> buffer)
-        {
-            if (_time.GetElapsedTime(_begun) > ResponseLimit) throw new PushgatewayException(string.Create(CultureInfo.InvariantCulture, $"{_what}: the response takes more than {ResponseLimit.TotalMinutes} min"));
-            return Bounded(_silence, "nothing more of the response", async ct => await _body!.ReadAsync(buffer, ct).ConfigureAwait(false));
-        }
-
-        public async Task<ReadOnlyMemory<byte>> ReadUpToAsync(int max)
-        {
-            byte[] bytes = new byte[Math.Min(max, 8 * 1024)];
-            for (int length = 0; ;)
-            {
-                int read = await ReadAsync(bytes.AsMemory(length)).ConfigureAwait(false);
-                length += read;
-                if (read == 0 || length == max) return bytes.AsMemory(0, length);
-                if (length == bytes.Length) Array.Resize(ref bytes, Math.Min(max, 2 * length));
-            }
-        }
-
-        public void Dispose()
-        {
-            _body?.Dispose();
-            _response?.Dispose();
-            _either.Dispose();
-            _expiry.Dispose();
-        }
-
-        private async Task<T> Bounded<T>(TimeSpan timeout, string what, Func<CancellationToken, Task<T>> step)
-        {
-            _expiry.CancelAfter(timeout);
-            try
-            {
-                return await step(_either.Token).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException) when (!_caller.IsCancellationRequested)
-            {
-                throw new PushgatewayException(string.Create(CultureInfo.InvariantCulture, $"{_what}: {what} for {timeout.TotalSeconds:0.###} s"));
-            }
-            catch (Exception e) when (e is HttpRequestException or IOException or SocketException or AuthenticationException)
-            {
-                Exception cause = e;
-                while (cause.InnerException is { } inner) cause = inner;
-                throw new PushgatewayException($"{_what}: {cause.Message}");
-            }
-        }
-    }
 }
 
 /// <summary>A gateway did not do what it was asked; the message begins with its address.</summary>

@@ -27,6 +27,9 @@ internal sealed record PushgatewayGroup
     /// <summary>The pushed metric families, by name. Shared by the groups of one reading that have the same.</summary>
     public ImmutableArray<MetricFamily> Families { get; init; } = [];
 
+    /// <summary>The same object for groups that share their families.</summary>
+    public object? FamiliesIdentity => System.Runtime.InteropServices.ImmutableCollectionsMarshal.AsArray(Families);
+
     /// <summary>The same for the copies of one group, and different for any two groups.</summary>
     public string Key => _key ??= GroupPath.KeyOf(Labels);
 

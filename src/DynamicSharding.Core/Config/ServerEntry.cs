@@ -57,7 +57,13 @@ internal readonly record struct ServerEntry(string Address, int? Weight)
         }
 
         if (AddressOf(location.Node) is not { IsNull: false } address) return location.Fail("a server has no address; write {address: a:9091, weight: 2}, or a:9091 alone");
-        if (HostText.CheckAuthority(address.Text, out _) is { } problem) return location.At(address).Fail(problem);
+        if (HostText.CheckAuthority(address.Text, out _) is { } problem)
+        {
+            // The command line's form, whose own message would be about the port.
+            bool hasWeight = TryParse(address.Text, out ServerEntry entry) is null && entry.Weight is not null;
+            return location.At(address).Fail(hasWeight ? "in the file, a server with a weight is {address: a:9091, weight: 2}; the form with '=' is that of the command line" : problem);
+        }
+
         return WeightOf(location.Node) is not { } weight || Parse(weight) is not null
             || location.At(weight).Fail("a server " + WeightRule);
     }

@@ -78,7 +78,8 @@ internal sealed class GroupSource
             [.. ring.Members.Concat(known).Concat(further).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
             WithUser(gateways, arguments.GetValue(_user)),
             Matchers(arguments.GetValue(_match)),
-            arguments.GetValue(_olderThan));
+            arguments.GetValue(_olderThan),
+            options?.Cleanup.Exclude ?? []);
     }
 
     /// <summary>The ring, and all others that the server knows and may send requests to.</summary>
@@ -135,7 +136,9 @@ internal sealed class GroupSource
 /// <param name="Access">How they are reached.</param>
 /// <param name="Match">One of these is enough; none is every group.</param>
 /// <param name="OlderThan">Of the newest copy.</param>
-internal sealed record GroupFleet(RingDefinition Ring, string[] Gateways, PushgatewayOptions Access, ImmutableArray<GroupMatcher> Match, TimeSpan? OlderThan)
+/// <param name="Exclude">Groups that are never deleted, by the file.</param>
+internal sealed record GroupFleet(
+    RingDefinition Ring, string[] Gateways, PushgatewayOptions Access, ImmutableArray<GroupMatcher> Match, TimeSpan? OlderThan, ImmutableArray<GroupMatcher> Exclude)
 {
     /// <exception cref="CommandException">A file of pushgateway.tls cannot be used any more.</exception>
     public PushgatewayClient Connect()
@@ -154,6 +157,8 @@ internal sealed record GroupFleet(RingDefinition Ring, string[] Gateways, Pushga
     public bool HasOwners => Ring.Key == ShardingKey.Group;
 
     public HashRing<Gateway> Build() => Ring.Build();
+
+    public bool Excludes(SurveyedGroup group) => GroupMatcher.AnyMatches(Exclude, group.Labels);
 
     public bool Selects(PushgatewayGroup group) => Match.IsEmpty || GroupMatcher.AnyMatches(Match, group.Labels);
 }

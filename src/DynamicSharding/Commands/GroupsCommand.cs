@@ -10,6 +10,8 @@ internal static class GroupsCommand
 {
     private const string Owner = "owner", Other = "other", Stale = "stale", Left = "left", Deleted = "deleted", Failed = "failed";
 
+    private const string Excluded = "cleanup.exclude of the file names it";
+
     private static readonly TimeSpan Margin = new CleanupOptions().Margin;
 
     public static Command Create() => new("groups", "List the groups on all gateways, find stale copies, or delete groups.") { List(), FindStale(), Delete() };
@@ -31,6 +33,7 @@ internal static class GroupsCommand
     {
         RequireOwners(fleet);
         (string, string?)? Describe(SurveyedGroup group, SurveyedCopy copy) => copy.On.Address == group.Owner ? null
+            : fleet.Excludes(group) ? (Left, Excluded)
             : survey.Judge(copy, group.Owner, Margin) is { } why ? (Left, LeftReasons.Sentence(why)) : (Stale, null);
         if (json)
         {
@@ -50,8 +53,9 @@ internal static class GroupsCommand
         var source = new GroupSource();
         var stale = new Option<bool>("--stale") { Description = "Only stale copies: the owner has a newer one, in two readings that are 30 s apart." };
         var yes = new Option<bool>("--yes") { Description = "Do not ask." };
+        var excluded = new Option<bool>("--include-excluded") { Description = "Also groups that cleanup.exclude of the configuration file names." };
         Option<bool> json = JsonOption();
-        var command = new Command("delete", "Delete groups from all gateways, or with --stale only stale copies. Shows them and asks.") { stale, yes, json };
+        var command = new Command("delete", "Delete groups from all gateways, or with --stale only stale copies. Shows them and asks.") { stale, excluded, yes, json };
         source.AddTo(command);
         command.Validators.Add(result =>
         {
@@ -63,6 +67,7 @@ internal static class GroupsCommand
             if (!onlyStale) source.RequireSelection(arguments);
             GroupFleet fleet = await source.ReadAsync(arguments, cancellation).ConfigureAwait(false);
             if (onlyStale) RequireOwners(fleet);
+            if (arguments.GetValue(excluded)) fleet = fleet with { Exclude = [] };
             var output = new GroupOutput(text, arguments.InvocationConfiguration.Error);
             bool asks = !arguments.GetValue(yes);
             return await DeleteAsync(fleet, onlyStale, output, arguments.GetValue(json), asks ? () => Ask(text) : static () => true, Progress(arguments), cancellation).ConfigureAwait(false);
@@ -83,7 +88,7 @@ internal static class GroupsCommand
             return ExitCode.Failed;
         }
 
-        DoomedCopy[] doomed = Doomed(fleet, survey, onlyStale);
+        DoomedCopy[] selected = Doomed(fleet, survey, onlyStale), doomed = [.. selected.Where(static copy => copy.Reason is null)];
         if (!json)
         {
             output.Write([.. doomed.Select(static copy => (copy.Group, copy.Copy, copy.Group.Owner == copy.Copy.On.Address ? Owner : copy.Owner is null ? Other : Stale))]);
@@ -100,21 +105,21 @@ internal static class GroupsCommand
         await new GroupDeletion(client, progress, doomed.Length).RunAsync(doomed.Where(static copy => copy.Reason is null), cancellation).ConfigureAwait(false);
 
         // That a stale copy is stale no longer is no failure; that a group that was named is still there, is.
-        if (Array.Exists(doomed, copy => copy.HasFailed || (!onlyStale && !copy.IsDeleted))) worst = ExitCode.Failed;
+        if (Array.Exists(selected, copy => copy.HasFailed || (!onlyStale && !copy.IsDeleted))) worst = ExitCode.Failed;
         if (json)
         {
-            Dictionary<(string, string), DoomedCopy> results = doomed.ToDictionary(static copy => (copy.Copy.On.Address, copy.Group.Key));
+            Dictionary<(string, string), DoomedCopy> results = selected.ToDictionary(static copy => (copy.Copy.On.Address, copy.Group.Key));
             output.Json(survey, (group, copy) => results.TryGetValue((copy.On.Address, group.Key), out DoomedCopy? result)
                 ? (result.IsDeleted ? Deleted : result.HasFailed ? Failed : Left, result.Reason)
                 : null);
             return worst;
         }
 
-        foreach (DoomedCopy copy in doomed.Where(static copy => !copy.IsDeleted)) output.Left(copy.Group.Name, copy.Copy.On.Address, copy.Reason ?? "");
-        if (doomed.Length > 0)
+        foreach (DoomedCopy copy in selected.Where(static copy => !copy.IsDeleted)) output.Left(copy.Group.Name, copy.Copy.On.Address, copy.Reason ?? "");
+        if (selected.Length > 0)
         {
-            int deleted = doomed.Count(static copy => copy.IsDeleted);
-            output.Line(string.Create(CultureInfo.InvariantCulture, $"{GroupOutput.Count(deleted, "copy", "copies")} deleted, {doomed.Length - deleted} left"));
+            int deleted = selected.Count(static copy => copy.IsDeleted);
+            output.Line(string.Create(CultureInfo.InvariantCulture, $"{GroupOutput.Count(deleted, "copy", "copies")} deleted, {selected.Length - deleted} left"));
         }
 
         return worst;
@@ -124,10 +129,12 @@ internal static class GroupsCommand
     {
         Dictionary<string, GatewayReading> readings = survey.Readings.ToDictionary(static reading => reading.Address, StringComparer.Ordinal);
         IEnumerable<(SurveyedGroup Group, SurveyedCopy Copy)> copies = survey.Groups.SelectMany(static group => group.Copies.Select(copy => (group, copy)));
-        return onlyStale
+        DoomedCopy[] doomed = onlyStale
             ? [.. copies.Where(row => row.Copy.On.Address != row.Group.Owner && survey.Judge(row.Copy, row.Group.Owner, Margin) is null)
                 .Select(row => new DoomedCopy(row.Group, row.Copy, readings[row.Group.Owner!], mustBeUnchanged: true))]
             : [.. copies.Select(row => new DoomedCopy(row.Group, row.Copy, null, mustBeUnchanged: fleet.OlderThan is not null))];
+        foreach (DoomedCopy copy in doomed.Where(copy => fleet.Excludes(copy.Group))) copy.Leave(Excluded);
+        return doomed;
     }
 
     /// <summary>The second reading: stale is what is stale in both, and has not changed.</summary>

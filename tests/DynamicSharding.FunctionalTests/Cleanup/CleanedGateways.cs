@@ -9,12 +9,13 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace DynamicSharding.FunctionalTests.Cleanup;
 
 /// <summary>Runs passes over real gateways, with less time between the two readings than the server leaves.</summary>
-internal sealed class CleanedGateways : IDisposable
+/// <param name="access">How the gateways are reached; null for the defaults.</param>
+internal sealed class CleanedGateways(PushgatewayOptions? access = null) : IDisposable
 {
     /// <summary>More than the margin: twice the half second that the Date field leaves open, and the time that a busy machine adds.</summary>
     public static readonly TimeSpan Older = TimeSpan.FromSeconds(2.5);
 
-    private readonly PushgatewayClient _client = new(new PushgatewayOptions(), TimeProvider.System, silence: TimeSpan.FromSeconds(3));
+    private readonly PushgatewayClient _client = new(access ?? new PushgatewayOptions(), TimeProvider.System, silence: TimeSpan.FromSeconds(3));
 
     public CleanupOptions Options { get; set; } = new() { Enabled = true, Margin = TimeSpan.Zero };
 

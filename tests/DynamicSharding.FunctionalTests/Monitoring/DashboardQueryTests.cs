@@ -19,7 +19,7 @@ public sealed class DashboardQueryTests(ITestOutputHelper output) : PeerTest(out
         string[] gateways = [.. (await TestPeers.PushgatewaysAsync(2)).Select(gateway => gateway.Address)];
         string forward = FreePort.NextAddress();
         ConsulAgent consul = await TestPeers.ConsulAsync();
-        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($"forward_listen_addr: {forward}\n" + ShippedPrometheus.Config(consul, gateways));
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($"forward_listen_addr: {forward}\n" + ShippedPrometheus.Config(consul, gateways) + "cleanup: { enabled: true, interval: 1s, settle: 1s }\n");
         await consul.WaitForPassingAsync("pushgateway", gateways, Limit);
         await server.WaitForMembersAsync(gateways, Limit);
         PrometheusProcess prometheus = await TestPeers.PrometheusAsync(server);

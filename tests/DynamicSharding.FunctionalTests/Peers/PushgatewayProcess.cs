@@ -5,6 +5,9 @@ namespace DynamicSharding.FunctionalTests.Peers;
 /// <summary>A real Prometheus Pushgateway.</summary>
 public sealed class PushgatewayProcess : IPeer
 {
+    /// <summary>A flag that only a newer one knows, which tests/install-peers.sh unpacks.</summary>
+    public const string Utf8Names = "--push.enable-utf8-names";
+
     private readonly HttpClient _client;
 
     private PushgatewayProcess(ChildProcess process, string address)
@@ -24,7 +27,7 @@ public sealed class PushgatewayProcess : IPeer
         // Debian's build persists to one file under /var by default: gateways would inherit each other's groups.
         string[] persistence = flags.Any(flag => flag.StartsWith("--persistence.file", StringComparison.Ordinal)) ? [] : ["--persistence.file="];
         ChildProcess process = await ChildProcess.StartAsync(
-            "pushgateway " + address, "prometheus-pushgateway", ["--web.listen-address=" + address, .. persistence, .. flags]);
+            "pushgateway " + address, flags.Contains(Utf8Names) ? "pushgateway-utf8" : "prometheus-pushgateway", ["--web.listen-address=" + address, .. persistence, .. flags]);
         PushgatewayProcess gateway = new(process, address);
         return await ChildProcess.WhenReadyAsync(
             gateway, () => LoopbackHttp.SucceedsAsync(gateway._client, "-/healthy"), TimeSpan.FromSeconds(30));

@@ -30,7 +30,7 @@ public sealed class TestPeers(ITestOutputHelper output) : IAsyncDisposable
 
     public Task<PushgatewayProcess> PushgatewayAsync() => PushgatewayAsync(FreePort.NextAddress());
 
-    public Task<PushgatewayProcess> PushgatewayAsync(string address) => JoinAsync(PushgatewayProcess.StartAsync(address));
+    public Task<PushgatewayProcess> PushgatewayAsync(string address, params string[] flags) => JoinAsync(PushgatewayProcess.StartAsync(address, flags));
 
     /// <summary>Gateways on free ports, ordered by address.</summary>
     public async Task<PushgatewayProcess[]> PushgatewaysAsync(int count)

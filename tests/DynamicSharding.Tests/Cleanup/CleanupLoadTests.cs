@@ -5,6 +5,7 @@ using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
+using DynamicSharding.Tests.Discovery;
 using DynamicSharding.Tests.Server;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
@@ -39,6 +40,17 @@ public sealed class CleanupLoadTests
         Assert.Equal((0L, 10L), (report.Deleted.Sum(), report.Left[(int)LeftReason.Overloaded]));
     }
 
+    /// <summary>What was kept is done, and the rest is counted: another pass follows.</summary>
+    [Fact]
+    public async Task Copies_that_find_no_room_are_counted_and_left()
+    {
+        CleanupReport report = await PassAsync(new Network(static _ => 50) { FullAfter = int.MaxValue }, new CleanupSubjects(mostGroups: 20));
+
+        Assert.Equal((20L, 30L), (report.Deleted[(int)DeleteReason.Stale], report.Left[(int)LeftReason.NoRoom]));
+        Assert.True(report.IsPartial);
+        Assert.False(report.IsSuccess);
+    }
+
     /// <summary>100,000 groups of 1 KiB: 100 MB of JSON. At most 32 MiB live at any time, measured while the last gateway is read.</summary>
     [Fact]
     public async Task A_pass_over_many_groups_keeps_none_that_is_in_its_place()
@@ -54,19 +66,38 @@ public sealed class CleanupLoadTests
         Assert.True(most - before <= 32 << 20, $"{most - before} bytes more");
     }
 
+    /// <summary>What has been decided on must not wait until a large gateway has been read.</summary>
+    [Fact]
+    public async Task A_delete_does_not_wait_for_readings()
+    {
+        await using var gateway = new FakeServer(static (request, socket, stop) =>
+            request.StartsWith("DELETE ", StringComparison.Ordinal) ? FakeServer.Reply(socket, "", 202) : Task.Delay(Timeout.Infinite, stop));
+        using var client = new PushgatewayClient(new PushgatewayOptions(), TimeProvider.System);
+        using var stop = new CancellationTokenSource();
+        Task[] readings = [.. Enumerable.Range(0, 3).Select(_ => ReadAsync(client, gateway.Address, stop.Token))];
+        await Eventually.True(() => gateway.Requests.Count >= 2, "readings that have no response yet");
+
+        Assert.True(await client.DeleteAsync(gateway.Address, "/metrics/job@base64/YQ", CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.All(readings, static reading => Assert.False(reading.IsCompleted));
+        await stop.CancelAsync();
+        await Task.WhenAll(readings).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
     /// <summary>It is never silent for long, but it would keep the other gateways waiting for ever.</summary>
     [Fact]
     public async Task A_gateway_whose_response_does_not_end_is_given_up_after_two_minutes()
     {
         var clock = new FakeTimeProvider();
         using var client = new PushgatewayClient(new PushgatewayOptions(), new Dripping(clock), clock);
-        PushgatewayException error = await Assert.ThrowsAsync<PushgatewayException>(async () =>
-        {
-            await foreach (PushgatewayGroup _ in client.GroupsAsync(Old, CancellationToken.None))
-            {
-            }
-        });
+        PushgatewayException error = await Assert.ThrowsAsync<PushgatewayException>(() => ReadAsync(client, Old, CancellationToken.None));
         Assert.Contains("the response takes more than 2 min", error.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task ReadAsync(PushgatewayClient client, string address, CancellationToken stop)
+    {
+        await foreach (PushgatewayGroup _ in client.GroupsAsync(address, stop))
+        {
+        }
     }
 
     private static HashRing<Gateway> RingOf(string member) => HashRing<Gateway>.Build([new Gateway(member, [], [], new PerLoopCounter(1))], 10, "group");
@@ -81,12 +112,12 @@ public sealed class CleanupLoadTests
         WhyStop = static () => null,
     };
 
-    private static Task<CleanupReport> PassAsync(Network network) => Task.Run(async () =>
+    private static Task<CleanupReport> PassAsync(Network network, CleanupSubjects? subjects = null) => Task.Run(async () =>
     {
         var clock = new SimulatedClock();
         network.Clock = clock;
         using var client = new PushgatewayClient(new PushgatewayOptions(), network, clock);
-        Task<CleanupReport> pass = new CleanupPass(Inputs(RingOf(Owner), Old, Owner), client, CleanupPass.BetweenReadings, NullLogger.Instance, clock).RunAsync(CancellationToken.None);
+        Task<CleanupReport> pass = new CleanupPass(Inputs(RingOf(Owner), Old, Owner), client, CleanupPass.BetweenReadings, NullLogger.Instance, clock, subjects).RunAsync(CancellationToken.None);
         clock.RunUntil(TimeSpan.FromMinutes(30));
         return await pass.WaitAsync(TimeSpan.FromSeconds(30));
     });

@@ -45,6 +45,9 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("dynamic-sharding: error: Required argument missing for option: '--log.level'.", "--log.level")]
     [InlineData("dynamic-sharding: error: Required argument 'FILE' missing for command: 'check-config'.", "check-config")]
     [InlineData("dynamic-sharding: error: Unrecognized command or argument given.", "-config.file", "--log.level=info")]
+    [InlineData("dynamic-sharding: error: groups needs one of list, stale, delete", "groups")]
+    [InlineData("dynamic-sharding: error: groups needs one of list, stale, delete", "groups", "foo")]
+    [InlineData("dynamic-sharding: error: groups needs one of list, stale, delete", "groups", "--match", "job=\"a\"")]
     public async Task Bad_flags_are_exit_code_2(string expected, params string[] args)
     {
         (int code, string output, string error) = await RunAsync(args);

@@ -35,6 +35,10 @@ public sealed class ServerWeightTests
     [InlineData("[{address: , weight: 2}]", "1:25: pushgateway.servers: a server has no address; write {address: a:9091, weight: 2}, or a:9091 alone")]
     [InlineData("[{}]", "1:25: pushgateway.servers: a server has no address; write {address: a:9091, weight: 2}, or a:9091 alone")]
     [InlineData("[{address: a/b, weight: 2}]", "1:35: pushgateway.servers: must be a bare host or host:port; remove the path (the key pushgateway.path_prefix sets it)")]
+    [InlineData("['a:9091=2']", "1:25: pushgateway.servers: in the file, a server with a weight is {address: a:9091, weight: 2}; the form with '=' is that of the command line")]
+    [InlineData("[a=2, b]", "1:25: pushgateway.servers: in the file, a server with a weight is {address: a:9091, weight: 2}; the form with '=' is that of the command line")]
+    [InlineData("[{address: 'a:9091=2'}]", "1:35: pushgateway.servers: in the file, a server with a weight is {address: a:9091, weight: 2}; the form with '=' is that of the command line")]
+    [InlineData("['a:9091=x']", "1:25: pushgateway.servers: has a bad port; it must be a number from 1 to 65535")]
     [InlineData("[{address: a, weight: 0}, {address: b, weight: 0}]", "1:24: pushgateway.servers: every server has weight 0, so that none gets a push; give one of them a weight of 1 or more")]
     [InlineData("[a:9091, {address: A, weight: 2}]", "1:33: pushgateway.servers: A is listed twice with different weights; remove one")]
     public void A_wrong_entry_says_where_and_what(string servers, string error) =>

@@ -41,7 +41,7 @@ internal static class CleanupSection
         foreach (CleanupGateway gateway in unread.Take(MaxShown))
         {
             html.Add("<p class=\"warned\">");
-            html.Prose(gateway.Error!);
+            html.Prose(gateway.InRing ? gateway.Error! : $"{gateway.Error} (not in the ring: only what depends on it is left)");
             html.Add("</p>\n");
         }
 

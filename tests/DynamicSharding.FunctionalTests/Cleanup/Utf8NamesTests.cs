@@ -1,0 +1,78 @@
+using System.Text.Json;
+using DynamicSharding.Cleanup;
+using DynamicSharding.FunctionalTests.Peers;
+using Xunit.Abstractions;
+using static DynamicSharding.FunctionalTests.Cleanup.CleanedGateways;
+
+namespace DynamicSharding.FunctionalTests.Cleanup;
+
+/// <summary>Real gateways with <c>--push.enable-utf8-names</c>: a name that is not a classic one is spelled <c>U__…</c> in a path.</summary>
+public sealed class Utf8NamesTests(ITestOutputHelper output) : PeerTest(output)
+{
+    private readonly List<PushgatewayProcess> _gateways = [];
+
+    public static TheoryData<string, string> Names => new()
+    {
+        { "U__foo_2e_bar", "foo.bar" },
+        { "U___65e5__672c_", "日本" },
+        { "U__with_20_space_2f_slash", "with space/slash" },
+        { "U__classic__name", "classic_name" },
+        { "U__U____x", "U__x" },
+    };
+
+    [Theory, MemberData(nameof(Names))]
+    public async Task A_pass_deletes_the_stale_copy_and_no_other_group(string spelled, string name)
+    {
+        await StartAsync();
+        foreach (string path in new[] { $"/metrics/job/a/{spelled}/1", "/metrics/job/a", "/metrics/job/a/other/1" }) await _gateways[0].SendAsync(HttpMethod.Put, path, "m 1\n");
+        await Task.Delay(Older);
+        await _gateways[1].SendAsync(HttpMethod.Put, $"/metrics/job/a/{spelled}/1", "m 2\n");
+        Assert.Equal([PushgatewayProcess.Describe(new Dictionary<string, string> { [name] = "1", ["job"] = "a" })], await _gateways[1].GroupsAsync());
+        using var cleaner = new CleanedGateways();
+
+        CleanupReport report = await cleaner.PassAsync(RingOf(_gateways[1].Address), _gateways.Select(static gateway => gateway.Address));
+
+        Assert.Equal(1, Deleted(report, DeleteReason.Stale));
+        await WaitForGroupsAsync(_gateways[0], "job=a", "job=a\nother=1");
+        Assert.Single(await _gateways[1].GroupsAsync());
+    }
+
+    [Theory, MemberData(nameof(Names))]
+    public async Task A_remembered_DELETE_and_the_command_find_the_group(string spelled, string name)
+    {
+        await StartAsync();
+        string[] addresses = [.. _gateways.Select(static gateway => gateway.Address)];
+        DeleteServer server = await DeleteServer.StartAsync(TestPeers, addresses);
+        string path = "", owner = addresses[0];
+        for (int i = 0; owner != addresses[1]; i++) owner = await server.Process.OwnerOfAsync(path = $"/metrics/job/a/{spelled}/{i}");
+        await _gateways[1].SendAsync(HttpMethod.Put, path, "m 1\n");
+
+        // The command's owner is the edge's, and its path is one that a gateway understands.
+        string matcher = $"\"{name}\"=\"{path.Split('/')[^1]}\"";
+        (int exitCode, string said) = await GroupsCommand.RunAsync(null, "list", "--config.file", server.Process.ConfigFile, "--match", matcher, "--json");
+        Assert.Equal(0, exitCode);
+        JsonElement group = Assert.Single(JsonDocument.Parse(said).RootElement.GetProperty("groups").EnumerateArray());
+        Assert.Equal(owner, group.GetProperty("owner").GetString());
+        await _gateways[1].SendAsync(HttpMethod.Delete, group.GetProperty("path").GetString()!, "");
+        await WaitForGroupsAsync(_gateways[1]);
+
+        await server.SetGatewaysAsync(addresses[0]);
+        await _gateways[0].SendAsync(HttpMethod.Put, path, "m 1\n");
+        await Task.Delay(TimeSpan.FromSeconds(3));
+        await server.SetGatewaysAsync(addresses);
+        await server.DeleteAsync("forward", path);
+        await Eventually.TrueAsync(async () => (await _gateways[0].GroupsAsync()).Length == 0, DeleteServer.Limit, () => "the former owner has it");
+
+        await _gateways[0].SendAsync(HttpMethod.Put, path, "m 1\n");
+        (exitCode, said) = await GroupsCommand.RunAsync(null, "delete", "--config.file", server.Process.ConfigFile, "--match", matcher, "--yes");
+        Assert.True(exitCode == 0, said);
+        Assert.Contains("1 copy deleted, 0 left\n", said, StringComparison.Ordinal);
+        await WaitForGroupsAsync(_gateways[0]);
+    }
+
+    private async Task StartAsync()
+    {
+        foreach (string address in new[] { FreePort.NextAddress(), FreePort.NextAddress() })
+            _gateways.Add(await TestPeers.PushgatewayAsync(address, PushgatewayProcess.Utf8Names));
+    }
+}
