@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
-using System.CommandLine.Parsing;
 using DynamicSharding.Admin;
 using DynamicSharding.Commands;
 using DynamicSharding.Config;

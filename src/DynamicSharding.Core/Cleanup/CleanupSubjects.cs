@@ -1,5 +1,3 @@
-using DynamicSharding.Config;
-
 namespace DynamicSharding.Cleanup;
 
 /// <summary>
@@ -42,15 +40,10 @@ internal sealed class CleanupSubjects(int mostGroups = CleanupSubjects.MostGroup
     public bool TryAdd(string address, PushgatewayGroup copy, string? owner)
     {
         long size = SizeOf(copy);
-        if (!_ownerOf.ContainsKey(copy.Key))
-        {
-            if (_ownerOf.Count >= mostGroups || _total + size > mostBytes) return false;
-            _ownerOf.Add(copy.Key, owner);
-        }
-        else if (_total + size > 2 * mostBytes)
-        {
-            throw new PushgatewayException($"{address}: the copies of misplaced groups need more than {2 * mostBytes >> 20} MiB");
-        }
+        bool isKnown = _ownerOf.ContainsKey(copy.Key);
+        if (!isKnown && (_ownerOf.Count >= mostGroups || _total + size > mostBytes)) return false;
+        if (_total + size > 2 * mostBytes) throw new PushgatewayException($"{address}: the copies of misplaced groups need more than {2 * mostBytes >> 20} MiB");
+        if (!isKnown) _ownerOf[copy.Key] = owner;
 
         _lastFamilies = copy.FamiliesIdentity;
         _total += size;

@@ -9,11 +9,15 @@ internal static class GroupsCommand
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(90);
 
     /// <param name="answer">What is typed; null to end the input at once.</param>
-    public static async Task<(int ExitCode, string Output)> RunAsync(string? answer, params string[] arguments)
+    public static Task<(int ExitCode, string Output)> RunAsync(string? answer, params string[] arguments) =>
+        RunWhileAsync(process => answer is null ? Task.CompletedTask : process.TellAsync(answer), arguments);
+
+    /// <param name="meanwhile">What happens while it runs, before its input ends.</param>
+    public static async Task<(int ExitCode, string Output)> RunWhileAsync(Func<ChildProcess, Task> meanwhile, params string[] arguments)
     {
         await using ChildProcess process = await ChildProcess.StartAsync(
             "dynamic-sharding groups", Binary.Path, ["groups", .. arguments], new Dictionary<string, string> { ["DOTNET_ROOT"] = Binary.DotnetRoot }, keepInput: true);
-        if (answer is not null) await process.TellAsync(answer);
+        await meanwhile(process);
         process.CloseInput();
         return (await process.WaitForExitAsync(Limit), process.Output);
     }

@@ -88,12 +88,13 @@ public sealed class GroupsStaleTests(ITestOutputHelper output) : PeerTest(output
         await old.SendAsync(HttpMethod.Put, Path(0), "value 1\n");
         await Task.Delay(Apart);
         await owner.SendAsync(HttpMethod.Put, Path(0), "value 2\n");
-        Task<(int ExitCode, string Output)> running = server.GroupsAsync("delete", "--stale", "--yes");
-
-        // Between the readings, which are 30 s apart: late enough for the first, however slow the machine.
-        await Task.Delay(TimeSpan.FromSeconds(12));
-        await old.SendAsync(HttpMethod.Put, Path(0), "value 3\n");
-        (int exitCode, string said) = await running;
+        (int exitCode, string said) = await GroupsCommand.RunWhileAsync(
+            async process =>
+            {
+                await process.WaitUntilReadyAsync(() => Task.FromResult(process.Output.Contains("1 copy of 1 group on 1 gateway", StringComparison.Ordinal)), Limit);
+                await old.SendAsync(HttpMethod.Put, Path(0), "value 3\n");
+            },
+            "delete", "--stale", "--yes", "--url", $"http://{server.AdminAddress}");
         Assert.True(exitCode == 0, said);
         Assert.Contains("0 copies deleted, 1 left", said, StringComparison.Ordinal);
         Assert.Single(await old.GroupsAsync());

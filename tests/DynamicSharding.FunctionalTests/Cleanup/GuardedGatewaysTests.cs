@@ -121,7 +121,7 @@ public sealed class GuardedGatewaysTests(ITestOutputHelper output) : PeerTest(ou
         return [.. document.RootElement.GetProperty("data").EnumerateArray().Select(group => group.GetProperty("labels").GetProperty("job").GetString()!)];
     }
 
-    private Task WaitForJobsAsync(string gateway, params string[] jobs) =>
+    private Task<TimeSpan> WaitForJobsAsync(string gateway, params string[] jobs) =>
         Eventually.TrueAsync(async () => (await JobsAsync(gateway)).SequenceEqual(jobs), DeleteServer.Limit, () => $"not [{string.Join(", ", jobs)}] on {gateway}");
 
     private HttpClient Client(string gateway, bool withPassword = true)

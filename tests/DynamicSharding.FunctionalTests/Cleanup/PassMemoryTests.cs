@@ -68,7 +68,7 @@ public sealed class PassMemoryTests(ITestOutputHelper output) : PeerTest(output)
             return group.Replace("@", new string('h', GroupBytes - group.Length + 1), StringComparison.Ordinal);
         }
 
-        private static Task RespondAsync(Socket client, string body, CancellationToken stop) =>
+        private static Task<int> RespondAsync(Socket client, string body, CancellationToken stop) =>
             client.SendAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nDate: {DateTimeOffset.UtcNow:R}\r\nContent-Length: {body.Length}\r\n\r\n{body}"), stop).AsTask();
 
         private async Task ServeAsync(Socket client, CancellationToken stop)

@@ -12,6 +12,8 @@ public sealed class PassTimesTests(ITestOutputHelper output) : PeerTest(output)
     private const string Success = "dynamic_sharding_cleanup_passes_total{result=\"success\"}";
     private const string Failure = "dynamic_sharding_cleanup_passes_total{result=\"failure\"}";
 
+    private static readonly string[] Jobs = ["a", "b", "c", "d", "e", "f"];
+
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
 
     [Fact]
@@ -137,7 +139,7 @@ public sealed class PassTimesTests(ITestOutputHelper output) : PeerTest(output)
         string[] all = [.. gateways.Select(gateway => gateway.Address)];
         const string Often = "enabled: true, interval: 1s, settle: 1s, margin: 0s";
         DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Unprobed(Often, all));
-        foreach (string job in new[] { "a", "b", "c", "d", "e", "f" }) await StaleCopyTests.PushAsync(gateways[1], job);
+        foreach (string job in Jobs) await StaleCopyTests.PushAsync(gateways[1], job);
         server.WriteConfig(Unprobed(Often, all[1..]));
         Assert.Equal(HttpStatusCode.OK, (await server.ReloadAsync()).Status);
         await server.WaitForRingAsync(all[1..], Limit);
@@ -153,8 +155,8 @@ public sealed class PassTimesTests(ITestOutputHelper output) : PeerTest(output)
 
         // What does not need its word is deleted.
         await Task.Delay(CleanedGateways.Older);
-        foreach (string job in new[] { "a", "b", "c", "d", "e", "f" }) await StaleCopyTests.PushAsync(gateways[2], job);
-        Dictionary<string, string> owners = await server.OwnersOfAsync(new[] { "a", "b", "c", "d", "e", "f" }.Select(job => $"/metrics/job/{job}"));
+        foreach (string job in Jobs) await StaleCopyTests.PushAsync(gateways[2], job);
+        Dictionary<string, string> owners = await server.OwnersOfAsync(Jobs.Select(job => $"/metrics/job/{job}"));
         int stale = owners.Count(owner => owner.Value == all[2]);
         Assert.InRange(stale, 1, 6);
         await Eventually.TrueAsync(async () => (await gateways[1].GroupsAsync()).Length == 6 - stale, Limit, () => "stale copies go");
