@@ -13,7 +13,7 @@ internal sealed class CleanupSubjects(int mostGroups = CleanupSubjects.MostGroup
     /// <summary>For more than 100,000 stale copies of ordinary groups, with the copies of their owners.</summary>
     private const long MostBytes = 128L << 20;
 
-    /// <summary>Objects and dictionary entries of a copy, as measured, rounded up.</summary>
+    /// <summary>Objects and dictionary entries of a copy: an estimate that the text of its labels is added to.</summary>
     private const int CopyBytes = 300;
 
     private readonly Dictionary<string, string?> _ownerOf = new(StringComparer.Ordinal);
