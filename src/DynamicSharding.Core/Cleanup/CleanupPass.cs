@@ -86,7 +86,7 @@ internal sealed class CleanupPass(
         {
             StartedAt = startedAt,
             Duration = time.GetElapsedTime(begun),
-            Gateways = [.. first.Select(gateway => gateway with { Error = _readings[gateway.Address].Error ?? gateway.Error, Skew = _readings[gateway.Address].Status?.Skew })],
+            Gateways = [.. first.OrderBy(static gateway => gateway.Address, StringComparer.Ordinal).Select(gateway => gateway with { Error = _readings[gateway.Address].Error ?? gateway.Error, Skew = _readings[gateway.Address].Status?.Skew })],
             Groups = first.Sum(static gateway => gateway.Groups),
             Misplaced = _misplaced.Values.Sum(),
             IsPartial = _isPartial || deletion.IsStopped,
@@ -143,10 +143,13 @@ internal sealed class CleanupPass(
 
     private bool MayExpire(PushgatewayGroup group) => SafetyRule.RuleFor(group, inputs.Options) is not null;
 
-    private Task<GatewayReading> ReadSubjectsAsync(string address, CancellationToken ct)
+    private async Task<GatewayReading> ReadSubjectsAsync(string address, CancellationToken ct)
     {
         _subjects.Begin(address);
-        return GatewayReading.ReadAsync(client, address, (group, _) => _subjects.Contains(group.Key) && _subjects.TryAdd(address, group, owner: null), ct);
+        GatewayReading reading = await GatewayReading.ReadAsync(
+            client, address, (group, _) => _subjects.Contains(group.Key) && _subjects.TryAdd(address, group, owner: null), ct).ConfigureAwait(false);
+        if (!reading.IsComplete) _subjects.Begin(address);
+        return reading;
     }
 
     /// <summary>The gateways that decide about a candidate.</summary>

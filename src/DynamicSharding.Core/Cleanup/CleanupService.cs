@@ -211,6 +211,9 @@ internal sealed class CleanupService : IAsyncDisposable
             return;
         }
 
+        // Another gateway begins each time: what one holds and nobody can delete must not take the room of the others for ever.
+        int begin = (int)(_view.Passes % targets.Length);
+        targets = [.. targets[begin..], .. targets[..begin]];
         string? stopped = null;
         _view = _view with { IsRunning = true };
         var inputs = new CleanupInputs
@@ -256,7 +259,7 @@ internal sealed class CleanupService : IAsyncDisposable
         }
 
         long deleted = report.Deleted.Sum();
-        bool isWhole = report.IsSuccess && stopped is null && LeftReasons.ForLater.All(reason => report.Left[(int)reason] == 0);
+        bool isWhole = report.IsSuccess && report.Gateways.All(static gateway => gateway.Error is null) && stopped is null && LeftReasons.ForLater.All(reason => report.Left[(int)reason] == 0);
         if (isWhole && report.Deleted[(int)DeleteReason.Deleted] == 0) Deletes.Settle(report.StartedAt);
         if (stopped is not null) _logger.CleanupPassStopped(stopped);
         if (deleted + report.Left.Sum() == 0) _logger.CleanupPassIdle(report.Groups, report.Misplaced, report.Duration.TotalSeconds);

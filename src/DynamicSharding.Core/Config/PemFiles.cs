@@ -7,7 +7,7 @@ namespace DynamicSharding.Config;
 internal static class PemFiles
 {
     /// <summary>What reading certificates and keys throws when a file is at fault.</summary>
-    public static bool IsBadFile(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException;
+    public static bool IsBadFile(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException or NotSupportedException;
 
     /// <returns>Why the file holds no usable certificate authority; null when it does, or when it cannot be read, which is another error.</returns>
     public static string? BadAuthority(string file)

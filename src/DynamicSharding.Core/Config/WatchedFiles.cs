@@ -47,7 +47,7 @@ internal sealed class WatchedFiles<T> : IDisposable
     public bool IsCurrent => Volatile.Read(ref _bad) is null;
 
     /// <summary>Checks the files once a second by itself, for <see cref="Latest"/>.</summary>
-    public void StartRefreshing() => _refresh = _time.CreateTimer(_ => Current(), null, CheckInterval, CheckInterval);
+    public void StartRefreshing() => _refresh = _time.CreateTimer(_ => Tick(), null, CheckInterval, CheckInterval);
 
     public void Dispose() => _refresh?.Dispose();
 
@@ -65,6 +65,20 @@ internal sealed class WatchedFiles<T> : IDisposable
     public void Refresh()
     {
         lock (_gate) Check();
+    }
+
+    /// <summary>While a read hangs, as on a mount whose server is gone, no second thread waits for it.</summary>
+    private void Tick()
+    {
+        if (!_gate.TryEnter()) return;
+        try
+        {
+            if (_time.GetElapsedTime(_checked) >= CheckInterval) Check();
+        }
+        finally
+        {
+            _gate.Exit();
+        }
     }
 
     private void Check()

@@ -103,7 +103,7 @@ internal static class ClientTls
             // Offline: a handshake must not wait for an authority's server.
             return SslStreamCertificateContext.Create(X509Certificate2.CreateFromPem(certificates, key), chain, offline: true);
         }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        catch (Exception e) when (e is CryptographicException or ArgumentException or NotSupportedException)
         {
             throw new IOException($"{certFile} does not work with its key {keyFile}: {e.Message}", e);
         }

@@ -54,7 +54,7 @@ internal sealed class RejectedHead
         if (query >= 0) target = target[..query];
         int scheme = target.IndexOf("://"u8);
         bool isPath = target.StartsWith("/"u8);
-        if (isPath && !target.StartsWith("//"u8)) return target;
+        if (isPath && !target.StartsWith("//"u8)) return scheme >= 0 && HasUser(target) ? default : target;
 
         // CONNECT's authority has no path. Two slashes begin one as a scheme does (RFC 3986 4.2), or a client joined / and the path.
         if (!isPath && (scheme < 0 || target.IndexOf((byte)'/') < scheme)) return target.SequenceEqual("*"u8) ? target : default;

@@ -139,6 +139,8 @@ public sealed class RejectLogTests
     [InlineData("GET //metrics/job/a HTTP/1.1\r\n", "GET", "//metrics/job/a")]
     [InlineData("GET user:secret@host/b HTTP/1.1\r\n", "GET", "")]
     [InlineData("GET /a?x=http://user:secret@host/b HTTP/1.1\r\n", "GET", "/a")]
+    [InlineData("GET /http://user:secret@host/b HTTP/1.1\r\n", "GET", "")]
+    [InlineData("GET /http://host/b HTTP/1.1\r\n", "GET", "/http://host/b")]
     [InlineData("CONNECT user:secret@host:1 HTTP/1.1\r\n", "CONNECT", "")]
     [InlineData("OPTIONS * HTTP/1.1\r\n", "OPTIONS", "*")]
     [InlineData("PUT /metrics/job/two words HTTP/1.1\r\n", "PUT", "/metrics/job/two")]
