@@ -62,7 +62,7 @@ internal sealed class CleanupService : IAsyncDisposable
         _betweenReadings = betweenReadings ?? CleanupPass.BetweenReadings;
         _logger = loggers.CreateLogger("cleanup");
         _keyIsPath = options.Sharding.Key == ShardingKey.Path;
-        Client = new PushgatewayClient(options.Pushgateway, time, names.Resolver, tls);
+        Client = new PushgatewayClient(options.Pushgateway, tls, time, names.Resolver);
         Deletes = new RememberedDeletes(time, Environment.ProcessorCount);
         _deletedGroups = new DeletedGroups(Deletes, Client, ring, membership, () => _options, _logger, time);
         if (options.Discovery == DiscoveryKind.Consul) _lease = new CleanupLease(options.Consul, instance, () => _ring.Current?.Fingerprint, _logger, time);

@@ -44,10 +44,10 @@ internal sealed class PushgatewayClient : IDisposable
     private readonly GatewayCredentials? _credentials;
 
     /// <param name="options">How gateways are reached.</param>
-    /// <param name="resolver">Of their names; null for the system's.</param>
     /// <param name="tls">Null for plain HTTP.</param>
+    /// <param name="resolver">Of their names; null for the system's.</param>
     /// <param name="silence">How long a gateway may send nothing in the middle of a response; null for 15 s.</param>
-    public PushgatewayClient(PushgatewayOptions options, TimeProvider time, NameResolver? resolver = null, GatewayTls? tls = null, TimeSpan? silence = null)
+    public PushgatewayClient(PushgatewayOptions options, GatewayTls? tls, TimeProvider time, NameResolver? resolver = null, TimeSpan? silence = null)
         : this(
             options,
             Handler(resolver ?? NameResolver.Shared, tls, Timeout.InfiniteTimeSpan),
@@ -57,7 +57,7 @@ internal sealed class PushgatewayClient : IDisposable
     {
     }
 
-    /// <inheritdoc cref="PushgatewayClient(PushgatewayOptions, TimeProvider, NameResolver?, GatewayTls?, TimeSpan?)"/>
+    /// <inheritdoc cref="PushgatewayClient(PushgatewayOptions, GatewayTls?, TimeProvider, NameResolver?, TimeSpan?)"/>
     /// <param name="handler">Disposed with the client.</param>
     public PushgatewayClient(PushgatewayOptions options, HttpMessageHandler handler, TimeProvider time, TimeSpan? silence = null)
         : this(options, handler, handler, time, silence)

@@ -145,7 +145,7 @@ internal sealed record GroupFleet(
     {
         try
         {
-            return new PushgatewayClient(Access, TimeProvider.System, tls: GatewayTls.For(Access, NullLogger.Instance, TimeProvider.System));
+            return new PushgatewayClient(Access, GatewayTls.For(Access, NullLogger.Instance, TimeProvider.System), TimeProvider.System);
         }
         catch (IOException e)
         {

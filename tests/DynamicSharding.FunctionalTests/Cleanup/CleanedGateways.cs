@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.Outbound;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -15,7 +16,11 @@ internal sealed class CleanedGateways(PushgatewayOptions? access = null) : IDisp
     /// <summary>More than the margin: twice the half second that the Date field leaves open, and the time that a busy machine adds.</summary>
     public static readonly TimeSpan Older = TimeSpan.FromSeconds(2.5);
 
-    private readonly PushgatewayClient _client = new(access ?? new PushgatewayOptions(), TimeProvider.System, silence: TimeSpan.FromSeconds(3));
+    private readonly PushgatewayClient _client = new(
+        access ?? new PushgatewayOptions(),
+        GatewayTls.For(access ?? new PushgatewayOptions(), NullLogger.Instance, TimeProvider.System),
+        TimeProvider.System,
+        silence: TimeSpan.FromSeconds(3));
 
     public CleanupOptions Options { get; set; } = new() { Enabled = true, Margin = TimeSpan.Zero };
 

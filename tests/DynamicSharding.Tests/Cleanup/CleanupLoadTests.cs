@@ -72,7 +72,7 @@ public sealed class CleanupLoadTests
     {
         await using var gateway = new FakeServer(static (request, socket, stop) =>
             request.StartsWith("DELETE ", StringComparison.Ordinal) ? FakeServer.Reply(socket, "", 202) : Task.Delay(Timeout.Infinite, stop));
-        using var client = new PushgatewayClient(new PushgatewayOptions(), TimeProvider.System);
+        using var client = new PushgatewayClient(new PushgatewayOptions(), tls: null, TimeProvider.System);
         using var stop = new CancellationTokenSource();
         Task[] readings = [.. Enumerable.Range(0, 3).Select(_ => ReadAsync(client, gateway.Address, stop.Token))];
         await Eventually.True(() => gateway.Requests.Count >= 2, "readings that have no response yet");
