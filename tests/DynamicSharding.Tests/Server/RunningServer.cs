@@ -24,8 +24,11 @@ internal sealed class RunningServer : IAsyncDisposable
     {
         ServerOptions options = new()
         {
-            HttpListenAddr = new ListenAddress(IPAddress.Loopback, 0), Limits = limits ?? new LimitOptions(), HttpPathPrefix = pathPrefix,
-            ProxyProtocol = proxyProtocol, TrustedProxies = ["127.0.0.1"],
+            HttpListenAddr = new ListenAddress(IPAddress.Loopback, 0),
+            Limits = limits ?? new LimitOptions(),
+            HttpPathPrefix = pathPrefix,
+            ProxyProtocol = proxyProtocol,
+            TrustedProxies = ["127.0.0.1"],
         };
         ActiveRing ring = new();
         if (hasRing) ring.Publish(HashRing<Gateway>.Build([new GatewayRegistry(loops, "http", "").For(Gateway)], 100, "group"));
