@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """What cleanup costs: a pass over many gateways, and three gateways that become four under load. Called by run.sh, which installs and builds what it
 needs. A part replaces its figures in OUT/cleanup.json; the section of docs/performance.md is written from what is there."""
-import argparse, json, os, platform, re, shutil, signal, sys, tempfile, time
+import argparse, os, platform, re, time
 
+# They know the folder of parts, which is beside this one.
 import large_pass, scale_out
+from parts import add_options, measure, write
 
-DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), 'docs', 'performance.md')
-BEGIN, END = '<!-- cleanup:begin -->', '<!-- cleanup:end -->'
 PARTS = {'pass': large_pass.run, 'scale-out': scale_out.run}
 FLOOR_MS = 20
 
@@ -40,40 +40,18 @@ def fragment(data):
     return '\n'.join(lines).rstrip()
 
 
-def write(text):
-    old = open(DOCUMENT).read()
-    if BEGIN not in old:
-        old = f'{old.rstrip()}\n\n{BEGIN}\n{END}\n'
-    before, rest = old.split(BEGIN)
-    open(DOCUMENT, 'w').write(f'{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}')
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--aot', required=True)
     parser.add_argument('--gateways', required=True)
-    parser.add_argument('--out', required=True)
-    parser.add_argument('--parts', default=','.join(PARTS))
+    add_options(parser, PARTS)
     parser.add_argument('--count', type=int, default=100, help='gateways of the pass')
     parser.add_argument('--groups', type=int, default=10_000, help='groups on each of them')
-    parser.add_argument('--write', action='store_true', help='put what is in OUT/cleanup.json into docs/performance.md')
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    store = os.path.join(args.out, 'cleanup.json')
-    data = json.load(open(store)) if os.path.exists(store) else {}
-    for part in filter(None, args.parts.split(',')):
-        folder = tempfile.mkdtemp(prefix='dynamic-sharding-cleanup-')
-        try:
-            data[part] = PARTS[part](args, folder)
-            print(part, data[part], flush=True)
-        finally:
-            shutil.rmtree(folder)
-        data['machine'] = machine()
-        json.dump(data, open(store, 'w'), indent=1)
-    text = fragment(data)
+    text = fragment(measure(PARTS, args, 'cleanup', machine))
     print(text)
     if args.write:
-        write(text)
+        write(text, 'cleanup')
 
 
 if __name__ == '__main__':

@@ -2,11 +2,10 @@
 Three real Pushgateways become four while clients push through the edge: how long copies stay, what is lost, what pushes feel. Without Pushgateway's
 check of every push against all others, whose time grows with the groups: with it, two cores cannot take the rate.
 """
-import json, os, socket, statistics, threading, time, urllib.request
+import json, socket, statistics, threading, time, urllib.request
 
-from process import Edge, Process, configure, free_port
+from edge import Edge, free_port, listed, process
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 # CLIENTS divides GROUPS: one client sends all pushes of a group, in order.
 GROUPS, RATE, CLIENTS, SETTLE, BASELINE = 10_000, 500, 16, 30, 40
 
@@ -75,7 +74,7 @@ class Pushers:
 
 
 def copies(gateways):
-    """The copies of every group: (value, push time)."""
+    """The values of every group's copies."""
     found = {}
     for gateway in gateways:
         for group in json.load(urllib.request.urlopen(f'http://{gateway}/api/v1/metrics', timeout=60))['data']:
@@ -84,18 +83,17 @@ def copies(gateways):
     return found
 
 
-def run(args, folder):
-    gateways, processes, edge, pushers = [f'127.0.0.1:{free_port()}' for _ in range(4)], [], None, None
+def run(folder, args):
+    gateways, processes, pushers = [f'127.0.0.1:{free_port()}' for _ in range(4)], [], None
     try:
         for number, gateway in enumerate(gateways):
-            processes.append(Process(['prometheus-pushgateway', f'--web.listen-address={gateway}', '--persistence.file=', '--push.disable-consistency-check'], os.path.join(folder, f'gateway{number}.log')))
-        port, admin, path = free_port(), free_port(), os.path.join(folder, 'scale-out.yml')
-
-        def write(count):
-            return configure(os.path.join(HERE, 'scale-out.yml'), path, PORT=port, ADMIN=admin, GATEWAYS=', '.join(f'"{gateway}"' for gateway in gateways[:count]))
-
-        edge = Edge(args.aot, write(3), os.path.join(folder, 'edge.log'), admin)
-        edge.wait(lambda: edge.cleanup()['passes'], SETTLE + 120, 'made no first pass')
+            processes.append(process(folder, f'gateway{number}', [
+                'prometheus-pushgateway', f'--web.listen-address={gateway}', '--persistence.file=', '--push.disable-consistency-check']))
+            processes[-1].wait(int(gateway.split(':')[1]))
+        port = free_port()
+        edge = Edge(folder, args.aot, 'scale-out.yml', PORT=port, GATEWAYS=listed(gateways[:3]))
+        processes.insert(0, edge)
+        edge.until(lambda: edge.cleanup()['passes'], SETTLE + 120, 'made no first pass')
         pushers = Pushers(port)
         time.sleep(GROUPS / RATE + 2)
         quiet = time.monotonic()
@@ -103,11 +101,10 @@ def run(args, folder):
         passes = edge.cleanup()['passes']
         changed = time.monotonic()
         pushers.change()
-        write(4)
-        urllib.request.urlopen(urllib.request.Request(edge.url + '/-/reload', method='POST'), timeout=30).read()
-        edge.wait(lambda: edge.cleanup()['running'], SETTLE + 60, 'began no pass')
+        edge.reload(GATEWAYS=listed(gateways))
+        edge.until(lambda: edge.cleanup()['running'], SETTLE + 60, 'began no pass')
         begun = time.monotonic()
-        edge.wait(lambda: edge.cleanup()['passes'] > passes, 300, 'ended no pass')
+        edge.until(lambda: edge.cleanup()['passes'] > passes, 300, 'ended no pass')
         ended = time.monotonic()
         state = edge.cleanup()
         many = sum(len(values) > 1 for values in copies(gateways).values())
@@ -124,6 +121,5 @@ def run(args, folder):
     finally:
         if pushers:
             pushers.stop()
-        for process in [edge, *processes]:
-            if process:
-                process.stop()
+        for child in processes:
+            child.stop()

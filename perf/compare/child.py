@@ -18,18 +18,18 @@ class Child:
         os.makedirs(folder)
 
     def configure(self, template, **values):
-        """The path of the template beside this script, filled in: @PORT@ and the like."""
+        """The path of the template, filled in: @PORT@ and the like. Beside this script, if it has no path of its own."""
         text = open(os.path.join(HERE, template)).read()
         for key, value in values.items():
             text = text.replace(f'@{key}@', str(value))
-        path = os.path.join(self.folder, template)
+        path = os.path.join(self.folder, os.path.basename(template))
         open(path, 'w').write(text)
         return path
 
-    def start(self, command, cores):
+    def start(self, command, cores, **options):
         self.log = open(os.path.join(self.folder, 'log'), 'w+b')
         self.started = time.monotonic()
-        self.process = subprocess.Popen(['taskset', '-c', cores, *command], cwd=self.folder, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(['taskset', '-c', cores, *command], cwd=self.folder, stderr=self.log, **{'stdout': self.log, **options})
 
     def wait(self, port):
         """Until it accepts connections."""

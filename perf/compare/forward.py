@@ -5,11 +5,12 @@ Called by forward.sh, which installs and builds what it needs. Everything runs i
 second. Parts, each a few minutes at most, can be run one by one; a part replaces its rows in OUT/forward.json, and docs/performance.md is
 written from what is there. CPU is user plus system time of the server's processes, from /proc; ratios are made within a round.
 """
-import argparse, json, os, re, shutil, signal, subprocess, sys, tempfile
+import argparse, os, re, subprocess, sys
 
 from child import HERE, LOAD_CORE, SERVER_CORE, Child, free_port
-from forward_report import fragment, machine, write
+from forward_report import fragment, machine
 from load_generator import generate
+from parts import add_options, measure, write
 import tls
 
 BODIES = (120, 4096, 32768)
@@ -169,27 +170,14 @@ def main():
     parser.add_argument('--aot', required=True)
     parser.add_argument('--gateway', required=True)
     parser.add_argument('--forwarder', required=True)
-    parser.add_argument('--out', required=True)
-    parser.add_argument('--parts', default=','.join(parts))
+    add_options(parser, parts)
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--seconds', type=int, default=5)
-    parser.add_argument('--write', action='store_true', help='put what is in OUT/forward.json into docs/performance.md')
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    store = os.path.join(args.out, 'forward.json')
-    data = json.load(open(store)) if os.path.exists(store) else {}
-    for part in filter(None, args.parts.split(',')):
-        folder = tempfile.mkdtemp(prefix='dynamic-sharding-forward-')
-        try:
-            data[part] = parts[part](folder, args)
-        finally:
-            shutil.rmtree(folder)
-        data['machine'] = machine()
-        json.dump(data, open(store, 'w'), indent=1)
-    text = fragment(data)
+    text = fragment(measure(parts, args, 'forward', machine))
     print(text)
     if args.write:
-        write(text)
+        write(text, 'forward')
 
 
 if __name__ == '__main__':

@@ -1,8 +1,6 @@
 """The section on forward mode in docs/performance.md, made from the rows of forward.py: every number in it comes from them."""
-import os, platform, re, statistics, subprocess, time
+import platform, re, statistics, subprocess, time
 
-DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), 'docs', 'performance.md')
-BEGIN, END = '<!-- forward:begin -->', '<!-- forward:end -->'
 PROXIES = {'nginx': 'nginx `proxy_pass`', 'forwarder': 'C forwarder (the floor)', 'forward': 'forward listener'}
 
 
@@ -104,14 +102,3 @@ def fragment(data):
                   f"{max(row['round'] for row in data['redirect'])} rounds:", '', *redirect_table(data['redirect']), '']
     errors = sum(row['errors'] for part in ('cpu', 'fresh', 'latency', 'redirect', 'tls', 'handshakes') for row in data.get(part, []))
     return '\n'.join(lines + [f'Errors in all of these runs: {errors}.'])
-
-
-def write(text):
-    try:
-        old = open(DOCUMENT).read()
-    except FileNotFoundError:
-        old = f'# Performance\n\n{BEGIN}\n{END}\n'
-    if BEGIN not in old:
-        old += f'\n{BEGIN}\n{END}\n'
-    before, rest = old.split(BEGIN)
-    open(DOCUMENT, 'w').write(f'{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}')

@@ -15,6 +15,9 @@ public sealed class AdminReachTests(ITestOutputHelper output) : PeerTest(output)
     [Fact]
     public Task Healthcheck_asks_both_families() => RunAsync("ipv6");
 
+    [Fact]
+    public Task A_peer_from_elsewhere_that_is_no_trusted_proxy_is_closed_whatever_it_sends() => RunAsync("proxy");
+
     private async Task RunAsync(string mode)
     {
         string script = Path.Combine(Binary.RepositoryRoot, "tests/faults/admin_reach.py");

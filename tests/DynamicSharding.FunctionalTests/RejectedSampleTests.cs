@@ -8,7 +8,7 @@ namespace DynamicSharding.FunctionalTests;
 /// <summary><c>log.rejected_sample</c>, and the tables of ten minutes on the page.</summary>
 public sealed class RejectedSampleTests(ITestOutputHelper output) : PeerTest(output)
 {
-    private const string Line = "request rejected, sampled";
+    private const string Line = "request rejected (sampled)";
 
     [Fact]
     public async Task Zero_turns_it_off_and_a_reload_changes_it()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Who reaches the admin listener for what, on a machine with an address of its own. Run it in a network namespace, which it sets up:
 
-  unshare -n admin_reach.py BINARY reload|hosts|ipv6
+  unshare -n admin_reach.py BINARY reload|hosts|ipv6|proxy
 
 reload: a reload over HTTP from this machine, from elsewhere and through a proxy. hosts: names that a browser may have been made to resolve to
-this machine. ipv6: healthcheck where there is no IPv4. One line per observation; exit code 1 if one is not as it should be."""
+this machine. ipv6: healthcheck where there is no IPv4. proxy: who may begin with a PROXY header. One line per observation; exit code 1 if one is not as it should be."""
 import base64, http.client, os, signal, socket, subprocess, sys, tempfile, time
 
 BINARY, MODE = sys.argv[1:]
@@ -148,7 +148,30 @@ def ipv6():
     expect('nobody there', (code, at4 in said, at6 in said, said.count('\n')), (1, True, True, 1))
 
 
+def proxy():
+    """The data listener with the PROXY protocol: a peer from elsewhere, and one that has an address of this machine."""
+    signature, push = b'\r\n\r\n\0\r\nQUIT\n', b'PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n'
+    local, client = signature + b'\x20\0\0\0', signature + b'\x21\x11\0\x0c\xc6\x33\x64\x07\xc6\x33\x64\x01\x12\x67\x24\x4c'
+
+    def send(header, source, to):
+        with socket.create_connection((to, 9292), 20, (source, 0)) as connection:
+            try:
+                connection.sendall(header + push)
+                return connection.recv(4096)[:12]
+            except ConnectionError:
+                return b''
+
+    untrusted = 'dynamic_sharding_connections_closed_total{reason="untrusted_proxy"}'
+    with Server('http_listen_addr: ":9292"\nproxy_protocol: v2\ntrusted_proxies: [192.0.2.9]\n') as server:
+        for what, header in (('for itself', local), ('for a client', client), ('without a header', b'')):
+            expect(f'from elsewhere, {what}', send(header, OWN, '127.0.0.1'), b'')
+        expect('counted', server.metric(untrusted), 3.0)
+        expect('from its own address, for itself', send(local, OWN, OWN), b'HTTP/1.1 307')
+        expect('from its own address, for a client', send(client, OWN, OWN), b'')
+        expect('counted', server.metric(untrusted), 4.0)
+
+
 run('ip', 'link', 'set', 'lo', 'up')
 run('ip', 'address', 'add', OWN + '/32', 'dev', 'lo')
-{'reload': reload_over_http, 'hosts': hosts, 'ipv6': ipv6}[MODE]()
+{'reload': reload_over_http, 'hosts': hosts, 'ipv6': ipv6, 'proxy': proxy}[MODE]()
 sys.exit(bad)

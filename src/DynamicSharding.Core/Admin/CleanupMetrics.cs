@@ -14,10 +14,10 @@ internal static class CleanupMetrics
             "dynamic_sharding_cleanup_lease_held",
             "1 while this instance holds the lease in Consul for cleaning up, else 0.",
             view is { Enabled: true, HoldsLease: { } held } ? (held ? 1 : 0) : null);
-        page.Counter("dynamic_sharding_cleanup_lease_failures_total", "Requests to Consul for the lease that failed.", view.LeaseFailures ?? 0);
+        page.Counter("dynamic_sharding_cleanup_lease_failures_total", "Failed requests to Consul for the cleanup lease.", view.LeaseFailures ?? 0);
         page.Gauge("dynamic_sharding_cleanup_groups", "Groups on all gateways in the last pass; a group counts once for each gateway.", last?.Groups);
         page.Gauge("dynamic_sharding_cleanup_misplaced_groups", "Of these, those that are not on their owner.", last?.Misplaced);
-        page.Gauge("dynamic_sharding_cleanup_stale_copies", "Copies left after the last pass although their owner has one.", last?.Stale);
+        page.Gauge("dynamic_sharding_cleanup_stale_copies", "Misplaced copies left after the last pass, unless their owner is known to have none.", last?.Stale);
         Gauge left = page.Gauges("dynamic_sharding_cleanup_left_copies", "Copies that the last pass left, by reason.", "reason");
         if (last is not null)
         {

@@ -64,7 +64,7 @@ internal sealed class MetricsPage(AdminContext context, Fleet fleet, AdminReject
             tls is null ? null : tls.IsCurrent ? 1 : 0);
         page.Gauge(
             "dynamic_sharding_gateway_tls_expiry_timestamp_seconds",
-            "Unix time at which the certificate that gateways are shown expires.",
+            "Unix time at which the client certificate for gateways expires.",
             tls?.NotAfter is { } expiry ? Exposition.UnixSeconds(expiry) : null);
     }
 }

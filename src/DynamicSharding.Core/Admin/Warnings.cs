@@ -229,5 +229,5 @@ internal static class Warnings
 
     /// <summary>Every gateway was read since, and no stale copy was left.</summary>
     private static bool IsCleanedSince(CleanupView cleanup, DateTimeOffset change) =>
-        cleanup is { Enabled: true, Last: { Stale: 0, IsSuccess: true } last } && last.StartedAt > change && last.Gateways.All(static gateway => gateway.Error is null);
+        cleanup is { Enabled: true, Last: { Stale: 0, IsSuccess: true } last } && last.StartedAt > change && last.ReadEveryGateway;
 }

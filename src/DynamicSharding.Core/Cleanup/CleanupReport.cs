@@ -19,7 +19,7 @@ internal sealed record CleanupReport
     /// <summary>Copies on gateways that do not own their group.</summary>
     public long Misplaced { get; init; }
 
-    /// <summary>Copies that are still there after the pass although their owner has one, too.</summary>
+    /// <summary>Misplaced copies that are still there after the pass, unless their owner is known to have none.</summary>
     public long Stale { get; init; }
 
     /// <summary>Deleted, or in a dry run what would have been; in the order of <see cref="DeleteReasons.All"/>.</summary>
@@ -36,6 +36,9 @@ internal sealed record CleanupReport
 
     /// <summary>More copies matter than fit into memory, or the pass was stopped: another one has to follow.</summary>
     public bool IsPartial { get; init; }
+
+    /// <summary>In the ring or not.</summary>
+    public bool ReadEveryGateway => Gateways.All(static gateway => gateway.Error is null);
 
     /// <summary>
     /// Every gateway in the ring was read, and nothing stopped the pass. Others own nothing: without one of them, what depends on it is left, and

@@ -33,7 +33,7 @@ internal sealed class CleanupService : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<string, string> _startTimes = new(StringComparer.Ordinal);
 
-    /// <summary>Gateways outside the ring that cannot be read, and of which the log says so.</summary>
+    /// <summary>Unreadable gateways outside the ring that have already been logged.</summary>
     private readonly HashSet<string> _silent = new(StringComparer.Ordinal);
     private volatile ServerOptions _options;
     private volatile CleanupView _view = CleanupView.Off;
@@ -211,7 +211,7 @@ internal sealed class CleanupService : IAsyncDisposable
             return;
         }
 
-        // Another gateway begins each time: what one holds and nobody can delete must not take the room of the others for ever.
+        // Another gateway begins each time: what one holds and nobody can delete must not take the room of the others forever.
         int begin = (int)(_view.Passes % targets.Length);
         targets = [.. targets[begin..], .. targets[..begin]];
         string? stopped = null;
@@ -259,7 +259,7 @@ internal sealed class CleanupService : IAsyncDisposable
         }
 
         long deleted = report.Deleted.Sum();
-        bool isWhole = report.IsSuccess && report.Gateways.All(static gateway => gateway.Error is null) && stopped is null && LeftReasons.ForLater.All(reason => report.Left[(int)reason] == 0);
+        bool isWhole = report.IsSuccess && report.ReadEveryGateway && stopped is null && LeftReasons.ForLater.All(reason => report.Left[(int)reason] == 0);
         if (isWhole && report.Deleted[(int)DeleteReason.Deleted] == 0) Deletes.Settle(report.StartedAt);
         if (stopped is not null) _logger.CleanupPassStopped(stopped);
         if (deleted + report.Left.Sum() == 0) _logger.CleanupPassIdle(report.Groups, report.Misplaced, report.Duration.TotalSeconds);

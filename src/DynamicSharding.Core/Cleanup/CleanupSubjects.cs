@@ -42,7 +42,7 @@ internal sealed class CleanupSubjects(int mostGroups = CleanupSubjects.MostGroup
         long size = SizeOf(copy);
         bool isKnown = _ownerOf.ContainsKey(copy.Key);
         if (!isKnown && (_ownerOf.Count >= mostGroups || _total + size > mostBytes)) return false;
-        if (_total + size > 2 * mostBytes) throw new PushgatewayException($"{address}: the copies of misplaced groups need more than {2 * mostBytes >> 20} MiB");
+        if (_total + size > 2 * mostBytes) throw new PushgatewayException($"{address}: the copies to judge need more than {2 * mostBytes >> 20} MiB");
         if (!isKnown) _ownerOf[copy.Key] = owner;
 
         _lastFamilies = copy.FamiliesIdentity;

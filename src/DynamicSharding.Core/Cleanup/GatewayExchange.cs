@@ -7,7 +7,7 @@ namespace DynamicSharding.Cleanup;
 /// <summary>One request with its response; a gateway that falls silent ends it.</summary>
 internal sealed class GatewayExchange : IDisposable
 {
-    /// <summary>Of a whole response. One that drips for ever would keep all other gateways from being cleaned.</summary>
+    /// <summary>Of a whole response. One that drips forever would keep all other gateways from being cleaned.</summary>
     private static readonly TimeSpan ResponseLimit = TimeSpan.FromMinutes(2);
 
     private readonly string _what;

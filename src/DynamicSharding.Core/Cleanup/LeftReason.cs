@@ -61,7 +61,7 @@ internal static class LeftReasons
         ("overloaded", "the gateway's write queue stayed full"),
         ("delete_failed", "the gateway refused the DELETE"),
         ("stopped", "the pass ended early"),
-        ("no_room", "more copies matter than fit into memory: another pass follows"),
+        ("no_room", "too many copies to keep in memory; another pass follows"),
     ];
 
     /// <summary>Reasons that say nothing about the copy: another pass must look again.</summary>

@@ -1,3 +1,4 @@
+using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
@@ -8,6 +9,59 @@ internal static class PemFiles
 {
     /// <summary>What reading certificates and keys throws when a file is at fault.</summary>
     public static bool IsBadFile(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException or NotSupportedException;
+
+    /// <param name="authorities">The host's, if there are none.</param>
+    public static X509ChainPolicy ChainPolicy(X509Certificate2Collection authorities)
+    {
+        var policy = new X509ChainPolicy
+        {
+            TrustMode = authorities.Count > 0 ? X509ChainTrustMode.CustomRootTrust : X509ChainTrustMode.System,
+            RevocationMode = X509RevocationMode.NoCheck,
+
+            // The URL for a missing intermediate is the peer's to choose, and an event loop would wait for the download.
+            DisableCertificateDownloads = true,
+        };
+        policy.CustomTrustStore.AddRange(authorities);
+        return policy;
+    }
+
+    /// <param name="files">Path and content.</param>
+    /// <exception cref="IOException">There is no certificate in them, or one that cannot be read.</exception>
+    public static X509Certificate2Collection AuthoritiesIn(IReadOnlyList<(string Path, string Content)> files)
+    {
+        var authorities = new X509Certificate2Collection();
+        foreach ((string path, string content) in files)
+        {
+            try
+            {
+                authorities.ImportFromPem(content);
+            }
+            catch (CryptographicException e)
+            {
+                throw new IOException($"{path} holds a certificate that cannot be read: {e.Message}", e);
+            }
+        }
+
+        return authorities.Count > 0 || files.Count == 0 ? authorities : throw new IOException($"{files[0].Path} holds no certificate");
+    }
+
+    /// <summary>The certificate to present, with its intermediates; whatever authorities a peer says it accepts.</summary>
+    /// <exception cref="IOException">They are no pair.</exception>
+    public static SslStreamCertificateContext Identity(string certFile, string certificates, string keyFile, string key)
+    {
+        try
+        {
+            var chain = new X509Certificate2Collection();
+            chain.ImportFromPem(certificates);
+
+            // Offline: a handshake must not wait for an authority's server.
+            return SslStreamCertificateContext.Create(X509Certificate2.CreateFromPem(certificates, key), chain, offline: true);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException or NotSupportedException)
+        {
+            throw new IOException($"{certFile} does not work with its key {keyFile}: {e.Message}", e);
+        }
+    }
 
     /// <returns>Why the file holds no usable certificate authority; null when it does, or when it cannot be read, which is another error.</returns>
     public static string? BadAuthority(string file)

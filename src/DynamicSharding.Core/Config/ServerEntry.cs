@@ -61,7 +61,7 @@ internal readonly record struct ServerEntry(string Address, int? Weight)
         {
             // The command line's form, whose own message would be about the port.
             bool hasWeight = TryParse(address.Text, out ServerEntry entry) is null && entry.Weight is not null;
-            return location.At(address).Fail(hasWeight ? "in the file, a server with a weight is {address: a:9091, weight: 2}; the form with '=' is that of the command line" : problem);
+            return location.At(address).Fail(hasWeight ? "in the file, a server with a weight is {address: a:9091, weight: 2}; a:9091=2 works only on the command line" : problem);
         }
 
         return WeightOf(location.Node) is not { } weight || Parse(weight) is not null

@@ -258,3 +258,13 @@ internal static class LogNames
     /// <summary>Trace is shown as debug, critical as error.</summary>
     public static string Of(LogLevel level) => Levels[Math.Clamp(level - LogLevel.Debug, 0, Levels.Length - 1)].Name;
 }
+
+internal enum ProxyProtocol
+{
+    Off,
+    V1,
+    V2,
+
+    /// <summary>Either version.</summary>
+    Any,
+}

@@ -43,7 +43,7 @@ internal sealed class DnsWatch(ServerOptions options, NameServers servers, Gatew
             }
             else
             {
-                if (Take(name, response, seen) is { } valid) pause = _dns.RefreshInterval ?? valid;
+                if (Take(name, response, seen) is { } valid) pause = PauseOf(valid, _dns.RefreshInterval);
                 retry = MinInterval;
             }
 
@@ -72,8 +72,12 @@ internal sealed class DnsWatch(ServerOptions options, NameServers servers, Gatew
 
         if (_dns.Type == DnsRecordType.Srv) KeepAbsent(gateways, seen);
         list.Found(name, [.. gateways.Select(static address => new ListedGateway(address))]);
-        return response.TimeToLive < MinInterval ? MinInterval : response.TimeToLive > MaxInterval ? MaxInterval : response.TimeToLive;
+        return response.TimeToLive;
     }
+
+    /// <param name="configured"><c>dns.refresh_interval</c>.</param>
+    internal static TimeSpan PauseOf(TimeSpan timeToLive, TimeSpan? configured) =>
+        configured ?? (timeToLive < MinInterval ? MinInterval : timeToLive > MaxInterval ? MaxInterval : timeToLive);
 
     /// <summary>
     /// The record of a pod is gone from the end of the pod until its successor has an address. Only one that stays away is a gateway that is no longer

@@ -163,6 +163,9 @@ internal sealed class ForwardTarget(
 {
     private readonly string _host = gateway.Address[..gateway.Address.LastIndexOf(':')];
 
+    /// <summary>Without it, pushes would go out unencrypted.</summary>
+    private readonly GatewayTls? _tls = options.Scheme != "https" ? null : tls ?? throw new ArgumentNullException(nameof(tls));
+
     public Gateway Gateway { get; } = gateway;
 
     public ForwardGatewayCounters Counters { get; } = counters;
@@ -179,7 +182,7 @@ internal sealed class ForwardTarget(
     }
 
     /// <summary>How its next connection is encrypted, with the files as they were last found good; null for plain HTTP.</summary>
-    public SslClientAuthenticationOptions? NextTls => tls?.OptionsFor(_host);
+    public SslClientAuthenticationOptions? NextTls => _tls?.OptionsFor(_host);
 
     /// <summary><c>/prefix</c>, or empty: what stands before the path of a push.</summary>
     public byte[] PathPrefix { get; } = Encoding.ASCII.GetBytes(options.PathPrefix);

@@ -34,9 +34,9 @@ internal static partial class Log
         Message = "silent connections closed for new ones: the admin listener is full; find the clients that connect to it and send nothing")]
     public static partial void SilentConnectionsClosed(this ILogger logger, long closed, int maxConnections);
 
-    [LoggerMessage(EventId = 5008, Level = LogLevel.Information, Message = "files of pushgateway.tls reloaded")]
+    [LoggerMessage(EventId = 5008, Level = LogLevel.Information, Message = "gateway TLS files reloaded")]
     public static partial void GatewayTlsReloaded(this ILogger logger);
 
-    [LoggerMessage(EventId = 5009, Level = LogLevel.Warning, Message = "reloading the files of pushgateway.tls failed, keeping what was read before")]
+    [LoggerMessage(EventId = 5009, Level = LogLevel.Warning, Message = "gateway TLS reload failed, keeping the current files")]
     public static partial void GatewayTlsReloadFailed(this ILogger logger, string err);
 }

@@ -11,7 +11,7 @@ internal static partial class Log
     [LoggerMessage(2001, LogLevel.Debug, "request rejected")]
     public static partial void RequestRejected(this ILogger logger, string reason, string peer);
 
-    [LoggerMessage(2014, LogLevel.Information, "request rejected, sampled")]
+    [LoggerMessage(2014, LogLevel.Information, "request rejected (sampled)")]
     public static partial void RequestRejectedSample(this ILogger logger, string reason, string method, string path, string peer);
 
     [LoggerMessage(2002, LogLevel.Debug, "connection closed")]

@@ -1,7 +1,6 @@
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
+using DynamicSharding.Config;
 
 namespace DynamicSharding.Outbound;
 
@@ -21,8 +20,8 @@ internal static class ClientTls
         SslClientAuthenticationOptions ssl = handler.SslOptions;
         List<string> authorities = caFile is null ? [] : [caFile];
         if (caPath is not null) authorities.AddRange(Directory.EnumerateFiles(caPath).Order(StringComparer.Ordinal));
-        Trust(ssl, AuthoritiesIn([.. authorities.Select(static file => (file, Read(file)))]));
-        if (certFile is not null && keyFile is not null) ssl.ClientCertificateContext = Identity(certFile, Read(certFile), keyFile, Read(keyFile));
+        ssl.CertificateChainPolicy = PemFiles.ChainPolicy(PemFiles.AuthoritiesIn([.. authorities.Select(static file => (file, Read(file)))]));
+        if (certFile is not null && keyFile is not null) ssl.ClientCertificateContext = PemFiles.Identity(certFile, Read(certFile), keyFile, Read(keyFile));
         if (insecureSkipVerify)
         {
 #pragma warning disable CA5359 // Only with insecure_skip_verify.
@@ -56,58 +55,6 @@ internal static class ClientTls
         ClientCertificateContext = all.ClientCertificateContext,
         RemoteCertificateValidationCallback = all.RemoteCertificateValidationCallback,
     };
-
-    /// <param name="authorities">The host's, if there are none.</param>
-    public static void Trust(SslClientAuthenticationOptions ssl, X509Certificate2Collection authorities)
-    {
-        ssl.CertificateChainPolicy = new X509ChainPolicy
-        {
-            TrustMode = authorities.Count > 0 ? X509ChainTrustMode.CustomRootTrust : X509ChainTrustMode.System,
-            RevocationMode = X509RevocationMode.NoCheck,
-
-            // The URL for a missing intermediate is the server's to choose, and an event loop would wait for the download.
-            DisableCertificateDownloads = true,
-        };
-        ssl.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
-    }
-
-    /// <param name="files">Path and content.</param>
-    /// <exception cref="IOException">There is no certificate in them, or one that cannot be read.</exception>
-    public static X509Certificate2Collection AuthoritiesIn(IReadOnlyList<(string Path, string Content)> files)
-    {
-        var authorities = new X509Certificate2Collection();
-        foreach ((string path, string content) in files)
-        {
-            try
-            {
-                authorities.ImportFromPem(content);
-            }
-            catch (CryptographicException e)
-            {
-                throw new IOException($"{path} holds a certificate that cannot be read: {e.Message}", e);
-            }
-        }
-
-        return authorities.Count > 0 || files.Count == 0 ? authorities : throw new IOException($"{files[0].Path} holds no certificate");
-    }
-
-    /// <summary>The certificate to present, with its intermediates; whatever authorities a server says it accepts.</summary>
-    /// <exception cref="IOException">They are no pair.</exception>
-    public static SslStreamCertificateContext Identity(string certFile, string certificates, string keyFile, string key)
-    {
-        try
-        {
-            var chain = new X509Certificate2Collection();
-            chain.ImportFromPem(certificates);
-
-            // Offline: a handshake must not wait for an authority's server.
-            return SslStreamCertificateContext.Create(X509Certificate2.CreateFromPem(certificates, key), chain, offline: true);
-        }
-        catch (Exception e) when (e is CryptographicException or ArgumentException or NotSupportedException)
-        {
-            throw new IOException($"{certFile} does not work with its key {keyFile}: {e.Message}", e);
-        }
-    }
 
     private static void Configure(SocketsHttpHandler handler)
     {

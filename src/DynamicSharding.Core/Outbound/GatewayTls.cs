@@ -57,9 +57,9 @@ internal sealed class GatewayTls : IDisposable
     private Loaded Load(string[] files)
     {
         var options = new SslClientAuthenticationOptions();
-        ClientTls.Trust(options, ClientTls.AuthoritiesIn(_options.CaFile is { } ca ? [(ca, files[0])] : []));
+        options.CertificateChainPolicy = PemFiles.ChainPolicy(PemFiles.AuthoritiesIn(_options.CaFile is { } ca ? [(ca, files[0])] : []));
         if (_options is not { CertFile: { } certFile, KeyFile: { } keyFile }) return new Loaded(options, null);
-        options.ClientCertificateContext = ClientTls.Identity(certFile, files[1], keyFile, files[2]);
+        options.ClientCertificateContext = PemFiles.Identity(certFile, files[1], keyFile, files[2]);
         return new Loaded(options, options.ClientCertificateContext.TargetCertificate.NotAfter);
     }
 

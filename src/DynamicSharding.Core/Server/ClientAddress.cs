@@ -9,13 +9,6 @@ internal readonly record struct ClientAddress(UInt128 Address, ushort Port)
 
     public static ClientAddress FromIPv4(uint address, ushort port) => new(MappedIPv4 | address, port);
 
-    public static UInt128 Bits(IPAddress address)
-    {
-        Span<byte> bytes = stackalloc byte[16];
-        _ = address.MapToIPv6().TryWriteBytes(bytes, out _);
-        return System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(bytes);
-    }
-
     public IPAddress ToIPAddress()
     {
         Span<byte> bytes = stackalloc byte[16];
@@ -23,7 +16,7 @@ internal readonly record struct ClientAddress(UInt128 Address, ushort Port)
         return (Address >> 32) == 0xffff ? new IPAddress(bytes[12..]) : new IPAddress(bytes);
     }
 
-    /// <summary>Of this machine, which nobody else can have.</summary>
+    /// <summary>A loopback address, which only this machine can have.</summary>
     public bool IsLoopback => Address == 1 || ((Address >> 32) == 0xffff && ((uint)Address >> 24) == 127);
 
     public override string ToString() => new IPEndPoint(ToIPAddress(), Port).ToString();

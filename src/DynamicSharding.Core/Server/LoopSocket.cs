@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Threading.Tasks.Sources;
 
 namespace DynamicSharding.Server;
@@ -7,7 +6,7 @@ namespace DynamicSharding.Server;
 /// A non-blocking socket of one event loop, with one awaitable wait for readiness at a time. Used on the loop's thread only; continuations run
 /// inline on it.
 /// </summary>
-internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTaskSource<bool>
+internal sealed unsafe partial class LoopSocket(EventLoop loop, int fd = -1) : IValueTaskSource<bool>
 {
     /// <summary>
     /// Edge-triggered, because the kernel polls a level-triggered descriptor once more for every event. RDHUP reports an end of input that arrived
@@ -61,54 +60,11 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
 
     public SocketResult TrySend(ReadOnlySpan<byte> buffer) => _tls is null ? TrySendRaw(buffer) : _tls.TrySend(buffer);
 
-    /// <summary>Below TLS.</summary>
-    public SocketResult TryReceiveRaw(Span<byte> buffer)
-    {
-        fixed (byte* pointer = buffer)
-        {
-            return Result(LibC.Receive(Fd, pointer, (nuint)buffer.Length, LibC.MSG_DONTWAIT));
-        }
-    }
-
-    /// <summary>What has arrived, which stays there. Below TLS.</summary>
-    public SocketResult TryPeek(Span<byte> buffer)
-    {
-        fixed (byte* pointer = buffer)
-        {
-            return Result(LibC.Receive(Fd, pointer, (nuint)buffer.Length, LibC.MSG_DONTWAIT | LibC.MSG_PEEK));
-        }
-    }
-
-    /// <summary>Below TLS.</summary>
-    public SocketResult TrySendRaw(ReadOnlySpan<byte> buffer)
-    {
-        fixed (byte* pointer = buffer)
-        {
-            return Result(LibC.Send(Fd, pointer, (nuint)buffer.Length, LibC.MSG_DONTWAIT | LibC.MSG_NOSIGNAL));
-        }
-    }
-
-    /// <summary>Accepts one connection; the count is its descriptor.</summary>
-    public SocketResult TryAccept() => Result(LibC.Accept(Fd, null, null, LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC));
-
-    /// <summary>Makes the close a reset, so that the kernel does not keep unsent responses for a client that does not read them.</summary>
-    public void ResetOnClose()
-    {
-        // struct linger: on, for 0 seconds.
-        _resets = true;
-        ulong linger = 0;
-        *(int*)&linger = 1;
-        _ = LibC.SetSocketOption(Fd, LibC.SOL_SOCKET, LibC.SO_LINGER, &linger, sizeof(ulong));
-    }
-
     public void ShutdownSend()
     {
         _tls?.ShutdownSend();
         ShutdownSendRaw();
     }
-
-    /// <summary>Below TLS.</summary>
-    public void ShutdownSendRaw() => LibC.Shutdown(Fd, LibC.SHUT_WR);
 
     /// <summary>Null for plain TCP.</summary>
     public TlsLayer? Tls => _tls;
@@ -125,13 +81,7 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     {
         // Set even if nothing will ever be reported: nothing plain may pass.
         _tls = new TlsLayer(this);
-        if (_interest == 0) return Watch(InputAndOutput) ? _tls : null;
-        if (_interest == InputAndOutput) return _tls;
-
-        // It was watched for the header of a proxy, in one direction.
-        if (!Loop.SetInterest(this, LibC.EPOLL_CTL_MOD, InputAndOutput)) return null;
-        _interest = InputAndOutput;
-        return _tls;
+        return Watch(InputAndOutput) ? _tls : null;
     }
 
     /// <summary>Takes another descriptor, after <see cref="Close"/>. Nothing of the one before is left.</summary>
@@ -152,38 +102,6 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
         return new ValueTask<bool>(this, _readiness.Version);
     }
 
-    /// <summary>Starts to connect a new socket.</summary>
-    /// <param name="address">A <c>struct sockaddr</c>.</param>
-    /// <param name="pending">The connection is not established yet.</param>
-    /// <returns>0, or the errno.</returns>
-    public static int Connect(ReadOnlySpan<byte> address, out int fd, out bool pending)
-    {
-        pending = false;
-        int family = System.Runtime.CompilerServices.Unsafe.ReadUnaligned<ushort>(ref MemoryMarshal.GetReference(address));
-        fd = LibC.Socket(family, LibC.SOCK_STREAM | LibC.SOCK_NONBLOCK | LibC.SOCK_CLOEXEC, 0);
-        if (fd < 0) return Marshal.GetLastPInvokeError();
-        int on = 1;
-        _ = LibC.SetSocketOption(fd, LibC.IPPROTO_TCP, LibC.TCP_NODELAY, &on, sizeof(int));
-        fixed (byte* pointer = address)
-        {
-            if (LibC.Connect(fd, pointer, (uint)address.Length) == 0) return 0;
-        }
-
-        int error = Marshal.GetLastPInvokeError();
-        pending = error is LibC.EINPROGRESS or LibC.EINTR;
-        if (pending) return 0;
-        _ = LibC.Close(fd);
-        return error;
-    }
-
-    /// <returns>The errno of a connect that was pending; 0 once the connection is established.</returns>
-    public int PendingError()
-    {
-        int error = 0;
-        uint length = sizeof(int);
-        return LibC.GetSocketOption(Fd, LibC.SOL_SOCKET, LibC.SO_ERROR, &error, &length) < 0 ? Marshal.GetLastPInvokeError() : error;
-    }
-
     /// <summary>Neither bytes nor an end have arrived.</summary>
     public bool HasNothingToRead()
     {
@@ -199,8 +117,8 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     }
 
     /// <summary>
-    /// Neither side has closed, according to what has arrived at this machine. A TLS peer says so within the stream; behind bytes that nobody
-    /// has read there may be such a word, so with them the connection does not count as fully open.
+    /// Neither side has closed, according to what has arrived at this machine. A TLS peer closes with a close_notify, possibly behind unread bytes:
+    /// with unread bytes the connection does not count as fully open.
     /// </summary>
     public bool IsFullyOpen()
     {
@@ -271,8 +189,8 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
     /// <returns>False if the kernel refuses.</returns>
     public bool Watch(uint interest)
     {
-        if (Loop.SetInterest(this, LibC.EPOLL_CTL_ADD, interest)) _interest = interest;
-        return _interest != 0;
+        if (_interest != interest && Loop.SetInterest(this, _interest == 0 ? LibC.EPOLL_CTL_ADD : LibC.EPOLL_CTL_MOD, interest)) _interest = interest;
+        return _interest == interest;
     }
 
     /// <summary>Removes the socket from epoll until the next wait, for a listener that must back off.</summary>
@@ -340,15 +258,17 @@ internal sealed unsafe class LoopSocket(EventLoop loop, int fd = -1) : IValueTas
         _waiting = false;
         _readiness.SetResult(ready);
     }
-
-    private static SocketResult Result(nint returned) =>
-        returned >= 0 ? new((int)returned, 0) : new(0, Marshal.GetLastPInvokeError());
 }
 
-/// <summary>The result of a socket operation: a count or an errno.</summary>
-internal readonly record struct SocketResult(int Count, int Error)
+/// <summary>What an event loop runs: a connection or a listener.</summary>
+internal abstract class LoopMember
 {
-    public bool WouldBlock => Error == LibC.EAGAIN;
+    /// <summary>Called once a second on the loop's thread, so that no connection needs a timer.</summary>
+    /// <param name="now"><see cref="EventLoop.Now"/>.</param>
+    public abstract void OnTick(long now);
 
-    public bool Failed => Error != 0 && Error != LibC.EAGAIN;
+    /// <summary>An event of a socket on which nobody waits.</summary>
+    public virtual void OnReady(uint events)
+    {
+    }
 }

@@ -3,7 +3,7 @@ using DynamicSharding.Http;
 
 namespace DynamicSharding.Server;
 
-/// <summary>Who may begin a connection with a header of the PROXY protocol. Everybody has to.</summary>
+/// <summary>Whose PROXY protocol header is believed. Every connection must begin with one.</summary>
 internal sealed class ProxyGate(ProxyProtocol protocol, TrustedNetworks trusted)
 {
     public ProxyProtocol Protocol { get; } = protocol;

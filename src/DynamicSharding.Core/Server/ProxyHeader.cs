@@ -24,7 +24,7 @@ internal readonly record struct ProxyHeader(int Length, ClientAddress? Source)
 
     private static ReadOnlySpan<byte> Signature => "\r\n\r\n\0\r\nQUIT\n"u8;
 
-    /// <summary>What this program sends of itself. Any version is taken where both are.</summary>
+    /// <summary>The header for this program's own connections; version 2 where both are accepted.</summary>
     public static ReadOnlySpan<byte> Own(ProxyProtocol protocol) => protocol switch
     {
         ProxyProtocol.Off => default,

@@ -41,7 +41,7 @@ internal sealed class RecentRejects
         private bool _isFull;
         private long _number = -1;
 
-        /// <summary>Odd while the writer is at it.</summary>
+        /// <summary>Odd while the writer changes the table.</summary>
         private int _version;
 
         public void Count(RejectCause cause, UInt128 peer, long minute)

@@ -1,4 +1,5 @@
 using System.Net;
+using DynamicSharding.Config;
 using DynamicSharding.Http;
 using DynamicSharding.Logging;
 using Microsoft.Extensions.Logging;
@@ -28,7 +29,7 @@ internal sealed class RejectLog(ILogger logger, TimeProvider time)
         set => _perSecond = value;
     }
 
-    /// <summary>The address from which this process checks itself: whatever is wrong then, nobody pushes wrongly.</summary>
+    /// <summary>The address from which this process checks itself: what is rejected there is no client's fault.</summary>
     public IPEndPoint? Own
     {
         set
@@ -69,7 +70,7 @@ internal sealed class RejectLog(ILogger logger, TimeProvider time)
     }
 
     private bool IsOwn(ClientAddress? peer) =>
-        _own is { } own && peer is { } client && client.Port == own.Port && client.Address == ClientAddress.Bits(own.Address);
+        _own is { } own && peer is { } client && client.Port == own.Port && client.Address == TrustedNetworks.Bits(own.Address);
 
     /// <summary>
     /// One line of this second's. The loops' clocks differ by a turn: one that is behind gets none, so that the second before is not begun again.

@@ -1,7 +1,5 @@
 using System.Net.Security;
 using System.Security.Authentication;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using DynamicSharding.Config;
 using DynamicSharding.Logging;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
@@ -68,30 +66,18 @@ internal sealed class ServerCertificate : IDisposable
 
     private Loaded Load(string[] files)
     {
-        X509Certificate2 own = X509Certificate2.CreateFromPem(files[0], files[1]);
-        var chain = new X509Certificate2Collection();
-        chain.ImportFromPem(files[0]);
+        SslStreamCertificateContext own = PemFiles.Identity(_tls.CertFile!, files[0], _tls.KeyFile!, files[1]);
         var options = new SslServerAuthenticationOptions
         {
-            // Offline: a handshake must not wait for an authority's server.
-            ServerCertificateContext = SslStreamCertificateContext.Create(own, chain, offline: true),
+            ServerCertificateContext = own,
             ApplicationProtocols = [SslApplicationProtocol.Http11],
             EnabledSslProtocols = _tls.MinVersion == TlsVersion.Tls13 ? SslProtocols.Tls13 : SslProtocols.Tls12 | SslProtocols.Tls13,
             AllowRenegotiation = false,
         };
-        var loaded = new Loaded(options, own.NotAfter);
+        var loaded = new Loaded(options, own.TargetCertificate.NotAfter);
         if (_tls.ClientCaFile is null) return loaded;
-        var authorities = new X509Certificate2Collection();
-        authorities.ImportFromPem(files[2]);
-        if (authorities.Count == 0) throw new CryptographicException($"{_tls.ClientCaFile} has no certificate");
         options.ClientCertificateRequired = true;
-        options.CertificateChainPolicy = new X509ChainPolicy
-        {
-            TrustMode = X509ChainTrustMode.CustomRootTrust,
-            RevocationMode = X509RevocationMode.NoCheck,
-            DisableCertificateDownloads = true,
-        };
-        options.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
+        options.CertificateChainPolicy = PemFiles.ChainPolicy(PemFiles.AuthoritiesIn([(_tls.ClientCaFile, files[2])]));
         return loaded;
     }
 

@@ -40,7 +40,7 @@ public sealed class GroupsTerminalTests(ITestOutputHelper output) : PeerTest(out
     {
         (PushgatewayProcess[] gateways, string file) = await StartAsync("cleanup: { exclude: ['job=~\"manual_.*\"'] }\n");
         foreach (string job in new[] { "manual_1", "other" }) await gateways[0].SendAsync(HttpMethod.Put, "/metrics/job/" + job, "v 1\n");
-        const string Reason = "{job=\"manual_1\"}: cleanup.exclude of the file names it";
+        const string Reason = "{job=\"manual_1\"}: excluded by cleanup.exclude in the file";
 
         (int exitCode, string said) = await GroupsCommand.RunAsync("y", "delete", "--config.file", file, "--match", "job=~\".+\"");
         Assert.Equal(1, exitCode);
@@ -53,7 +53,7 @@ public sealed class GroupsTerminalTests(ITestOutputHelper output) : PeerTest(out
         Assert.Equal((1, $"nothing to delete\nleft on {gateways[0].Address}: {Reason}\n0 copies deleted, 1 left\n"), (exitCode, said));
         (exitCode, said) = await GroupsCommand.RunAsync(null, "delete", "--config.file", file, "--match", "job=\"manual_1\"", "--yes", "--json");
         Assert.Equal(1, exitCode);
-        Assert.Contains("\"reason\": \"cleanup.exclude of the file names it\"", said, StringComparison.Ordinal);
+        Assert.Contains("\"reason\": \"excluded by cleanup.exclude in the file\"", said, StringComparison.Ordinal);
 
         (exitCode, said) = await GroupsCommand.RunAsync(null, "delete", "--config.file", file, "--match", "job=\"manual_1\"", "--yes", "--include-excluded");
         Assert.Equal(0, exitCode);

@@ -12,7 +12,7 @@ public sealed class PassTimesTests(ITestOutputHelper output) : PeerTest(output)
     private const string Success = "dynamic_sharding_cleanup_passes_total{result=\"success\"}";
     private const string Failure = "dynamic_sharding_cleanup_passes_total{result=\"failure\"}";
 
-    private static readonly string[] Jobs = ["a", "b", "c", "d", "e", "f"];
+    private static readonly string[] Jobs = [.. Enumerable.Range(0, 20).Select(i => $"j{i}")];
 
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
 
@@ -140,6 +140,9 @@ public sealed class PassTimesTests(ITestOutputHelper output) : PeerTest(output)
         const string Often = "enabled: true, interval: 1s, settle: 1s, margin: 0s";
         DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Unprobed(Often, all));
         foreach (string job in Jobs) await StaleCopyTests.PushAsync(gateways[1], job);
+
+        // An empty one is forgotten by the first pass that reads it.
+        await StaleCopyTests.PushAsync(gateways[0], "kept");
         server.WriteConfig(Unprobed(Often, all[1..]));
         Assert.Equal(HttpStatusCode.OK, (await server.ReloadAsync()).Status);
         await server.WaitForRingAsync(all[1..], Limit);
@@ -158,13 +161,13 @@ public sealed class PassTimesTests(ITestOutputHelper output) : PeerTest(output)
         foreach (string job in Jobs) await StaleCopyTests.PushAsync(gateways[2], job);
         Dictionary<string, string> owners = await server.OwnersOfAsync(Jobs.Select(job => $"/metrics/job/{job}"));
         int stale = owners.Count(owner => owner.Value == all[2]);
-        Assert.InRange(stale, 1, 6);
-        await Eventually.TrueAsync(async () => (await gateways[1].GroupsAsync()).Length == 6 - stale, Limit, () => "stale copies go");
+        Assert.InRange(stale, 1, Jobs.Length - 1);
+        await Eventually.TrueAsync(async () => (await gateways[1].GroupsAsync()).Length == Jobs.Length - stale, Limit, () => "stale copies go");
 
         gateways[2].Process.Kill();
         await Eventually.TrueAsync(async () => await server.MetricAsync(Failure) > 0, Limit, () => "a failure");
         await Eventually.TrueAsync(async () => await UnreadAsync(server) == (1, 1), Limit, () => "one of each");
-        Assert.Equal(6 - stale, (await gateways[1].GroupsAsync()).Length);
+        Assert.Equal(Jobs.Length - stale, (await gateways[1].GroupsAsync()).Length);
     }
 
     private static async Task<(int Members, int Others)> UnreadAsync(DynamicShardingProcess server) => (

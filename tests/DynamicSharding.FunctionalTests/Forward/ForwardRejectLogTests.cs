@@ -57,7 +57,7 @@ public sealed class ForwardRejectLogTests(ITestOutputHelper output) : PeerTest(o
             Assert.Equal(status, (await client.ReadReplyAsync()).Split(' ')[1]);
             string method = shown.Length == 0 ? "" : request.Split(' ')[0];
             await server.Process.WaitForLogAsync(
-                TimeSpan.FromSeconds(10), "level=info", "request rejected, sampled", $"reason={reason} ", shown.Length == 0 ? "path=\"\" " : $"path={shown} ", method, "peer=127.0.0.1:");
+                TimeSpan.FromSeconds(10), "level=info", "request rejected (sampled)", $"reason={reason} ", shown.Length == 0 ? "path=\"\" " : $"path={shown} ", method, "peer=127.0.0.1:");
         }
     }
 
@@ -69,8 +69,8 @@ public sealed class ForwardRejectLogTests(ITestOutputHelper output) : PeerTest(o
             TestPeers, [gateway.Address], more: "basic_auth_users: { alice: $2y$10$abcdefghijklmnopqrstuuJrwOjAKR3C5NGNqKO2xOIUoWcYC4KLO }\nlog: { rejected_sample: 1000 }");
         Assert.Equal(401, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/a"))));
         Assert.Equal(401, ForwardServer.StatusOf(await server.ExchangeAsync(ForwardServer.Put("/metrics/job/b", fields: "Authorization: Basic YWxpY2U6c2VjcmV0\r\n"))));
-        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "request rejected, sampled", "reason=unauthorized ", "method=PUT path=/metrics/job/a ");
-        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "request rejected, sampled", "reason=wrong_credentials ", "method=PUT path=/metrics/job/b ");
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "request rejected (sampled)", "reason=unauthorized ", "method=PUT path=/metrics/job/a ");
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "request rejected (sampled)", "reason=wrong_credentials ", "method=PUT path=/metrics/job/b ");
         Assert.DoesNotContain("YWxpY2U6c2VjcmV0", server.Process.Process.Output, StringComparison.Ordinal);
     }
 }

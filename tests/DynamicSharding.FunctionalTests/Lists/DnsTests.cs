@@ -21,7 +21,8 @@ public sealed class DnsTests(ITestOutputHelper output) : PeerTest(output)
         await server.WaitForMembersAsync(gateways[..3], Limit);
         Assert.Equal(0, await server.ChangesAsync());
 
-        dns.SetAddresses(new() { ["pgw.test"] = [Ip(1), Ip(2), Ip(4)] });
+        // Nobody listens on the last one, so our own probes keep it out.
+        dns.SetAddresses(new() { ["pgw.test"] = [Ip(1), Ip(2), Ip(4), Ip(5)] });
         Stopwatch moved = Stopwatch.StartNew();
         await server.WaitForGatewayAsync(gateways[3], Limit);
         Assert.True(moved.Elapsed < TimeSpan.FromSeconds(2), $"seen after {moved.Elapsed}");
@@ -63,30 +64,52 @@ public sealed class DnsTests(ITestOutputHelper output) : PeerTest(output)
     {
         await using DnsmasqProcess dns = await DnsmasqProcess.StartAsync();
         int port = FreePort.Next();
-        await GatewaysAsync(port, 3);
-        await dns.SetRecordsAsync(DnsmasqProcess.Srv("_push._tcp.pgw.test", "PGW-0.pgw.test", port), DnsmasqProcess.Srv("_push._tcp.pgw.test", "pgw-1.pgw.test", port));
+        PushgatewayProcess old = await TestPeers.PushgatewayAsync(At(Ip(1), port));
+        for (int i = 2; i <= 3; i++) await TestPeers.PushgatewayAsync(At(Ip(i), port));
+
+        // Another priority and another weight make no difference: both are members, with the same share.
+        await dns.SetRecordsAsync(
+            DnsmasqProcess.Srv("_push._tcp.pgw.test", "PGW-0.pgw.test", port, priority: 10, weight: 5),
+            DnsmasqProcess.Srv("_push._tcp.pgw.test", "pgw-1.pgw.test", port, priority: 20, weight: 60));
         dns.SetAddresses(new() { ["pgw-0.pgw.test"] = [Ip(1)], ["pgw-1.pgw.test"] = [Ip(2)] });
         DynamicShardingProcess server = await StartAsync(dns, "names: [_push._tcp.pgw.test]");
         string[] members = [At("pgw-0.pgw.test", port), At("pgw-1.pgw.test", port)];
         await server.WaitForMembersAsync(members, Limit);
         string fingerprint = await server.FingerprintAsync();
+        Assert.All((await server.StatusAsync()).GetProperty("members").EnumerateArray(), member => Assert.Equal(1, member.GetProperty("weight").GetInt32()));
 
-        // The probe reaches the new address: a gateway that is not there would be lost after two probes.
+        // The probe reaches the new address: after the end of the old one, a gateway whose probes still went there would be lost.
         dns.SetAddresses(new() { ["pgw-0.pgw.test"] = [Ip(3)], ["pgw-1.pgw.test"] = [Ip(2)] });
-        await Task.Delay(TimeSpan.FromSeconds(5));
+        await Task.Delay(TimeSpan.FromSeconds(3));
+        old.Process.Kill();
+        await Task.Delay(TimeSpan.FromSeconds(8));
         await server.WaitForMembersAsync(members, Limit);
         Assert.Equal(fingerprint, await server.FingerprintAsync());
         Assert.Equal(0, await server.ChangesAsync());
     }
 
-    [Fact, Trait("Category", "Slow")]
-    public async Task A_dead_name_server_changes_nothing_for_a_minute()
+    [Theory, Trait("Category", "Slow")]
+    [InlineData("A")]
+    [InlineData("SRV")]
+    public async Task A_dead_name_server_changes_nothing_for_a_minute(string type)
     {
         await using DnsmasqProcess dns = await DnsmasqProcess.StartAsync();
         int port = FreePort.Next();
         string[] gateways = await GatewaysAsync(port, 3);
-        dns.SetAddresses(new() { ["pgw.test"] = [Ip(1), Ip(2), Ip(3)] });
-        DynamicShardingProcess server = await StartAsync(dns, $"names: [pgw.test], type: A, port: {port}");
+        if (type == "SRV")
+        {
+            // The addresses of the targets come from the dead server, too.
+            string[] names = [.. Enumerable.Range(1, 3).Select(i => $"pgw-{i}.test")];
+            await dns.SetRecordsAsync([.. names.Select(name => DnsmasqProcess.Srv("pgw.test", name, port))]);
+            dns.SetAddresses(names.Select((name, i) => (name, i)).ToDictionary(each => each.name, each => (string[])[Ip(each.i + 1)]));
+            gateways = [.. names.Select(name => At(name, port))];
+        }
+        else
+        {
+            dns.SetAddresses(new() { ["pgw.test"] = [Ip(1), Ip(2), Ip(3)] });
+        }
+
+        DynamicShardingProcess server = await StartAsync(dns, $"names: [pgw.test], type: {type}" + (type == "A" ? $", port: {port}" : ""));
         await server.WaitForMembersAsync(gateways, Limit);
 
         // Silent for half of the time, refusing for the other half.
@@ -170,7 +193,10 @@ public sealed class DnsTests(ITestOutputHelper output) : PeerTest(output)
         string[] gateways = await GatewaysAsync(port, 2);
         dns.SetAddresses(new() { ["end.test"] = [Ip(1), Ip(2)] });
         await dns.SetRecordsAsync("cname=one.test,two.test", "cname=two.test,three.test", "cname=three.test,end.test");
-        DynamicShardingProcess server = await StartAsync(dns, $"names: [one.test], type: A, port: {port}");
+
+        // Without dns.port: that of pushgateway.port.
+        DynamicShardingProcess server = await StartAsync(
+            dns, "names: [one.test], type: A", more: string.Create(CultureInfo.InvariantCulture, $"pushgateway: {{ port: {port}, health_check: {{ interval: 1s, timeout: 1s }} }}"));
         await server.WaitForMembersAsync(gateways, Limit);
     }
 

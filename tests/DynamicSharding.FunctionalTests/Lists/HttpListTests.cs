@@ -46,6 +46,18 @@ public sealed class HttpListTests(ITestOutputHelper output) : PeerTest(output)
     }
 
     [Fact]
+    public async Task Real_gateways_are_judged_by_our_own_probes()
+    {
+        string[] gateways = [.. (await TestPeers.PushgatewaysAsync(2)).Select(gateway => gateway.Address)];
+        _respond = (socket, _) => SendAsync(socket, Ok($"[{{\"targets\": [\"{gateways[0]}\", \"127.0.0.1:1\", \"{gateways[1]}\"]}}]"));
+        await using LoopbackServer list = Server();
+        DynamicShardingProcess server = await StartAsync($"http://{list.Address}", "", "interval: 1s, timeout: 1s");
+        await server.WaitForRingAsync(gateways, Limit);
+        await server.WaitForGatewayAsync("127.0.0.1:1", Limit);
+        await server.WaitForRingAsync(gateways, Limit);
+    }
+
+    [Fact]
     public async Task A_response_that_trickles_in_is_given_up_and_keeps_the_last_list()
     {
         await using LoopbackServer list = Server();
@@ -140,10 +152,10 @@ public sealed class HttpListTests(ITestOutputHelper output) : PeerTest(output)
 
     private Task<DynamicShardingProcess> StartAsync(LoopbackServer list, string more = "") => StartAsync($"http://{list.Address}", more);
 
-    private Task<DynamicShardingProcess> StartAsync(string list, string more) => TestPeers.DynamicShardingAsync($$"""
+    private Task<DynamicShardingProcess> StartAsync(string list, string more, string check = "enabled: false") => TestPeers.DynamicShardingAsync($$"""
         discovery: http_sd
         http_sd: { url: "{{list}}/targets?x=1", refresh_interval: 1s{{more}} }
-        pushgateway: { health_check: { enabled: false } }
+        pushgateway: { health_check: { {{check}} } }
         membership: { settle: 0s, admit_after: 1s, mass_loss_hold: 1s }
         """);
 

@@ -62,6 +62,12 @@ public sealed partial class RollingRestartTests(ITestOutputHelper output) : Peer
             await pods[i].DisposeAsync();
             addresses[names[i]] = [$"127.0.3.{i + 1}"];
             pods[i] = await StartPodAsync(names[i]);
+
+            // Nobody reaches it yet: it has what it took before, from its volume.
+            Dictionary<string, double> kept = await HeldAsync(pods[i]);
+            Assert.All(
+                taken.Where(group => owners[group.Key] == Member(names[i])),
+                group => Assert.True(kept.GetValueOrDefault(group.Key) >= group.Value, $"{group.Key} has {kept.GetValueOrDefault(group.Key)}, and {group.Value} was taken"));
             dns.SetAddresses(addresses);
             string[] own = [.. paths.Where(path => owners[path] == Member(names[i]))];
             Dictionary<string, long> before = own.ToDictionary(path => path, path => taken.GetValueOrDefault(path));
@@ -82,8 +88,7 @@ public sealed partial class RollingRestartTests(ITestOutputHelper output) : Peer
         Assert.Equal(owners, await server.OwnersOfAsync(paths));
         for (int i = 0; i < Pods; i++)
         {
-            Dictionary<string, double> held = Sample().Matches(await pods[i].MetricsAsync())
-                .ToDictionary(match => "/metrics/job/" + match.Groups[1].Value, match => double.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture));
+            Dictionary<string, double> held = await HeldAsync(pods[i]);
             Assert.Equal(owners.Where(owner => owner.Value == Member(names[i])).Select(owner => owner.Key).Order(StringComparer.Ordinal), held.Keys.Order(StringComparer.Ordinal));
 
             // A push that was refused or unanswered may still have arrived.
@@ -134,6 +139,9 @@ public sealed partial class RollingRestartTests(ITestOutputHelper output) : Peer
             connection?.Dispose();
         }
     }
+
+    private static async Task<Dictionary<string, double>> HeldAsync(PushgatewayProcess pod) => Sample().Matches(await pod.MetricsAsync())
+        .ToDictionary(match => "/metrics/job/" + match.Groups[1].Value, match => double.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture));
 
     [GeneratedRegex("""^v\{[^}]*job="(j[0-9]+)"[^}]*\} (.+)$""", RegexOptions.Multiline)]
     private static partial Regex Sample();

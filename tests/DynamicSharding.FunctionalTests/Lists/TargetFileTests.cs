@@ -84,6 +84,22 @@ public sealed class TargetFileTests : PeerTest, IDisposable
         Assert.Equal(1, await server.ChangesAsync());
     }
 
+    /// <summary>Nothing happens in the folder that the configuration names: only the look once a second sees it.</summary>
+    [Fact]
+    public async Task What_a_link_to_another_folder_leads_to_is_seen_within_two_seconds()
+    {
+        string far = Directory.CreateDirectory(Path.Combine(_folder.Path, "far")).FullName, target = Path.Combine(far, "t.yml");
+        await File.WriteAllTextAsync(target, Yaml("a:9091"));
+        File.CreateSymbolicLink(Path.Combine(_folder.Path, "targets.yml"), target);
+        DynamicShardingProcess server = await StartAsync("targets.yml");
+        await server.WaitForMembersAsync(["a:9091"], Limit);
+
+        await File.WriteAllTextAsync(target, Yaml("a:9091", "b:9091"));
+        Stopwatch written = Stopwatch.StartNew();
+        await server.WaitForGatewayAsync("b:9091", Limit);
+        Assert.True(written.Elapsed < Soon, $"seen after {written.Elapsed}");
+    }
+
     [Fact]
     public async Task A_ConfigMap_swaps_a_symbolic_link()
     {

@@ -62,6 +62,7 @@ public sealed class TargetFileWriterTests : PeerTest, IDisposable
         await File.WriteAllTextAsync(Targets, text);
         DynamicShardingProcess server = await StartAsync("sharding: { weight_label: share, replicas: 10 }\n", text);
         string fingerprint = await server.FingerprintAsync();
+        Assert.All((await server.StatusAsync()).GetProperty("members").EnumerateArray(), member => Assert.Equal(3, member.GetProperty("weight").GetInt32()));
         await File.WriteAllTextAsync(Targets, Yaml(Old));
         await Task.Delay(TimeSpan.FromMilliseconds(500));
         await File.WriteAllTextAsync(Targets, text);

@@ -79,6 +79,21 @@ public sealed class TargetListTests(ITestOutputHelper output) : PeerTest(output)
     }
 
     [Fact]
+    public async Task A_gateway_whose_weight_is_set_to_0_gets_no_groups_and_stays_a_target()
+    {
+        string[] gateways = [.. (await TestPeers.PushgatewaysAsync(3)).Select(gateway => gateway.Address)];
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Static(gateways, admitAfter: "1s"));
+        await server.WaitForMembersAsync(gateways, Limit);
+        server.WriteConfig(Static(gateways, admitAfter: "1s").Replace($"\"{gateways[0]}\"", $"{{address: \"{gateways[0]}\", weight: 0}}", StringComparison.Ordinal));
+        Assert.Equal(HttpStatusCode.OK, (await server.ReloadAsync()).Status);
+        await server.WaitForRingAsync(gateways[1..], Limit);
+        Target drained = (await TargetsAsync(server)).Single(target => target.Address == gateways[0]);
+        Assert.Equal("false", drained.InRing);
+        Assert.DoesNotContain(gateways[0], (await server.OwnersOfAsync([.. Enumerable.Range(0, 100).Select(i => $"/metrics/job/j{i}")])).Values);
+        Assert.Contains((await server.StatusAsync()).GetProperty("members").EnumerateArray(), gateway => gateway.GetProperty("address").GetString() == gateways[0]);
+    }
+
+    [Fact]
     public async Task Until_Consul_has_responded_it_is_503_and_then_instances_give_the_same_bytes()
     {
         string[] gateways = [.. (await TestPeers.PushgatewaysAsync(3)).Select(gateway => gateway.Address)];

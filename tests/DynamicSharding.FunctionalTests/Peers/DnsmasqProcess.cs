@@ -57,7 +57,8 @@ public sealed class DnsmasqProcess : IAsyncDisposable
         return RestartAsync();
     }
 
-    public static string Srv(string name, string target, int port) => string.Create(CultureInfo.InvariantCulture, $"srv-host={name},{target},{port}");
+    public static string Srv(string name, string target, int port, int priority = 0, int weight = 0) =>
+        string.Create(CultureInfo.InvariantCulture, $"srv-host={name},{target},{port},{priority},{weight}");
 
     /// <summary>Not a restart: nothing responds until <see cref="RestartAsync"/>.</summary>
     public async Task StopAsync()

@@ -70,7 +70,7 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
                 Assert.All(gateway.Requests, request => Assert.Equal(HostOf(client), request.Field("X-Forwarded-For")));
             }
 
-            await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "level=info", "request rejected, sampled", "reason=not_found", "method=PUT", "path=/nowhere", "peer=" + client);
+            await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "level=info", "request rejected (sampled)", "reason=not_found", "method=PUT", "path=/nowhere", "peer=" + client);
         }
 
         using HttpClient page = LoopbackHttp.Client(server.Admin);

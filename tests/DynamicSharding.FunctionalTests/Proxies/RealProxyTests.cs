@@ -91,8 +91,8 @@ public sealed class RealProxyTests(ITestOutputHelper output) : PeerTest(output)
 
         Assert.Equal(2, gateway.Requests.Length);
         Assert.All(gateway.Requests, static request => Assert.Equal(ClientAddress.ToString(), request.Field("X-Forwarded-For")));
-        await edge.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "request rejected, sampled", "path=/nowhere", $"peer={ClientAddress}:");
-        Assert.False(edge.Process.HasLogged("request rejected, sampled", "peer=127.0.0.1:"));
+        await edge.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "request rejected (sampled)", "path=/nowhere", $"peer={ClientAddress}:");
+        Assert.False(edge.Process.HasLogged("request rejected (sampled)", "peer=127.0.0.1:"));
         foreach (string reason in (string[])["bad_proxy_header", "untrusted_proxy"]) Assert.Equal(0, await edge.ClosedAsync(reason));
     }
 }

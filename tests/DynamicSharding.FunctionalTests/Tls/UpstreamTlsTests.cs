@@ -125,7 +125,7 @@ public sealed class UpstreamTlsTests(ITestOutputHelper output) : PeerTest(output
 
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
         Assert.Equal("CN=edge-client", gateway.Subject);
-        await server.Process.WaitForLogAsync(Limit, "level=warn", "reloading the files of pushgateway.tls failed, keeping what was read before");
+        await server.Process.WaitForLogAsync(Limit, "level=warn", "gateway TLS reload failed, keeping the current files");
         await Eventually.TrueAsync(async () => await server.MetricAsync(Successful) == 0, Limit, () => "the failure");
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
     }
@@ -144,7 +144,7 @@ public sealed class UpstreamTlsTests(ITestOutputHelper output) : PeerTest(output
         (string certificate, string key) = _authority.Make("renewed");
         _authority.Write("edge-client.pem", certificate);
         _authority.Write("edge-client.key", key);
-        await server.Process.WaitForLogAsync(Limit, "level=info", "files of pushgateway.tls reloaded");
+        await server.Process.WaitForLogAsync(Limit, "level=info", "gateway TLS files reloaded");
 
         if (by == "pushes") Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
         await Eventually.TrueAsync(() => Task.FromResult(gateway.Subject == "CN=renewed"), Limit, () => $"the gateway saw {gateway.Subject}");
@@ -187,7 +187,7 @@ public sealed class UpstreamTlsTests(ITestOutputHelper output) : PeerTest(output
 
         File.AppendAllText(_authority.CaFile, "\n" + File.ReadAllText(next.CaFile));
 
-        await server.Process.WaitForLogAsync(Limit, "level=info", "files of pushgateway.tls reloaded");
+        await server.Process.WaitForLogAsync(Limit, "level=info", "gateway TLS files reloaded");
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
     }
 

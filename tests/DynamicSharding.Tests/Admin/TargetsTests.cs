@@ -39,6 +39,14 @@ public sealed class TargetsTests
     }
 
     [Fact]
+    public async Task A_report_of_gateways_that_are_all_refused_is_an_empty_list()
+    {
+        await using AdminFixture admin = await new AdminFixture().StartAsync();
+        admin.View = admin.View with { HasReport = true, Gateways = [AdminFixture.Status("gw1:9091", GatewayState.Refused)] };
+        Assert.Equal("[]", await admin.Client.GetStringAsync("/api/v1/sd"));
+    }
+
+    [Fact]
     public async Task Every_state_but_refused_is_listed()
     {
         await using var admin = new AdminFixture();

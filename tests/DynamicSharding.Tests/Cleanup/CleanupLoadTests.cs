@@ -83,7 +83,7 @@ public sealed class CleanupLoadTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Task.WhenAll(readings));
     }
 
-    /// <summary>It is never silent for long, but it would keep the other gateways waiting for ever.</summary>
+    /// <summary>It is never silent for long, but it would keep the other gateways waiting forever.</summary>
     [Fact]
     public async Task A_gateway_whose_response_does_not_end_is_given_up_after_two_minutes()
     {

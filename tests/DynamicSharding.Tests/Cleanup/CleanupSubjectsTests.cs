@@ -35,7 +35,7 @@ public sealed class CleanupSubjectsTests
         {
             while (subjects.TryAdd("y:1", Group(Job(copies % kept), families), null)) copies++;
         });
-        Assert.Equal("y:1: the copies of misplaced groups need more than 8 MiB", error.Message);
+        Assert.Equal("y:1: the copies to judge need more than 8 MiB", error.Message);
         Assert.InRange(copies, kept - 1, kept + 2);
 
         // A gateway that is read again replaces its first reading.

@@ -30,6 +30,8 @@ public sealed class ConfigLintTests
     [InlineData("log: {level: debug}", "2:14: log.level: clients can cause any number of debug lines")]
     [InlineData("proxy_protocol: any\ntrusted_proxies: [10.0.0.1, 0.0.0.0/0]", "3:18: trusted_proxies: whoever reaches a data listener can claim to be any client")]
     [InlineData("proxy_protocol: v2\ntrusted_proxies: ['::/0']", "3:18: trusted_proxies: whoever reaches a data listener can claim to be any client")]
+    [InlineData("proxy_protocol: v2\ntrusted_proxies: ['::/8']", "3:18: trusted_proxies: whoever reaches a data listener can claim to be any client")]
+    [InlineData("proxy_protocol: v2\ntrusted_proxies: [128.0.0.0/1]", "3:18: trusted_proxies: whoever reaches a data listener can claim to be any client")]
     [InlineData(
         "consul_server: {tls: {insecure_skip_verify: true}}",
         "2:45: consul_server.tls.insecure_skip_verify: whoever answers at this address decides where pushes go")]

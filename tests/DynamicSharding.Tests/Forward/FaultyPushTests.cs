@@ -6,6 +6,7 @@ using System.Runtime.ExceptionServices;
 using System.Text;
 using System.Text.RegularExpressions;
 using DynamicSharding.Config;
+using DynamicSharding.Tests.Server;
 
 namespace DynamicSharding.Tests.Forward;
 
@@ -13,6 +14,7 @@ namespace DynamicSharding.Tests.Forward;
 /// Random faults of gateways and clients at once, at the socket. Whatever happens, no exception comes up on a loop, no client gets anything
 /// but a whole response to its own push or the end of its connection, and nothing is left of any push.
 /// </summary>
+[Collection(ProcessWideTestGroup.Name)]
 public sealed partial class FaultyPushTests
 {
     private const int Pushes = 10_000;

@@ -8,7 +8,6 @@ using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
 using DynamicSharding.Discovery;
-using DynamicSharding.Outbound;
 
 namespace DynamicSharding.Tests.Outbound;
 
@@ -59,7 +58,7 @@ public sealed class ClientTlsTests : IDisposable
     public void No_certificate_is_downloaded_from_where_a_server_says(bool hasAuthority)
     {
         var options = new SslClientAuthenticationOptions();
-        ClientTls.Trust(options, ClientTls.AuthoritiesIn(hasAuthority ? [(CaFile, File.ReadAllText(CaFile))] : []));
+        options.CertificateChainPolicy = PemFiles.ChainPolicy(PemFiles.AuthoritiesIn(hasAuthority ? [(CaFile, File.ReadAllText(CaFile))] : []));
         Assert.True(options.CertificateChainPolicy!.DisableCertificateDownloads);
         Assert.Equal(hasAuthority ? X509ChainTrustMode.CustomRootTrust : X509ChainTrustMode.System, options.CertificateChainPolicy.TrustMode);
     }

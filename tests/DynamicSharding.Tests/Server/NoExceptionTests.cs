@@ -11,6 +11,7 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Tests.Server;
 
 /// <summary>No client input causes an exception, and every reject is counted and logged with its peer.</summary>
+[Collection(ProcessWideTestGroup.Name)]
 public sealed partial class NoExceptionTests
 {
     [Fact]

@@ -141,7 +141,7 @@ public sealed class ProxyHeaderTests
     public void Networks_are_trusted(string network, string peer, bool expected)
     {
         Assert.Null(TrustedNetworks.Check(network));
-        Assert.Equal(expected, new TrustedNetworks([network]).Contains(ClientAddress.Bits(IPAddress.Parse(peer))));
+        Assert.Equal(expected, new TrustedNetworks([network]).Contains(TrustedNetworks.Bits(IPAddress.Parse(peer))));
     }
 
     [Fact]

@@ -19,7 +19,7 @@ public sealed class UsersSelfCheckTests
         Assert.All(Enum.GetValues<RejectReason>(), reason => Assert.Equal(0, server.Counters.Rejected(reason)));
     }
 
-    /// <summary>Whatever is wrong then, nobody pushes wrongly: operators see clients only.</summary>
+    /// <summary>What is rejected there is no client's fault: operators see clients only.</summary>
     [Theory]
     [InlineData(nameof(ProxyProtocol.Off), false)]
     [InlineData(nameof(ProxyProtocol.V1), false)]

@@ -3,7 +3,7 @@ using DynamicSharding.Server;
 
 namespace DynamicSharding.Admin.Page;
 
-/// <summary>Who pushes wrongly: the most frequent reasons and peers of the last ten minutes.</summary>
+/// <summary>Whose requests are rejected: the most frequent reasons and peers of the last ten minutes.</summary>
 internal static class RejectedSection
 {
     public static void Write(Html html, PageData data)
@@ -12,11 +12,11 @@ internal static class RejectedSection
         html.BeginSection("rejected", "Rejected requests");
         if (top.Reasons.Count == 0)
         {
-            html.Add("<p>None within the last ten minutes.</p>\n");
+            html.Add("<p>None in the last ten minutes.</p>\n");
         }
         else
         {
-            html.BeginTable("Reasons within ten minutes", "Reason", "#Requests");
+            html.BeginTable("Reasons, last ten minutes", "Reason", "#Requests");
             foreach ((string reason, long count) in top.Reasons)
             {
                 html.BeginRow();
@@ -26,7 +26,7 @@ internal static class RejectedSection
             }
 
             html.EndTable();
-            html.BeginTable("Peers within ten minutes", "Peer", "#Requests");
+            html.BeginTable("Peers, last ten minutes", "Peer", "#Requests");
             foreach ((string peer, long count) in top.Peers)
             {
                 html.BeginRow();
@@ -37,7 +37,7 @@ internal static class RejectedSection
             }
 
             html.EndTable();
-            if (data.Options.ProxyProtocol == ProxyProtocol.Off) html.Add("<p class=\"quiet\">Behind a proxy, all clients have its address, unless proxy_protocol is on.</p>\n");
+            if (data.Options.ProxyProtocol == ProxyProtocol.Off) html.Add("<p class=\"quiet\">Behind a proxy, all clients appear under the proxy's address unless proxy_protocol is on.</p>\n");
         }
 
         html.EndSection();
