@@ -45,7 +45,8 @@ class Pushers:
                 while b'\r\n\r\n' not in response and (received := connection.recv(4096)):
                     response += received
                 self.rows.append((due, time.monotonic() - due))
-                if response.startswith(b'HTTP/1.1 200 '):
+                # Without its consistency check, Pushgateway accepts a push with 202.
+                if response.startswith((b'HTTP/1.1 200 ', b'HTTP/1.1 202 ')):
                     self.accepted[group] = number
                 else:
                     self.failed += 1

@@ -23,7 +23,8 @@ def guess(client, number):
 
 signal.signal(signal.SIGTERM, stop)
 for _ in range(count):
-    client = socket.create_connection(('127.0.0.1', port))
+    # Another machine than the load's: addresses take turns.
+    client = socket.create_connection(('127.0.0.1', port), source_address=('127.0.0.2', 0))
     selector.register(client, selectors.EVENT_READ, [0])
     guess(client, 0)
 while not stopped:

@@ -68,6 +68,9 @@ def run(folder, args):
     try:
         for listener, expect in (('redirect', 307), ('forward', 200)):
             path = scenario(folder, expect)
+            for server in servers:
+                # The clients are known before anything is measured.
+                generate(server.ports[listener], path, folder, ['--rate', '100', '--duration', '2s'])
             for number in range(args.rounds):
                 for server, guesses in turns[number % 3:] + turns[:number % 3]:
                     rows.append({**measure(server, listener, path, folder, args, guesses), 'round': number})

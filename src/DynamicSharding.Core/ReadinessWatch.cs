@@ -21,7 +21,8 @@ internal sealed class ReadinessWatch(Readiness readiness, ActiveRing activeRing,
         {
             if (activeRing.Current is not { } ring)
             {
-                readiness.SetObstacle("no pushgateway is known yet");
+                bool hasNoWeight = membership.View.Gateways is [_, ..] gateways && gateways.All(static gateway => gateway.Weight == 0);
+                readiness.SetObstacle(hasNoWeight ? "every pushgateway has weight 0" : "no pushgateway is known yet");
             }
             else if (membership.View.HasVerdict || time.GetElapsedTime(started) >= VerdictTimeout)
             {

@@ -76,8 +76,8 @@ public sealed class AddressTests(ITestOutputHelper output) : PeerTest(output)
         await one.WaitForMembersAsync(members, Limit);
         await other.WaitForMembersAsync(members, Limit);
         Assert.Equal(await one.FingerprintAsync(), await other.FingerprintAsync());
-        Assert.True(other.HasLogged("configuration warning", "PGW-0 is the same gateway as pgw-0:09091, and counts once"));
-        Assert.True(other.HasLogged("configuration warning", "pgw-1.:9091 is the same gateway as pgw-1, and counts once"));
+        await other.WaitForLogAsync(Limit, "configuration warning", "PGW-0 is the same gateway as pgw-0:09091, and counts once");
+        await other.WaitForLogAsync(Limit, "configuration warning", "pgw-1.:9091 is the same gateway as pgw-1, and counts once");
 
         (_, string canonical) = await DynamicShardingProcess.RunAsync("lookup", "--gateways", "pgw-0,pgw-1", "--json", "/metrics/job/j");
         (_, string spelled) = await DynamicShardingProcess.RunAsync("lookup", "--gateways", "PGW-1.:09091,PGW-0,pgw-0", "--json", "/metrics/job/j");

@@ -36,11 +36,11 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
             "$2" check-config "$1/named.yml"; [ $? = 2 ] || exit 1
             printf 'pushgateway: { servers: [a, b], health_check: { enabled: false } }\nshutdown: { drain_delay: 0s }
             http_listen_addr: 127.0.0.1:0\nadmin_listen_addr: ""\n' >"$1/c.yml"
-            "$2" --config.file "$1/c.yml" & pid=$!
-            sleep 2
+            "$2" --config.file "$1/c.yml" >"$1/log" 2>&1 & pid=$!
+            for i in $(seq 200); do grep -q msg=ready "$1/log" && break; sleep 0.1; done
             rm "$1/c.yml"; mkfifo "$1/c.yml"
             kill -HUP $pid; sleep 1; kill -TERM $pid
-            for i in $(seq 50); do kill -0 $pid 2>/dev/null || { wait $pid; exit $((10 + $?)); }; sleep 0.1; done
+            for i in $(seq 80); do kill -0 $pid 2>/dev/null || { wait $pid; exit $((10 + $?)); }; sleep 0.1; done
             kill -KILL $pid; exit 2
             """;
         using TemporaryFolder folder = new();

@@ -12,7 +12,7 @@ public sealed class GatewayLossTests(ITestOutputHelper output) : PeerTest(output
     private const int FailuresBeforeCritical = 2;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Bound = (Interval * FailuresBeforeCritical) + Timeout + TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Bound = (Interval * FailuresBeforeCritical) + Timeout + TimeSpan.FromSeconds(8);
 
     private static readonly string[] Groups =
         [.. Enumerable.Range(0, 200).Select(i => string.Create(CultureInfo.InvariantCulture, $"/metrics/job/batch/instance/host-{i}"))];

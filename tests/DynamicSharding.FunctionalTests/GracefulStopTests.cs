@@ -14,7 +14,7 @@ public sealed class GracefulStopTests(ITestOutputHelper output) : PeerTest(outpu
     [Fact]
     public async Task For_the_drain_delay_every_push_is_answered_and_every_answer_closes()
     {
-        DynamicShardingProcess server = await StartAsync(drainDelay: "3s");
+        DynamicShardingProcess server = await StartAsync(drainDelay: "10s");
         server.Process.Terminate();
         await Eventually.TrueAsync(
             async () => await server.StatusCodeOfAsync("-/ready") == HttpStatusCode.ServiceUnavailable, TimeSpan.FromSeconds(20), () => "still ready");
@@ -31,8 +31,8 @@ public sealed class GracefulStopTests(ITestOutputHelper output) : PeerTest(outpu
             answers++;
         }
 
-        Assert.Equal(0, await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(15)));
-        Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 2, 15);
+        Assert.Equal(0, await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(40)));
+        Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 2, 40);
         Assert.True(answers > 10, $"{answers} answers in two seconds");
     }
 
@@ -42,11 +42,11 @@ public sealed class GracefulStopTests(ITestOutputHelper output) : PeerTest(outpu
         DynamicShardingProcess server = await StartAsync(drainDelay: "60s");
         server.Process.Terminate();
         await Eventually.TrueAsync(
-            async () => await server.StatusCodeOfAsync("-/ready") == HttpStatusCode.ServiceUnavailable, TimeSpan.FromSeconds(5), () => "still ready");
+            async () => await server.StatusCodeOfAsync("-/ready") == HttpStatusCode.ServiceUnavailable, TimeSpan.FromSeconds(20), () => "still ready");
         long start = Stopwatch.GetTimestamp();
         server.Process.Terminate();
-        await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(10));
-        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(5));
+        await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(30));
+        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30));
     }
 
     [Fact]

@@ -30,12 +30,12 @@ public sealed class HealthcheckTests(ITestOutputHelper output) : PeerTest(output
     [Fact]
     public async Task A_server_that_drains_is_exit_code_1_with_its_reason()
     {
-        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config + "shutdown: { drain_delay: 20s }\n");
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config + "shutdown: { drain_delay: 60s }\n");
         await server.WaitUntilReadyAsync();
         server.Process.Terminate();
         await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "draining");
 
-        (int exitCode, string said) = await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", server.ConfigFile, "--timeout", "3s");
+        (int exitCode, string said) = await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", server.ConfigFile, "--timeout", "10s");
 
         Assert.Equal((1, $"http://{server.AdminAddress}/-/ready: 503 shutting down\n"), (exitCode, said));
     }

@@ -53,7 +53,8 @@ public sealed class HttpCasesTests(ITestOutputHelper output) : PeerTest(output)
         Output.WriteLine($"{requests.Length} requests on {gateway.Connections} connections");
         Assert.True(unexpected.Length == 0, string.Join('\n', unexpected));
         Assert.True(requests.Length > 500, $"{requests.Length} requests");
-        Assert.Equal(0, await server.MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{gateway.Address}\"}}"));
+        await Eventually.TrueAsync(
+            async () => await server.MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{gateway.Address}\"}}") == 0, TimeSpan.FromSeconds(20), () => "in flight");
     }
 
     private static string Folder => Path.Combine(Binary.RepositoryRoot, "tests/http");

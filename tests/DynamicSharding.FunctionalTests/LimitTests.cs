@@ -83,8 +83,8 @@ public sealed class LimitTests(ITestOutputHelper output) : PeerTest(output)
     {
         using (RawHttp client = await RawHttp.ConnectAsync(server.Address))
         {
-            await client.SendAsync(Put[..^4]);
             long start = Stopwatch.GetTimestamp();
+            await client.SendAsync(Put[..^4]);
             AssertRefusal("408", await client.ReadReplyAsync(limit: Generous));
             Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 9, 30);
         }

@@ -33,10 +33,10 @@ public sealed class ProcessTests(ITestOutputHelper output) : PeerTest(output)
     public async Task SIGTERM_lets_a_request_in_flight_finish_and_ends_with_0()
     {
         DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
-            "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\nshutdown: { drain_delay: 0s, timeout: 5s }\n");
+            "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\nshutdown: { drain_delay: 0s, timeout: 30s }\n");
         using RawHttp connection = await RawHttp.ConnectAsync(server.Address);
         await connection.SendAsync("PUT /metrics/job/a HTTP/1.1\r\nHost: edge");
-        await Task.Delay(TimeSpan.FromMilliseconds(200));
+        await Task.Delay(TimeSpan.FromSeconds(1));
 
         server.Process.Terminate();
         await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "msg=\"draining:");

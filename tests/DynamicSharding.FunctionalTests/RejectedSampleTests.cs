@@ -43,9 +43,10 @@ public sealed class RejectedSampleTests(ITestOutputHelper output) : PeerTest(out
             "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", "PUT /metrics/job@base64/! HTTP/1.1\r\nHost: x\r\n\r\n",
         ];
         DateTime began = DateTime.UtcNow;
-        for (int i = 0; i < 400; i++)
+        // Enough peers for a full table on either side of a minute's end.
+        for (int i = 0; i < 1200; i++)
         {
-            using RawHttp client = await RawHttp.ConnectAsync(server.Address, IPAddress.Parse(i % 2 == 0 ? "127.0.0.1" : $"127.0.1.{1 + (i / 2)}"));
+            using RawHttp client = await RawHttp.ConnectAsync(server.Address, IPAddress.Parse(i % 2 == 0 ? "127.0.0.1" : $"127.0.{1 + (i / 400)}.{1 + (i / 2 % 200)}"));
             await client.SendAsync(wrong[i % wrong.Length]);
             Assert.InRange(int.Parse((await client.ReadReplyAsync()).Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture), 400, 505);
         }

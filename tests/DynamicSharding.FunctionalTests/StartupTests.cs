@@ -55,7 +55,8 @@ public sealed class StartupTests(ITestOutputHelper output) : PeerTest(output), I
 
         process.Terminate();
 
-        Assert.Equal(0, await process.WaitForExitAsync(TimeSpan.FromSeconds(3)));
+        // A read of a pipe gives up after ten.
+        Assert.Equal(0, await process.WaitForExitAsync(TimeSpan.FromSeconds(8)));
         Assert.Contains("level=info msg=\"received signal, shutting down; a second signal stops immediately\" signal=SIGTERM", process.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("level=error", process.Output, StringComparison.Ordinal);
     }

@@ -18,7 +18,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
     {
         DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(
             "pushgateway:\n  servers: [\"127.0.0.1:9091\"]\n  health_check: { enabled: false }\n"
-                + "limits: { header_timeout: 6s, idle_timeout: 6s, linger_timeout: 6s, body_min_rate: 240 }\n");
+                + "limits: { header_timeout: 12s, idle_timeout: 12s, linger_timeout: 12s, body_min_rate: 120 }\n");
         await server.WaitUntilReadyAsync();
         using RawHttp idle = await RawHttp.ConnectAsync(server.Address);
         await idle.SendAsync(Put);
@@ -26,7 +26,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
         using RawHttp head = await RawHttp.ConnectAsync(server.Address);
         await head.SendAsync(Put[..30]);
 
-        // Enough for 5 s at the minimum rate, but far too little for the pause.
+        // Enough for 16 s at the minimum rate, but far too little for the pause.
         using RawHttp body = await RawHttp.ConnectAsync(server.Address);
         await body.SendAsync(PutBody + new string('x', 2000));
         await ExpectRedirectAsync(body);
@@ -35,7 +35,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
         Assert.StartsWith("HTTP/1.1 400 ", await lingering.ReadReplyAsync(), StringComparison.Ordinal);
 
         server.Process.Suspend();
-        await Task.Delay(TimeSpan.FromSeconds(12));
+        await Task.Delay(TimeSpan.FromSeconds(24));
         server.Process.Resume();
 
         // Two of the server's deadline checks.
@@ -50,7 +50,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
         await ExpectRedirectAsync(body);
 
         // Deadlines still work: the lingering client has its response and stays idle.
-        await server.WaitForLogAsync(TimeSpan.FromSeconds(20), "msg=\"connection closed\"", "reason=linger_timeout");
+        await server.WaitForLogAsync(TimeSpan.FromSeconds(40), "msg=\"connection closed\"", "reason=linger_timeout");
     }
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
             }
         });
         ForwardServer server = await ForwardServer.StartAsync(
-            TestPeers, [gateway.Address], more: "limits: { header_timeout: 6s, idle_timeout: 6s, body_min_rate: 240 }\nforward: { timeout: 6s }");
+            TestPeers, [gateway.Address], more: "limits: { header_timeout: 12s, idle_timeout: 12s, body_min_rate: 120 }\nforward: { timeout: 12s }");
         string push = ForwardServer.Put("/metrics/job/a");
         string small = ForwardServer.Put("/metrics/job/small", new string('x', 4000));
         string large = ForwardServer.Put("/metrics/job/large", new string('x', 100_000));
@@ -85,7 +85,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
         await server.WaitForInFlightAsync(gateway.Address, 2);
 
         server.Process.Process.Suspend();
-        await Task.Delay(TimeSpan.FromSeconds(14));
+        await Task.Delay(TimeSpan.FromSeconds(26));
         server.Process.Process.Resume();
 
         // Two ticks of any clock.
@@ -103,7 +103,7 @@ public sealed class SuspensionTests(ITestOutputHelper output) : PeerTest(output)
 
         // Deadlines still work.
         await head.SendAsync(push[..30]);
-        Assert.StartsWith("HTTP/1.1 408 ", await head.ReadReplyAsync(limit: TimeSpan.FromSeconds(20)), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 408 ", await head.ReadReplyAsync(limit: TimeSpan.FromSeconds(40)), StringComparison.Ordinal);
     }
 
     private static async Task ExpectOkAsync(RawHttp connection) =>

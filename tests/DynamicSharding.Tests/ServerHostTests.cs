@@ -55,7 +55,7 @@ public sealed class ServerHostTests
         using ManualResetEventSlim held = new();
         using ManualResetEventSlim go = new();
         ServerHost host = New(
-            load: () => Loaded(Options with { Limits = new LimitOptions { RequestLine = 1024 } }),
+            load: () => Loaded(Options with { Limits = new LimitOptions { RequestLine = 1024 }, Shutdown = Options.Shutdown with { DrainDelay = TimeSpan.FromSeconds(10) } }),
             setLogLevel: () =>
             {
                 held.Set();

@@ -178,7 +178,7 @@ try:
         for pid in leaving:
             exit_codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
             pids.remove(pid)
-    time.sleep(1)
+    time.sleep(3)
     running = False
     for thread in threads:
         thread.join()

@@ -72,7 +72,7 @@ internal sealed class AdminHandler : IDisposable
             ["/api/v1/status"] = Shared(Json, () => AdminResponse.Serialize(Status(), AdminJson.Default.StatusResponse)),
             ["/api/v1/ring"] = Shared(Json, () => AdminResponse.Serialize(Ring(), AdminJson.Default.RingResponse)),
             ["/api/v1/history"] = Shared(Json, () => AdminResponse.Serialize(History(), AdminJson.Default.HistoryResponse)),
-            ["/api/v1/cleanup"] = Shared(Json, () => AdminResponse.Serialize(CleanupResponse.From(context.Cleanup()), AdminJson.Default.CleanupResponse)),
+            ["/api/v1/cleanup"] = Shared(Json, () => AdminResponse.Serialize(CleanupResponse.From(context.Cleanup(), context.Options().Cleanup), AdminJson.Default.CleanupResponse)),
             ["/api/v1/groups"] = new GroupsEndpoint(context).RespondAsync,
             ["/api/v1/sd"] = http => context.Membership().HasReport ? targets(http) : AdminResponse.TextAsync(http, 503, "discovery has not reported yet\n"),
             ["/api/v1/lookup"] = Query(

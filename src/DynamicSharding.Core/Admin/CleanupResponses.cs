@@ -1,13 +1,16 @@
 using DynamicSharding.Cleanup;
+using DynamicSharding.Config;
 
 namespace DynamicSharding.Admin;
 
 /// <summary><c>GET /api/v1/cleanup</c>.</summary>
+/// <param name="Exclude"><c>cleanup.exclude</c>: groups that match one of these are never deleted.</param>
 /// <param name="HoldsLease">Null without Consul.</param>
 /// <param name="Waiting">Why no pass may start now.</param>
 internal sealed record CleanupResponse(
     bool Enabled,
     bool DryRun,
+    IReadOnlyList<string> Exclude,
     bool? HoldsLease,
     string? LeaseHolder,
     string? Waiting,
@@ -18,9 +21,10 @@ internal sealed record CleanupResponse(
     SortedDictionary<string, long> Deleted,
     CleanupPassEntry? LastPass)
 {
-    public static CleanupResponse From(CleanupView view) => new(
+    public static CleanupResponse From(CleanupView view, CleanupOptions options) => new(
         view.Enabled,
         view.DryRun,
+        [.. options.Exclude.Select(static matcher => matcher.Text)],
         view.HoldsLease,
         view.LeaseHolder,
         view.Waiting,

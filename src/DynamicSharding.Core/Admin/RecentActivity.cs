@@ -41,12 +41,7 @@ internal sealed class RecentActivity : IDisposable
             _time.GetElapsedTime(since.At, now.At).TotalSeconds is > 0 and var seconds && count > 0 ? count / seconds : 0;
     }
 
-    /// <summary>Connections rejected because too many were open, and rings that could not be built.</summary>
-    public (long RejectedConnections, long BuildFailures) LastHour(FleetView fleet)
-    {
-        Failures now = CountFailures(fleet), then = _lastHour.ToArray()[0];
-        return (now.RejectedConnections - then.RejectedConnections, now.BuildFailures - then.BuildFailures);
-    }
+    public Failures LastHour(FleetView fleet) => CountFailures(fleet).Since(_lastHour.ToArray()[0]);
 
     public void Dispose()
     {
@@ -66,11 +61,24 @@ internal sealed class RecentActivity : IDisposable
     }
 
     private Failures CountFailures(FleetView fleet) =>
-        new(_counters.Rejected(RejectReason.TooManyConnections), fleet.Membership.BuildFailures);
+        new(
+            _counters.Rejected(RejectReason.TooManyConnections),
+            _counters.Closed(CloseReason.BadProxyHeader),
+            _counters.Closed(CloseReason.UntrustedProxy),
+            fleet.Membership.BuildFailures);
 
     private sealed record Traffic(long At, long Requests, Dictionary<string, long> Redirects);
+}
 
-    private readonly record struct Failures(long RejectedConnections, long BuildFailures);
+/// <summary>What an operator should hear of.</summary>
+/// <param name="OverLimit">Connections that were rejected because too many were open.</param>
+/// <param name="BadProxyHeaders">Connections that did not begin as <c>proxy_protocol</c> asks.</param>
+/// <param name="UntrustedProxies">Connections of peers that are not in <c>trusted_proxies</c>.</param>
+/// <param name="BuildFailures">Rings that could not be built.</param>
+internal readonly record struct Failures(long OverLimit, long BadProxyHeaders, long UntrustedProxies, long BuildFailures)
+{
+    public Failures Since(Failures then) => new(
+        OverLimit - then.OverLimit, BadProxyHeaders - then.BadProxyHeaders, UntrustedProxies - then.UntrustedProxies, BuildFailures - then.BuildFailures);
 }
 
 /// <summary>The last samples of something, taken by a timer of the thread pool.</summary>

@@ -4,6 +4,7 @@ using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
 using DynamicSharding.Logging;
 using DynamicSharding.Membership;
+using DynamicSharding.Web;
 using static DynamicSharding.Admin.WarningEntry;
 
 namespace DynamicSharding.Admin;
@@ -27,6 +28,7 @@ internal static class Warnings
                 .Concat(OfGateways(fleet, options))
                 .Concat(OfDiscovery(fleet, now))
                 .Concat(OfConfiguration(context.ReloadStatus(), options))
+                .Concat(OfCertificates(context))
                 .Concat(OfChanges(fleet.Membership, context.Cleanup(), now))
                 .Concat(OfCleanup(context.Cleanup()))
                 .OrderBy(static w => w.Severity switch { Critical => 0, Warning => 1, _ => 2 }),
@@ -39,6 +41,11 @@ internal static class Warnings
         {
             yield return new(
                 Critical, "No ring could be built: every push gets a 503 response.", "The server keeps trying. Report this with log event 4001.");
+        }
+        else if (fleet.Ring is null && fleet.Gateways is [_, ..] && fleet.Gateways.All(static gateway => gateway.Weight == 0))
+        {
+            yield return new(
+                Critical, "Every Pushgateway has weight 0: every push gets a 503 response.", "Give at least one of them a weight above 0 where they are listed.");
         }
         else if (fleet.Ring is null)
         {
@@ -58,18 +65,35 @@ internal static class Warnings
 
     private static IEnumerable<WarningEntry> OfLastHour(FleetView fleet, RecentActivity recent)
     {
-        (long rejected, long buildFailures) = recent.LastHour(fleet);
-        if (rejected > 0)
+        Failures failures = recent.LastHour(fleet);
+        if (failures.OverLimit > 0)
         {
             yield return new(
                 Warning,
-                $"{DisplayText.Number(rejected, "connection")} rejected within the last hour because too many were open.",
+                $"{DisplayText.Number(failures.OverLimit, "connection")} rejected within the last hour because too many were open.",
                 "Raise limits.max_connections and the descriptor limit (LimitNOFILE), or find the client that does not close its connections.");
+        }
+
+        if (failures.UntrustedProxies > 0)
+        {
+            yield return new(
+                Warning,
+                $"{DisplayText.Number(failures.UntrustedProxies, "connection")} closed within the last hour because the peer is not in trusted_proxies.",
+                "Add the addresses of your proxies to trusted_proxies, or send clients to the proxies. The log has some of the peers (event 2015).");
+        }
+
+        if (failures.BadProxyHeaders > 0)
+        {
+            yield return new(
+                Warning,
+                $"{DisplayText.Number(failures.BadProxyHeaders, "connection")} closed within the last hour because no usable header of the PROXY protocol came first.",
+                "Make the proxies send the version that proxy_protocol names (send-proxy or send-proxy-v2 in HAProxy, proxy_protocol on in nginx), "
+                + "or set proxy_protocol to off. The log has some of the peers (event 2015).");
         }
 
         // After an hour only if it still matters: the ring is not what membership wants it to be.
         bool isBehind = fleet.Membership.BuildFailures > 0 && fleet.Gateways.Any(static g => IsMember(g.Status.State) is { } wanted && wanted != g.InRing);
-        if (fleet.Ring is not null && (buildFailures > 0 || isBehind))
+        if (fleet.Ring is not null && (failures.BuildFailures > 0 || isBehind))
             yield return new(Critical, "A ring could not be built; the previous one stays in use.", "Report this with log event 4001.");
     }
 
@@ -186,6 +210,21 @@ internal static class Warnings
         bool isLocal = options.AdminListenAddr?.Host is { } host && IPAddress.IsLoopback(host);
         if (!options.Admin.BasicAuthUsers.IsEmpty && options.Admin.TlsCertFile is null && !isLocal)
             yield return new(Warning, "Passwords for this page are sent unencrypted.", "Set admin.tls, or bind admin_listen_addr to 127.0.0.1.");
+    }
+
+    private static IEnumerable<WarningEntry> OfCertificates(AdminContext context)
+    {
+        const string Remedy = "Make the certificate and its key a pair again; the log names the file and the error.";
+        foreach (ServerCertificate certificate in context.Certificates.Where(static certificate => !certificate.IsCurrent))
+        {
+            yield return new(
+                Warning,
+                $"The certificate files of the {certificate.Listener} listener have changed and cannot be used: the certificate before is shown until {DisplayText.Time(certificate.NotAfter)}.",
+                Remedy);
+        }
+
+        if (context.GatewayTls is { IsCurrent: false })
+            yield return new(Warning, "A file of pushgateway.tls has changed and cannot be used: what was read before stays in use.", Remedy);
     }
 
     private static IEnumerable<WarningEntry> OfCleanup(CleanupView view)

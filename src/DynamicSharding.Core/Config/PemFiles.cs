@@ -7,6 +7,8 @@ namespace DynamicSharding.Config;
 /// <summary>Certificates and keys are checked with the configuration: a bad one shows at the start, not at the first handshake.</summary>
 internal static class PemFiles
 {
+    private const string Begin = "-----BEGIN CERTIFICATE-----";
+
     /// <summary>What reading certificates and keys throws when a file is at fault.</summary>
     public static bool IsBadFile(Exception e) => e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException or NotSupportedException;
 
@@ -34,7 +36,7 @@ internal static class PemFiles
         {
             try
             {
-                authorities.ImportFromPem(content);
+                Add(authorities, content);
             }
             catch (CryptographicException e)
             {
@@ -107,12 +109,23 @@ internal static class PemFiles
         }
     }
 
+    /// <exception cref="CryptographicException">One cannot be read.</exception>
+    private static void Add(X509Certificate2Collection authorities, string pem)
+    {
+        int before = authorities.Count, begun = 0;
+        authorities.ImportFromPem(pem);
+        for (int at = 0; (at = pem.IndexOf(Begin, at, StringComparison.Ordinal)) >= 0; at += Begin.Length) begun++;
+
+        // The import passes over what it cannot find the end of.
+        if (authorities.Count - before != begun) throw new CryptographicException("a BEGIN CERTIFICATE has no END CERTIFICATE: is the file cut off?");
+    }
+
     private static string? BadAuthorities(IEnumerable<string> files)
     {
         var authorities = new X509Certificate2Collection();
         try
         {
-            foreach (string file in files) authorities.ImportFromPemFile(file);
+            foreach (string file in files) Add(authorities, File.ReadAllText(file));
             return authorities.Count > 0 ? null : "holds no certificate; it must be PEM, with BEGIN CERTIFICATE in it";
         }
         catch (CryptographicException e)

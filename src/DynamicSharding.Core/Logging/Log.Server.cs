@@ -14,6 +14,9 @@ internal static partial class Log
     [LoggerMessage(2014, LogLevel.Information, "request rejected (sampled)")]
     public static partial void RequestRejectedSample(this ILogger logger, string reason, string method, string path, string peer);
 
+    [LoggerMessage(2015, LogLevel.Information, "connection rejected (sampled)")]
+    public static partial void ConnectionRejectedSample(this ILogger logger, string reason, string peer);
+
     [LoggerMessage(2002, LogLevel.Debug, "connection closed")]
     public static partial void ConnectionClosed(this ILogger logger, string reason, string peer);
 

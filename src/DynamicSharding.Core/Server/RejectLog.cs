@@ -69,6 +69,12 @@ internal sealed class RejectLog(ILogger logger, TimeProvider time)
         foreach (RejectCause cause in context.Rejects) logger.RequestRejected(cause.Label, shown);
     }
 
+    /// <summary>On the loop's thread: a connection ends before its first request, because of what comes before TLS and HTTP.</summary>
+    public void Note(CloseReason reason, ClientAddress? peer, long timestamp)
+    {
+        if (!IsOwn(peer) && TryTake(timestamp / time.TimestampFrequency)) logger.ConnectionRejectedSample(CloseReasons.Label(reason), peer?.ToString() ?? "unknown");
+    }
+
     private bool IsOwn(ClientAddress? peer) =>
         _own is { } own && peer is { } client && client.Port == own.Port && client.Address == TrustedNetworks.Bits(own.Address);
 

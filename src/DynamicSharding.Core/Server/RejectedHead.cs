@@ -20,7 +20,7 @@ internal sealed class RejectedHead
 
     public string Method => Escape(_method.AsSpan(0, _methodLength), MaxMethod);
 
-    /// <summary>Without scheme, host and query, which may hold a password or a token.</summary>
+    /// <summary>Without scheme, host and query; empty if it may hold a password or a token.</summary>
     public string Path => Escape(_path.AsSpan(0, _pathLength), MaxPath);
 
     /// <param name="head">From the first byte of the request.</param>
@@ -48,23 +48,27 @@ internal sealed class RejectedHead
 
     public void Clear() => _methodLength = _pathLength = 0;
 
+    /// <summary>
+    /// The path of a push; of another target only what can hold neither a password nor a token: a client that is configured wrongly puts its
+    /// credentials where a path should be.
+    /// </summary>
     private static ReadOnlySpan<byte> PathOf(ReadOnlySpan<byte> target)
     {
         int query = target.IndexOfAny((byte)'?', (byte)'#');
         if (query >= 0) target = target[..query];
+        if (target.SequenceEqual("*"u8)) return target;
         int scheme = target.IndexOf("://"u8);
-        bool isPath = target.StartsWith("/"u8);
-        if (isPath && !target.StartsWith("//"u8)) return scheme >= 0 && HasUser(target) ? default : target;
+        bool mayHaveUser = scheme >= 0;
+        if (scheme > 0 && target.IndexOf((byte)'/') > scheme)
+        {
+            ReadOnlySpan<byte> rest = target[(scheme + 3)..];
+            int path = rest.IndexOf((byte)'/');
+            target = path < 0 ? default : rest[path..];
+        }
 
-        // CONNECT's authority has no path. Two slashes begin one as a scheme does (RFC 3986 4.2), or a client joined / and the path.
-        if (!isPath && (scheme < 0 || target.IndexOf((byte)'/') < scheme)) return target.SequenceEqual("*"u8) ? target : default;
-        ReadOnlySpan<byte> rest = (isPath ? target : target[(scheme + 3)..]).TrimStart((byte)'/');
-        int path = rest.IndexOf((byte)'/');
-        ReadOnlySpan<byte> authority = path < 0 ? rest : rest[..path];
-        if (!isPath || authority.ContainsAny((byte)'@', (byte)':')) target = path < 0 ? default : rest[path..];
-
-        // A password with a slash ends the authority too early.
-        return HasUser(target) ? default : target;
+        int push = target.IndexOf("/metrics/"u8);
+        ReadOnlySpan<byte> before = push < 0 ? target : target[..push];
+        return target.StartsWith("/"u8) && !before.ContainsAny("@:%;&="u8) && !(mayHaveUser && HasUser(target)) ? target : default;
     }
 
     /// <summary>An @ that is not the one of <c>job@base64</c>.</summary>

@@ -53,9 +53,11 @@ internal sealed class GroupSource
         PushgatewayOptions gateways = options?.Pushgateway ?? new PushgatewayOptions();
         RingDefinition ring;
         IEnumerable<string> known = [];
+        ImmutableArray<GroupMatcher> exclude = options?.Cleanup.Exclude ?? [];
         if (arguments.GetValue(_url) is { } url)
         {
             (ring, known) = await MemberSource.QueryAsync(url, "/api/v1/status", ReadStatus, cancellation).ConfigureAwait(false);
+            exclude = exclude.AddRange(await MemberSource.QueryAsync(url, "/api/v1/cleanup", ReadExclude, cancellation).ConfigureAwait(false));
             if (options is null)
             {
                 (string scheme, string prefix) = await MemberSource.QueryAsync(url, "/api/v1/lookup?path=" + Probe, ReadLocation, cancellation).ConfigureAwait(false);
@@ -79,7 +81,7 @@ internal sealed class GroupSource
             WithUser(gateways, arguments.GetValue(_user)),
             Matchers(arguments.GetValue(_match)),
             arguments.GetValue(_olderThan),
-            options?.Cleanup.Exclude ?? []);
+            exclude);
     }
 
     /// <summary>The ring, and all others that the server knows and may send requests to.</summary>
@@ -96,6 +98,21 @@ internal sealed class GroupSource
         }
 
         return (ring, [.. known]);
+    }
+
+    /// <summary>What the server's own cleanup never deletes.</summary>
+    private static GroupMatcher[] ReadExclude(ReadOnlyMemory<byte> json)
+    {
+        using JsonDocument document = JsonDocument.Parse(json);
+        if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("exclude", out JsonElement exclude) || exclude.ValueKind != JsonValueKind.Array)
+            throw new JsonException("the response does not say what cleanup.exclude keeps");
+        return
+        [
+            .. exclude.EnumerateArray().Select(static text =>
+                text.ValueKind == JsonValueKind.String && GroupMatcher.TryParse(text.GetString()!, out GroupMatcher matcher) is null
+                    ? matcher
+                    : throw new JsonException("the response has an exclude that is no matcher")),
+        ];
     }
 
     /// <summary>Scheme and path prefix of the gateways are those of the redirects.</summary>
@@ -136,7 +153,7 @@ internal sealed class GroupSource
 /// <param name="Access">How they are reached.</param>
 /// <param name="Match">One of these is enough; none is every group.</param>
 /// <param name="OlderThan">Of the newest copy.</param>
-/// <param name="Exclude">Groups that are never deleted, by the file.</param>
+/// <param name="Exclude">Groups that are never deleted, by the file and the server.</param>
 internal sealed record GroupFleet(
     RingDefinition Ring, string[] Gateways, PushgatewayOptions Access, ImmutableArray<GroupMatcher> Match, TimeSpan? OlderThan, ImmutableArray<GroupMatcher> Exclude)
 {

@@ -10,7 +10,7 @@ internal static class GroupsCommand
 {
     private const string Owner = "owner", Other = "other", Stale = "stale", Left = "left", Deleted = "deleted", Failed = "failed";
 
-    private const string Excluded = "excluded by cleanup.exclude in the file";
+    private const string Excluded = "excluded by cleanup.exclude; groups delete --include-excluded deletes it, too";
 
     private static readonly TimeSpan Margin = new CleanupOptions().Margin;
 
@@ -53,7 +53,7 @@ internal static class GroupsCommand
         var source = new GroupSource();
         var stale = new Option<bool>("--stale") { Description = "Only stale copies: the owner has a newer one, in two readings that are 30 s apart." };
         var yes = new Option<bool>("--yes") { Description = "Do not ask." };
-        var excluded = new Option<bool>("--include-excluded") { Description = "Also delete groups that match cleanup.exclude in the configuration file." };
+        var excluded = new Option<bool>("--include-excluded") { Description = "Also delete groups that match cleanup.exclude, of the file or the server." };
         Option<bool> json = JsonOption();
         var command = new Command("delete", "Delete groups from all gateways, or with --stale only stale copies. Shows them and asks.") { stale, excluded, yes, json };
         source.AddTo(command);

@@ -15,6 +15,7 @@ public sealed class Chromium : IAsyncLifetime
     {
         Assert.True(File.Exists(Program), $"{Program} is missing; run tests/install-peers.sh");
         _playwright = await Playwright.CreateAsync();
+        Assertions.SetDefaultExpectTimeout(30_000); // as of the pages
         _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
         {
             ExecutablePath = Program,

@@ -73,7 +73,7 @@ public sealed class ScreenshotTests(Chromium chromium, ITestOutputHelper output)
         DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($$"""
             pushgateway:
               servers: ["{{string.Join("\", \"", addresses)}}"]
-              health_check: { interval: 500ms, timeout: 500ms }
+              health_check: { interval: 500ms, timeout: 500ms, failures_before_critical: 10 }
             """, inItsFolder: true);
         await server.WaitUntilReadyAsync();
         await server.WaitForMembersAsync(addresses, TimeSpan.FromSeconds(20));

@@ -11,16 +11,17 @@ namespace DynamicSharding.FunctionalTests.Cleanup;
 
 /// <summary>Runs passes over real gateways, with less time between the two readings than the server leaves.</summary>
 /// <param name="access">How the gateways are reached; null for the defaults.</param>
-internal sealed class CleanedGateways(PushgatewayOptions? access = null) : IDisposable
+/// <param name="silence">After which a gateway counts as not read.</param>
+internal sealed class CleanedGateways(PushgatewayOptions? access = null, TimeSpan? silence = null) : IDisposable
 {
     /// <summary>More than the margin: twice the half second that the Date field leaves open, and the time that a busy machine adds.</summary>
-    public static readonly TimeSpan Older = TimeSpan.FromSeconds(2.5);
+    public static readonly TimeSpan Older = TimeSpan.FromSeconds(5);
 
     private readonly PushgatewayClient _client = new(
         access ?? new PushgatewayOptions(),
         GatewayTls.For(access ?? new PushgatewayOptions(), NullLogger.Instance, TimeProvider.System),
         TimeProvider.System,
-        silence: TimeSpan.FromSeconds(3));
+        silence: silence ?? TimeSpan.FromSeconds(15));
 
     public CleanupOptions Options { get; set; } = new() { Enabled = true, Margin = TimeSpan.Zero };
 

@@ -35,7 +35,7 @@ public sealed class CleanupServiceTests(ITestOutputHelper output) : PeerTest(out
             async () => (await gateways[0].GroupsAsync()).Length == paths.Length - moved.Length, Limit, () => "no stale copy");
         await Eventually.TrueAsync(async () => await server.MetricAsync("dynamic_sharding_cleanup_deleted_total{reason=\"stale\"}") == moved.Length, Limit, () => "the count");
         Assert.Equal(moved.Length, (await gateways[1].GroupsAsync()).Length);
-        Assert.True(server.HasLogged("deleted a copy of a group", "reason=stale"));
+        await server.WaitForLogAsync(Limit, "deleted a copy of a group", "reason=stale");
 
         using HttpClient admin = LoopbackHttp.Client(server.AdminAddress);
         await Eventually.TrueAsync(

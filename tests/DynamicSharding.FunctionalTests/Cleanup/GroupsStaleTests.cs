@@ -39,7 +39,7 @@ public sealed class GroupsStaleTests(ITestOutputHelper output) : PeerTest(output
         await server.WaitForMembersAsync(all, Limit);
         Dictionary<string, string> after = await server.OwnersOfAsync(paths);
         string[] moved = [.. paths.Where(path => before[path] != after[path])];
-        Assert.InRange(moved.Length, 6, Groups - 1);
+        Assert.InRange(moved.Length, 4, Groups - 1);
 
         // Of those that moved: one is not pushed again, one has a metric that only its old copy has, one comes back to its old gateway.
         string silent = moved[0], partial = moved[1], returned = moved[2];

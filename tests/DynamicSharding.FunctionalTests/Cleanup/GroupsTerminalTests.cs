@@ -40,7 +40,7 @@ public sealed class GroupsTerminalTests(ITestOutputHelper output) : PeerTest(out
     {
         (PushgatewayProcess[] gateways, string file) = await StartAsync("cleanup: { exclude: ['job=~\"manual_.*\"'] }\n");
         foreach (string job in new[] { "manual_1", "other" }) await gateways[0].SendAsync(HttpMethod.Put, "/metrics/job/" + job, "v 1\n");
-        const string Reason = "{job=\"manual_1\"}: excluded by cleanup.exclude in the file";
+        const string Reason = "{job=\"manual_1\"}: excluded by cleanup.exclude; groups delete --include-excluded deletes it, too";
 
         (int exitCode, string said) = await GroupsCommand.RunAsync("y", "delete", "--config.file", file, "--match", "job=~\".+\"");
         Assert.Equal(1, exitCode);
@@ -53,9 +53,31 @@ public sealed class GroupsTerminalTests(ITestOutputHelper output) : PeerTest(out
         Assert.Equal((1, $"nothing to delete\nleft on {gateways[0].Address}: {Reason}\n0 copies deleted, 1 left\n"), (exitCode, said));
         (exitCode, said) = await GroupsCommand.RunAsync(null, "delete", "--config.file", file, "--match", "job=\"manual_1\"", "--yes", "--json");
         Assert.Equal(1, exitCode);
-        Assert.Contains("\"reason\": \"excluded by cleanup.exclude in the file\"", said, StringComparison.Ordinal);
+        Assert.Contains("\"reason\": \"excluded by cleanup.exclude; groups delete --include-excluded deletes it, too\"", said, StringComparison.Ordinal);
 
         (exitCode, said) = await GroupsCommand.RunAsync(null, "delete", "--config.file", file, "--match", "job=\"manual_1\"", "--yes", "--include-excluded");
+        Assert.Equal(0, exitCode);
+        Assert.EndsWith("1 copy deleted, 0 left\n", said, StringComparison.Ordinal);
+        await WaitForJobsAsync(gateways[0]);
+    }
+
+    [Fact]
+    public async Task What_the_server_excludes_is_left_without_its_file()
+    {
+        (PushgatewayProcess[] gateways, string _) = await StartAsync("");
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync($$"""
+            pushgateway: { servers: [{{string.Join(", ", gateways.Select(gateway => $"\"{gateway.Address}\""))}}] }
+            cleanup: { exclude: ['job=~"manual_.*"'] }
+
+            """);
+        foreach (string job in new[] { "manual_1", "other" }) await gateways[0].SendAsync(HttpMethod.Put, "/metrics/job/" + job, "v 1\n");
+        string url = $"http://{server.AdminAddress}";
+        (int exitCode, string said) = await GroupsCommand.RunAsync(null, "delete", "--url", url, "--match", "job=~\".+\"", "--yes");
+        Assert.Equal(1, exitCode);
+        Assert.EndsWith("deletes it, too\n1 copy deleted, 1 left\n", said, StringComparison.Ordinal);
+        await WaitForJobsAsync(gateways[0], "manual_1");
+
+        (exitCode, said) = await GroupsCommand.RunAsync(null, "delete", "--url", url, "--match", "job=~\".+\"", "--yes", "--include-excluded");
         Assert.Equal(0, exitCode);
         Assert.EndsWith("1 copy deleted, 0 left\n", said, StringComparison.Ordinal);
         await WaitForJobsAsync(gateways[0]);

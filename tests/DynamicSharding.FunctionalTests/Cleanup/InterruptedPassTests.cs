@@ -27,7 +27,7 @@ public sealed class InterruptedPassTests(ITestOutputHelper output) : PeerTest(ou
         Assert.InRange(needsIt.Length, 1, jobs.Length - 1);
 
         GroupMatch("job=~\".+\"", out GroupMatcher all);
-        using var cleaner = new CleanedGateways();
+        using var cleaner = new CleanedGateways(silence: TimeSpan.FromSeconds(3));
         cleaner.Options = cleaner.Options with { Expire = [new ExpireRule([all], TimeSpan.FromMilliseconds(1))] };
         CleanupReport unexpired = await cleaner.PassAsync(ring, [gateways[0].Address, gateways[1].Address, hanging.Address]);
         Assert.Equal(0, Deleted(unexpired, DeleteReason.Expired));
@@ -76,7 +76,7 @@ public sealed class InterruptedPassTests(ITestOutputHelper output) : PeerTest(ou
     {
         PushgatewayProcess old = await TestPeers.PushgatewayAsync();
         string address = FreePort.NextAddress();
-        using var cleaner = new CleanedGateways { BetweenReadings = TimeSpan.FromSeconds(4) };
+        using var cleaner = new CleanedGateways { BetweenReadings = TimeSpan.FromSeconds(15) };
         Task<CleanupReport> pass;
         await using (PushgatewayProcess owner = await PushgatewayProcess.StartAsync(address))
         {
@@ -142,11 +142,11 @@ public sealed class InterruptedPassTests(ITestOutputHelper output) : PeerTest(ou
         PushgatewayProcess[] gateways = await TestPeers.PushgatewaysAsync(2);
         foreach (string job in new[] { "nightly_1", "nightly_2", "other" }) await PushAsync(gateways[0], job);
         await PushAsync(gateways[1], "nightly_1");
-        await Task.Delay(TimeSpan.FromSeconds(4));
+        await Task.Delay(TimeSpan.FromSeconds(16));
         await PushAsync(gateways[1], "nightly_2");
         GroupMatch("job=~\"nightly_.*\"", out GroupMatcher nightly);
         using var cleaner = new CleanedGateways();
-        cleaner.Options = cleaner.Options with { Expire = [new ExpireRule([nightly], TimeSpan.FromSeconds(3.5))], Margin = TimeSpan.FromHours(1) };
+        cleaner.Options = cleaner.Options with { Expire = [new ExpireRule([nightly], TimeSpan.FromSeconds(15))], Margin = TimeSpan.FromHours(1) };
 
         CleanupReport report = await cleaner.PassAsync(RingOf(gateways[1].Address), gateways.Select(gateway => gateway.Address));
 

@@ -17,7 +17,7 @@ public sealed class StaleCopyTests(ITestOutputHelper output) : PeerTest(output)
         Dictionary<string, PushgatewayProcess> byAddress = gateways.ToDictionary(gateway => gateway.Address);
         string[] all = [.. byAddress.Keys];
         HashRing<Gateway> before = RingOf(all[..3]), after = RingOf(all);
-        string[] jobs = [.. Enumerable.Range(0, 40).Select(i => $"j{i}")];
+        string[] jobs = [.. Enumerable.Range(0, 80).Select(i => $"j{i}")];
         foreach (string job in jobs) await PushAsync(byAddress[OwnerOf(before, job)], job);
         string[] moved = [.. jobs.Where(job => OwnerOf(before, job) != OwnerOf(after, job))];
         Assert.InRange(moved.Length, 3, jobs.Length - 1);
@@ -103,10 +103,10 @@ public sealed class StaleCopyTests(ITestOutputHelper output) : PeerTest(output)
         await Assert.ThrowsAnyAsync<Exception>(() => owner.SendAsync(HttpMethod.Put, Path(("job", "failed")), "# TYPE m counter\nm 2\n"));
 
         GroupMatch("job=~\"manual_.*\"", out var manual);
-        using var cleaner = new CleanedGateways { BetweenReadings = TimeSpan.FromSeconds(3) };
+        using var cleaner = new CleanedGateways { BetweenReadings = TimeSpan.FromSeconds(10) };
         cleaner.Options = cleaner.Options with { Exclude = [manual] };
         Task<CleanupReport> pass = cleaner.PassAsync(RingOf(owner.Address), addresses);
-        await Task.Delay(TimeSpan.FromSeconds(1.5));
+        await Task.Delay(TimeSpan.FromSeconds(2));
         await PushAsync(old, "changed");
         await Task.Delay(TimeSpan.FromSeconds(0.2));
         CleanupReport report = await pass;

@@ -80,6 +80,6 @@ public sealed class ConsulAclTests(ITestOutputHelper output) : FaultTest(output)
 
     private string Config(ConsulAgent consul, string[] addresses) =>
         $"consul_server: {{ addr: \"{consul.Address}\", token_file: \"{Path.Combine(Folder.Path, "token")}\" }}\n"
-        + Yaml(null, addresses, "interval: 1s, timeout: 1s");
+        + Yaml(null, addresses, "interval: 1s, timeout: 1s, failures_before_critical: 5");
 
 }

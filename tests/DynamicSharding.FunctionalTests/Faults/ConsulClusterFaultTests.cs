@@ -10,11 +10,11 @@ public sealed class ConsulClusterFaultTests(ITestOutputHelper output) : FaultTes
 {
     private const double MostRequestsPerSecond = 2;
 
-    /// <summary>The bound; measured values are tenths of a second.</summary>
-    private static readonly TimeSpan SeenWithin = TimeSpan.FromSeconds(2);
+    /// <summary>Far below the 60 s of a poll, after which a hidden change is seen anyway. Measured values are tenths of a second.</summary>
+    private static readonly TimeSpan SeenWithin = TimeSpan.FromSeconds(20);
 
     [Fact]
-    public Task The_leaders_death_changes_nothing_and_a_restored_snapshot_hides_nothing() => BreakAsync(raftMultiplier: 1, restores: 1);
+    public Task The_leaders_death_changes_nothing_and_a_restored_snapshot_hides_nothing() => BreakAsync(raftMultiplier: 3, restores: 1);
 
     [Fact, Trait("Category", "Slow")]
     public Task The_leaders_death_with_elections_as_slow_as_by_default() => BreakAsync(raftMultiplier: 5, restores: 5);

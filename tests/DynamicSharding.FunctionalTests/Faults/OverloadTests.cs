@@ -18,7 +18,7 @@ public sealed class OverloadTests(ITestOutputHelper output) : FaultTest(output)
         await using LoopbackServer full = Overloaded(), other = Overloaded();
         string[] addresses = [.. good.Append(full.Address).Append(other.Address).Order(StringComparer.Ordinal)];
         ConsulAgent consul = await TestPeers.ConsulAsync();
-        string Config(string more) => Yaml(consul.Address, addresses, "interval: 1s, timeout: 1s" + more, "membership: { admit_after: 1s }\n");
+        string Config(string more) => Yaml(consul.Address, addresses, "interval: 1s, timeout: 1s, failures_before_critical: 5" + more, "membership: { admit_after: 1s }\n");
         DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Config(""));
         await server.WaitForLogAsync(Limit, "overloaded", full.Address);
         await server.WaitForLogAsync(Limit, "overloaded", other.Address);

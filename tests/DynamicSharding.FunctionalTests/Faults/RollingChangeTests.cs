@@ -10,7 +10,7 @@ namespace DynamicSharding.FunctionalTests.Faults;
 /// </summary>
 public sealed class RollingChangeTests(ITestOutputHelper output) : FaultTest(output)
 {
-    private const string Health = "interval: 1s, timeout: 1s";
+    private const string Health = "interval: 1s, timeout: 1s, failures_before_critical: 5";
     private const string Membership = "membership: { settle: 1s, admit_after: 1s }\n";
 
     /// <summary>Longer than one instance needs to restore a registration and another to admit it.</summary>

@@ -15,7 +15,7 @@ public sealed class StartTests(ITestOutputHelper output) : FaultTest(output)
         List<RedirectLoad> loads = [];
         for (int i = 0; i < 3; i++)
         {
-            DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Yaml(consul.Address, addresses, "interval: 1s, timeout: 1s"));
+            DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Yaml(consul.Address, addresses, "interval: 1s, timeout: 1s, failures_before_critical: 5"));
             servers.Add(server);
             loads.Add(await RedirectLoad.KeepsOwnersAsync(server));
         }

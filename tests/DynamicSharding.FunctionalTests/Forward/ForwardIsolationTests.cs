@@ -10,7 +10,7 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
     private const int Rounds = 5;
     private const int Workers = 20;
     private const int Small = 3000;
-    private const double FloorMilliseconds = 20;
+    private const double FloorMilliseconds = 60;
     private const double Factor = 1.5;
     private static readonly TimeSpan Time = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
@@ -36,7 +36,9 @@ public sealed class ForwardIsolationTests(ITestOutputHelper output) : PeerTest(o
         {
             await faulty.BeAsync(manner ? fault : GatewayFault.None);
             PushWorkers bad = await PushWorkers.RunAsync(server.Address, toFaulty, Workers, BadPause, Time, contentLength);
-            if (manner && fault == GatewayFault.ClosesWhenIdle) Assert.Equal(bad.Count, bad.CountOf(200) + bad.CountOf(503));
+
+            // One that was closed more than a second after it was sent is not sent again: a stall of the machine meets each worker once.
+            if (manner && fault == GatewayFault.ClosesWhenIdle) Assert.InRange(bad.CountOf(200) + bad.CountOf(503), bad.Count - Workers, bad.Count);
             else if (manner) Assert.True(bad.CountOf(200) < bad.Count, "the fault was none");
             return bad.CountOf(200);
         });

@@ -8,8 +8,11 @@ namespace DynamicSharding.FunctionalTests.Forward;
 /// <summary>A gateway to which the job's name tells what to do with its push.</summary>
 internal sealed class JobGateway : IAsyncDisposable
 {
-    /// <summary>Reads the push and closes after a fraction of a second, without a response.</summary>
+    /// <summary>Reads the push and closes almost at once, without a response.</summary>
     public const string ClosesSoon = "closes-soon";
+
+    /// <summary>Reads the push and closes when released, without a response.</summary>
+    public const string ClosesWhenTold = "closes-when-told";
 
     /// <summary>The same after two seconds: the gateway may have stored the push.</summary>
     public const string ClosesLate = "closes-late";
@@ -23,7 +26,7 @@ internal sealed class JobGateway : IAsyncDisposable
     /// <summary>Responds with chunks until its connection ends.</summary>
     public const string Endless = "endless";
 
-    public static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(400);
+    private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(20);
 
     private static readonly TimeSpan Late = TimeSpan.FromSeconds(2);
 
@@ -39,6 +42,12 @@ internal sealed class JobGateway : IAsyncDisposable
         {
             string job = request.Target.Split('/')[^1];
             _jobs.Enqueue(job);
+            if (job == ClosesWhenTold)
+            {
+                await _released.Task.WaitAsync(cancellation);
+                return;
+            }
+
             if (job == ClosesSoon || job == ClosesLate)
             {
                 await Task.Delay(job == ClosesSoon ? Soon : Late, cancellation);

@@ -26,7 +26,7 @@ public sealed class DnsAgreementTests(ITestOutputHelper output) : PeerTest(outpu
         foreach (string gateway in gateways) await TestPeers.PushgatewayAsync(gateway);
         Set(3, 1, 2);
         string config = $"discovery: dns\ndns: {{ names: [pgw.test], type: A, port: {port.ToString(CultureInfo.InvariantCulture)}, resolvers: [\"{dns.Address}\"] }}\n"
-            + "membership: { settle: 1s, admit_after: 1s, mass_loss_hold: 3s }\npushgateway: { health_check: { interval: 1s, timeout: 1s } }\n";
+            + "membership: { settle: 1s, admit_after: 1s, mass_loss_hold: 3s }\npushgateway: { health_check: { interval: 1s, timeout: 1s, failures_before_critical: 4 } }\n";
         DynamicShardingProcess one = await TestPeers.DynamicShardingAsync(config), other = await TestPeers.DynamicShardingAsync(config);
         await WaitForAsync(gateways[..3]);
 

@@ -35,7 +35,7 @@ public sealed class TargetListTests(ITestOutputHelper output) : PeerTest(output)
         await Eventually.TrueAsync(
             async () => (await prometheus.TargetsAsync("pushgateway")).ContainsKey(Url(gateways[2])), Limit, () => "the new gateway among the targets");
         Output.WriteLine($"among the targets after {refresh.Elapsed.TotalSeconds:0.0} s; refresh_interval is 15 s, and Prometheus applies changes every 5 s");
-        Assert.Equal(1, refreshes.Requests - before);
+        Assert.InRange(refreshes.Requests - before, 0, 1); // one may come between the reload and the count
         Assert.Equal("joining", (await TargetsAsync(server))[2].State);
         await WaitForUpAsync(prometheus, gateways);
         await server.WaitForMembersAsync(gateways, Limit);

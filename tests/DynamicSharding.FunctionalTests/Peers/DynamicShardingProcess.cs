@@ -127,6 +127,10 @@ public sealed class DynamicShardingProcess : IPeer
         return document.RootElement.Clone();
     }
 
+    /// <summary>What its warnings say.</summary>
+    public async Task<string[]> WarningsAsync() =>
+        [.. (await StatusAsync()).GetProperty("warnings").EnumerateArray().Select(static warning => warning.GetProperty("what").GetString()!)];
+
     public Task<string> MetricsAsync() => _admin.GetStringAsync("metrics");
 
     /// <summary>The gateways that are in the ring, in ordinal order.</summary>

@@ -110,6 +110,8 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
         }
 
         await server.WaitForClosedAsync("bad_proxy_header", 4 * bad.Length);
+        Assert.Contains(await server.Process.WarningsAsync(), static what => what.EndsWith("no usable header of the PROXY protocol came first.", StringComparison.Ordinal));
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "connection rejected (sampled)", "reason=bad_proxy_header", "peer=127.0.0.1:");
         Assert.Empty(gateway.Requests);
     }
 
@@ -123,6 +125,8 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
         foreach ((string address, _, _) in server.Listeners) await EndsAsync(address, header + Push, null);
         await server.WaitForClosedAsync("untrusted_proxy", 4);
         Assert.Empty(gateway.Requests);
+        Assert.Contains("4 connections closed within the last hour because the peer is not in trusted_proxies.", await server.Process.WarningsAsync());
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "connection rejected (sampled)", "reason=untrusted_proxy", "peer=127.0.0.1:");
 
         // On this machine, for itself: as the healthcheck does.
         using Client own = await Client.ConnectAsync(server.Plain, Local, null, Arrival.Alone);

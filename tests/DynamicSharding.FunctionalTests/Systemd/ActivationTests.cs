@@ -30,7 +30,7 @@ public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal("http://127.0.0.1:9091/metrics/job/a", reply.Headers.Location?.ToString());
         await manager.WaitForAsync(text => text.StartsWith("READY=1\n", StringComparison.Ordinal), "the start");
         // The configuration names another address; a warning must tell whoever changes the wrong one.
-        Assert.Contains("http_listen_addr ignored", activation.Output, StringComparison.Ordinal);
+        await LogsAsync(activation, "http_listen_addr ignored");
         activation.Terminate();
         Assert.Equal(0, await activation.WaitForExitAsync(TimeSpan.FromSeconds(30)));
     }
@@ -75,9 +75,9 @@ public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
         }
 
         // The configuration names other addresses; a warning must tell whoever changes the wrong one.
-        Assert.Contains("http_listen_addr ignored", activation.Output, StringComparison.Ordinal);
+        await LogsAsync(activation, "http_listen_addr ignored");
         foreach (string key in (string[])["https_listen_addr", "forward_listen_addr", "forward_https_listen_addr"])
-            Assert.Contains($"listen address ignored: the inherited socket is bound to another address\" key={key} ", activation.Output, StringComparison.Ordinal);
+            await LogsAsync(activation, $"listen address ignored: the inherited socket is bound to another address\" key={key} ");
         activation.Terminate();
         Assert.Equal(0, await activation.WaitForExitAsync(TimeSpan.FromSeconds(30)));
     }
@@ -112,7 +112,7 @@ public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
         await using KeptSocket kept = await KeptSocket.StartAsync(Config);
         string script = Path.Combine(Binary.RepositoryRoot, "tests/faults/restart.py");
         await using ChildProcess load = await ChildProcess.StartAsync(
-            "restart.py", "python3", [script, kept.Address.Split(':')[1], "--rate", "2000", "--seconds", "12"]);
+            "restart.py", "python3", [script, kept.Address.Split(':')[1], "--rate", "2000", "--seconds", "25"]);
         for (int i = 0; i < 3; i++)
         {
             await Task.Delay(TimeSpan.FromSeconds(1.5));
@@ -168,4 +168,8 @@ public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
                 Binary.Path, "--config.file", file,
             ]);
     }
+
+    /// <summary>A pipe and its reader are between the program and the test.</summary>
+    private static Task<TimeSpan> LogsAsync(ChildProcess process, string text) => Eventually.TrueAsync(
+        () => Task.FromResult(process.Output.Contains(text, StringComparison.Ordinal)), TimeSpan.FromSeconds(20), () => text);
 }

@@ -48,6 +48,7 @@ public sealed class NotificationTests(ITestOutputHelper output) : PeerTest(outpu
 
         server.Process.Terminate();
         Assert.Equal(0, await server.Process.WaitForExitAsync(TimeSpan.FromSeconds(30)));
+        await manager.WaitForAsync(static text => text.StartsWith("STOPPING=1\n", StringComparison.Ordinal), "the stop");
         Assert.Equal("STOPPING=1\nSTATUS=stopping: draining\nEXTEND_TIMEOUT_USEC=20000000", manager.Heard[^1]);
     }
 

@@ -22,7 +22,7 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
         double atStart = await server.MetricAsync("dynamic_sharding_requests_total{method=\"get\",code=\"200\"}");
         int pingsAtStart = Pings(manager);
 
-        await WaitForPingsAsync(manager, pingsAtStart + 4);
+        await WaitForPingsAsync(manager, pingsAtStart + 8);
 
         // The first comes at once. The machine may be busy, so check the median, not every interval.
         long[] times = manager.TimesOf(Ping);
@@ -30,9 +30,10 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
         Assert.InRange(pauses[pauses.Length / 2], 0.9, 1.9);
 
         // The health checks at the start of this test are GETs too, but they all come before the first reading.
+        int pings = Pings(manager) - pingsAtStart;
         double requests = await server.MetricAsync("dynamic_sharding_requests_total{method=\"get\",code=\"200\"}") - atStart;
-        int lookups = (Environment.ProcessorCount + 1) * (Pings(manager) - pingsAtStart - 1);
-        Assert.True(requests >= lookups, $"{requests} requests for {Pings(manager) - pingsAtStart} pings");
+        int lookups = (Environment.ProcessorCount + 1) * (pings - 1);
+        Assert.True(requests >= lookups, $"{requests} requests for {pings} pings");
     }
 
     [Fact, Trait("Smoke", "true")]
@@ -91,8 +92,9 @@ public sealed class WatchdogTests(ITestOutputHelper output) : PeerTest(output)
             },
             TimeSpan.FromSeconds(20),
             () => "a refused connection");
+
+        // Each ping follows a probe that succeeded.
         await WaitForPingsAsync(manager, Pings(manager) + 2);
-        Assert.DoesNotContain("data plane does not respond", socket.Process.Output, StringComparison.Ordinal);
     }
 
     [Fact]

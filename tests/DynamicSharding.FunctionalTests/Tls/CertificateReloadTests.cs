@@ -37,6 +37,7 @@ public sealed class CertificateReloadTests(ITestOutputHelper output) : PeerTest(
         server.Authority.Write("edge.pem", certificate);
         await server.Process.WaitForLogAsync(Limit, "level=warn", "certificate reload failed, keeping the current certificate");
         await Eventually.TrueAsync(async () => await server.Process.MetricAsync(Successful) == 0, Limit, () => "the failure");
+        Assert.Contains(await server.Process.WarningsAsync(), static what => what.StartsWith("The certificate files of the data listener have changed and cannot be used", StringComparison.Ordinal));
         Assert.Equal(second, await ShownAsync(server));
         server.Authority.Write("edge.key", "nothing of the kind");
         Assert.Equal(second, await ShownAsync(server));

@@ -40,7 +40,7 @@ public sealed class HandshakeTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Single(gateway.Requests);
         await server.ServesAsync(authority.Client("client", protocols: protocol));
         IsQuiet(server, before);
-        Assert.Contains("msg=\"TLS failed\" err=", server.Process.Process.Output, StringComparison.Ordinal);
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(20), "msg=\"TLS failed\" err=");
     }
 
     [Fact]
@@ -98,7 +98,7 @@ public sealed class HandshakeTests(ITestOutputHelper output) : PeerTest(output)
     {
         const int Stalled = 1000;
         await using var gateway = new RecordingGateway();
-        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { header_timeout: 3s }", logLevel: "info");
+        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { header_timeout: 8s }", logLevel: "info");
         byte[] hello = await HelloAsync();
         List<Socket> stalled = [];
         for (int i = 0; i <= Stalled; i++)
@@ -167,7 +167,7 @@ public sealed class HandshakeTests(ITestOutputHelper output) : PeerTest(output)
     {
         const int Attempts = 300;
         await using var gateway = new RecordingGateway();
-        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { header_timeout: 3s }", logLevel: "info");
+        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { header_timeout: 8s }", logLevel: "info");
         byte[] hello = await HelloAsync();
         var random = new Random(14);
         for (int i = 0; i < Attempts; i++)

@@ -151,7 +151,7 @@ public sealed class TlsLifecycleTests(ITestOutputHelper output) : PeerTest(outpu
     public async Task A_request_that_follows_its_handshake_during_a_stop_is_answered()
     {
         await using var gateway = new RecordingGateway();
-        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], more: "shutdown: { drain_delay: 3s, timeout: 20s }");
+        using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], more: "shutdown: { drain_delay: 9s, timeout: 20s }");
         server.Process.Process.Terminate();
         await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(20), "draining");
         string reply = await server.ExchangeAsync(server.ForwardHttps, ForwardServer.Put("/metrics/job/a"));

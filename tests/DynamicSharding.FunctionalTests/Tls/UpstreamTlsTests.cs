@@ -127,6 +127,7 @@ public sealed class UpstreamTlsTests(ITestOutputHelper output) : PeerTest(output
         Assert.Equal("CN=edge-client", gateway.Subject);
         await server.Process.WaitForLogAsync(Limit, "level=warn", "gateway TLS reload failed, keeping the current files");
         await Eventually.TrueAsync(async () => await server.MetricAsync(Successful) == 0, Limit, () => "the failure");
+        Assert.Contains("A file of pushgateway.tls has changed and cannot be used: what was read before stays in use.", await server.Process.WarningsAsync());
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
     }
 

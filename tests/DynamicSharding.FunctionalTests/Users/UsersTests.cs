@@ -89,7 +89,7 @@ public sealed class UsersTests(ITestOutputHelper output) : PeerTest(output), IDi
     public async Task A_kept_client_and_its_next_connection_cost_no_second_bcrypt(string listener)
     {
         await using var gateway = new RecordingGateway();
-        string hash = Hash(UsersServer.Password, 11);
+        string hash = Hash(UsersServer.Password, 12);
         long start = Stopwatch.GetTimestamp();
         Assert.True(BCrypt.Net.BCrypt.Verify(UsersServer.Password, hash));
         TimeSpan once = Stopwatch.GetElapsedTime(start);
@@ -106,7 +106,7 @@ public sealed class UsersTests(ITestOutputHelper output) : PeerTest(output), IDi
 
         TimeSpan later = Stopwatch.GetElapsedTime(start);
         Output.WriteLine($"one bcrypt {once.TotalMilliseconds:0} ms, 200 pushes {later.TotalMilliseconds:0} ms");
-        Assert.True(later < 50 * once, $"{later} for 200 pushes, {once} for one bcrypt");
+        Assert.True(later < 100 * once, $"{later} for 200 pushes, {once} for one bcrypt");
     }
 
     [Fact]
@@ -132,7 +132,7 @@ public sealed class UsersTests(ITestOutputHelper output) : PeerTest(output), IDi
     [Fact]
     public async Task A_removed_user_is_refused_with_the_next_request_and_the_others_stay_known()
     {
-        string slow = Hash("x", 12);
+        string slow = Hash("x", 14); // about a second: what a machine stalls is far below ten
         UsersServer server = await StartAsync("127.0.0.1:1", UsersOf(("alice", Fast), ("bob", slow)));
         using RawHttp alice = await RawHttp.ConnectAsync(server[Redirect]);
         using RawHttp bob = await RawHttp.ConnectAsync(server[Redirect]);

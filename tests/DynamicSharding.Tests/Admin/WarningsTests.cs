@@ -5,6 +5,7 @@ using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Http;
 using DynamicSharding.Membership;
+using DynamicSharding.Server;
 
 namespace DynamicSharding.Tests.Admin;
 
@@ -60,6 +61,11 @@ public sealed class WarningsTests
         "1 connection rejected within the last hour because too many were open.",
         admin => admin.Counters.Loops[0].CountReject(RejectReason.TooManyConnections));
 
+    [Theory]
+    [InlineData(CloseReason.UntrustedProxy, "1 connection closed within the last hour because the peer is not in trusted_proxies.")]
+    [InlineData(CloseReason.BadProxyHeader, "1 connection closed within the last hour because no usable header of the PROXY protocol came first.")]
+    internal void A_proxy_that_is_not_configured(CloseReason reason, string what) => Says("warning", what, admin => admin.Counters.Loops[1].CountClose(reason));
+
     [Fact]
     public void A_consul_that_fails() => Says("warning", "No usable response from Consul for 1 h 0 min: no leader", admin => SetDiscovery(admin, "no leader"));
 
@@ -97,6 +103,18 @@ public sealed class WarningsTests
         using var recent = new RecentActivity(fleet, admin.Counters, admin.Time);
         Assert.Equal(
             "No ring could be built: every push gets a 503 response.",
+            Warnings.Of(admin.Context(), fleet.Snapshot(), recent, admin.Time.GetUtcNow())[0].What);
+    }
+
+    [Fact]
+    public void A_fleet_without_weight()
+    {
+        var admin = new AdminFixture();
+        admin.View = admin.View with { Gateways = [AdminFixture.Status("gw1:9091", GatewayState.Draining) with { Weight = 0 }] };
+        var fleet = new Fleet(admin.Ring, () => admin.View, admin.Time);
+        using var recent = new RecentActivity(fleet, admin.Counters, admin.Time);
+        Assert.Equal(
+            "Every Pushgateway has weight 0: every push gets a 503 response.",
             Warnings.Of(admin.Context(), fleet.Snapshot(), recent, admin.Time.GetUtcNow())[0].What);
     }
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using DynamicSharding.Config;
+using DynamicSharding.Tests.Server;
 using Xunit.Abstractions;
 
 namespace DynamicSharding.Tests.Cleanup;
@@ -8,6 +9,7 @@ namespace DynamicSharding.Tests.Cleanup;
 /// <summary>
 /// Random histories of gateways that follow Pushgateway's rules, with two instances whose real passes clean them without knowing of each other.
 /// </summary>
+[Collection(ProcessWideTestGroup.Name)]
 public sealed class SafetyTests(ITestOutputHelper output)
 {
     private const int Histories = 1000;
@@ -18,7 +20,7 @@ public sealed class SafetyTests(ITestOutputHelper output)
         var problems = new ConcurrentBag<string>();
         long deletes = 0, copies = 0;
         // Away from the test's synchronization context, which would move what a timer continues to another thread.
-        await Task.Run(() => Parallel.For(0, Histories, seed =>
+        await Task.Run(() => Parallel.For(0, Histories, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, seed =>
         {
             var history = new History(seed);
             history.Run();

@@ -15,10 +15,11 @@ internal sealed class RunningForward : IAsyncDisposable
 {
     private readonly GatewayRegistry _gateways;
     private readonly ActiveRing _ring = new();
-    private readonly AdjustableClock _time = new();
+    private readonly AdjustableClock _time;
 
-    public RunningForward(IEnumerable<string> gateways, ForwardOptions? forward = null, LimitOptions? limits = null, int loops = 2)
+    public RunningForward(IEnumerable<string> gateways, ForwardOptions? forward = null, LimitOptions? limits = null, int loops = 2, bool clockRuns = true)
     {
+        _time = new AdjustableClock(clockRuns);
         var listen = new ListenAddress(IPAddress.Loopback, 0);
         ServerOptions options = new() { ForwardListenAddr = listen, Limits = limits ?? new LimitOptions(), Forward = forward ?? new ForwardOptions() };
         _gateways = new GatewayRegistry(loops, "http", "");

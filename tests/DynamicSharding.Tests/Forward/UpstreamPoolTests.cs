@@ -55,7 +55,7 @@ public sealed class UpstreamPoolTests
     public async Task An_idle_connection_is_closed_before_the_gateway_would()
     {
         await using ScriptedGateway gateway = ScriptedGateway.Good();
-        await using var server = new RunningForward([gateway.Address]);
+        await using var server = new RunningForward([gateway.Address], clockRuns: false);
         using TestClient client = await server.ConnectAsync();
         for (int i = 0; i < 2; i++)
         {

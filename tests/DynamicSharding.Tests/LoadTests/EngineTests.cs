@@ -21,7 +21,7 @@ public sealed class EngineTests
             // meanwhile must count as late.
             if (Interlocked.Increment(ref replies) == 20) Thread.Sleep(1_000);
             connection.Send(Encoding.ASCII.GetBytes(Redirect));
-        });
+        }, timeout: 30);
 
         // A client that waits for its reply before it sends again would have seen one slow request. Here a hundred were due meanwhile.
         Assert.Equal((200, 0), (stats.Replies, stats.Errors));
@@ -58,10 +58,10 @@ public sealed class EngineTests
     }
 
     /// <param name="answer">Called once for each request; null for no server at all.</param>
-    private static async Task<ScenarioStats> RunAsync(double rate, TimeSpan duration, Action<Socket>? answer)
+    private static async Task<ScenarioStats> RunAsync(double rate, TimeSpan duration, Action<Socket>? answer, int timeout = 2)
     {
         RequestKind kind = new("push", 1, "PUT", "/metrics/job/a", 0, 0, null, 307);
-        Scenario scenario = new("test", 1, 1, false, null, 1, TimeSpan.FromSeconds(2), [new LoadSimulation.Inject(rate, duration)], [kind], []);
+        Scenario scenario = new("test", 1, 1, false, null, 1, TimeSpan.FromSeconds(timeout), [new LoadSimulation.Inject(rate, duration)], [kind], []);
         LoadTest test = new("test", "", 1, TimeSpan.Zero, null, [scenario]);
         using Socket listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));

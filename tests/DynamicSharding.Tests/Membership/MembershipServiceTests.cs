@@ -283,7 +283,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         Pushgateway = new PushgatewayOptions
         {
             Servers = [.. servers],
-            HealthCheck = new HealthCheckOptions { Interval = TimeSpan.FromMilliseconds(200), Timeout = TimeSpan.FromSeconds(1) },
+            HealthCheck = new HealthCheckOptions { Interval = TimeSpan.FromMilliseconds(200), Timeout = TimeSpan.FromSeconds(5) },
         },
         Membership = new MembershipOptions
         {

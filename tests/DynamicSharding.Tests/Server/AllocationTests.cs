@@ -113,7 +113,7 @@ public sealed class AllocationTests
     }
 }
 
-/// <summary>Tests that watch the whole process (allocations, exceptions): no other test runs at the same time.</summary>
+/// <summary>Tests that watch the whole process (allocations, exceptions), or take all of it: no other test runs at the same time.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class ProcessWideTestGroup
 {

@@ -39,7 +39,7 @@ public sealed class ConnectionTests
     [Fact]
     public async Task A_head_that_does_not_come_in_time_is_408_however_its_bytes_drip()
     {
-        await using RunningServer server = new(Short with { IdleTimeout = TimeSpan.FromMinutes(1) });
+        await using RunningServer server = new(Short with { IdleTimeout = TimeSpan.FromMinutes(1) }, clockRuns: false);
         using TestClient client = await server.ConnectAsync();
         Task<ResponseText?> answer = client.ReadAsync();
         foreach (char c in "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\nA: ")
@@ -89,7 +89,15 @@ public sealed class ConnectionTests
         {
             await fast.SendAsync(new string('x', 500));
             sent += 500;
-            await slow.SendAsync("x");
+            try
+            {
+                await slow.SendAsync("x");
+            }
+            catch (SocketException)
+            {
+                break; // cut off: "end" follows
+            }
+
             await server.AdvanceAsync(AdjustableClock.Step);
         }
 
@@ -165,7 +173,7 @@ public sealed class ConnectionTests
         {
             await client.SendAsync(head.Substring(at, Math.Min(1000, head.Length - at)));
             await Task.Delay(1);
-            Assert.InRange(server.Server.KeptBytes, 0, 64 * 1024);
+            Assert.True(await RunningServer.UntilAsync(() => server.Server.KeptBytes <= 64 * 1024)); // more for a moment, when one buffer replaces another
         }
 
         Assert.True(await RunningServer.UntilAsync(() => server.Server.KeptBytes == 64 * 1024));
@@ -302,7 +310,7 @@ public sealed class ConnectionTests
     [Fact]
     public async Task A_linger_is_bounded_in_all_however_its_bytes_drip()
     {
-        await using RunningServer server = new(Short with { LingerTimeout = TimeSpan.FromSeconds(2) });
+        await using RunningServer server = new(Short with { LingerTimeout = TimeSpan.FromSeconds(2) }, clockRuns: false);
         using TestClient client = await server.ConnectAsync();
         await client.SendAsync("nonsense\r\n");
         Assert.Equal(400, (await client.ReadAsync())!.Status);

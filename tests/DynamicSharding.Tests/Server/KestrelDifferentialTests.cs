@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace DynamicSharding.Tests.Server;
 
 /// <summary>Sends the same malformed streams to our session and to Kestrel: every difference has a class, and every class a reason.</summary>
+[Collection(ProcessWideTestGroup.Name)]
 public sealed class KestrelDifferentialTests(ITestOutputHelper output)
 {
     private const int Seed = 20260101;
@@ -35,10 +36,11 @@ public sealed class KestrelDifferentialTests(ITestOutputHelper output)
             List<ResponseText> ours = ResponseText.Split(peer.RawAnswers);
             List<ResponseText> theirs = await kestrel.AnswersAsync(bytes, TimeSpan.FromMilliseconds(300));
             string? difference = KestrelDifference.Of(stream, ours, peer.LastReject, theirs);
-            if (difference?[0] == '?')
+
+            // Kestrel may only have been slow.
+            for (int seconds = 2; difference?[0] == '?' && seconds <= 16; seconds *= 2)
             {
-                // Kestrel may only have been slow.
-                theirs = await kestrel.AnswersAsync(bytes, TimeSpan.FromSeconds(2));
+                theirs = await kestrel.AnswersAsync(bytes, TimeSpan.FromSeconds(seconds));
                 difference = KestrelDifference.Of(stream, ours, peer.LastReject, theirs);
             }
 

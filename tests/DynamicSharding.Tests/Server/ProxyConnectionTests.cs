@@ -37,7 +37,7 @@ public sealed class ProxyConnectionTests
     [Fact]
     public async Task A_request_behind_a_header_that_comes_during_a_stop_is_served()
     {
-        await using RunningServer server = new(proxyProtocol: ProxyProtocol.Any);
+        await using RunningServer server = new(proxyProtocol: ProxyProtocol.Any, clockRuns: false);
         using TestClient client = await server.ConnectAsync();
         await client.SendAsync(Header[..10]);
         Assert.True(await RunningServer.UntilAsync(() => server.Server.OpenConnections == 1));
@@ -109,6 +109,7 @@ public sealed class ProxyConnectionTests
         await second.SendAsync(header + Push);
         server.Server.Start();
         Assert.Equal(503, (await second.ReadAsync())!.Status);
+        Assert.True(await RunningServer.UntilAsync(() => server.TopRejects.Peers.Count > 0)); // counted after it is sent
         Assert.Equal([(peer, 1)], server.TopRejects.Peers);
 
         // Another thread writes the line.

@@ -16,12 +16,13 @@ internal sealed class RunningServer : IAsyncDisposable
     public const string Gateway = "127.0.0.1:9091";
 
     private readonly DataServer _server;
-    private readonly AdjustableClock _time = new();
+    private readonly AdjustableClock _time;
     private bool _stopped;
 
     public RunningServer(LimitOptions? limits = null, int loops = 2, ILoggerFactory? loggers = null, bool hasRing = true, CheckCredentials? authorize = null,
-        string pathPrefix = "", ProxyProtocol proxyProtocol = ProxyProtocol.Off, Func<SslServerAuthenticationOptions>? tls = null, bool starts = true)
+        string pathPrefix = "", ProxyProtocol proxyProtocol = ProxyProtocol.Off, Func<SslServerAuthenticationOptions>? tls = null, bool starts = true, bool clockRuns = true)
     {
+        _time = new AdjustableClock(clockRuns);
         ServerOptions options = new()
         {
             HttpListenAddr = new ListenAddress(IPAddress.Loopback, 0),
@@ -100,12 +101,14 @@ internal sealed class RunningServer : IAsyncDisposable
 }
 
 /// <summary>The system's clock, which a test can set forward. Timers stay as they are.</summary>
-internal sealed class AdjustableClock : TimeProvider
+/// <param name="runs">Else only the test moves it, and no deadline passes while the machine stands still.</param>
+internal sealed class AdjustableClock(bool runs = true) : TimeProvider
 {
     public static readonly TimeSpan Step = TimeSpan.FromMilliseconds(500);
+    private readonly long _start = System.GetTimestamp();
     private long _steps;
 
     public void Advance() => Interlocked.Increment(ref _steps);
 
-    public override long GetTimestamp() => base.GetTimestamp() + (Interlocked.Read(ref _steps) * TimestampFrequency / 2);
+    public override long GetTimestamp() => (runs ? base.GetTimestamp() : _start) + (Interlocked.Read(ref _steps) * TimestampFrequency / 2);
 }

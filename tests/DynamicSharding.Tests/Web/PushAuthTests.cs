@@ -73,18 +73,26 @@ public sealed partial class PushAuthTests(ITestOutputHelper output)
     public void An_unknown_name_takes_as_long_as_any_wrong_password()
     {
         UserTable users = new(Users(("slow", "x", 10), ("quick", "x", 6)));
-        double slow = Time("slow"), quick = Time("quick"), unknown = Time("mallory");
+        double slow = double.MaxValue, quick = double.MaxValue, unknown = double.MaxValue;
+        for (int i = 0; i < 9; i++)
+        {
+            // In turns, so that a slow moment of the machine concerns all three.
+            slow = Math.Min(slow, Time("slow"));
+            quick = Math.Min(quick, Time("quick"));
+            unknown = Math.Min(unknown, Time("mallory"));
+        }
+
         output.WriteLine($"unknown {unknown:0.0} ms, slow {slow / unknown:0.00}, quick {quick / unknown:0.00}");
         Assert.InRange(slow / unknown, 0.6, 1.6);
         Assert.InRange(quick / unknown, 0.6, 1.6);
 
-        double Time(string name) => Enumerable.Range(0, 7).Min(_ =>
+        double Time(string name)
         {
             UserTable.Login login = users.Read(Basic(name, "wrong"))!;
             double start = ThreadMilliseconds();
             Assert.False(login.Verify());
             return ThreadMilliseconds() - start;
-        });
+        }
     }
 
     /// <summary>The CPU time of this thread: what others do on the machine does not count.</summary>
