@@ -36,7 +36,7 @@ def fragment(data):
                   f"| from the change to that | settle + 2 push intervals + a pass: {row['bound_seconds']:.0f} s | {row['seconds_to_none']:.0f} s |",
                   f"| newest copies lost | 0 | {row['lost']} |",
                   f"| pushes that failed | 0 | {row['failed_pushes']} of {row['pushes']:,} |",
-                  f"| p99 of pushes during the pass | 1.1 of {row['p99_quiet_ms']:.1f} ms before the change, at least {FLOOR_MS} ms | {row['p99_ms']:.1f} ms ({ratio:.2f}) |", '']
+                  f"| p99 of pushes during the pass | 1.1 × {row['p99_quiet_ms']:.1f} ms (before the change), or {FLOOR_MS} ms if that is more | {row['p99_ms']:.1f} ms ({ratio:.2f}) |", '']
     return '\n'.join(lines).rstrip()
 
 

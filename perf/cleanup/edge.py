@@ -20,7 +20,11 @@ class Edge(Child):
         self.template, self.values = os.path.join(HERE, template), {**values, 'ADMIN': free_port()}
         self.url = f"http://127.0.0.1:{self.values['ADMIN']}"
         self.start([binary, '--config.file', self.configure(self.template, **self.values)], CORES)
-        self.until(self.ready, 60, 'is not ready')
+        try:
+            self.until(self.ready, 60, 'is not ready')
+        except BaseException:
+            self.stop()
+            raise
 
     def reload(self, **values):
         self.configure(self.template, **{**self.values, **values})

@@ -13,6 +13,7 @@ internal sealed class AdminListener : IAsyncDisposable
     private readonly WebListener _web;
     private readonly AdminHandler _handler;
     private readonly BasicAuth? _auth;
+    private readonly ServerCertificate? _certificate;
     private KestrelServerLimits? _limits;
     private LimitOptions _timeouts = new();
 
@@ -22,16 +23,16 @@ internal sealed class AdminListener : IAsyncDisposable
         ListenAddress address = context.Options().AdminListenAddr ?? throw new ArgumentException("the admin listener is disabled", nameof(context));
         AdminOptions access = context.Options().Admin;
         if (!access.BasicAuthUsers.IsEmpty) _auth = new BasicAuth(access.BasicAuthUsers, "admin passwords");
-        ServerCertificate? certificate = access is { TlsCertFile: { } certFile, TlsKeyFile: { } keyFile }
+        _certificate = access is { TlsCertFile: { } certFile, TlsKeyFile: { } keyFile }
             ? new ServerCertificate(
                 "admin listener", "admin.tls.cert_file", new DataTlsOptions { CertFile = certFile, KeyFile = keyFile }, _logger, context.Time)
             : null;
-        if (certificate is not null) context = context with { Certificates = [.. context.Certificates, certificate] };
+        if (_certificate is not null) context = context with { Certificates = [.. context.Certificates, _certificate] };
 
         // Enough for operators and several Prometheus servers, and reserved for them whatever the data plane uses.
         int maxConnections = DescriptorBudget.Of(OpenFileLimit.Current, new LimitOptions(), forwards: false).Admin;
         var places = new ConnectionPlaces(maxConnections, _logger, context.Time);
-        _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, places, _logger, certificate: certificate);
+        _web = new WebListener("admin listener", "admin_listen_addr", address, Configure, places, _logger, certificate: _certificate);
         Apply(context.Options().Limits);
         _handler = new AdminHandler(context, _auth, places, _logger, _web.Stopping);
     }
@@ -43,6 +44,9 @@ internal sealed class AdminListener : IAsyncDisposable
     public async Task StartAsync()
     {
         await _web.StartAsync(_handler.HandleAsync);
+
+        // Scrapes keep their connection, so that no handshake may come for months.
+        _certificate?.StartRefreshing();
         _logger.AdminStarted(_web.EndPoint);
     }
 
@@ -67,6 +71,7 @@ internal sealed class AdminListener : IAsyncDisposable
         await _web.DisposeAsync();
         _handler.Dispose();
         _auth?.Dispose();
+        _certificate?.Dispose();
     }
 
     private void Configure(KestrelServerOptions kestrel)

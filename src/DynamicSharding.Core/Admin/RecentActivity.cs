@@ -70,7 +70,7 @@ internal sealed class RecentActivity : IDisposable
     private sealed record Traffic(long At, long Requests, Dictionary<string, long> Redirects);
 }
 
-/// <summary>What an operator should hear of.</summary>
+/// <summary>Failures that an operator should know about.</summary>
 /// <param name="OverLimit">Connections that were rejected because too many were open.</param>
 /// <param name="BadProxyHeaders">Connections that did not begin as <c>proxy_protocol</c> asks.</param>
 /// <param name="UntrustedProxies">Connections of peers that are not in <c>trusted_proxies</c>.</param>

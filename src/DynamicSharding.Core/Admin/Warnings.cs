@@ -79,16 +79,16 @@ internal static class Warnings
             yield return new(
                 Warning,
                 $"{DisplayText.Number(failures.UntrustedProxies, "connection")} closed within the last hour because the peer is not in trusted_proxies.",
-                "Add the addresses of your proxies to trusted_proxies, or send clients to the proxies. The log has some of the peers (event 2015).");
+                "Add the addresses of your proxies to trusted_proxies and restart, or send clients to the proxies. The log has some of the peers (event 2015).");
         }
 
         if (failures.BadProxyHeaders > 0)
         {
             yield return new(
                 Warning,
-                $"{DisplayText.Number(failures.BadProxyHeaders, "connection")} closed within the last hour because no usable header of the PROXY protocol came first.",
+                $"{DisplayText.Number(failures.BadProxyHeaders, "connection")} closed within the last hour because they did not begin with a valid header of the PROXY protocol.",
                 "Make the proxies send the version that proxy_protocol names (send-proxy or send-proxy-v2 in HAProxy, proxy_protocol on in nginx), "
-                + "or set proxy_protocol to off. The log has some of the peers (event 2015).");
+                + "or set proxy_protocol to off and restart. The log has some of the peers (event 2015).");
         }
 
         // After an hour only if it still matters: the ring is not what membership wants it to be.
@@ -214,17 +214,17 @@ internal static class Warnings
 
     private static IEnumerable<WarningEntry> OfCertificates(AdminContext context)
     {
-        const string Remedy = "Make the certificate and its key a pair again; the log names the file and the error.";
+        const string Remedy = "Make the certificate and its key a pair again, or fix the CA file; the log names the file and the error.";
         foreach (ServerCertificate certificate in context.Certificates.Where(static certificate => !certificate.IsCurrent))
         {
             yield return new(
                 Warning,
-                $"The certificate files of the {certificate.Listener} listener have changed and cannot be used: the certificate before is shown until {DisplayText.Time(certificate.NotAfter)}.",
+                $"The certificate files of the {certificate.Listener} listener have changed and cannot be used: the previous certificate stays in use; it expires at {DisplayText.Time(certificate.NotAfter)}.",
                 Remedy);
         }
 
         if (context.GatewayTls is { IsCurrent: false })
-            yield return new(Warning, "A file of pushgateway.tls has changed and cannot be used: what was read before stays in use.", Remedy);
+            yield return new(Warning, "A file of pushgateway.tls has changed and cannot be used: the previous files stay in use.", Remedy);
     }
 
     private static IEnumerable<WarningEntry> OfCleanup(CleanupView view)

@@ -48,14 +48,21 @@ internal static class PemFiles
     }
 
     /// <summary>The certificate to present, with its intermediates; whatever authorities a peer says it accepts.</summary>
-    /// <exception cref="IOException">They are no pair.</exception>
+    /// <exception cref="IOException">They are no pair, or a certificate cannot be read.</exception>
     public static SslStreamCertificateContext Identity(string certFile, string certificates, string keyFile, string key)
     {
+        var chain = new X509Certificate2Collection();
         try
         {
-            var chain = new X509Certificate2Collection();
-            chain.ImportFromPem(certificates);
+            Add(chain, certificates);
+        }
+        catch (CryptographicException e)
+        {
+            throw new IOException($"{certFile} holds a certificate that cannot be read: {e.Message}", e);
+        }
 
+        try
+        {
             // Offline: a handshake must not wait for an authority's server.
             return SslStreamCertificateContext.Create(X509Certificate2.CreateFromPem(certificates, key), chain, offline: true);
         }
@@ -96,8 +103,22 @@ internal static class PemFiles
     {
         try
         {
-            X509Certificate2.CreateFromPemFile(certFile, keyFile).Dispose();
-            return null;
+            string certificates = File.ReadAllText(certFile);
+            X509Certificate2.CreateFromPem(certificates, File.ReadAllText(keyFile)).Dispose();
+            var chain = new X509Certificate2Collection();
+            try
+            {
+                Add(chain, certificates);
+                return null;
+            }
+            catch (CryptographicException e)
+            {
+                return "holds a certificate that cannot be read: " + e.Message;
+            }
+            finally
+            {
+                foreach (X509Certificate2 certificate in chain) certificate.Dispose();
+            }
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
@@ -116,8 +137,8 @@ internal static class PemFiles
         authorities.ImportFromPem(pem);
         for (int at = 0; (at = pem.IndexOf(Begin, at, StringComparison.Ordinal)) >= 0; at += Begin.Length) begun++;
 
-        // The import passes over what it cannot find the end of.
-        if (authorities.Count - before != begun) throw new CryptographicException("a BEGIN CERTIFICATE has no END CERTIFICATE: is the file cut off?");
+        // The import passes over what it finds no end of, and over a line that it cannot decode.
+        if (authorities.Count - before != begun) throw new CryptographicException($"{authorities.Count - before} of {begun} certificates are complete: is the file cut off, or a line break missing?");
     }
 
     private static string? BadAuthorities(IEnumerable<string> files)

@@ -37,6 +37,6 @@ internal static partial class Log
     [LoggerMessage(EventId = 5008, Level = LogLevel.Information, Message = "gateway TLS files reloaded")]
     public static partial void GatewayTlsReloaded(this ILogger logger);
 
-    [LoggerMessage(EventId = 5009, Level = LogLevel.Warning, Message = "gateway TLS reload failed, keeping the current files")]
+    [LoggerMessage(EventId = 5009, Level = LogLevel.Warning, Message = "gateway TLS reload failed, keeping the previous files")]
     public static partial void GatewayTlsReloadFailed(this ILogger logger, string err);
 }

@@ -80,7 +80,7 @@ internal sealed partial class Connection
         {
             _session.End();
             _reader.Complete();
-            if (reason is CloseReason.BadProxyHeader or CloseReason.UntrustedProxy) _loop.Context.RejectLog?.Note(reason, PeerAddress.ValueOf(_socket.Fd), _loop.BatchStart);
+            if (!_draining && reason is (CloseReason.BadProxyHeader or CloseReason.UntrustedProxy)) _loop.Context.RejectLog?.Note(reason, PeerAddress.ValueOf(_socket.Fd), _loop.BatchStart);
             if (_logger.IsEnabled(LogLevel.Debug)) LogEnd(reason);
             if (reason == CloseReason.WriteTimeout) _socket.ResetOnClose();
         }

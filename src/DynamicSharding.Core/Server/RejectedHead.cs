@@ -38,9 +38,7 @@ internal sealed class RejectedHead
         // A target with a space in it is a common error: its first word is shown.
         int method = line.IndexOf((byte)' '), version = line.LastIndexOf((byte)' ');
         if (method <= 0 || version == method || Characters.IndexOfTokenEnd(line[..method]) >= 0 || !line[(version + 1)..].StartsWith("HTTP/"u8)) return;
-        ReadOnlySpan<byte> target = line[(method + 1)..version];
-        int space = target.IndexOf((byte)' ');
-        Set(line[..method], PathOf(space < 0 ? target : target[..space]));
+        Set(line[..method], PathOf(line[(method + 1)..version]));
     }
 
     /// <param name="path">Without anything that must not be shown.</param>
@@ -53,17 +51,18 @@ internal sealed class RejectedHead
     public void Clear() => _methodLength = _pathLength = 0;
 
     /// <summary>
-    /// The path of a push; of another target only what can hold neither a password nor a token: a client that is configured wrongly puts its
-    /// credentials where a path should be.
+    /// The path of a push; of another target only what looks like no user, encoded value or parameter: a client that is configured wrongly puts
+    /// its credentials where a path should be.
     /// </summary>
     private static ReadOnlySpan<byte> PathOf(ReadOnlySpan<byte> target)
     {
-        int query = target.IndexOfAny((byte)'?', (byte)'#');
-        if (query >= 0) target = target[..query];
-        if (target.SequenceEqual("*"u8)) return target;
+        // Before the end of the path is looked for: a password may have in it what ends one.
         int scheme = target.IndexOf("://"u8);
-        bool mayHaveUser = scheme >= 0;
-        if (scheme > 0 && target.IndexOf((byte)'/') > scheme)
+        bool hasUser = scheme >= 0 && HasUser(target);
+        int end = target.IndexOfAny((byte)'?', (byte)'#', (byte)' ');
+        if (end >= 0) target = target[..end];
+        if (target.SequenceEqual("*"u8)) return target;
+        if (scheme > 0 && scheme < target.Length && target.IndexOf((byte)'/') > scheme)
         {
             ReadOnlySpan<byte> rest = target[(scheme + 3)..];
             int path = rest.IndexOf((byte)'/');
@@ -72,7 +71,7 @@ internal sealed class RejectedHead
 
         int push = target.IndexOf("/metrics/"u8);
         ReadOnlySpan<byte> before = push < 0 ? target : target[..push];
-        return target.StartsWith("/"u8) && !before.ContainsAny(Suspicious) && !(mayHaveUser && HasUser(target)) ? target : default;
+        return target.StartsWith("/"u8) && !before.ContainsAny(Suspicious) && !hasUser ? target : default;
     }
 
     /// <summary>An @ that is not the one of <c>job@base64</c>.</summary>

@@ -105,7 +105,7 @@ internal sealed class GroupSource
     {
         using JsonDocument document = JsonDocument.Parse(json);
         if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("exclude", out JsonElement exclude) || exclude.ValueKind != JsonValueKind.Array)
-            throw new JsonException("the response does not say what cleanup.exclude keeps");
+            throw new JsonException("the response has no exclude: the server is older than this command; use that version's");
         return
         [
             .. exclude.EnumerateArray().Select(static text =>

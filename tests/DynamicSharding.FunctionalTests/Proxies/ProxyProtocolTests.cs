@@ -110,7 +110,7 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
         }
 
         await server.WaitForClosedAsync("bad_proxy_header", 4 * bad.Length);
-        Assert.Contains(await server.Process.WarningsAsync(), static what => what.EndsWith("no usable header of the PROXY protocol came first.", StringComparison.Ordinal));
+        Assert.Contains(await server.Process.WarningsAsync(), static what => what.EndsWith("they did not begin with a valid header of the PROXY protocol.", StringComparison.Ordinal));
         await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "connection rejected (sampled)", "reason=bad_proxy_header", "peer=127.0.0.1:");
         Assert.Empty(gateway.Requests);
     }

@@ -125,9 +125,9 @@ public sealed class UpstreamTlsTests(ITestOutputHelper output) : PeerTest(output
 
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
         Assert.Equal("CN=edge-client", gateway.Subject);
-        await server.Process.WaitForLogAsync(Limit, "level=warn", "gateway TLS reload failed, keeping the current files");
+        await server.Process.WaitForLogAsync(Limit, "level=warn", "gateway TLS reload failed, keeping the previous files");
         await Eventually.TrueAsync(async () => await server.MetricAsync(Successful) == 0, Limit, () => "the failure");
-        Assert.Contains("A file of pushgateway.tls has changed and cannot be used: what was read before stays in use.", await server.Process.WarningsAsync());
+        Assert.Contains("A file of pushgateway.tls has changed and cannot be used: the previous files stay in use.", await server.Process.WarningsAsync());
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
     }
 

@@ -63,7 +63,7 @@ public sealed class WarningsTests
 
     [Theory]
     [InlineData(CloseReason.UntrustedProxy, "1 connection closed within the last hour because the peer is not in trusted_proxies.")]
-    [InlineData(CloseReason.BadProxyHeader, "1 connection closed within the last hour because no usable header of the PROXY protocol came first.")]
+    [InlineData(CloseReason.BadProxyHeader, "1 connection closed within the last hour because they did not begin with a valid header of the PROXY protocol.")]
     internal void A_proxy_that_is_not_configured(CloseReason reason, string what) => Says("warning", what, admin => admin.Counters.Loops[1].CountClose(reason));
 
     [Fact]
