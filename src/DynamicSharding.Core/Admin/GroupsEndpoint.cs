@@ -65,10 +65,11 @@ internal sealed class GroupsEndpoint(AdminContext context)
         {
             try
             {
+                bool utf8Names = (await source.Client.StatusAsync(target.Address, http.RequestAborted)).Utf8Names;
                 await foreach (PushgatewayGroup group in source.Client.GroupsAsync(target.Address, http.RequestAborted))
                 {
                     if (!matchers.IsEmpty && !GroupMatcher.AnyMatches(matchers, group.Labels)) continue;
-                    Write(json, group, target.Address, owners.Of(group));
+                    Write(json, group, target.Address, owners.Of(group, utf8Names), utf8Names);
                     if (json.BytesPending < FlushBytes) continue;
                     await json.FlushAsync(http.RequestAborted);
                 }
@@ -94,7 +95,7 @@ internal sealed class GroupsEndpoint(AdminContext context)
         await json.FlushAsync(http.RequestAborted);
     }
 
-    private static void Write(Utf8JsonWriter json, PushgatewayGroup group, string gateway, string? owner)
+    private static void Write(Utf8JsonWriter json, PushgatewayGroup group, string gateway, string? owner, bool utf8Names)
     {
         json.WriteStartObject();
         json.WriteString("gateway", gateway);
@@ -105,7 +106,7 @@ internal sealed class GroupsEndpoint(AdminContext context)
 
         // False if a pushed metric named labels hides whether the group has an empty instance.
         json.WriteBoolean("labels_are_exact", group.HasExactLabels);
-        json.WriteString("path", GroupPath.Of(group.Labels, utf8Names: false));
+        json.WriteString("path", GroupPath.Of(group.Labels, utf8Names));
         json.WriteBoolean("last_push_successful", group.LastPushSuccessful);
         WriteTime(json, "push_time_seconds", group.PushTime);
         WriteTime(json, "push_failure_time_seconds", group.PushFailureTime);

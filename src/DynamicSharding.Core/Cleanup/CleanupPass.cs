@@ -125,7 +125,7 @@ internal sealed class CleanupPass(
     /// <summary>True for a group that matters.</summary>
     private bool Select(PushgatewayGroup group, PushgatewayStatus status, string address, ref long misplaced)
     {
-        string? owner = _owners.Of(group);
+        string? owner = _owners.Of(group, status.Utf8Names);
         bool isMisplaced = owner != address;
         if (isMisplaced) misplaced++;
         if (GroupMatcher.AnyMatches(inputs.Options.Exclude, group.Labels)) return false;

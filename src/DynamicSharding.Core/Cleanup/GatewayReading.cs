@@ -54,10 +54,11 @@ internal sealed class GroupOwners(HashRing<Gateway> ring)
     private int _size = 1024;
     private GroupingKey? _key;
 
+    /// <param name="utf8Names">How the gateway that has it reads names: the label <c>U__x</c> was pushed as <c>U__U____x</c> if it has the flag.</param>
     /// <returns>Null if no push with such labels would be accepted.</returns>
-    public string? Of(PushgatewayGroup group)
+    public string? Of(PushgatewayGroup group, bool utf8Names = false)
     {
-        byte[] path = Encoding.ASCII.GetBytes(GroupPath.Of(group.Labels, utf8Names: false));
+        byte[] path = Encoding.ASCII.GetBytes(GroupPath.Of(group.Labels, utf8Names));
         if (_key is null || path.Length > _size) _key = new GroupingKey(ShardingKey.Group, _size = Math.Max(_size, path.Length));
         bool isGroup = _key.Compute(path, out _) == GroupResult.Group && !_key.RefusedByPushgateway;
         return isGroup ? ring.Find(_key.Hash).Address : null;

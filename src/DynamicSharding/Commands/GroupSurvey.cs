@@ -64,7 +64,7 @@ internal sealed class GroupSurvey
         IEnumerable<SurveyedGroup> groups = _readings.Values
             .SelectMany(static reading => reading.Kept.Values.Select(group => new SurveyedCopy(reading, group)))
             .GroupBy(static copy => copy.Group.Key, StringComparer.Ordinal)
-            .Select(copies => new SurveyedGroup([.. copies.OrderBy(static copy => copy.On.Address, StringComparer.Ordinal)], _owners?.Of(copies.First().Group)));
+            .Select(copies => new SurveyedGroup([.. copies.OrderBy(static copy => copy.On.Address, StringComparer.Ordinal)], _owners?.Of(copies.First().Group, copies.First().On.Status?.Utf8Names ?? false)));
         if (_fleet.OlderThan is { } age) groups = groups.Where(group => At - group.Newest > age);
         Groups = [.. groups.OrderBy(static group => group.Name, StringComparer.Ordinal)];
     }

@@ -53,6 +53,12 @@ public sealed class Utf8NamesTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal(0, exitCode);
         JsonElement group = Assert.Single(JsonDocument.Parse(said).RootElement.GetProperty("groups").EnumerateArray());
         Assert.Equal(owner, group.GetProperty("owner").GetString());
+        using (HttpClient admin = LoopbackHttp.Client(server.Process.AdminAddress))
+        {
+            JsonElement seen = Assert.Single(JsonDocument.Parse(await admin.GetStringAsync("api/v1/groups")).RootElement.GetProperty("groups").EnumerateArray());
+            foreach (string property in (string[])["owner", "path"]) Assert.Equal(group.GetProperty(property).GetString(), seen.GetProperty(property).GetString());
+        }
+
         await _gateways[1].SendAsync(HttpMethod.Delete, group.GetProperty("path").GetString()!, "");
         await WaitForGroupsAsync(_gateways[1]);
 

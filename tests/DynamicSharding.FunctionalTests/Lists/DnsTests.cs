@@ -110,6 +110,9 @@ public sealed class DnsTests(ITestOutputHelper output) : PeerTest(output)
         }
 
         DynamicShardingProcess server = await StartAsync(dns, $"names: [pgw.test], type: {type}" + (type == "A" ? $", port: {port}" : ""));
+
+        // With a verdict on each: a target whose address was never found is held as one that is lost.
+        await server.WaitUntilReadyAsync();
         await server.WaitForMembersAsync(gateways, Limit);
 
         // Silent for half of the time, refusing for the other half.
