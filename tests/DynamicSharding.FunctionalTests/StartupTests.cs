@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using DynamicSharding.FunctionalTests.Forward;
 using DynamicSharding.FunctionalTests.Peers;
@@ -24,7 +25,7 @@ public sealed class StartupTests(ITestOutputHelper output) : PeerTest(output), I
         await using ChildProcess process = await StartAsync(Binary.Path, "--config.file", WriteConfig());
         string maps = $"/proc/{process.Pid}/maps";
         while (!Binary.IsNativeAot && !(await File.ReadAllTextAsync(maps)).Contains("System.CommandLine.dll", StringComparison.Ordinal)) await Task.Delay(1);
-        while (Binary.IsNativeAot && !await CatchesHangupAsync(process)) await Task.Delay(1);
+        if (Binary.IsNativeAot) await WaitForHangupHandlerAsync(process);
 
         process.Hangup();
 
@@ -50,7 +51,7 @@ public sealed class StartupTests(ITestOutputHelper output) : PeerTest(output), I
         string pipe = Path.Combine(_folder.Path, "pipe.yml");
         await using (ChildProcess mkfifo = await ChildProcess.StartAsync("mkfifo", "mkfifo", [pipe])) await mkfifo.WaitForExitAsync(Limit);
         await using ChildProcess process = await StartAsync(Binary.Path, "--config.file", pipe);
-        while (!await CatchesHangupAsync(process)) await Task.Delay(1);
+        await WaitForHangupHandlerAsync(process);
         await Task.Delay(100);
 
         process.Terminate();
@@ -110,6 +111,16 @@ public sealed class StartupTests(ITestOutputHelper output) : PeerTest(output), I
 
     private static Task WaitForLogAsync(ChildProcess process, string text) =>
         process.WaitUntilReadyAsync(() => Task.FromResult(process.Output.Contains(text, StringComparison.Ordinal)), Limit);
+
+    private static async Task WaitForHangupHandlerAsync(ChildProcess process)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (!await CatchesHangupAsync(process))
+        {
+            Assert.True(Stopwatch.GetElapsedTime(start) < Limit, "no handler of SIGHUP: is it ignored, as under nohup?");
+            await Task.Delay(1);
+        }
+    }
 
     /// <returns>Whether the process has a handler for SIGHUP, the lowest bit.</returns>
     private static async Task<bool> CatchesHangupAsync(ChildProcess process)
