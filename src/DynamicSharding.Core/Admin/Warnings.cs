@@ -91,6 +91,15 @@ internal static class Warnings
                 + "or set proxy_protocol to off and restart. The log has some of the peers (event 2015).");
         }
 
+        if (failures.UnexpectedProxyHeaders > 0)
+        {
+            yield return new(
+                Warning,
+                $"{DisplayText.Number(failures.UnexpectedProxyHeaders, "connection")} rejected within the last hour because a header of the PROXY protocol came where none is expected.",
+                "Set proxy_protocol to the version that the proxy sends, list the proxy in trusted_proxies and restart, or make the proxy send no header. "
+                + "The log has some of the peers (events 2014 and 2015).");
+        }
+
         // After an hour only if it still matters: the ring is not what membership wants it to be.
         bool isBehind = fleet.Membership.BuildFailures > 0 && fleet.Gateways.Any(static g => IsMember(g.Status.State) is { } wanted && wanted != g.InRing);
         if (fleet.Ring is not null && (failures.BuildFailures > 0 || isBehind))

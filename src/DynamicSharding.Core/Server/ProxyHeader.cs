@@ -43,6 +43,13 @@ internal readonly record struct ProxyHeader(int Length, ClientAddress? Source)
         return ParseStatus.Rejected;
     }
 
+    /// <summary>
+    /// Tells what nobody parsed from other input that is neither HTTP nor TLS. Five bytes of the signature are enough: those are what both parsers
+    /// reject.
+    /// </summary>
+    public static bool IsLikely(ReadOnlySpan<byte> input) =>
+        (input.Length >= 5 && Begins(input, Signature)) || input.StartsWith("PROXY TCP"u8) || input.StartsWith("PROXY UNKNOWN"u8);
+
     private static bool Begins(ReadOnlySpan<byte> input, ReadOnlySpan<byte> with) =>
         input.Length < with.Length ? with.StartsWith(input) : input.StartsWith(with);
 
