@@ -66,7 +66,7 @@ public sealed partial class MachineTests(ITestOutputHelper output) : PeerTest(ou
         Assert.Equal("failed", await machine.StateAsync(Service, "ActiveState"));
         Assert.Equal("2", await machine.StateAsync(Service, "ExecMainStatus"));
         Assert.Equal("0", await machine.StateAsync(Service, "NRestarts"));
-        Assert.StartsWith($"could not start: {SystemdMachine.ConfigFile}:1:1: colour: this is not a known key", await machine.StateAsync(Service, "StatusText"), StringComparison.Ordinal);
+        Assert.StartsWith($"could not start: {SystemdMachine.ConfigFile}:1:1: this is not a known key", await machine.StateAsync(Service, "StatusText"), StringComparison.Ordinal);
     }
 
     [Fact]
