@@ -52,7 +52,9 @@ internal static class Warnings
             yield return new(
                 Critical,
                 "No Pushgateway is known: every push gets a 503 response.",
-                "List servers under pushgateway.servers and reload, or make sure that Consul responds.");
+                fleet.Membership.Discovery.Source is var source && source.IsList()
+                    ? $"Make sure that the list of discovery: {source.Name()} names gateways and can be read."
+                    : "List servers under pushgateway.servers and reload, or make sure that Consul responds.");
         }
         else if (!context.Readiness.IsReady)
         {
