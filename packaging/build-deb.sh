@@ -2,7 +2,9 @@
 # Builds the Debian package, a tar.gz for other systems, and SHA256SUMS over both.
 #
 #   packaging/build-deb.sh [BINARY]
-#   ARCH=arm64 packaging/build-deb.sh [BINARY]      for another architecture: needs gcc-aarch64-linux-gnu and qemu-user
+#   ARCH=arm64 packaging/build-deb.sh [BINARY]      for another architecture
+#
+# arm64 needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user.
 #
 # BINARY is the NativeAOT file, artifacts/aot/dynamic-sharding by default, artifacts/aot-arm64/dynamic-sharding for arm64. It is published first when it is missing or does not have this commit
 # and its version (packaging/version.sh). The result is in OUT (default: artifacts/packages) and reproducible byte for byte from the same commit
@@ -39,6 +41,8 @@ publish() {
     esac
     if [[ $ARCH == arm64 && $NATIVE != arm64 ]]; then
         command -v aarch64-linux-gnu-gcc >/dev/null || die "aarch64-linux-gnu-gcc is missing: install gcc-aarch64-linux-gnu"
+        # The compiler only recommends it. Without it, the linker fails after minutes.
+        [[ $(aarch64-linux-gnu-gcc -print-file-name=crti.o) == */* ]] || die "the C library for arm64 is missing: install libc6-dev-arm64-cross"
         cross=(-p:CppCompilerAndLinker="$PWD/packaging/cross-cc.sh" -p:ObjCopyName=aarch64-linux-gnu-objcopy)
     fi
     say "publishing $VERSION for $rid"

@@ -4,8 +4,8 @@
 #
 #   packaging/test-arm64.sh [BINARY]      like ARCH=arm64 packaging/build-deb.sh
 #
-# Needs gcc-aarch64-linux-gnu, qemu-user, lintian, rpm and cpio, and root for the network namespace. What qemu cannot show is the kernel: the
-# system calls are this machine's.
+# Needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user, lintian, rpm and cpio, and root for the network namespace. What qemu cannot
+# show is the kernel: the system calls are this machine's.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using System.ComponentModel;
+using System.Globalization;
 using System.Net;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
@@ -28,7 +30,21 @@ internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat?
         if (config is null || Signals.StopRequested.IsCompleted) return ExitCode.Stopped;
         foreach (ConfigProblem warning in config.Warnings) logger.ConfigurationWarning(warning.ToString());
         foreach (ConfigProblem error in config.Errors) logger.ConfigurationError(error.ToString());
-        return config.Options is { } options ? await ServeAsync(options, logs).ConfigureAwait(false) : ExitCode.BadConfiguration;
+        if (config.Options is { } options) return await ServeAsync(options, logs).ConfigureAwait(false);
+        TellManager(config.Errors, logger);
+        return ExitCode.BadConfiguration;
+    }
+
+    /// <summary>For <c>systemctl status</c>, which shows it after the exit, too. With a socket, the status of the wait is more urgent.</summary>
+    private static void TellManager(ImmutableArray<ConfigProblem> errors, ILogger logger)
+    {
+        if (ActivationBackoff.HasSockets()) return;
+        using NotifySocket? manager = NotifySocket.Take(logger);
+
+        // A line feed would begin another assignment.
+        string first = errors[0].ToString().ReplaceLineEndings(" ");
+        string more = errors.Length > 1 ? string.Create(CultureInfo.InvariantCulture, $" (and {errors.Length - 1} more in the log)") : "";
+        manager?.Send($"STATUS=could not start: {first}{more}");
     }
 
     private async Task<int> ServeAsync(ServerOptions options, LogOutput logs)

@@ -65,6 +65,7 @@ internal sealed class RecentActivity : IDisposable
             _counters.Rejected(RejectReason.TooManyConnections),
             _counters.Closed(CloseReason.BadProxyHeader),
             _counters.Closed(CloseReason.UntrustedProxy),
+            _counters.Rejected(RejectReason.UnexpectedProxyHeader) + _counters.Closed(CloseReason.UnexpectedProxyHeader),
             fleet.Membership.BuildFailures);
 
     private sealed record Traffic(long At, long Requests, Dictionary<string, long> Redirects);
@@ -74,11 +75,16 @@ internal sealed class RecentActivity : IDisposable
 /// <param name="OverLimit">Connections that were rejected because too many were open.</param>
 /// <param name="BadProxyHeaders">Connections that did not begin as <c>proxy_protocol</c> asks.</param>
 /// <param name="UntrustedProxies">Connections of peers that are not in <c>trusted_proxies</c>.</param>
+/// <param name="UnexpectedProxyHeaders">Connections that began with a header although <c>proxy_protocol</c> is off.</param>
 /// <param name="BuildFailures">Rings that could not be built.</param>
-internal readonly record struct Failures(long OverLimit, long BadProxyHeaders, long UntrustedProxies, long BuildFailures)
+internal readonly record struct Failures(long OverLimit, long BadProxyHeaders, long UntrustedProxies, long UnexpectedProxyHeaders, long BuildFailures)
 {
     public Failures Since(Failures then) => new(
-        OverLimit - then.OverLimit, BadProxyHeaders - then.BadProxyHeaders, UntrustedProxies - then.UntrustedProxies, BuildFailures - then.BuildFailures);
+        OverLimit - then.OverLimit,
+        BadProxyHeaders - then.BadProxyHeaders,
+        UntrustedProxies - then.UntrustedProxies,
+        UnexpectedProxyHeaders - then.UnexpectedProxyHeaders,
+        BuildFailures - then.BuildFailures);
 }
 
 /// <summary>The last samples of something, taken by a timer of the thread pool.</summary>

@@ -52,7 +52,9 @@ internal static class Warnings
             yield return new(
                 Critical,
                 "No Pushgateway is known: every push gets a 503 response.",
-                "List servers under pushgateway.servers and reload, or make sure that Consul responds.");
+                fleet.Membership.Discovery.Source is var source && source.IsList()
+                    ? $"Make sure that the list of discovery: {source.Name()} names gateways and can be read."
+                    : "List servers under pushgateway.servers and reload, or make sure that Consul responds.");
         }
         else if (!context.Readiness.IsReady)
         {
@@ -89,6 +91,15 @@ internal static class Warnings
                 $"{DisplayText.Number(failures.BadProxyHeaders, "connection")} closed within the last hour because they did not begin with a valid header of the PROXY protocol.",
                 "Make the proxies send the version that proxy_protocol names (send-proxy or send-proxy-v2 in HAProxy, proxy_protocol on in nginx), "
                 + "or set proxy_protocol to off and restart. The log has some of the peers (event 2015).");
+        }
+
+        if (failures.UnexpectedProxyHeaders > 0)
+        {
+            yield return new(
+                Warning,
+                $"{DisplayText.Number(failures.UnexpectedProxyHeaders, "connection")} rejected within the last hour because a header of the PROXY protocol came where none is expected.",
+                "Set proxy_protocol to the version that the proxy sends, list the proxy in trusted_proxies and restart, or make the proxy send no header. "
+                + "The log has some of the peers (events 2014 and 2015).");
         }
 
         // After an hour only if it still matters: the ring is not what membership wants it to be.

@@ -55,6 +55,35 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
     public static string[] Expand(string pattern) =>
         TryExpand(pattern, out string[] paths) is { } error ? throw new ListUnavailableException($"{pattern}: {error}") : paths;
 
+    /// <summary>What keeps the files from naming gateways, each with its remedy, for a command that runs once.</summary>
+    public static IReadOnlyList<string> Problems(ServerOptions options)
+    {
+        TargetGroups groups = TargetGroups.For(options);
+        List<string> problems = [];
+        foreach (string pattern in options.FileSd.Files.Distinct(StringComparer.Ordinal))
+        {
+            if (TryExpand(pattern, out string[] paths) is { } error) problems.Add($"{pattern}: {error}");
+            else if (paths.Length == 0) problems.Add(NoMatch(pattern));
+            foreach (string path in paths)
+            {
+                try
+                {
+                    if (groups.ReadFile(path).IsEmpty) problems.Add(NoGateway(path));
+                }
+                catch (ListUnavailableException e)
+                {
+                    problems.Add(e.Message);
+                }
+            }
+        }
+
+        return problems;
+    }
+
+    private static string NoMatch(string pattern) => $"{pattern}: no file matches; create one, or correct file_sd.files";
+
+    private static string NoGateway(string path) => $"{path}: names no gateway; add targets";
+
     private static string FolderOf(string path) => Path.GetDirectoryName(path) ?? "/";
 
     /// <returns>Why the folder cannot be listed; null if it can, or does not exist.</returns>
@@ -106,7 +135,7 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
 
             list.Expect(paths);
             foreach (string path in paths) found.Add(path);
-            if (paths.Length == 0) list.Gone(pattern, $"{pattern}: no file matches; create one, or correct file_sd.files");
+            if (paths.Length == 0) list.Gone(pattern, NoMatch(pattern));
             else if (paths is not [var only] || only != pattern) list.Forget(pattern);
         }
 
@@ -151,7 +180,7 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
             // Written to meanwhile: what was read is neither the old content nor the new one.
             if (FileStamp.Of(path).Stamp != stamp || (!isLongQuiet && !file.IsWholeIn(gateways))) return false;
             file.Gateways = gateways;
-            file.Repeat = gateways.IsEmpty ? () => list.Gone(path, $"{path}: names no gateway; add targets") : () => list.Found(path, gateways);
+            file.Repeat = gateways.IsEmpty ? () => list.Gone(path, NoGateway(path)) : () => list.Found(path, gateways);
             file.Repeat();
             file.Read = stamp;
         }

@@ -23,6 +23,7 @@ internal enum RejectReason : byte
     MethodNotAllowed,
     NotFound,
     NotHttp,
+    UnexpectedProxyHeader,
 
     // Field section
     BadFieldLine,
@@ -81,6 +82,7 @@ internal static class RejectReasons
         new(405, "method_not_allowed", "method not allowed here"),
         new(404, "not_found", "not found: pushes go to /metrics/job/<job>{/<label>/<value>}"),
         new(400, "not_http", "this is a plain HTTP/1.1 port"),
+        new(400, "unexpected_proxy_header", "a header of the PROXY protocol is not expected here: set proxy_protocol, or make the proxy send none"),
 
         new(400, "bad_field_line", "malformed header line"),
         new(400, "bad_field_name", "malformed header name: token characters directly followed by a colon"),

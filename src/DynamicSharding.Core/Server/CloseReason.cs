@@ -53,17 +53,20 @@ internal enum CloseReason : byte
 
     /// <summary>The peer is not in <c>trusted_proxies</c>.</summary>
     UntrustedProxy,
+
+    /// <summary>A header of the PROXY protocol came where a TLS handshake was expected.</summary>
+    UnexpectedProxyHeader,
 }
 
 internal static class CloseReasons
 {
-    public const int Count = (int)CloseReason.UntrustedProxy + 1;
+    public const int Count = (int)CloseReason.UnexpectedProxyHeader + 1;
 
     private static readonly string[] Labels =
     [
         "client_closed", "idle", "header_timeout", "body_timeout", "write_timeout", "linger_timeout", "lingered", "rejected",
         "connection_close_requested", "drained", "aborted", "reset", "too_many_connections", "io_error", "tls_failed",
-        "bad_proxy_header", "untrusted_proxy",
+        "bad_proxy_header", "untrusted_proxy", "unexpected_proxy_header",
     ];
 
     /// <summary>The value of the <c>reason</c> label.</summary>

@@ -62,7 +62,8 @@ internal sealed partial class Connection
     private CloseReason ExpiredReason() => _expired ?? CloseReason.Aborted;
 
     private CloseReason Ended() =>
-        _socket.Tls is { IsTlsFailure: true } ? CloseReason.TlsFailed
+        _socket.Tls is { IsProxyHeader: true } ? CloseReason.UnexpectedProxyHeader
+        : _socket.Tls is { IsTlsFailure: true } ? CloseReason.TlsFailed
         : _reader.Error == 0 || _socket.Tls is { IsUnused: true } ? CloseReason.ClientClosed : CloseReason.Reset;
 
     private CloseReason EndedWriting() => _expired ?? CloseReason.Reset;
@@ -80,7 +81,7 @@ internal sealed partial class Connection
         {
             _session.End();
             _reader.Complete();
-            if (!_draining && reason is (CloseReason.BadProxyHeader or CloseReason.UntrustedProxy)) _loop.Context.RejectLog?.Note(reason, PeerAddress.ValueOf(_socket.Fd), _loop.BatchStart);
+            if (!_draining && reason is (CloseReason.BadProxyHeader or CloseReason.UntrustedProxy or CloseReason.UnexpectedProxyHeader)) _loop.Context.RejectLog?.Note(reason, PeerAddress.ValueOf(_socket.Fd), _loop.BatchStart);
             if (_logger.IsEnabled(LogLevel.Debug)) LogEnd(reason);
             if (reason == CloseReason.WriteTimeout) _socket.ResetOnClose();
         }

@@ -117,7 +117,8 @@ internal class HttpSession(LoopCounters counters)
             consumed = input.Length;
             IsBroken = true;
             context.Rejected.Set(rest);
-            Reject(_parser.Reason, default, ConnectionOption.Close, context, ref writer);
+            RejectReason reason = ProxyHeader.IsLikely(rest) ? RejectReason.UnexpectedProxyHeader : _parser.Reason;
+            Reject(reason, default, ConnectionOption.Close, context, ref writer);
             return SessionStep.Linger;
         }
 

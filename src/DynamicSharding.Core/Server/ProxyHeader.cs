@@ -43,6 +43,13 @@ internal readonly record struct ProxyHeader(int Length, ClientAddress? Source)
         return ParseStatus.Rejected;
     }
 
+    /// <summary>
+    /// Tells what nobody parsed from other input that is neither HTTP nor TLS. Of the signature only the bytes count that make HTTP's parser reject
+    /// it: more may or may not be there yet, and the response must not depend on that.
+    /// </summary>
+    public static bool IsLikely(ReadOnlySpan<byte> input) =>
+        input.StartsWith(Signature[..5]) || input.StartsWith("PROXY TCP"u8) || input.StartsWith("PROXY UNKNOWN"u8);
+
     private static bool Begins(ReadOnlySpan<byte> input, ReadOnlySpan<byte> with) =>
         input.Length < with.Length ? with.StartsWith(input) : input.StartsWith(with);
 

@@ -18,6 +18,9 @@ internal sealed class RawSocketStream(LoopSocket socket) : Stream
 
     public bool HasReceived { get; private set; }
 
+    /// <summary>The first bytes are a header of the PROXY protocol.</summary>
+    public bool HasProxyHeader { get; private set; }
+
     /// <summary>The errno with which the socket failed; 0 while it has not.</summary>
     public int Error { get; private set; }
 
@@ -106,8 +109,14 @@ internal sealed class RawSocketStream(LoopSocket socket) : Stream
         if (received.WouldBlock) return false;
         if (received.Failed) throw Failed(received.Error);
         count = received.Count;
-        HasReceived |= count > 0;
+        if (!HasReceived && count > 0) OnFirst(buffer.Span[..count]);
         return true;
+    }
+
+    private void OnFirst(ReadOnlySpan<byte> received)
+    {
+        HasReceived = true;
+        HasProxyHeader = ProxyHeader.IsLikely(received);
     }
 
     private bool TryWrite()

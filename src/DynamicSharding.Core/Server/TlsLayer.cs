@@ -50,6 +50,9 @@ internal sealed class TlsLayer
     /// <summary>The failure is one of TLS, or came before the handshake was done; otherwise the socket failed, or the peer went without a word.</summary>
     public bool IsTlsFailure => Failure is not null && _raw.HasReceived && (!IsAuthenticated || _raw.Error == 0);
 
+    /// <summary>That failure is a header of the PROXY protocol, which nobody expects.</summary>
+    public bool IsProxyHeader => IsTlsFailure && _raw.HasProxyHeader;
+
     /// <summary>The peer closed in order before a byte of it arrived, as checks of load balancers do.</summary>
     public bool IsUnused => !_raw.HasReceived && _raw.Error == 0;
 

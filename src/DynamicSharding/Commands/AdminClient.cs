@@ -45,11 +45,12 @@ internal static class AdminClient
         return address.GetComponents(parts, UriFormat.UriEscaped);
     }
 
+    /// <param name="hint">What to look at when there is a listener, and it does not speak HTTP to this client.</param>
     /// <param name="proxyProtocol">What the listener wants connections to begin with.</param>
     /// <param name="certificate">The file of the one certificate that is accepted; null for those that the machine trusts.</param>
     /// <exception cref="CommandException">No response, or none in time.</exception>
     public static async Task<(HttpStatusCode Status, byte[] Content)> GetAsync(
-        Uri address, TimeSpan timeout, CancellationToken cancellation, string? certificate = null,
+        Uri address, TimeSpan timeout, string hint, CancellationToken cancellation, string? certificate = null,
         ProxyProtocol proxyProtocol = ProxyProtocol.Off)
     {
         try
@@ -86,14 +87,19 @@ internal static class AdminClient
         }
         catch (HttpRequestException error)
         {
-            throw new CommandException($"{Printable(address)}: {(error.InnerException ?? error).Message}", ExitCode.Failed);
+            string remedy = IsConnected(error.HttpRequestError) ? "; " + hint : "";
+            throw new CommandException($"{Printable(address)}: {(error.InnerException ?? error).Message}{remedy}", ExitCode.Failed);
         }
     }
+
+    /// <summary>A listener with TLS, one that waits for the PROXY protocol and one of something else end the connection in different ways.</summary>
+    private static bool IsConnected(HttpRequestError error) =>
+        error is HttpRequestError.Unknown or HttpRequestError.ResponseEnded or HttpRequestError.InvalidResponse or HttpRequestError.SecureConnectionError;
 
     /// <summary>The same from the first of these addresses that accepts a connection: a listener may have one family of addresses only.</summary>
     /// <exception cref="CommandException">As above; when none accepts one, with the reason of each.</exception>
     public static async Task<(Uri From, HttpStatusCode Status, byte[] Content)> GetAsync(
-        IReadOnlyList<Uri> addresses, TimeSpan timeout, CancellationToken cancellation, string? certificate = null,
+        IReadOnlyList<Uri> addresses, TimeSpan timeout, string hint, CancellationToken cancellation, string? certificate = null,
         ProxyProtocol proxyProtocol = ProxyProtocol.Off)
     {
         List<string> refused = [];
@@ -105,7 +111,7 @@ internal static class AdminClient
                 continue;
             }
 
-            (HttpStatusCode status, byte[] content) = await GetAsync(address, timeout, cancellation, certificate, proxyProtocol).ConfigureAwait(false);
+            (HttpStatusCode status, byte[] content) = await GetAsync(address, timeout, hint, cancellation, certificate, proxyProtocol).ConfigureAwait(false);
             return (address, status, content);
         }
 

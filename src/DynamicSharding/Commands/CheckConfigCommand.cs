@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using DynamicSharding.Config;
+using DynamicSharding.Discovery;
 
 namespace DynamicSharding.Commands;
 
@@ -19,10 +21,15 @@ internal static class CheckConfigCommand
     {
         ConfigResult config = ConfigFile.Load(file, Environment.GetEnvironmentVariable);
         foreach (ConfigProblem problem in config.Errors) error.WriteLine(problem);
-        foreach (ConfigProblem warning in config.Warnings) error.WriteLine(warning with { Message = "warning: " + warning.Message });
+        ImmutableArray<ConfigProblem> warnings = config.Warnings;
+
+        // A start does not read them: the server waits for them, and logs what is wrong.
+        if (config.Options is { Discovery: DiscoveryKind.FileSd } list)
+            warnings = warnings.AddRange(TargetFileWatch.Problems(list).Select(problem => new ConfigProblem(file, 0, 0, "file_sd.files: " + problem)));
+        foreach (ConfigProblem warning in warnings) error.WriteLine(warning with { Message = "warning: " + warning.Message });
         if (config.Options is not { } options) return ExitCode.BadConfiguration;
 
-        output.WriteLine($"{file}: valid, discovery={options.Discovery.Name()} servers={options.Pushgateway.Servers.Length} warnings={config.Warnings.Length}");
+        output.WriteLine($"{file}: valid, discovery={options.Discovery.Name()} servers={options.Pushgateway.Servers.Length} warnings={warnings.Length}");
         return ExitCode.Stopped;
     }
 }

@@ -49,7 +49,8 @@ internal sealed class GroupSource
     /// <exception cref="CommandException">A flag is wrong, or the server does not respond.</exception>
     public async Task<GroupFleet> ReadAsync(ParseResult arguments, CancellationToken cancellation)
     {
-        ServerOptions? options = arguments.GetValue(_configFile) is { } file ? CommandOutput.LoadConfig(file) : null;
+        string? file = arguments.GetValue(_configFile);
+        ServerOptions? options = file is null ? null : CommandOutput.LoadConfig(file);
         PushgatewayOptions gateways = options?.Pushgateway ?? new PushgatewayOptions();
         RingDefinition ring;
         IEnumerable<string> known = [];
@@ -57,6 +58,7 @@ internal sealed class GroupSource
         if (arguments.GetValue(_url) is { } url)
         {
             (ring, known) = await MemberSource.QueryAsync(url, "/api/v1/status", ReadStatus, cancellation).ConfigureAwait(false);
+            ring = MemberSource.NotEmpty(ring, MemberSource.NoRing(url));
             exclude = exclude.AddRange(await MemberSource.QueryAsync(url, "/api/v1/cleanup", ReadExclude, cancellation).ConfigureAwait(false));
             if (options is null)
             {
@@ -66,14 +68,13 @@ internal sealed class GroupSource
         }
         else if (options!.Discovery == DiscoveryKind.Consul)
         {
-            throw new CommandException("discovery is consul, so the file does not name every gateway; add --url http://host:9293 of a running server");
+            throw new CommandException($"{file}: discovery is consul, so the file does not name every gateway; add --url http://host:9293 of a running server");
         }
         else
         {
-            ring = MemberSource.ReadFile(options);
+            ring = MemberSource.ReadFile(file!, options);
         }
 
-        if (ring.Members.Length == 0) throw new CommandException("the source names no gateway");
         IEnumerable<string> further = MemberSource.Identify(MemberSource.ParseGateways(GatewaysFlag, arguments.GetValue(_gateways) ?? ""), ring.Key).Select(static gateway => gateway.Address);
         return new GroupFleet(
             ring,

@@ -35,15 +35,18 @@ internal static class HealthcheckCommand
             (Uri[] addresses, string? certificate, ProxyProtocol proxyProtocol) = arguments.GetValue(file) is { } path ? AddressesIn(path)
                 : arguments.GetValue(url) is { } given ? ([WithPath(AdminClient.ParseUrl(given))], null, ProxyProtocol.Off)
                 : ([new Uri(DefaultUrl), new Uri(DefaultUrl6)], null, ProxyProtocol.Off);
-            return CheckAsync(addresses, certificate, proxyProtocol, arguments.GetValue(timeout) ?? DefaultTimeout, output, cancellation);
+            string hint = arguments.GetValue(file) is not null ? "does the server run with this file?"
+                : addresses[0].Scheme == "https" ? "does this listener have TLS, with a certificate that this machine trusts (SSL_CERT_FILE)? --config.file takes what the server's file says"
+                : "does this listener have TLS (https://), or proxy_protocol? --config.file takes what the server's file says";
+            return CheckAsync(addresses, certificate, proxyProtocol, arguments.GetValue(timeout) ?? DefaultTimeout, hint, output, cancellation);
         }));
         return command;
     }
 
     private static async Task<int> CheckAsync(
-        Uri[] addresses, string? certificate, ProxyProtocol proxyProtocol, TimeSpan timeout, TextWriter output, CancellationToken cancellation)
+        Uri[] addresses, string? certificate, ProxyProtocol proxyProtocol, TimeSpan timeout, string hint, TextWriter output, CancellationToken cancellation)
     {
-        (Uri address, HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(addresses, timeout, cancellation, certificate, proxyProtocol).ConfigureAwait(false);
+        (Uri address, HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(addresses, timeout, hint, cancellation, certificate, proxyProtocol).ConfigureAwait(false);
         string text = Encoding.UTF8.GetString(content).Split('\n', 2)[0].Trim();
         text = string.Concat(text.Take(MaxLineLength).Where(static c => !char.IsControl(c)));
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{AdminClient.Printable(address)}: {(int)status} {text}").TrimEnd()).ConfigureAwait(false);

@@ -19,6 +19,8 @@ internal sealed class MemberSource
 
     private const string GatewaysFlag = "--gateways";
 
+    private const string NotAnAdminListener = "this is not an admin listener of dynamic-sharding; its port is that of admin_listen_addr";
+
     private static readonly int DefaultPort = new PushgatewayOptions().Port;
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
@@ -44,7 +46,6 @@ internal sealed class MemberSource
     {
         ShardingKey? key = arguments.GetValue(_key);
         RingDefinition definition = await ReadSourceAsync(arguments, key, cancellation).ConfigureAwait(false);
-        if (definition.Members.Length == 0) throw new CommandException("the source names no gateway");
         return definition with { Replicas = arguments.GetValue(_replicas) ?? definition.Replicas, Key = key ?? definition.Key };
     }
 
@@ -70,36 +71,55 @@ internal sealed class MemberSource
 
     private async Task<RingDefinition> ReadSourceAsync(ParseResult arguments, ShardingKey? key, CancellationToken cancellation)
     {
-        if (arguments.GetValue(_gateways) is { } list) return RingDefinition.Of(Identify(ParseGateways(GatewaysFlag, list), key ?? ShardingKey.Group));
-        if (arguments.GetValue(_url) is { } url) return await QueryServerAsync(url, cancellation).ConfigureAwait(false);
-        return ReadFile(CommandOutput.LoadConfig(arguments.GetValue(_configFile)!), key);
+        if (arguments.GetValue(_gateways) is { } list)
+        {
+            return NotEmpty(
+                RingDefinition.Of(Identify(ParseGateways(GatewaysFlag, list), key ?? ShardingKey.Group)),
+                $"{GatewaysFlag}: names no gateway of a weight above 0; write a:9091,b:9091");
+        }
+
+        if (arguments.GetValue(_url) is { } url) return NotEmpty(await QueryServerAsync(url, cancellation).ConfigureAwait(false), NoRing(url));
+        string file = arguments.GetValue(_configFile)!;
+        return ReadFile(file, CommandOutput.LoadConfig(file), key);
     }
 
+    /// <param name="problem">What is wrong with a ring without members, where, and what to do.</param>
+    /// <exception cref="CommandException">This is one.</exception>
+    public static RingDefinition NotEmpty(RingDefinition ring, string problem) => ring.Members.Length > 0 ? ring : throw new CommandException(problem);
+
+    /// <summary>Of a server whose ring has no members.</summary>
+    public static string NoRing(string url) =>
+        $"{AdminClient.Printable(AdminClient.ParseUrl(url))}: the server has no gateway in its ring; its page and /api/v1/status say why";
+
     /// <summary>The ring of a configuration.</summary>
+    /// <param name="file">Where that is, for messages.</param>
     /// <param name="key">Instead of the file's.</param>
     /// <exception cref="CommandException">It names no gateway, or a file that it names is broken.</exception>
-    public static RingDefinition ReadFile(ServerOptions options, ShardingKey? key = null)
+    public static RingDefinition ReadFile(string file, ServerOptions options, ShardingKey? key = null)
     {
-        if (options.Discovery == DiscoveryKind.FileSd) return ReadFiles(options with { Sharding = options.Sharding with { Key = key ?? options.Sharding.Key } });
+        if (options.Discovery == DiscoveryKind.FileSd) return ReadFiles(file, options with { Sharding = options.Sharding with { Key = key ?? options.Sharding.Key } });
         if (options.Discovery is DiscoveryKind.Dns or DiscoveryKind.HttpSd)
         {
-            throw new CommandException($"discovery is {options.Discovery.Name()}, so the file names no gateway; ask a running server with --url http://host:9293, or use --gateways");
+            throw new CommandException($"{file}: discovery is {options.Discovery.Name()}, so the file names no gateway; ask a running server with --url http://host:9293, or use --gateways");
         }
 
         RingDefinition ring = RingDefinition.Of(
             Identify(options.Pushgateway.ServersAsWritten, key ?? options.Sharding.Key), options.Sharding.Replicas, options.Sharding.Key);
-        return ring with { PathPrefix = options.HttpPathPrefix };
+        return NotEmpty(ring, $"{file}: pushgateway.servers names no gateway, since Consul knows them; ask a running server with --url http://host:9293, or use --gateways")
+            with
+        { PathPrefix = options.HttpPathPrefix };
     }
 
-    /// <exception cref="CommandException">A file cannot be read, or is broken.</exception>
-    private static RingDefinition ReadFiles(ServerOptions options)
+    /// <exception cref="CommandException">A file cannot be read, or is broken, or all together name no gateway.</exception>
+    private static RingDefinition ReadFiles(string file, ServerOptions options)
     {
         try
         {
             ImmutableArray<ListedGateway> gateways = GatewayList.Merge(options.FileSd.Files.SelectMany(TargetFileWatch.Expand).Distinct(StringComparer.Ordinal).Select(TargetGroups.For(options).ReadFile));
-            return RingDefinition.Of([.. gateways.Select(static gateway => new ServerEntry(gateway.Address, gateway.Weight))], options.Sharding.Replicas, options.Sharding.Key)
-                with
-            { PathPrefix = options.HttpPathPrefix };
+            RingDefinition ring = RingDefinition.Of(
+                [.. gateways.Select(static gateway => new ServerEntry(gateway.Address, gateway.Weight))], options.Sharding.Replicas, options.Sharding.Key);
+            string problem = gateways.IsEmpty ? string.Join('\n', TargetFileWatch.Problems(options)) : $"{file}: file_sd.files: every target has weight 0; give one a weight of 1 or more";
+            return NotEmpty(ring, problem) with { PathPrefix = options.HttpPathPrefix };
         }
         catch (ListUnavailableException e)
         {
@@ -116,7 +136,7 @@ internal sealed class MemberSource
     public static async Task<T> QueryAsync<T>(string url, string path, Func<ReadOnlyMemory<byte>, T> read, CancellationToken cancellation)
     {
         Uri address = AdminClient.ParseUrl(url.TrimEnd('/') + path);
-        (HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(address, Timeout, cancellation).ConfigureAwait(false);
+        (HttpStatusCode status, byte[] content) = await AdminClient.GetAsync(address, Timeout, Hint(address), cancellation).ConfigureAwait(false);
         try
         {
             if (Explain(status) is { } problem) throw new JsonException(problem);
@@ -124,9 +144,16 @@ internal sealed class MemberSource
         }
         catch (JsonException e)
         {
-            throw new CommandException($"{AdminClient.Printable(address)}: {e.Message}", ExitCode.Failed);
+            // Only the reader's own exceptions have a line.
+            string problem = e.LineNumber is null ? e.Message : "the response is no JSON: " + NotAnAdminListener;
+            throw new CommandException($"{AdminClient.Printable(address)}: {problem}", ExitCode.Failed);
         }
     }
+
+    /// <summary>Of a connection that ends without a response.</summary>
+    private static string Hint(Uri address) => address.Scheme == "https"
+        ? "is this the address of the admin listener (admin_listen_addr), does it have TLS (admin.tls), and does this machine trust its certificate (SSL_CERT_FILE)?"
+        : "is this the address of the admin listener (admin_listen_addr)? With admin.tls, use https://";
 
     /// <returns>What to do about a response without a status document, or null.</returns>
     private static string? Explain(HttpStatusCode code) => code switch
@@ -134,7 +161,7 @@ internal sealed class MemberSource
         HttpStatusCode.OK => null,
         HttpStatusCode.Unauthorized => "401, the server requires a user name and password (admin.basic_auth_users); put them before the host: http://user:password@host:9293",
         HttpStatusCode.Forbidden => "403, the host in --url is not a name of the server; use its address, or add the name to admin.allowed_hosts",
-        HttpStatusCode.NotFound => "404, this is not an admin listener of dynamic-sharding; its port is that of admin_listen_addr",
+        HttpStatusCode.NotFound => "404, " + NotAnAdminListener,
         _ => string.Create(CultureInfo.InvariantCulture, $"the response was {(int)code}, not 200"),
     };
 }

@@ -152,6 +152,41 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
     }
 
     [Theory]
+    [InlineData(V1)]
+    [InlineData("PROXY UNKNOWN\r\n")]
+    [InlineData(V2)]
+    [InlineData(Local)]
+    public async Task One_that_nobody_expects_is_refused_with_its_remedy(string header)
+    {
+        await using var gateway = new RecordingGateway();
+        using Edge server = await StartAsync(gateway.Address, "off", "", "log: { rejected_sample: 1000 }");
+        foreach ((string address, bool isTls, _) in server.Listeners)
+        {
+            if (isTls)
+            {
+                await EndsWithoutHttpAsync(address, header);
+                continue;
+            }
+
+            using Client connection = await Client.ConnectAsync(address, header + Push, null, Arrival.Alone);
+            string reply = await connection.ReadHeadAsync();
+            while (!reply.EndsWith("none\n", StringComparison.Ordinal)) reply += await connection.ReadAsync();
+            Assert.StartsWith("HTTP/1.1 400 ", reply, StringComparison.Ordinal);
+            Assert.EndsWith("\r\n\r\na header of the PROXY protocol is not expected here: set proxy_protocol, or make the proxy send none\n", reply, StringComparison.Ordinal);
+        }
+
+        await server.WaitForClosedAsync("unexpected_proxy_header", 2);
+        Assert.Equal(0, await server.ClosedAsync("tls_failed"));
+        Assert.Equal(1, await server.Process.MetricAsync("dynamic_sharding_rejected_requests_total{reason=\"unexpected_proxy_header\"}"));
+        Assert.Equal(1, await server.Process.MetricAsync("dynamic_sharding_forward_refused_total{reason=\"unexpected_proxy_header\"}"));
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "level=info", "request rejected (sampled)", "reason=unexpected_proxy_header", "peer=127.0.0.1:");
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(10), "level=info", "connection rejected (sampled)", "reason=unexpected_proxy_header", "peer=127.0.0.1:");
+        Assert.Contains(
+            await server.Process.WarningsAsync(), static what => what.EndsWith("a header of the PROXY protocol came where none is expected.", StringComparison.Ordinal));
+        Assert.Empty(gateway.Requests);
+    }
+
+    [Theory]
     [InlineData("v1")]
     [InlineData("v2")]
     public async Task Watchdog_and_healthcheck_need_no_trust(string protocol)
@@ -195,6 +230,15 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
         {
             Assert.Equal(SocketError.ConnectionReset, e.SocketErrorCode);
         }
+    }
+
+    /// <summary>At most an alert of TLS comes back.</summary>
+    private static async Task EndsWithoutHttpAsync(string address, string text)
+    {
+        using Client client = await Client.ConnectAsync(address, text, null, Arrival.Alone);
+        string reply = "";
+        for (string more; (more = await client.ReadAsync()).Length > 0;) reply += more;
+        Assert.DoesNotContain("HTTP", reply, StringComparison.Ordinal);
     }
 
     /// <summary>As text, without the port.</summary>
@@ -242,16 +286,22 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
         public async Task<string> ReadHeadAsync()
         {
             var head = new StringBuilder();
-            byte[] one = new byte[4096];
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
             while (!head.ToString().Contains("\r\n\r\n", StringComparison.Ordinal))
             {
-                int count = await _stream.ReadAsync(one, limit.Token);
-                Assert.NotEqual(0, count);
-                head.Append(Encoding.Latin1.GetString(one, 0, count));
+                string more = await ReadAsync();
+                Assert.NotEqual("", more);
+                head.Append(more);
             }
 
             return head.ToString();
+        }
+
+        /// <returns>What comes next; empty at the end.</returns>
+        public async Task<string> ReadAsync()
+        {
+            byte[] some = new byte[4096];
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            return Encoding.Latin1.GetString(some, 0, await _stream.ReadAsync(some, limit.Token));
         }
 
         public void Dispose()

@@ -66,6 +66,61 @@ public sealed partial class MachineTests(ITestOutputHelper output) : PeerTest(ou
         Assert.Equal("failed", await machine.StateAsync(Service, "ActiveState"));
         Assert.Equal("2", await machine.StateAsync(Service, "ExecMainStatus"));
         Assert.Equal("0", await machine.StateAsync(Service, "NRestarts"));
+        Assert.StartsWith($"could not start: {SystemdMachine.ConfigFile}:1:1: this is not a known key", await machine.StateAsync(Service, "StatusText"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_broken_file_fails_a_reload_before_it_begins_and_a_restart_once()
+    {
+        string address = FreePort.NextAddress();
+        await using SystemdMachine machine = await SystemdMachine.BootAsync(address, $"http_listen_addr: {address}\n{Good}");
+        await machine.DoAsync("systemctl", "start", Service);
+        string before = await machine.StateAsync(Service, "MainPID");
+
+        // As docs/systemd.md has it.
+        string[] restart = ["sh", "-c", "systemctl reload dynamic-sharding && systemctl restart dynamic-sharding"];
+        await machine.WriteConfigAsync($"colour: red\nhttp_listen_addr: {address}\n{Good}");
+        Assert.NotEqual(0, (await machine.RunAsync(restart)).ExitCode);
+
+        // Root can read it, and so could a check by root.
+        await machine.WriteConfigAsync($"http_listen_addr: {address}\n{Good}");
+        await machine.DoAsync("chmod", "600", SystemdMachine.ConfigFile);
+        Assert.NotEqual(0, (await machine.RunAsync(restart)).ExitCode);
+        await machine.DoAsync("chmod", "644", SystemdMachine.ConfigFile);
+        Assert.Equal(("active", before), (await machine.StateAsync(Service, "ActiveState"), await machine.StateAsync(Service, "MainPID")));
+        Assert.StartsWith("ready;", await machine.StateAsync(Service, "StatusText"), StringComparison.Ordinal);
+        Assert.DoesNotContain("reload failed", await machine.LogAsync(), StringComparison.Ordinal);
+        Assert.Equal(307, ForwardServer.StatusOf(await ForwardServer.ExchangeAsync(address, ForwardServer.Put("/metrics/job/a"))));
+
+        await machine.WriteConfigAsync($"colour: red\nhttp_listen_addr: {address}\n{Good}");
+        Assert.NotEqual(0, (await machine.RunAsync("systemctl", "restart", Service)).ExitCode);
+        Assert.Equal(("failed", "0"), (await machine.StateAsync(Service, "ActiveState"), await machine.StateAsync(Service, "NRestarts")));
+        await machine.WriteConfigAsync($"http_listen_addr: {address}\n{Good}");
+        await machine.DoAsync("systemctl", "restart", Service);
+        before = await machine.StateAsync(Service, "MainPID");
+        await machine.DoAsync(restart);
+        Assert.Equal("active", await machine.StateAsync(Service, "ActiveState"));
+        Assert.NotEqual(before, await machine.StateAsync(Service, "MainPID"));
+    }
+
+    /// <summary>Why docs/systemd.md has a command to run before a restart, and not a unit that checks the file.</summary>
+    [Fact]
+    public async Task Whatever_a_restart_starts_begins_after_the_stop()
+    {
+        string address = FreePort.NextAddress();
+        await using SystemdMachine machine = await SystemdMachine.BootAsync(address, $"http_listen_addr: {address}\n{Good}");
+        await machine.DoAsync("sh", "-c", $"""
+            cd /etc/systemd/system
+            mkdir -p {Service}.d
+            printf '[Unit]\nRequires=check.service\nAfter=check.service\n' >{Service}.d/check.conf
+            printf '[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nEnvironmentFile=/etc/default/dynamic-sharding\nExecStart=/usr/bin/dynamic-sharding check-config {SystemdMachine.ConfigFile}\n' >check.service
+            systemctl daemon-reload
+            """);
+        await machine.DoAsync("systemctl", "start", Service);
+        await machine.WriteConfigAsync("colour: red\n" + Good);
+        Assert.NotEqual(0, (await machine.RunAsync("systemctl", "restart", Service)).ExitCode);
+        Assert.Equal(("failed", "2"), (await machine.StateAsync("check.service", "ActiveState"), await machine.StateAsync("check.service", "ExecMainStatus")));
+        Assert.Equal(("inactive", "0"), (await machine.StateAsync(Service, "ActiveState"), await machine.StateAsync(Service, "MainPID")));
     }
 
     [Fact, Trait("Smoke", "true")]

@@ -216,7 +216,13 @@ public sealed class PageTests
         string empty = await admin.Client.GetStringAsync("/?q=job%3Da&add=gw1");
         Assert.Contains("No gateways are known.", empty, StringComparison.Ordinal);
         Assert.Contains("No Pushgateway is known: every push gets a 503 response.", empty, StringComparison.Ordinal);
+        Assert.Contains("List servers under pushgateway.servers and reload", empty, StringComparison.Ordinal);
         Assert.Contains("there is no ring yet", empty, StringComparison.Ordinal);
+        admin.View = admin.View with { Discovery = new DiscoveryStatus(DiscoveryKind.FileSd, null, 1, "/a.json: names no gateway; add targets", 0, null) };
+        empty = await admin.Client.GetStringAsync("/");
+        Assert.Contains("Make sure that the list of discovery: file_sd names gateways and can be read.", empty, StringComparison.Ordinal);
+        Assert.Contains("The list of <code>discovery: file_sd</code> must name them.", empty, StringComparison.Ordinal);
+        Assert.DoesNotContain("pushgateway.servers", empty[..empty.IndexOf("id=\"settings\"", StringComparison.Ordinal)], StringComparison.Ordinal);
         admin.Publish([.. Enumerable.Range(0, 200).Select(i => $"gw{i}:9091")]);
         string large = await admin.Client.GetStringAsync("/");
 

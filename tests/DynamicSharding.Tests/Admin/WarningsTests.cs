@@ -64,7 +64,14 @@ public sealed class WarningsTests
     [Theory]
     [InlineData(CloseReason.UntrustedProxy, "1 connection closed within the last hour because the peer is not in trusted_proxies.")]
     [InlineData(CloseReason.BadProxyHeader, "1 connection closed within the last hour because they did not begin with a valid header of the PROXY protocol.")]
+    [InlineData(CloseReason.UnexpectedProxyHeader, "1 connection rejected within the last hour because a header of the PROXY protocol came where none is expected.")]
     internal void A_proxy_that_is_not_configured(CloseReason reason, string what) => Says("warning", what, admin => admin.Counters.Loops[1].CountClose(reason));
+
+    [Fact]
+    public void A_proxy_whose_header_is_not_expected() => Says(
+        "warning",
+        "1 connection rejected within the last hour because a header of the PROXY protocol came where none is expected.",
+        admin => admin.Counters.Loops[0].CountReject(RejectReason.UnexpectedProxyHeader));
 
     [Fact]
     public void A_consul_that_fails() => Says("warning", "No usable response from Consul for 1 h 0 min: no leader", admin => SetDiscovery(admin, "no leader"));

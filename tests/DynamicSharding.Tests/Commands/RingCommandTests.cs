@@ -193,7 +193,8 @@ public sealed class RingCommandTests
     [InlineData("simulate --gateways a --add b --keys.file /no/such/file", "cannot read /no/such/file")]
     [InlineData("lookup /metrics/job/a", "exactly one of")]
     [InlineData("lookup /metrics/job/a --gateways a --url http://b", "exactly one of")]
-    [InlineData("lookup /metrics/job/a --gateways ,", "names no gateway")]
+    [InlineData("lookup /metrics/job/a --gateways ,", "--gateways: names no gateway of a weight above 0; write a:9091,b:9091")]
+    [InlineData("lookup /metrics/job/a --gateways a=0", "--gateways: names no gateway of a weight above 0; write a:9091,b:9091")]
     [InlineData("lookup /metrics/job/a --gateways a --key other", "--key: must be one of group, path")]
     [InlineData("lookup /metrics/job/a --url nonsense", "not an http or https URL")]
     [InlineData("lookup /metrics/job/\ufffd --gateways a", "not UTF-8; write them as %XX")]
@@ -230,6 +231,95 @@ public sealed class RingCommandTests
         await response;
         HashRing<Gateway> ring = TestRing.Build(["a:9091", "c:9091"], 7);
         Assert.Equal(ring.Find(MurmurHash3.Hash32("/metrics/job/a/y/2/x/1"u8)).Address, JsonDocument.Parse(output).RootElement[0].GetProperty("owner").GetString());
+    }
+
+    [Fact]
+    public async Task What_is_no_status_document_names_the_admin_listener()
+    {
+        using var server = new HttpListener();
+        int port = FreePort();
+        server.Prefixes.Add($"http://127.0.0.1:{port}/");
+        server.Start();
+        Task response = Task.Run(async () =>
+        {
+            HttpListenerContext context = await server.GetContextAsync();
+            await context.Response.OutputStream.WriteAsync("<html></html>"u8.ToArray());
+            context.Response.Close();
+        });
+        (int exitCode, _, string error) = await RunAsync("lookup", "--url", $"127.0.0.1:{port}", "/metrics/job/a");
+        await response;
+        Assert.Equal(
+            (1, $"http://127.0.0.1:{port}/api/v1/status: the response is no JSON: this is not an admin listener of dynamic-sharding; its port is that of admin_listen_addr\n"),
+            (exitCode, error));
+    }
+
+    [Fact]
+    public async Task A_server_without_a_ring_is_named()
+    {
+        using var server = new HttpListener();
+        int port = FreePort();
+        server.Prefixes.Add($"http://127.0.0.1:{port}/");
+        server.Start();
+        Task response = Task.Run(async () =>
+        {
+            HttpListenerContext context = await server.GetContextAsync();
+            await context.Response.OutputStream.WriteAsync("{\"members\":[]}"u8.ToArray());
+            context.Response.Close();
+        });
+        (int exitCode, _, string error) = await RunAsync("groups", "list", "--url", $"user:secret@127.0.0.1:{port}");
+        await response;
+        Assert.Equal((2, $"http://127.0.0.1:{port}/: the server has no gateway in its ring; its page and /api/v1/status say why\n"), (exitCode, error));
+    }
+
+    [Fact]
+    public async Task Target_files_without_a_target_are_named()
+    {
+        string folder = Directory.CreateTempSubdirectory().FullName;
+        try
+        {
+            string config = Path.Combine(folder, "c.yml"), first = Path.Combine(folder, "a.json"), second = Path.Combine(folder, "b.yml"), none = Path.Combine(folder, "none-*.yml");
+            await File.WriteAllTextAsync(first, "[]");
+            await File.WriteAllTextAsync(second, "- targets: []\n");
+            await File.WriteAllTextAsync(config, $"discovery: file_sd\nfile_sd: {{ files: [\"{folder}/*.json\", \"{second}\", \"{none}\"] }}\nadmin_listen_addr: 127.0.0.1:9293\n");
+            string[] problems = [$"{first}: names no gateway; add targets", $"{second}: names no gateway; add targets", $"{none}: no file matches; create one, or correct file_sd.files"];
+            foreach (string[] command in (string[][])[["lookup", "/metrics/job/a"], ["simulate", "--add", "b"], ["groups", "list"]])
+            {
+                Assert.Equal((2, "", string.Concat(problems.Select(static problem => problem + "\n"))), await RunAsync([.. command, "--config.file", config]));
+            }
+
+            // The server starts, and waits for the first list.
+            (int exitCode, string output, string error) = await RunAsync("check-config", config);
+            Assert.Equal((0, $"{config}: valid, discovery=file_sd servers=0 warnings=3\n"), (exitCode, output));
+            Assert.Equal(string.Concat(problems.Select(problem => $"{config}: warning: file_sd.files: {problem}\n")), error);
+
+            await File.WriteAllTextAsync(second, "- targets: [a\n");
+            (_, _, error) = await RunAsync("check-config", config);
+            Assert.Contains($"{config}: warning: file_sd.files: {second}:", error, StringComparison.Ordinal);
+            await File.WriteAllTextAsync(second, "- targets: [a]\n");
+            (exitCode, output, error) = await RunAsync("lookup", "/metrics/job/a", "--config.file", config);
+            Assert.True(exitCode == 0 && output.Contains("  owner      a:9091\n", StringComparison.Ordinal), error);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task A_file_without_gateways_is_named()
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(file, "discovery: consul\n");
+            Assert.Equal(
+                (2, "", $"{file}: pushgateway.servers names no gateway, since Consul knows them; ask a running server with --url http://host:9293, or use --gateways\n"),
+                await RunAsync("lookup", "/metrics/job/a", "--config.file", file));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
     }
 
     [Fact]

@@ -21,6 +21,7 @@ public sealed partial class ReasonTests
     [Theory]
     [InlineData(RejectReason.BadChunk, 400)]
     [InlineData(RejectReason.NotHttp, 400)]
+    [InlineData(RejectReason.UnexpectedProxyHeader, 400)]
     [InlineData(RejectReason.NotFound, 404)]
     [InlineData(RejectReason.MethodNotAllowed, 405)]
     [InlineData(RejectReason.HeaderTimeout, 408)]

@@ -20,6 +20,7 @@ public sealed class RequestParserTests
             RejectReason.None,
             RejectReason.BadPercentEncoding, RejectReason.DotSegment, RejectReason.BlankLabelValue, RejectReason.BadJobBase64, RejectReason.UnknownMethod, RejectReason.MethodNotAllowed,
             RejectReason.NotFound, RejectReason.Unauthorized, RejectReason.WrongCredentials, RejectReason.AuthenticationBusy, RejectReason.BadChunk, RejectReason.HeaderTimeout, RejectReason.TooManyConnections, RejectReason.NoGateway,
+            RejectReason.UnexpectedProxyHeader, // the session tells it apart
             RejectReason.RequestLineTooLong, RejectReason.FieldsTooLarge, RejectReason.TooManyFields, // the limits, below
         ];
         Assert.Empty(Enum.GetValues<RejectReason>().Except(elsewhere).Except(HeadSamples.Refused.Select(sample => sample.Reason)));

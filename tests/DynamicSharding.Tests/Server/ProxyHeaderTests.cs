@@ -11,6 +11,22 @@ public sealed class ProxyHeaderTests
 {
     private const string Signature = "\r\n\r\n\0\r\nQUIT\n";
 
+    [Theory]
+    [InlineData("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\n", true)]
+    [InlineData("PROXY TCP6 2001:db8::1 ::1 1 2\r\n", true)]
+    [InlineData("PROXY UNKNOWN\r\n", true)]
+    [InlineData(Signature + "\x21\x11\0\x0c", true)]
+    [InlineData("\r\n\r\n\0", true)]
+    [InlineData("\r\n\r\n", false)]
+    [InlineData("\r\n\r\nGET / HTTP/1.1\r\n", false)]
+    [InlineData("\r\n\r\n\0x", true)]
+    [InlineData("\r\n\r\n\r\n\0\r\nQUIT\n", false)]
+    [InlineData("PROXY /metrics/job/a HTTP/1.1\r\n", false)]
+    [InlineData("PROXY", false)]
+    [InlineData("\x16\x03\x01\x02\0", false)]
+    [InlineData("", false)]
+    public void One_that_nobody_expects_is_recognized(string input, bool isOne) => Assert.Equal(isOne, ProxyHeader.IsLikely(Encoding.Latin1.GetBytes(input)));
+
     /// <summary>Text in Latin-1, what follows is not part of it; the client, "" for none, null for a header that is refused.</summary>
     public static TheoryData<string, string?> Headers => new()
     {

@@ -24,6 +24,7 @@ public sealed partial class SessionFuzzTests
         "\r\n", "\r\n\r\n", "\r", "\n", "0", "5", "10", "ffffffffffffffff", ";ext", "hello", "0\r\n\r\n", "T: u\r\n", ":", " ", "\t", ",", "\0", "\u007F", "\u00FF",
         "PUT /metrics/job/a HTTP/1.1\r\nHost: x\r\n\r\n", "PUT /metrics/job/b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
         "POST /metrics/job/c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n",
+        "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "PROXY ", "TCP", "\r\n\r\n\0\r\nQUIT\n",
     ];
 
     private static readonly Gen<string> Stream = Gen.Frequency(

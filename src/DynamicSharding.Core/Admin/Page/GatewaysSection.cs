@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using DynamicSharding.Config;
 using DynamicSharding.Logging;
 using DynamicSharding.Membership;
 
@@ -16,7 +17,9 @@ internal static class GatewaysSection
         html.BeginSection("gateways", "Gateways");
         if (data.Fleet.Gateways.IsEmpty)
         {
-            html.Add("<p>No gateways are known. List them under <code>pushgateway.servers</code> in the configuration file, or use Consul.</p>\n");
+            DiscoveryKind source = data.Fleet.Membership.Discovery.Source;
+            if (source.IsList()) html.Add($"<p>No gateways are known. The list of <code>discovery: {source.Name()}</code> must name them.</p>\n");
+            else html.Add("<p>No gateways are known. List them under <code>pushgateway.servers</code> in the configuration file, or use Consul.</p>\n");
         }
         else
         {
