@@ -25,7 +25,7 @@ internal static class ConsulHealthEvaluator
 
             if (service.ID != GatewayRegistration.Id(address) && !GatewayRegistration.IsMarked(service)) foreign.Add(address);
             HealthCheck[] checks = row.Checks ?? [];
-            bool isAlive = !checks.Any(static c => c.CheckID == HealthStatus.SerfHealth && c.Status == HealthStatus.Critical);
+            bool isAlive = row.IsOnLiveNode;
             GatewayVerdict verdict = EvaluateRow(address, service.ID ?? "", checks, overloadIsHealthy);
             if (!best.TryGetValue(address, out (bool IsAlive, GatewayVerdict Verdict) other) || IsStronger(isAlive, verdict, other))
             {
@@ -60,7 +60,8 @@ internal static class ConsulHealthEvaluator
         _ => 0,
     };
 
-    private static GatewayVerdict EvaluateRow(string address, string id, HealthCheck[] checks, bool overloadIsHealthy)
+    /// <summary>The verdict of one row alone.</summary>
+    public static GatewayVerdict EvaluateRow(string address, string id, HealthCheck[] checks, bool overloadIsHealthy)
     {
         HealthCheck? maintenance = checks.FirstOrDefault(
             check => check.CheckID == HealthStatus.NodeMaintenance || check.CheckID == HealthStatus.ServiceMaintenancePrefix + id);
