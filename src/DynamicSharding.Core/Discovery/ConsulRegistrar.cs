@@ -35,6 +35,10 @@ internal sealed class ConsulRegistrar
     private static readonly TimeSpan QuietBeforeTrim = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan BetweenTrims = TimeSpan.FromMinutes(1);
 
+    /// <summary>So many at once, then so many a second: instances that fill an empty catalog together see each other's copies late.</summary>
+    private const int NewCopies = 100;
+    private const int NewCopiesPerSecond = 20;
+
     private static readonly TimeSpan MinDeregisterAfter = TimeSpan.FromMinutes(1);
 
     private readonly AgentRegistrations _agent;
@@ -48,7 +52,6 @@ internal sealed class ConsulRegistrar
     private readonly CopyPlan _plan;
     private readonly long _origin;
 
-    /// <summary>Instances that fill an empty catalog together see each other's copies late.</summary>
     private readonly RateLimiter _newCopies;
 
     /// <summary>One slot: a request to look again.</summary>
@@ -103,7 +106,7 @@ internal sealed class ConsulRegistrar
         _random = random ?? Random.Shared;
         _backoff = new Backoff(_random);
         _plan = new CopyPlan(_random);
-        _newCopies = new RateLimiter(time, burst: 100, rate: 20);
+        _newCopies = new RateLimiter(time, NewCopies, NewCopiesPerSecond);
         _options = options.Pushgateway;
         _credentials = GatewayCredentials.From(_options);
         WarnAboutMinimum(_options);
@@ -112,6 +115,10 @@ internal sealed class ConsulRegistrar
     public long Writes => _agent.Writes;
 
     public long Failures => Interlocked.Read(ref _failures);
+
+    /// <summary>How long a gateway may be without a registration until one instance has registered so many, and they are in the list.</summary>
+    public static TimeSpan TimeToRegister(int gateways) =>
+        CopyPlan.LongestWait(gateways) + TimeSpan.FromSeconds(2 + (Math.Max(0, gateways - NewCopies) / NewCopiesPerSecond));
 
     private TimeSpan Now => _time.GetElapsedTime(_origin);
 

@@ -63,6 +63,9 @@ internal sealed class CopyPlan(Random random)
     /// <summary>Gateways whose copy on our own agent may be one too many, and long enough so.</summary>
     public ImmutableArray<string> DueTrims(TimeSpan now) => [.. _trims.Where(trim => trim.Value <= now).Select(static trim => trim.Key)];
 
+    /// <summary>The longest wait for a first copy while so many are missing.</summary>
+    public static TimeSpan LongestWait(int missing) => LongestWithoutCopy * Slowness(missing);
+
     /// <summary>Looks at Consul's list, and starts and stops waits.</summary>
     /// <param name="copies">Null before the first list.</param>
     /// <returns>A gateway that our agent should have lost a copy: it may be ours.</returns>
@@ -91,7 +94,7 @@ internal sealed class CopyPlan(Random random)
         foreach (string address in _writes.Keys.Where(address => !missing.ContainsKey(address)).ToArray()) _writes.Remove(address);
         foreach (IGrouping<int, KeyValuePair<string, int>> level in missing.GroupBy(static each => each.Value))
         {
-            TimeSpan longest = (level.Key == 0 ? LongestWithoutCopy : LongestWithOne) * Math.Min(1 + (level.Count() / SlowFrom), Slowest);
+            TimeSpan longest = (level.Key == 0 ? LongestWithoutCopy : LongestWithOne) * Slowness(level.Count());
             foreach ((string address, int count) in level)
             {
                 if (IsLost(address)) _writes[address] = (count, now);
@@ -142,6 +145,8 @@ internal sealed class CopyPlan(Random random)
 
     /// <summary>The exponential waits of feedback suppression in multicast (Nonnenmacher and Biersack; RFC 5740).</summary>
     internal TimeSpan Draw(TimeSpan longest) => longest * Math.Max(0, 1 + (Math.Log(1 - random.NextDouble()) / Math.Log(Instances)));
+
+    private static double Slowness(int missing) => Math.Min(1 + (missing / SlowFrom), Slowest);
 
     private bool IsMissing(string address, GatewayCopies? copies)
     {

@@ -55,7 +55,7 @@ public sealed class ConsulWatchTests : IDisposable
         Assert.Contains(text, line);
         Assert.Contains(advice, line);
         Assert.All(server.Requests, static r => Assert.Equal("0", Index(r)));
-        
+
         // A token that is rejected is also that of the registrations.
         Assert.Equal(status == 403 ? 1 : 0, _heard.RemoveAll(static h => h == "reconcile"));
         Assert.All(_heard, static h => Assert.Equal("lost", h));
