@@ -30,7 +30,7 @@ internal sealed class ConsulWatch : IDisposable
     private static readonly TimeSpan Spread = TimeSpan.FromMilliseconds(250);
 
     /// <summary>The age at which the list is read again although its index is the same: a hint may be wrong, and permissions may change.</summary>
-    private static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(30);
+    private static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(15);
 
     /// <summary>Much longer than an agent takes, shorter than any hold.</summary>
     private static readonly TimeSpan ConfirmTimeout = TimeSpan.FromSeconds(5);

@@ -18,6 +18,9 @@ internal sealed class CopyPlan(Random random)
     /// <summary>The same while one has it: nothing is urgent, and the longer the wait, the fewer write.</summary>
     public static readonly TimeSpan LongestWithOne = TimeSpan.FromSeconds(20);
 
+    /// <summary>While there are two and both find the gateway dead, as it nearly always is.</summary>
+    public static readonly TimeSpan LongestWhileFailing = TimeSpan.FromSeconds(60);
+
     /// <summary>
     /// The waits are right for up to so many instances. A few draws are much shorter than the longest wait, and most are close to it: a share of
     /// 1/N draws less than 1 - ln N / ln Instances of it.
@@ -82,7 +85,8 @@ internal sealed class CopyPlan(Random random)
             {
                 if (copies is null) continue;
                 int count = counts[address] = copies.Count(address);
-                isDoubtful |= isNews && count < GatewayCopies.Wanted && (count == 0 || count < _counts.GetValueOrDefault(address));
+                int before = _counts.TryGetValue(address, out int known) ? known : 1;
+                isDoubtful |= isNews && count < GatewayCopies.Wanted && count < before;
             }
             else if (IsMissing(address, copies))
             {
@@ -94,7 +98,7 @@ internal sealed class CopyPlan(Random random)
         foreach (string address in _writes.Keys.Where(address => !missing.ContainsKey(address)).ToArray()) _writes.Remove(address);
         foreach (IGrouping<int, KeyValuePair<string, int>> level in missing.GroupBy(static each => each.Value))
         {
-            TimeSpan longest = (level.Key == 0 ? LongestWithoutCopy : LongestWithOne) * Slowness(level.Count());
+            TimeSpan longest = LongestWith(level.Key) * Slowness(level.Count());
             foreach ((string address, int count) in level)
             {
                 if (IsLost(address)) _writes[address] = (count, now);
@@ -148,11 +152,21 @@ internal sealed class CopyPlan(Random random)
 
     private static double Slowness(int missing) => Math.Min(1 + (missing / SlowFrom), Slowest);
 
+    /// <param name="copies">That there are.</param>
+    private static TimeSpan LongestWith(int copies) => copies switch
+    {
+        0 => LongestWithoutCopy,
+        < GatewayCopies.Wanted => LongestWithOne,
+        _ => LongestWhileFailing,
+    };
+
     private bool IsMissing(string address, GatewayCopies? copies)
     {
         // Without any list only what our own agent lost is known to be missing.
         if (copies is null) return IsLost(address);
         int count = copies.Count(address);
-        return count == 0 || (count < GatewayCopies.Wanted && !copies.IsDraining(address));
+        return count == 0
+            || (count < GatewayCopies.Wanted && !copies.IsDraining(address))
+            || (count < GatewayCopies.WantedWhileFailing && copies.IsFailing(address));
     }
 }

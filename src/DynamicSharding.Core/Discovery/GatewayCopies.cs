@@ -15,6 +15,12 @@ internal sealed class GatewayCopies
     /// <summary>With two, the death of one agent changes no verdict.</summary>
     public const int Wanted = 2;
 
+    /// <summary>
+    /// While every copy finds the gateway dead: their agents may be what fails, or the definitions that nobody replaces any more, and then
+    /// another agent finds it alive.
+    /// </summary>
+    public const int WantedWhileFailing = 4;
+
     public static readonly GatewayCopies None = new();
 
     private readonly Dictionary<string, List<Copy>> _byAddress = new(StringComparer.Ordinal);
@@ -32,7 +38,7 @@ internal sealed class GatewayCopies
             if (!GatewayAddress.TryFormat(row.Address, service.Port, key, out string address)) continue;
 
             // Maintenance of its machine announces that the agent is about to go away.
-            if (row.Checks?.Any(static check => check.CheckID == HealthStatus.NodeMaintenance) == true) continue;
+            if (ConsulHealthEvaluator.IsInMaintenance(row)) continue;
             GatewayVerdict verdict = ConsulHealthEvaluator.EvaluateRow(address, service.ID ?? "", row.Checks ?? [], overloadIsHealthy: false);
             string node = row.Node?.Name ?? "";
             if (!all._byAddress.TryGetValue(address, out List<Copy>? copies)) all._byAddress.Add(address, copies = []);
@@ -43,6 +49,7 @@ internal sealed class GatewayCopies
                 node,
                 IsProven: verdict.Health == GatewayHealth.Passing && !verdict.IsUnproven,
                 IsDraining: verdict.Health == GatewayHealth.Maintenance,
+                IsFailing: verdict.Health == GatewayHealth.Critical,
                 ConsulWeights.Of(service)));
         }
 
@@ -56,6 +63,9 @@ internal sealed class GatewayCopies
     /// An operator drains a gateway on each agent that has it. One more copy, which is not in maintenance, would bring it back.
     /// </summary>
     public bool IsDraining(string address) => _byAddress.TryGetValue(address, out List<Copy>? copies) && copies.Exists(static copy => copy.IsDraining);
+
+    /// <summary>There are copies, and each one's check has failed.</summary>
+    public bool IsFailing(string address) => _byAddress.TryGetValue(address, out List<Copy>? copies) && copies.TrueForAll(static copy => copy.IsFailing);
 
     /// <summary>
     /// There are more copies than wanted, and without any of them the verdict would be the same: all pass, by a check that has run, with
@@ -78,5 +88,6 @@ internal sealed class GatewayCopies
 
     /// <param name="Node">The name of the agent's node.</param>
     /// <param name="IsProven">Passing, by a check that has run.</param>
-    private sealed record Copy(string Node, bool IsProven, bool IsDraining, int Weight);
+    /// <param name="IsFailing">Its check has run, and the gateway does not pass.</param>
+    private sealed record Copy(string Node, bool IsProven, bool IsDraining, bool IsFailing, int Weight);
 }

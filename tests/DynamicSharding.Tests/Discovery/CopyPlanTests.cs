@@ -95,6 +95,24 @@ public sealed class CopyPlanTests
     }
 
     [Fact]
+    public void While_every_copy_fails_two_more_agents_look_after_a_while()
+    {
+        var plan = new CopyPlan(new Random(1));
+        GatewayCopies two = Of(CopyRows.Row(Gateway, "n1", "critical", "timeout"), CopyRows.Row(Gateway, "n2", "critical", "timeout"));
+        plan.Update(One, two, TimeSpan.Zero);
+        Assert.InRange(plan.NextWrite!.Value, Seconds(1), 1.1 * CopyPlan.LongestWhileFailing);
+        Assert.True(plan.ShouldWrite(Gateway, two, Seconds(70)));
+
+        // A third one has just begun to look, or two have: enough.
+        GatewayCopies three = Of([CopyRows.Row(Gateway, "n1", "critical", "timeout"), CopyRows.Row(Gateway, "n2", "critical", "timeout"), CopyRows.Row(Gateway, "n3", "critical", "")]);
+        GatewayCopies four = Of([.. Enumerable.Range(0, 4).Select(static i => CopyRows.Row(Gateway, $"n{i}", "critical", "timeout"))]);
+        Assert.False(plan.ShouldWrite(Gateway, three, Seconds(70)));
+        Assert.False(plan.ShouldWrite(Gateway, four, Seconds(70)));
+        plan.Update(One, four, Seconds(70));
+        Assert.Null(plan.NextWrite);
+    }
+
+    [Fact]
     public void A_gateway_that_is_being_drained_gets_no_second_copy()
     {
         var plan = new CopyPlan(new Random(1));

@@ -33,6 +33,16 @@ public sealed class GatewayCopiesTests
     public void Maintenance_of_one_copy_is_a_drain() =>
         Assert.True(Of(CopyRows.Row(Gateway, "n0"), CopyRows.Row(Gateway, "n1", maintenance: "_service_maintenance:10.0.0.1_9091")).IsDraining(Gateway));
 
+    [Theory]
+    [InlineData("critical", "refused", true)]
+    [InlineData("critical", "", false)]
+    [InlineData("passing", "OK", false)]
+    public void Copies_fail_when_each_one_has_found_the_gateway_dead(string status, string output, bool fail)
+    {
+        Assert.Equal(fail, Of(CopyRows.Row(Gateway, "n0", "critical", "timeout"), CopyRows.Row(Gateway, "n1", status, output)).IsFailing(Gateway));
+        Assert.False(GatewayCopies.None.IsFailing(Gateway));
+    }
+
     [Fact]
     public void Of_any_number_of_copies_the_same_two_stay_and_they_differ_from_gateway_to_gateway()
     {
