@@ -24,6 +24,23 @@ internal sealed class AgentEndpoint
             Timeout,
             ct).ConfigureAwait(false)).Response;
 
+    /// <summary>The name of the agent's node, as the check of one of its instances tells it: <c>agent/self</c> needs another permission.</summary>
+    /// <param name="id">Of the instance.</param>
+    /// <returns>Null if the instance has no check.</returns>
+    public async Task<string?> Node(string id, CancellationToken ct)
+    {
+        List<AgentCheck> checks = (await _requests.GetAsync(
+            "agent/checks?filter=" + Uri.EscapeDataString($"ServiceID == \"{id}\""),
+            ConsulJson.Default.AgentCheck,
+            new List<AgentCheck>(),
+            static (checks, _, check) => checks.Add(check),
+            Timeout,
+            ct).ConfigureAwait(false)).Response;
+
+        // An agent that is too old for the filter lists all checks.
+        return checks.FirstOrDefault(check => check.ServiceID == id)?.Node;
+    }
+
     /// <summary>Without <c>replace-existing-checks</c>, which would end an operator's maintenance.</summary>
     public Task ServiceRegister(AgentServiceRegistration service, CancellationToken ct) => _requests.PutAsync(
         "agent/service/register",
@@ -50,6 +67,10 @@ internal sealed record AgentService(string? ID, string? Service, string? Address
 {
     public ServiceWeights? Weights { get; init; }
 }
+
+/// <summary>A check of the agent.</summary>
+/// <param name="Node">The name of the agent's node.</param>
+internal sealed record AgentCheck(string? Node, string? ServiceID);
 
 /// <summary>For DNS responses, by the state of the checks. An agent demands at least 1 for passing, the catalog takes any number.</summary>
 internal sealed record ServiceWeights(long Passing, long Warning = 1);

@@ -117,6 +117,7 @@ internal sealed class ConsulRequestException(HttpStatusCode statusCode, string t
 [JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ServiceEntry))]
 [JsonSerializable(typeof(AgentService))]
+[JsonSerializable(typeof(AgentCheck))]
 [JsonSerializable(typeof(AgentServiceRegistration))]
 [JsonSerializable(typeof(SessionEntry))]
 [JsonSerializable(typeof(KVPair))]

@@ -34,6 +34,7 @@ internal sealed class HealthEndpoint
 
         if (options.Consistency == ConsistencyMode.Stale) query.Append("&stale");
         if (options.Consistency == ConsistencyMode.Consistent) query.Append("&consistent");
+        if (options.Filter is { } filter) query.Append("&filter=").Append(Uri.EscapeDataString(filter));
         if (_requests.Configuration.Datacenter is { Length: > 0 } datacenter) query.Append("&dc=").Append(Uri.EscapeDataString(datacenter));
         return _requests.GetAsync(query.ToString(), ConsulJson.Default.ServiceEntry, new List<ServiceEntry>(), Add, deadline, ct);
     }
@@ -53,6 +54,10 @@ internal sealed record ServiceEntry(Node? Node, AgentService? Service, HealthChe
     /// <summary>The instance's address. An instance registered without one has the address of its node.</summary>
     [JsonIgnore]
     public string? Address => string.IsNullOrEmpty(Service?.Address) ? Node?.Address : Service.Address;
+
+    /// <summary>False once the other agents have found the instance's agent dead; its checks no longer run.</summary>
+    [JsonIgnore]
+    public bool IsOnLiveNode => Checks?.Any(static check => check.CheckID == HealthStatus.SerfHealth && check.Status == HealthStatus.Critical) != true;
 }
 
 /// <summary>The machine of the agent that registered an instance.</summary>
@@ -76,7 +81,11 @@ internal static class HealthStatus
 }
 
 /// <summary>With an index of 0 the response is immediate; with any other the query blocks until there is something newer or the wait is over.</summary>
-internal readonly record struct QueryOptions(ConsistencyMode Consistency, ulong WaitIndex, TimeSpan WaitTime);
+internal readonly record struct QueryOptions(ConsistencyMode Consistency, ulong WaitIndex, TimeSpan WaitTime)
+{
+    /// <summary>An expression that selects rows, for agents of 1.5 and later. It has no influence on the index, nor on what ends the wait.</summary>
+    public string? Filter { get; init; }
+}
 
 internal enum ConsistencyMode
 {

@@ -20,20 +20,29 @@ internal sealed class Backoff(Random random)
     }
 }
 
-/// <summary>A bucket of two tokens, refilled once a second: blocking queries that keep returning at once must not spin.</summary>
-internal sealed class WatchRateLimiter(TimeProvider time)
+/// <summary>A bucket of tokens that is full at first.</summary>
+internal sealed class RateLimiter
 {
-    private const double Burst = 2;
+    private readonly TimeProvider _time;
+    private readonly double _burst;
+    private readonly double _rate;
+    private double _tokens;
+    private long _filled;
 
-    private double _tokens = Burst;
-    private long _filled = time.GetTimestamp();
+    /// <param name="burst">Its size.</param>
+    /// <param name="rate">Tokens per second.</param>
+    public RateLimiter(TimeProvider time, double burst, double rate)
+    {
+        (_time, _burst, _rate, _tokens) = (time, burst, rate, burst);
+        _filled = time.GetTimestamp();
+    }
 
     public async Task WaitAsync(CancellationToken ct)
     {
         Fill();
         if (_tokens < 1)
         {
-            await Task.Delay(TimeSpan.FromSeconds(1 - _tokens), time, ct).ConfigureAwait(false);
+            await Task.Delay(TimeSpan.FromSeconds((1 - _tokens) / _rate), _time, ct).ConfigureAwait(false);
             Fill();
         }
 
@@ -42,8 +51,8 @@ internal sealed class WatchRateLimiter(TimeProvider time)
 
     private void Fill()
     {
-        long now = time.GetTimestamp();
-        _tokens = Math.Min(Burst, _tokens + time.GetElapsedTime(_filled, now).TotalSeconds);
+        long now = _time.GetTimestamp();
+        _tokens = Math.Min(_burst, _tokens + (_time.GetElapsedTime(_filled, now).TotalSeconds * _rate));
         _filled = now;
     }
 }

@@ -98,11 +98,13 @@ internal sealed class ConsulGatewaySource : IGatewaySource
                     {
                         case DiscoveryEvent.Response response:
                             _response = response;
+                            _registrar.Observe(response.Rows);
                             if (response.IsConfirmation) isConfirmation = true;
                             else isNews = true;
                             break;
-                        case DiscoveryEvent.NoResponse:
+                        case DiscoveryEvent.NoResponse { IsEmpty: var isEmpty }:
                             _response = null;
+                            if (isEmpty) _registrar.Observe([]);
                             break;
                         case DiscoveryEvent.RegistrationsInDoubt:
                             _registrar.ReconcileNow();
@@ -177,10 +179,6 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         if (!isNews) return verdicts;
         foreach (string address in skipped) WarnAboutAddress(address);
         _spellings.Check(rows);
-
-        // A gateway of ours that lost its registration must be back before its time without a verdict is over, sooner than the registrar's
-        // next round.
-        if (!verdicts.IsEmpty && options.Pushgateway.Servers.Except(verdicts.Select(static v => v.Address), StringComparer.Ordinal).Any()) _registrar.ReconcileNow();
         return verdicts;
     }
 

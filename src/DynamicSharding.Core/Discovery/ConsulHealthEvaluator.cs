@@ -7,6 +7,12 @@ namespace DynamicSharding.Discovery;
 /// <summary>Turns the rows of Consul's response into one verdict per address. A pure function.</summary>
 internal static class ConsulHealthEvaluator
 {
+    /// <summary>
+    /// The output where every agent with a copy is dead or its machine in maintenance. Another agent takes the gateway over in a moment; until
+    /// then nothing is known about it. Where one agent has the gateway, its maintenance is the gateway's.
+    /// </summary>
+    public const string AgentsAway = "all agents that check it are dead or in maintenance";
+
     /// <param name="skipped">Receives what cannot be an address.</param>
     /// <returns>Sorted by address. Passing without output where no check has run: the caller has to prove those.</returns>
     public static ImmutableArray<GatewayVerdict> Evaluate(
@@ -14,6 +20,8 @@ internal static class ConsulHealthEvaluator
     {
         var foreign = new HashSet<string>(StringComparer.Ordinal);
         var best = new SortedDictionary<string, (bool IsAlive, GatewayVerdict Verdict)>(StringComparer.Ordinal);
+        var copiesAway = new Dictionary<string, int>(StringComparer.Ordinal);
+        var drained = new HashSet<string>(StringComparer.Ordinal);
         foreach (ServiceEntry row in rows)
         {
             if (row.Service is not { } service) continue;
@@ -25,7 +33,9 @@ internal static class ConsulHealthEvaluator
 
             if (service.ID != GatewayRegistration.Id(address) && !GatewayRegistration.IsMarked(service)) foreign.Add(address);
             HealthCheck[] checks = row.Checks ?? [];
-            bool isAlive = !checks.Any(static c => c.CheckID == HealthStatus.SerfHealth && c.Status == HealthStatus.Critical);
+            bool isAlive = row.IsOnLiveNode;
+            if (checks.Any(check => check.CheckID == HealthStatus.ServiceMaintenancePrefix + service.ID)) drained.Add(address);
+            else if (GatewayRegistration.IsMarked(service) && (!isAlive || IsInMaintenance(row))) copiesAway[address] = copiesAway.GetValueOrDefault(address) + 1;
             GatewayVerdict verdict = EvaluateRow(address, service.ID ?? "", checks, overloadIsHealthy);
             if (!best.TryGetValue(address, out (bool IsAlive, GatewayVerdict Verdict) other) || IsStronger(isAlive, verdict, other))
             {
@@ -33,8 +43,18 @@ internal static class ConsulHealthEvaluator
             }
         }
 
-        return [.. best.Values.Select(b => foreign.Contains(b.Verdict.Address) ? b.Verdict with { Foreign = true } : b.Verdict)];
+        return
+        [
+            .. best.Values.Select(static b => b.Verdict)
+                .Select(v => v.Health == GatewayHealth.Maintenance && !drained.Contains(v.Address) && copiesAway.GetValueOrDefault(v.Address) >= GatewayCopies.Wanted
+                    ? new GatewayVerdict(v.Address, GatewayHealth.Unknown, false, AgentsAway)
+                    : v)
+                .Select(v => foreign.Contains(v.Address) ? v with { Foreign = true } : v),
+        ];
     }
+
+    /// <summary>The machine of the agent is in maintenance.</summary>
+    public static bool IsInMaintenance(ServiceEntry row) => row.Checks?.Any(static check => check.CheckID == HealthStatus.NodeMaintenance) == true;
 
     /// <summary>
     /// Several agents may have a row for one gateway, each with its own check. A row on a live node beats one on a dead node, whose checks
@@ -60,7 +80,8 @@ internal static class ConsulHealthEvaluator
         _ => 0,
     };
 
-    private static GatewayVerdict EvaluateRow(string address, string id, HealthCheck[] checks, bool overloadIsHealthy)
+    /// <summary>The verdict of one row alone.</summary>
+    public static GatewayVerdict EvaluateRow(string address, string id, HealthCheck[] checks, bool overloadIsHealthy)
     {
         HealthCheck? maintenance = checks.FirstOrDefault(
             check => check.CheckID == HealthStatus.NodeMaintenance || check.CheckID == HealthStatus.ServiceMaintenancePrefix + id);

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Net;
 using System.Threading.Channels;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
@@ -10,65 +9,141 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Discovery;
 
 /// <summary>
-/// Keeps the configured gateways registered. It reads first and writes only what is missing or different, because every write resets the
-/// counters and timers of a check. See docs/decisions/0005-registration.md.
+/// Keeps the configured gateways registered: two agents have each, and <see cref="CopyPlan"/> decides whether ours is one of them. It reads
+/// first and writes only what is missing or different, because every write resets the counters and timers of a check. See
+/// docs/decisions/0005-registration.md and 0021-who-registers.md.
 /// </summary>
 internal sealed class ConsulRegistrar
 {
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
+    /// <summary>Between readings of our agent's registrations while nothing suggests that they changed.</summary>
+    private static readonly TimeSpan Period = TimeSpan.FromMinutes(5);
+
+    /// <summary>For so long a reading is good enough to write by: waits that end together share one.</summary>
+    private static readonly TimeSpan ReadingLasts = TimeSpan.FromSeconds(1);
+
+    /// <summary>A round ends after this, so that the next one begins with another reading, and a reload does not wait.</summary>
+    private static readonly TimeSpan LongestRound = TimeSpan.FromSeconds(2);
+
+    /// <summary>A token or a password may have a new file.</summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+
+    /// <summary>An instance that gets no list from Consul then keeps its gateways registered without it.</summary>
+    private static readonly TimeSpan ListTimeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>Surplus copies go when the list is quiet, and a batch at a time: every change makes each instance read the whole list.</summary>
+    private const int MaxTrims = 25;
+    private static readonly TimeSpan QuietBeforeTrim = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan BetweenTrims = TimeSpan.FromMinutes(1);
+
+    /// <summary>So many at once, then so many a second: instances that fill an empty catalog together see each other's copies late.</summary>
+    private const int NewCopies = 100;
+    private const int NewCopiesPerSecond = 20;
+
     private static readonly TimeSpan MinDeregisterAfter = TimeSpan.FromMinutes(1);
 
-    private readonly ConsulClient _client;
+    private readonly AgentRegistrations _agent;
     private readonly Func<string?> _token;
     private readonly string _service;
     private readonly ShardingKey _key;
-    private readonly bool _consulWeights;
-    private readonly SpellingWatch _spellings;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
-    private readonly Backoff _backoff = new(Random.Shared);
+    private readonly Random _random;
+    private readonly Backoff _backoff;
+    private readonly CopyPlan _plan;
+    private readonly long _origin;
 
-    /// <summary>One slot: a request to reconcile now.</summary>
-    private readonly Channel<bool> _requests = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly RateLimiter _newCopies;
 
-    /// <summary>Guards what a reload changes: the options, and which gateways to deregister.</summary>
+    /// <summary>One slot: a request to look again.</summary>
+    private readonly Channel<bool> _wakes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    /// <summary>Guards what other threads write: the options, which gateways to deregister, and the list.</summary>
     private readonly Lock _lock = new();
 
     private readonly HashSet<string> _leaving = new(StringComparer.Ordinal);
 
-    /// <summary>What this process wrote last, by id: another process's definition in its place is replaced once and then left alone.</summary>
-    private readonly Dictionary<string, AgentServiceRegistration> _written = new(StringComparer.Ordinal);
-
     private PushgatewayOptions _options;
     private GatewayCredentials? _credentials;
-    private bool _supportsThresholds = true;
-    private bool _checkedForStrays;
-    private string? _failure;
-    private long _writes, _failures;
 
+    /// <summary>Consul's last list; null before the first.</summary>
+    private IReadOnlyList<ServiceEntry>? _rows;
+    private TimeSpan _rowsAt;
+    private bool _isInDoubt = true;
+
+    /// <summary>Of these rows.</summary>
+    private IReadOnlyList<ServiceEntry>? _countedRows;
+    private GatewayCopies? _copies;
+
+    /// <summary>When our agent's registrations were read, and what was wanted then.</summary>
+    private TimeSpan _readAt;
+    private Wanted? _readFor;
+    private TimeSpan _nextReading, _retryAt, _nextTrim;
+
+    /// <summary>When the wait for the first list ends. It begins when our agent responds.</summary>
+    private TimeSpan _listUntil = TimeSpan.MaxValue;
+
+    private string? _failure;
+    private long _failures;
+
+    /// <param name="token">Called before each request.</param>
+    /// <param name="random">Spreads what instances do.</param>
     public ConsulRegistrar(
-        ConsulClient client, Func<string?> token, ServerOptions options, ILogger logger, TimeProvider time, SpellingWatch? spellings = null)
+        ConsulClient client,
+        Func<string?> token,
+        ServerOptions options,
+        ILogger logger,
+        TimeProvider time,
+        SpellingWatch? spellings = null,
+        Random? random = null)
     {
-        _client = client;
         _token = token;
         _service = options.Consul.RegisterServiceName;
         _key = options.Sharding.Key;
-        _consulWeights = options.Sharding.ConsulWeights;
-        _spellings = spellings ?? new SpellingWatch(_key, logger);
+        _agent = new AgentRegistrations(client, options, spellings ?? new SpellingWatch(_key, logger), logger);
         _logger = logger;
         _time = time;
+        _origin = time.GetTimestamp();
+        _random = random ?? Random.Shared;
+        _backoff = new Backoff(_random);
+        _plan = new CopyPlan(_random);
+        _newCopies = new RateLimiter(time, NewCopies, NewCopiesPerSecond);
         _options = options.Pushgateway;
         _credentials = GatewayCredentials.From(_options);
         WarnAboutMinimum(_options);
     }
 
-    public long Writes => Interlocked.Read(ref _writes);
+    public long Writes => _agent.Writes;
 
     public long Failures => Interlocked.Read(ref _failures);
 
-    public void ReconcileNow() => _requests.Writer.TryWrite(true);
+    /// <summary>How long a gateway may be without a registration until one instance has registered so many, and they are in the list.</summary>
+    public static TimeSpan TimeToRegister(int gateways) =>
+        CopyPlan.LongestWait(gateways) + TimeSpan.FromSeconds(2 + (Math.Max(0, gateways - NewCopies) / NewCopiesPerSecond));
 
-    /// <summary>Deregisters the gateways that the new file no longer names. Nothing else is ever deregistered.</summary>
+    private TimeSpan Now => _time.GetElapsedTime(_origin);
+
+    /// <summary>Registrations on our agent may be gone.</summary>
+    public void ReconcileNow()
+    {
+        lock (_lock) _isInDoubt = true;
+        Wake();
+    }
+
+    /// <summary>Takes Consul's whole list: which agents have the gateways. Never waits.</summary>
+    public void Observe(IReadOnlyList<ServiceEntry> rows)
+    {
+        lock (_lock)
+        {
+            // A confirmation brings the same list again.
+            if (ReferenceEquals(rows, _rows)) return;
+            _rows = rows;
+            _rowsAt = Now;
+        }
+
+        Wake();
+    }
+
+    /// <summary>Deregisters the gateways that the new file no longer names, where our agent has them.</summary>
     public void Apply(ServerOptions options)
     {
         lock (_lock)
@@ -88,133 +163,139 @@ internal sealed class ConsulRegistrar
     {
         while (true)
         {
-            TimeSpan pause;
             try
             {
-                await ReconcileAsync(ct).ConfigureAwait(false);
-                if (_failure is not null) Log.RegistrationRecovered(_logger, _service);
-                _failure = null;
-                _backoff.Reset();
-
-                // Spreads out instances that started together.
-                pause = Period * (0.8 + (0.4 * Random.Shared.NextDouble()));
+                if (await StepAsync(ct).ConfigureAwait(false))
+                {
+                    if (_failure is not null) Log.RegistrationRecovered(_logger, _service);
+                    _failure = null;
+                    _backoff.Reset();
+                }
             }
             catch (Exception ex) when (!ct.IsCancellationRequested)
             {
                 Interlocked.Increment(ref _failures);
                 LogFailure(ex);
-                pause = _backoff.Next((ex as ConsulRequestException)?.RetryAfter);
+                _nextReading = TimeSpan.Zero;
+                _retryAt = Now + _backoff.Next((ex as ConsulRequestException)?.RetryAfter);
             }
 
-            await PauseAsync(pause, ct).ConfigureAwait(false);
+            await PauseAsync(UntilNext(), ct).ConfigureAwait(false);
         }
     }
 
-    private async Task ReconcileAsync(CancellationToken ct)
+    /// <summary>Does what is due, if anything is.</summary>
+    /// <returns>True if our agent was asked, and responded well.</returns>
+    private async Task<bool> StepAsync(CancellationToken ct)
     {
-        PushgatewayOptions options;
-        string? authorization;
+        TimeSpan now = Now;
+        Wanted wanted;
         ImmutableArray<string> leaving;
         lock (_lock)
         {
-            options = _options;
-            authorization = _credentials?.Authorization();
+            wanted = new Wanted(_options, _credentials?.Authorization(), _token());
             leaving = [.. _leaving];
+            if (_isInDoubt) (_isInDoubt, _nextReading, _retryAt) = (false, TimeSpan.Zero, TimeSpan.Zero);
         }
 
-        IReadOnlyDictionary<string, AgentService> present = await _client.Agent.Services(ct).ConfigureAwait(false);
-        WarnAboutStrays(present, options.Servers);
+        ImmutableArray<string> servers = wanted.Options.Servers;
+        if (_plan.Update(servers, Copies(), now) || _readFor != wanted) _nextReading = TimeSpan.Zero;
+        ImmutableArray<string> trims = DueTrims(now);
+        bool mustRead = now >= _nextReading || !leaving.IsEmpty || !trims.IsEmpty;
+        if ((!mustRead && !_plan.IsWriteDue(now)) || now < _retryAt) return false;
+
+        mustRead |= now - _readAt > ReadingLasts;
+        if (mustRead)
+        {
+            await _agent.ReadAsync(servers, ct).ConfigureAwait(false);
+            now = Now;
+            if (_listUntil == TimeSpan.MaxValue) _listUntil = now + ListTimeout;
+            _plan.Found(servers, _agent.Has, now);
+        }
+
         foreach (string address in leaving)
         {
-            foreach (string id in present.Where(p => IsRegistrationOf(p.Value, p.Key, address)).Select(static p => p.Key))
-            {
-                await _client.Agent.ServiceDeregister(id, ct).ConfigureAwait(false);
-                Interlocked.Increment(ref _writes);
-                Log.GatewayDeregistered(_logger, address, id);
-            }
-
-            _written.Remove(GatewayRegistration.Id(address));
+            await _agent.RemoveAsync(address, ct).ConfigureAwait(false);
+            _plan.Removed(address);
             lock (_lock) _leaving.Remove(address);
         }
 
-        foreach (string address in options.Servers)
+        if (mustRead)
         {
-            AgentServiceRegistration wanted = GatewayRegistration.Describe(address, _service, options, authorization, _token(), _supportsThresholds, _consulWeights);
-            if (IsRegistered(present.GetValueOrDefault(wanted.ID), wanted)) continue;
-            await RegisterAsync(address, wanted, options, authorization, ct).ConfigureAwait(false);
+            // What other agents have is up to the instances next to them.
+            foreach (string address in servers) await _agent.ReplaceAsync(address, wanted, ct).ConfigureAwait(false);
         }
+
+        await WriteMissingAsync(wanted, ct).ConfigureAwait(false);
+        await TrimAsync(trims, ct).ConfigureAwait(false);
+        if (mustRead)
+        {
+            // Spreads out instances that started together.
+            (_readAt, _readFor) = (now, wanted);
+            _nextReading = now + (Period * (0.8 + (0.4 * _random.NextDouble())));
+        }
+
+        return true;
     }
 
-    /// <summary>
-    /// True when there is nothing to write: the registration is as we want it, or another process (an original that started later, an
-    /// instance with another configuration) replaced ours. Two that both insist would rewrite the check forever.
-    /// </summary>
-    private bool IsRegistered(AgentService? present, AgentServiceRegistration wanted)
+    /// <summary>In Consul's latest list; null before the first, unless none comes.</summary>
+    private GatewayCopies? Copies()
     {
-        if (present is null) return false;
-        bool isWritten = _written.TryGetValue(wanted.ID, out AgentServiceRegistration? written)
-            && GatewayRegistration.Digest(written.Meta) == GatewayRegistration.Digest(wanted.Meta)
-            && written.Check?.Header?["Authorization"][0] == wanted.Check?.Header?["Authorization"][0];
-        if (isWritten) return true;
-
-        // The list does not include a check's credentials, so the first round writes a check that has some.
-        return wanted.Check?.Header is null
-            && present.Service == wanted.Name && present.Address == wanted.Address && present.Port == wanted.Port
-            && GatewayRegistration.Digest(present.Meta) == GatewayRegistration.Digest(wanted.Meta);
+        IReadOnlyList<ServiceEntry>? rows;
+        lock (_lock) rows = _rows;
+        if (rows is null) return Now >= _listUntil ? GatewayCopies.None : null;
+        if (!ReferenceEquals(rows, _countedRows)) (_countedRows, _copies) = (rows, GatewayCopies.Of(rows, _key));
+        return _copies;
     }
 
-    private async Task RegisterAsync(
-        string address, AgentServiceRegistration wanted, PushgatewayOptions options, string? authorization, CancellationToken ct)
+    private async Task WriteMissingAsync(Wanted wanted, CancellationToken ct)
     {
-        try
-        {
-            await _client.Agent.ServiceRegister(wanted, ct).ConfigureAwait(false);
-        }
-        catch (ConsulRequestException ex) when (_supportsThresholds && IsUnknownThreshold(ex))
-        {
-            _supportsThresholds = false;
-            Log.RegistrationWithoutThresholds(_logger, ex.Text);
-            wanted = GatewayRegistration.Describe(address, _service, options, authorization, _token(), thresholds: false, _consulWeights);
-            await _client.Agent.ServiceRegister(wanted, ct).ConfigureAwait(false);
-        }
+        TimeSpan start = Now;
+        _plan.Update(wanted.Options.Servers, Copies(), start);
 
-        _written[wanted.ID] = wanted;
-        Interlocked.Increment(ref _writes);
-        Log.GatewayRegistered(_logger, address, wanted.ID);
+        // What our own agent had may be missing for everyone: it comes first, and at any rate.
+        foreach (string address in wanted.Options.Servers.OrderByDescending(_plan.IsLost))
+        {
+            if (!_plan.ShouldWrite(address, Copies(), Now)) continue;
+            if (!_plan.IsLost(address))
+            {
+                if (Now - start > LongestRound) return;
+                await _newCopies.WaitAsync(ct).ConfigureAwait(false);
+                if (!_plan.ShouldWrite(address, Copies(), Now)) continue;
+            }
+
+            await _agent.WriteAsync(address, wanted, ct).ConfigureAwait(false);
+            _plan.Written(address);
+        }
     }
 
-    private static bool IsUnknownThreshold(ConsulRequestException ex) =>
-        ex.StatusCode == HttpStatusCode.BadRequest
-        && ex.Text.Contains("unknown field", StringComparison.Ordinal)
-        && (ex.Text.Contains(nameof(AgentServiceCheck.SuccessBeforePassing), StringComparison.Ordinal)
-            || ex.Text.Contains(nameof(AgentServiceCheck.FailuresBeforeCritical), StringComparison.Ordinal));
-
-    /// <summary>Nothing is deregistered at the start: during a rolling change other instances' files may still name the gateway.</summary>
-    private void WarnAboutStrays(IReadOnlyDictionary<string, AgentService> present, ImmutableArray<string> servers)
+    /// <summary>Removes copies of ours that are too many.</summary>
+    private async Task TrimAsync(ImmutableArray<string> due, CancellationToken ct)
     {
-        if (_checkedForStrays) return;
-        _checkedForStrays = true;
-        var ours = servers.Select(GatewayRegistration.Id).ToHashSet(StringComparer.Ordinal);
-        var addresses = servers.ToHashSet(StringComparer.Ordinal);
-        foreach ((string id, AgentService service) in present)
+        foreach (string address in due) _plan.Postpone(address, Now);
+        ImmutableArray<string> ours = [.. due.Where(_agent.HasMarked).Take(MaxTrims)];
+        if (ours.IsEmpty) return;
+        _nextTrim = Now + BetweenTrims;
+        foreach (string address in await _agent.SurplusAsync(ours, ct).ConfigureAwait(false))
         {
-            if (!GatewayRegistration.IsMarked(service) || service.Service != _service || ours.Contains(id)) continue;
-            string address = IdentityOf(service);
-            if (addresses.Contains(address)) _spellings.Warn(address, GatewayRegistration.Id(address), id);
-            else Log.UnknownRegistration(_logger, id);
+            await _agent.TrimAsync(address, ct).ConfigureAwait(false);
+            _plan.Removed(address);
         }
     }
 
-    /// <summary>
-    /// A marked registration may have another spelling: an older version registered addresses as its file spelled them. Left behind, such a
-    /// row would keep the removed gateway in the ring.
-    /// </summary>
-    private bool IsRegistrationOf(AgentService service, string id, string address) =>
-        service.Service == _service
-        && (id == GatewayRegistration.Id(address) || (GatewayRegistration.IsMarked(service) && IdentityOf(service) == address));
+    /// <summary>The gateways whose copy on our agent may go now.</summary>
+    private ImmutableArray<string> DueTrims(TimeSpan now)
+    {
+        if (now < _nextTrim || _plan.DueTrims(now) is not { IsEmpty: false } due) return [];
+        lock (_lock)
+        {
+            if (now - _rowsAt >= QuietBeforeTrim) return due;
+        }
 
-    private string IdentityOf(AgentService service) =>
-        GatewayAddress.TryFormat(service.Address, service.Port, _key, out string address) ? address : "";
+        // Instances that wait for the same list to be quiet do not go on together.
+        _nextTrim = now + QuietBeforeTrim + (BetweenTrims * _random.NextDouble());
+        return [];
+    }
 
     private void WarnAboutMinimum(PushgatewayOptions options)
     {
@@ -229,13 +310,34 @@ internal sealed class ConsulRegistrar
         Log.RegistrationFailed(_logger, failure.Message, ConsulFailure.Of(failure).Advice(_service));
     }
 
+    private static TimeSpan Later(TimeSpan one, TimeSpan other) => one > other ? one : other;
+
+    private void Wake() => _wakes.Writer.TryWrite(true);
+
+    private TimeSpan UntilNext()
+    {
+        TimeSpan now = Now, next = _nextReading;
+        if (_plan.NextWrite is { } write && write < next) next = write;
+        if (_plan.NextTrim is { } trim && Later(trim, _nextTrim) < next) next = Later(trim, _nextTrim);
+        lock (_lock)
+        {
+            if (_rows is null && now < _listUntil && _listUntil < next) next = _listUntil;
+        }
+
+        next = Later(next, _retryAt);
+        if (next - now > LongestPause) next = now + LongestPause;
+
+        // A timer counts whole milliseconds and may be early by a fraction of one.
+        return next > now ? next - now + TimeSpan.FromMilliseconds(1) : TimeSpan.FromMilliseconds(1);
+    }
+
     private async Task PauseAsync(TimeSpan pause, CancellationToken ct)
     {
         using var expiry = new CancellationTokenSource(pause, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
         try
         {
-            await _requests.Reader.ReadAsync(either.Token).ConfigureAwait(false);
+            await _wakes.Reader.ReadAsync(either.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!ct.IsCancellationRequested)
         {

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Threading.Channels;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
@@ -12,6 +11,9 @@ namespace DynamicSharding.Discovery;
 /// the content, and after any failure the next query starts over.
 /// </summary>
 /// <remarks>
+/// A row has 1.3 kB, and each copy of a gateway has one. So a blocking query selects no row at all: it ends at the same moment and with the
+/// same index as one for the whole list, which is read when the index has moved.
+///
 /// An index means something only to the agent that returned it. HttpClient silently repeats a request on a new connection when it finds the
 /// old one closed, and behind the new one may be an agent that has restarted: it would not reach the index for a long time and stay silent
 /// for the whole wait. So a query with an index never leaves the connection of the last response.
@@ -21,48 +23,81 @@ internal sealed class ConsulWatch : IDisposable
     /// <summary>Short, because the agent keeps an abandoned query until its wait is over.</summary>
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(60);
 
+    /// <summary>For the list after its index has moved. Only a server that lags behind the one that told us needs some.</summary>
+    private static readonly TimeSpan ReadWait = TimeSpan.FromSeconds(5);
+
+    /// <summary>A change wakes every instance in the same millisecond. They read the list one after the other.</summary>
+    private static readonly TimeSpan Spread = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>The age at which the list is read again although its index is the same: a hint may be wrong, and permissions may change.</summary>
+    private static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(15);
+
     /// <summary>Much longer than an agent takes, shorter than any hold.</summary>
     private static readonly TimeSpan ConfirmTimeout = TimeSpan.FromSeconds(5);
 
     /// <summary>Between confirmations that fail, while the watch fails too.</summary>
     private static readonly TimeSpan ConfirmPause = TimeSpan.FromSeconds(5);
 
-    /// <summary>Ten times the largest ring that was measured.</summary>
-    private const int MaxMembers = 10_000;
-
     private readonly ConsulOptions _options;
-    private readonly ShardingOptions _sharding;
+    private readonly Func<string?> _token;
+    private readonly ConsulListQuery _query;
     private readonly ChannelWriter<DiscoveryEvent> _events;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
+    private readonly Random _random;
     private readonly ConnectGate _gate = new();
     private readonly ConsulClient _client;
-    private readonly WatchRateLimiter _limiter;
-    private readonly Backoff _backoff = new(Random.Shared);
+
+    /// <summary>Blocking queries that keep returning at once must not spin.</summary>
+    private readonly RateLimiter _limiter;
+    private readonly Backoff _backoff;
 
     /// <summary>Guards what the watch and a confirmation both write.</summary>
     private readonly Lock _lock = new();
     private ConsulFailure? _failure;
+
+    /// <summary>The last list, and its index.</summary>
+    private List<ServiceEntry> _rows = [];
     private ulong _lastIndex;
     private int _responses;
+
+    /// <summary>The watch follows that index, or a later one, on an unbroken connection: the same index means the same list.</summary>
+    private bool _isFollowed;
     private volatile bool _isLost = true;
     private volatile DiscoveryStatus _status = new(DiscoveryKind.Consul, null, 0, null, 0, null);
 
     private bool _hadInstances;
 
+    /// <summary>When the watch last read the whole list, with which token.</summary>
+    private long _readAt;
+    private string? _readWith;
+
+    /// <summary>The copies of a gateway disagree: the next change is near, and comes with its content.</summary>
+    private bool _expectsChange;
+
     /// <param name="token">Called before each request.</param>
     /// <param name="sharding">A list that makes a larger ring than there may be is not used.</param>
     /// <param name="events">Unbounded.</param>
+    /// <param name="random">Spreads what instances do.</param>
     public ConsulWatch(
-        ConsulOptions options, Func<string?> token, ShardingOptions sharding, ChannelWriter<DiscoveryEvent> events, ILogger logger, TimeProvider time)
+        ConsulOptions options,
+        Func<string?> token,
+        ShardingOptions sharding,
+        ChannelWriter<DiscoveryEvent> events,
+        ILogger logger,
+        TimeProvider time,
+        Random? random = null)
     {
         _options = options;
-        _sharding = sharding;
+        _token = token;
+        _query = new ConsulListQuery(options, sharding, logger);
         _events = events;
         _logger = logger;
         _time = time;
+        _random = random ?? Random.Shared;
+        _backoff = new Backoff(_random);
         _client = ConsulConnection.Open(options, token, time, _gate);
-        _limiter = new WatchRateLimiter(time);
+        _limiter = new RateLimiter(time, burst: 2, rate: 1);
     }
 
     public DiscoveryStatus Status => _status;
@@ -78,40 +113,26 @@ internal sealed class ConsulWatch : IDisposable
         {
             await _limiter.WaitAsync(ct).ConfigureAwait(false);
 
+            // Another token may see another list, under the same index.
+            if (_token() != _readWith) index = 0;
+
             // Open also for the query after the first response: a proxy may close the connection after each one.
             _gate.IsOpen = startsOver || index == 0;
             startsOver = index == 0;
             try
             {
-                QueryResult<List<ServiceEntry>> result = await QueryAsync(_client, index, Wait, ct).ConfigureAwait(false);
-                ulong newIndex = Math.Max(1, IndexOf(result));
-                _backoff.Reset();
-                if (newIndex < index)
-                {
-                    // A snapshot was restored or the cluster rebuilt. This response may show a passing moment: query again.
-                    Log.ConsulIndexWentBackwards(_logger, index, newIndex);
-                    index = 0;
-                    continue;
-                }
-
-                // A confirmation may have brought something newer in the meantime; then this response is outdated.
-                if (index == 0 || newIndex >= Volatile.Read(ref _lastIndex))
-                {
-                    Check(result);
-                    RecordSuccess(result, newIndex);
-                    Report(result.Response, isRepeated: newIndex == index);
-                }
-
-                index = newIndex;
+                index = await NextAsync(index, ct).ConfigureAwait(false);
             }
             catch (HttpRequestException ex) when (ex.InnerException is ConnectionLostException)
             {
                 index = 0;
+                StopFollowing();
             }
             catch (Exception ex) when (!ct.IsCancellationRequested)
             {
                 // Whatever failed, even a bug: the ring stays and the watch continues.
                 index = 0;
+                StopFollowing();
                 RecordFailure(ex);
                 await Task.Delay(_backoff.Next((ex as ConsulRequestException)?.RetryAfter), _time, ct).ConfigureAwait(false);
             }
@@ -134,6 +155,55 @@ internal sealed class ConsulWatch : IDisposable
         }
     }
 
+    /// <summary>Makes one blocking query, or reads the list without an index.</summary>
+    /// <returns>The index to continue with; 0 to start over.</returns>
+    private async Task<ulong> NextAsync(ulong index, CancellationToken ct)
+    {
+        bool wantsList = index == 0 || _expectsChange || _rows.Count == 0 || _time.GetElapsedTime(_readAt) >= MaxAge;
+        string? token = _token();
+        ListResponse response = await _query.RunAsync(_client, index, Wait, wantsList, ct).ConfigureAwait(false);
+        _backoff.Reset();
+        if (response.Index < index) return StartOver(index, response.Index);
+        if (!response.IsList && response.Index > Volatile.Read(ref _lastIndex))
+        {
+            // The same query for the list returns at once. With stale reads another server may respond: one that lags behind waits until it has
+            // news, too. Neither leaves the connection.
+            await Task.Delay(Spread * _random.NextDouble(), _time, ct).ConfigureAwait(false);
+            _gate.IsOpen = false;
+            token = _token();
+            response = await _query.RunAsync(_client, index, ReadWait, wantsList: true, ct).ConfigureAwait(false);
+            if (response.Index < index) return StartOver(index, response.Index);
+        }
+
+        if (response.IsList)
+        {
+            _readAt = _time.GetTimestamp();
+            _readWith = token;
+
+            // Once per change: copies may disagree for long, and lists without news are what the filter is there to avoid.
+            _expectsChange = response.Index != index && response.CopiesDisagree;
+        }
+
+        lock (_lock)
+        {
+            // A confirmation may have brought something newer in the meantime; then this response is outdated.
+            if (index != 0 && response.Index < _lastIndex) return response.Index;
+            RecordSuccess(response);
+            _isFollowed = true;
+            Report(_rows, isRepeated: response.Index == index);
+        }
+
+        return response.Index;
+    }
+
+    /// <summary>A snapshot was restored or the cluster rebuilt. That response may show a passing moment: query again.</summary>
+    private ulong StartOver(ulong index, ulong newIndex)
+    {
+        Log.ConsulIndexWentBackwards(_logger, index, newIndex);
+        StopFollowing();
+        return 0;
+    }
+
     private async Task TryConfirmAsync(ConsulClient client, CancellationToken ct)
     {
         int responses = Volatile.Read(ref _responses);
@@ -141,16 +211,24 @@ internal sealed class ConsulWatch : IDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
         try
         {
-            QueryResult<List<ServiceEntry>> result = await QueryAsync(client, 0, TimeSpan.Zero, either.Token).ConfigureAwait(false);
-            ulong index = IndexOf(result);
+            // First the index alone: while the watch follows it, the list is the same.
+            bool isFollowed;
+            lock (_lock) isFollowed = _isFollowed && !_isLost && _rows.Count > 0;
+            ListResponse response = await _query.RunAsync(client, 0, TimeSpan.Zero, wantsList: !isFollowed, either.Token).ConfigureAwait(false);
+            if (!response.IsList)
+            {
+                if (TryConfirm(response)) return;
+                response = await _query.RunAsync(client, 0, TimeSpan.Zero, wantsList: true, either.Token).ConfigureAwait(false);
+            }
 
-            // With stale reads a server that lags behind may respond. That confirms nothing.
-            if (index < Volatile.Read(ref _lastIndex)) return;
-            Check(result);
-            if (result.Response.Count == 0) throw new InvalidDataException("no instance is registered");
-            RecordSuccess(result, index);
-            SetFailure(null, "");
-            Write(new DiscoveryEvent.Response(result.Response, _time.GetTimestamp(), IsConfirmation: true));
+            lock (_lock)
+            {
+                // With stale reads a server that lags behind may respond. That confirms nothing.
+                if (response.Index < _lastIndex) return;
+                if (response.Rows.Count == 0) throw new InvalidDataException("no instance is registered");
+                RecordSuccess(response);
+                Confirmed();
+            }
         }
         catch (Exception ex) when (!ct.IsCancellationRequested)
         {
@@ -160,38 +238,31 @@ internal sealed class ConsulWatch : IDisposable
         }
     }
 
-    private Task<QueryResult<List<ServiceEntry>>> QueryAsync(ConsulClient client, ulong index, TimeSpan wait, CancellationToken ct)
+    /// <summary>The last list holds if its index does. Another view of the cluster is a reason to read the list.</summary>
+    /// <returns>False if the list has to be read.</returns>
+    private bool TryConfirm(ListResponse response)
     {
-        ConsistencyMode mode = _options.Consistency switch
+        lock (_lock)
         {
-            ConsulConsistency.Default => ConsistencyMode.Default,
-            ConsulConsistency.Consistent => ConsistencyMode.Consistent,
-            _ => ConsistencyMode.Stale,
-        };
-        return client.Health.Service(_options.RegisterServiceName, new QueryOptions(mode, index, wait), ct);
+            if (!_isFollowed || _isLost || response.KnownLeader != _status.ConsulKnownLeader || response.Index > _lastIndex) return false;
+
+            // A server that lags behind has responded. That confirms nothing, and its list would not either.
+            if (response.Index < _lastIndex) return true;
+            RecordSuccess(response);
+            Confirmed();
+            return true;
+        }
     }
 
-    private static ulong IndexOf(QueryResult<List<ServiceEntry>> result) =>
-        result.LastIndex ?? throw new InvalidDataException("the response has no X-Consul-Index");
-
-    /// <summary>All of a list or nothing: a part of it would make another ring than the other instances have.</summary>
-    private void Check(QueryResult<List<ServiceEntry>> result)
+    private void Confirmed()
     {
-        if (result.FilteredByAcls) throw new ConsulRequestException(HttpStatusCode.Forbidden, "the token's permissions hide some instances", null);
-        int[] weights =
-        [
-            .. result.Response.GroupBy(static row => (row.Address, row.Service?.Port))
-                .Select(same => _sharding.ConsulWeights ? same.Max(static row => row.Service is { } service ? ConsulWeights.Of(service) : 1) : 1),
-        ];
-        int gateways = weights.Length;
-        if (gateways > MaxMembers) throw new ResponseTooLargeException($"{gateways} gateways: a ring has at most {MaxMembers} members");
-        long weight = weights.Sum(static each => (long)each);
-        if (weight * _sharding.Replicas > ShardingOptions.MaxPoints)
-        {
-            string together = weight == gateways ? "" : $" of weight {weight} together";
-            throw new ResponseTooLargeException(
-                $"{gateways} gateways{together} with sharding.replicas {_sharding.Replicas}: a ring has at most {ShardingOptions.MaxPoints} points");
-        }
+        SetFailure(null, "");
+        Write(new DiscoveryEvent.Response(_rows, _time.GetTimestamp(), IsConfirmation: true));
+    }
+
+    private void StopFollowing()
+    {
+        lock (_lock) _isFollowed = false;
     }
 
     /// <summary>Reports repeated responses too: the reader compares them, and their age counts.</summary>
@@ -204,7 +275,7 @@ internal sealed class ConsulWatch : IDisposable
         if (!isEmpty || _hadInstances || isRepeated) SetFailure(isEmpty ? ConsulFailure.Empty : null, "");
         if (wasUnreachable || isEmpty) Write(new DiscoveryEvent.RegistrationsInDoubt());
         _hadInstances |= !isEmpty;
-        Write(isEmpty ? new DiscoveryEvent.NoResponse() : new DiscoveryEvent.Response(rows, _time.GetTimestamp(), IsConfirmation: false));
+        Write(isEmpty ? new DiscoveryEvent.NoResponse(IsEmpty: true) : new DiscoveryEvent.Response(rows, _time.GetTimestamp(), IsConfirmation: false));
     }
 
     private void Write(DiscoveryEvent item)
@@ -213,19 +284,20 @@ internal sealed class ConsulWatch : IDisposable
         _events.TryWrite(item);
     }
 
-    private void RecordSuccess(QueryResult<List<ServiceEntry>> result, ulong index)
+    private void RecordSuccess(ListResponse response)
     {
         lock (_lock)
         {
-            Volatile.Write(ref _lastIndex, index);
+            if (response.IsList) _rows = response.Rows;
+            Volatile.Write(ref _lastIndex, response.Index);
             _responses++;
             _status = _status with
             {
                 LastGoodAnswer = _time.GetUtcNow(),
                 LastError = null,
-                ConsulIndex = index,
-                ConsulLastContact = result.LastContact,
-                ConsulKnownLeader = result.KnownLeader,
+                ConsulIndex = response.Index,
+                ConsulLastContact = response.LastContact,
+                ConsulKnownLeader = response.KnownLeader,
             };
         }
     }
@@ -233,41 +305,27 @@ internal sealed class ConsulWatch : IDisposable
     private void RecordFailure(Exception ex)
     {
         lock (_lock) _status = _status with { Failures = _status.Failures + 1, LastError = ex.Message };
-        SetFailure(ConsulFailure.Of(ex), ex.Message);
+        ConsulFailure failure = ConsulFailure.Of(ex);
+        bool isNew = SetFailure(failure, ex.Message);
         Log.ConsulQueryFailed(_logger, ex.Message);
-        Write(new DiscoveryEvent.NoResponse());
+        Write(new DiscoveryEvent.NoResponse(IsEmpty: false));
+
+        // The agent has the token of the registrations, too.
+        if (isNew && failure == ConsulFailure.Forbidden) Write(new DiscoveryEvent.RegistrationsInDoubt());
     }
 
     /// <summary>Logs once per kind of failure, and when it is over.</summary>
-    private void SetFailure(ConsulFailure? failure, string error)
+    /// <returns>False if nothing changed.</returns>
+    private bool SetFailure(ConsulFailure? failure, string error)
     {
         lock (_lock)
         {
-            if (failure == _failure) return;
+            if (failure == _failure) return false;
             _failure = failure;
         }
 
         if (failure is null) Log.ConsulRecovered(_logger, _options.RegisterServiceName);
         else Log.ConsulFailure(_logger, failure.Name, error, failure.Advice(_options.RegisterServiceName));
+        return true;
     }
-}
-
-/// <summary>What makes <see cref="ConsulGatewaySource"/> evaluate the gateways again.</summary>
-internal abstract record DiscoveryEvent
-{
-    /// <summary>A complete response that lists at least one instance.</summary>
-    /// <param name="IsConfirmation">Requested by membership, which wants a report even when nothing changed.</param>
-    public sealed record Response(List<ServiceEntry> Rows, long ReceivedAt, bool IsConfirmation) : DiscoveryEvent;
-
-    /// <summary>A failure, or an empty list, which proves nothing.</summary>
-    public sealed record NoResponse : DiscoveryEvent;
-
-    /// <summary>Registrations may be gone: the list is empty, or Consul is back after a failure.</summary>
-    public sealed record RegistrationsInDoubt : DiscoveryEvent;
-
-    /// <summary>Membership is about to act and needs to know that Consul's last response still holds.</summary>
-    public sealed record ConfirmationRequested : DiscoveryEvent;
-
-    /// <summary>A probe's verdict changed, settings were reloaded, or time is up.</summary>
-    public sealed record Changed : DiscoveryEvent;
 }

@@ -99,7 +99,7 @@ internal sealed class ProbeFallback : IAsyncDisposable
         HashSet<string> done = verdicts.Where(v => v.IsUnproven && proven.Contains(v.Address)).Select(static v => v.Address).ToHashSet(StringComparer.Ordinal);
         _probes.Stop(done.Contains);
         _proven = proven;
-        UpdateHidden([.. absent.Where(proven.Contains)], check.Interval + check.Timeout);
+        UpdateHidden([.. absent.Where(proven.Contains)], ConsulRegistrar.TimeToRegister(configured.Count) + check.Interval + check.Timeout);
         return [.. all.Values];
     }
 

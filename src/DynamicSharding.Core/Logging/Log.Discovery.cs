@@ -20,6 +20,9 @@ internal static partial class Log
     [LoggerMessage(3004, LogLevel.Warning, "skipping invalid gateway address from Consul")]
     public static partial void InvalidAddressSkipped(ILogger logger, string address);
 
+    [LoggerMessage(3005, LogLevel.Information, "Consul agent rejects filters, each query reads the whole list")]
+    public static partial void ConsulRejectsFilters(ILogger logger, string err);
+
     [LoggerMessage(3010, LogLevel.Warning, "configured gateway is missing from Consul's response but passes our probe, keeping it")]
     public static partial void GatewayHidden(ILogger logger, string gateway, string advice);
 
@@ -54,6 +57,9 @@ internal static partial class Log
 
     [LoggerMessage(3505, LogLevel.Warning, "registered gateway is not in the configuration; deregister it if no other instance's file names it")]
     public static partial void UnknownRegistration(ILogger logger, string id);
+
+    [LoggerMessage(3507, LogLevel.Information, "surplus registration of a gateway removed")]
+    public static partial void SurplusDeregistered(ILogger logger, string gateway, string id);
 
     [LoggerMessage(3506, LogLevel.Warning, "deregister_critical_after is below Consul's minimum of 1m")]
     public static partial void DeregisterAfterBelowMinimum(ILogger logger, string configured);

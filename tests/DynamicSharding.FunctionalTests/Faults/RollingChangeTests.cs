@@ -28,18 +28,38 @@ public sealed class RollingChangeTests(ITestOutputHelper output) : FaultTest(out
     [Theory, InlineData(3), Trait("Category", "Slow")]
     public Task A_rolling_scale_out_of_more_is_one_change_on_each(int instances) => ChangeAsync(instances, before: 3, after: 4);
 
+    [Theory, InlineData(4, 3), InlineData(3, 4), Trait("Category", "Slow")]
+    public async Task A_rolling_change_of_instances_with_an_agent_each_is_one_change_on_each(int before, int after)
+    {
+        ConsulAgentSettings server = ConsulAgentSettings.Server(Folder.Path, "server");
+        ConsulAgent[] agents =
+        [
+            await TestPeers.ConsulAsync(server),
+            await TestPeers.ConsulAsync(ConsulAgentSettings.Client(Folder.Path, "client-1", server)),
+            await TestPeers.ConsulAsync(ConsulAgentSettings.Client(Folder.Path, "client-2", server)),
+        ];
+        await ChangeAsync(agents, before, after);
+    }
+
     private async Task ChangeAsync(int instances, int before, int after)
     {
-        string[] all = Addresses(await TestPeers.PushgatewaysAsync(Math.Max(before, after)));
         ConsulAgent consul = await TestPeers.ConsulAsync();
+        await ChangeAsync([.. Enumerable.Repeat(consul, instances)], before, after);
+    }
+
+    private async Task ChangeAsync(ConsulAgent[] agents, int before, int after)
+    {
+        string[] all = Addresses(await TestPeers.PushgatewaysAsync(Math.Max(before, after)));
+        ConsulAgent consul = agents[0];
+        int instances = agents.Length;
         DynamicShardingProcess[] servers = new DynamicShardingProcess[instances];
-        for (int i = 0; i < instances; i++) servers[i] = await TestPeers.DynamicShardingAsync(Yaml(consul.Address, all[..before], Health, Membership));
+        for (int i = 0; i < instances; i++) servers[i] = await TestPeers.DynamicShardingAsync(Yaml(agents[i].Address, all[..before], Health, Membership));
         await SettleAsync(consul, all[..before], servers);
         await NothingChangedAsync(servers);
 
         for (int i = 0; i < instances; i++)
         {
-            servers[i].WriteConfig(Yaml(consul.Address, all[..after], Health, Membership));
+            servers[i].WriteConfig(Yaml(agents[i].Address, all[..after], Health, Membership));
             Assert.Equal((HttpStatusCode.OK, "OK\n"), await servers[i].ReloadAsync());
             await servers[i].WaitForRingAsync(all[..after], Limit);
 

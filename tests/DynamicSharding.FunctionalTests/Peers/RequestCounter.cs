@@ -3,12 +3,13 @@ using System.Net.Sockets;
 
 namespace DynamicSharding.FunctionalTests.Peers;
 
-/// <summary>Sits between a program and an HTTP server, forwards everything, and counts the requests.</summary>
+/// <summary>Sits between a program and an HTTP server, forwards everything, and counts the requests and the bytes of both directions.</summary>
 internal sealed class RequestCounter : IAsyncDisposable
 {
     private readonly LoopbackServer _server;
     private readonly IPEndPoint _target;
     private long _requests;
+    private long _bytes;
 
     public RequestCounter(string target)
     {
@@ -19,6 +20,8 @@ internal sealed class RequestCounter : IAsyncDisposable
     public string Address => _server.Address;
 
     public long Requests => Interlocked.Read(ref _requests);
+
+    public long Bytes => Interlocked.Read(ref _bytes);
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
@@ -42,6 +45,7 @@ internal sealed class RequestCounter : IAsyncDisposable
         {
             // The client under test sends a head in one write, and reads the response before it sends the next.
             if (counts && (buffer.AsSpan(0, count).StartsWith("GET "u8) || buffer.AsSpan(0, count).StartsWith("PUT "u8))) Interlocked.Increment(ref _requests);
+            Interlocked.Add(ref _bytes, count);
             for (int sent = 0; sent < count;) sent += await to.SendAsync(buffer.AsMemory(sent, count - sent), ct);
         }
     }

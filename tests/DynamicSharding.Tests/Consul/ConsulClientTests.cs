@@ -190,6 +190,18 @@ public class ConsulClientTests
     }
 
     [Fact]
+    public async Task The_check_of_an_instance_tells_the_agents_node()
+    {
+        // An agent that is too old for the filter lists all checks.
+        await using var server = FakeServer.Always(
+            static _ => (200, """{"a":{"Node":"n1","ServiceID":"other"},"service:x_1":{"Node":"n2","ServiceID":"x_1","Status":"passing"}}"""));
+        using ConsulClient client = Open(server);
+        Assert.Equal("n2", await client.Agent.Node("x_1", default));
+        Assert.Null(await client.Agent.Node("y_1", default));
+        Assert.StartsWith("GET /v1/agent/checks?filter=ServiceID%20%3D%3D%20%22x_1%22 ", server.Requests.First());
+    }
+
+    [Fact]
     public async Task A_response_without_end_is_rejected()
     {
         await using var server = new FakeServer(static async (_, socket, ct) =>

@@ -56,6 +56,26 @@ public class ConsulHealthEvaluatorTests
         GatewayHealth.Maintenance,
         Evaluate(Row("a", Own("passing", "ok"), new HealthCheck(check, "critical", "", service, "planned"))).Single().Health);
 
+    [Theory]
+    [InlineData(HealthStatus.NodeMaintenance, "passing", nameof(GatewayHealth.Unknown))]
+    [InlineData(null, "critical", nameof(GatewayHealth.Unknown))]
+    [InlineData("_service_maintenance:10.0.0.1_9091", "passing", nameof(GatewayHealth.Maintenance))]
+    [InlineData(null, "passing", nameof(GatewayHealth.Passing))]
+    public void Two_agents_that_are_away_say_nothing_about_their_gateway(string? maintenance, string serf, string health)
+    {
+        const string Gateway = "10.0.0.1:9091";
+        ServiceEntry one = CopyRows.Row(Gateway, "n1", maintenance: HealthStatus.NodeMaintenance), other = CopyRows.Row(Gateway, "n2", serf: serf, maintenance: maintenance);
+        Assert.Equal(health, Evaluate(one, other).Single().Health.ToString());
+
+        // The copy that another agent writes has not been checked yet, then it has.
+        Assert.Equal(health, Evaluate(one, other, CopyRows.Row(Gateway, "n3", "critical", "")).Single().Health.ToString());
+        Assert.Equal(GatewayHealth.Passing, Evaluate(one, other, CopyRows.Row(Gateway, "n3")).Single().Health);
+    }
+
+    [Fact]
+    public void Maintenance_of_the_only_agent_with_a_copy_is_that_of_the_gateway() => Assert.Equal(
+        GatewayHealth.Maintenance, Evaluate(CopyRows.Row("10.0.0.1:9091", "n1", maintenance: HealthStatus.NodeMaintenance)).Single().Health);
+
     [Fact]
     public void Other_checks_of_the_node_do_not_count() => Assert.Equal(
         GatewayHealth.Passing, Evaluate(Row("a", Own("passing", "ok"), new HealthCheck("disk", "critical", "full", ""))).Single().Health);

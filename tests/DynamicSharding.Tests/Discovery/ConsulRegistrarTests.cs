@@ -1,6 +1,7 @@
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
 using DynamicSharding.Discovery;
+using Microsoft.Extensions.Time.Testing;
 
 namespace DynamicSharding.Tests.Discovery;
 
@@ -10,6 +11,8 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     private readonly LogCapture _log = new();
     private readonly CancellationTokenSource _stop = new();
     private string? _token;
+    private TimeProvider _time = TimeProvider.System;
+    private IReadOnlyList<ServiceEntry>? _list = [];
     private ServerOptions _options = Options("10.0.0.1:9091", "10.0.0.2:9091");
     private ConsulClient? _client;
     private ConsulRegistrar? _registrar;
@@ -36,11 +39,11 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     {
         await StartAsync();
         Assert.Equal(2, _agent.Puts.Count);
-        Assert.Contains("\"ID\":\"10.0.0.1_9091\",\"Name\":\"pushgateway\",\"Address\":\"10.0.0.1\",\"Port\":9091", _agent.Puts.First());
-        Assert.Contains("\"managed-by\":\"dynamic-sharding\"", _agent.Puts.First());
+        Assert.Contains("\"ID\":\"10.0.0.1_9091\",\"Name\":\"pushgateway\",\"Address\":\"10.0.0.1\",\"Port\":9091", Put("10.0.0.1"));
+        Assert.Contains("\"managed-by\":\"dynamic-sharding\"", Put("10.0.0.1"));
         Assert.Contains(
             "\"Check\":{\"HTTP\":\"http://10.0.0.1:9091/-/healthy\",\"Interval\":\"5s\",\"Timeout\":\"2s\",\"SuccessBeforePassing\":1,\"FailuresBeforeCritical\":2}",
-            _agent.Puts.First());
+            Put("10.0.0.1"));
         await AgainAsync();
         await AgainAsync();
         Assert.Equal(2, _agent.Puts.Count);
@@ -52,8 +55,8 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         PushgatewayOptions gateways = _options.Pushgateway with { ServerWeights = _options.Pushgateway.ServerWeights.Add("10.0.0.1:9091", 3).Add("10.0.0.2:9091", 0) };
         _options = _options with { Pushgateway = gateways, Sharding = new ShardingOptions { ConsulWeights = true } };
         await StartAsync();
-        Assert.Contains("\"Weights\":{\"Passing\":3,\"Warning\":1}", _agent.Puts.First());
-        Assert.DoesNotContain("Weights", _agent.Puts.Last());
+        Assert.Contains("\"Weights\":{\"Passing\":3,\"Warning\":1}", Put("10.0.0.1"));
+        Assert.DoesNotContain("Weights", Put("10.0.0.2"));
     }
 
     [Fact]
@@ -125,7 +128,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         Assert.Equal(5, _agent.Puts.Count);
         Assert.Contains("-10.0.0.1_9091", _agent.Puts);
         Assert.Equal(["10.0.0.2_9091", "10.0.0.3_9091", "10.0.0.9_9091", "db"], _agent.Services.Keys.Order(StringComparer.Ordinal));
-        Assert.Contains("\"Interval\":\"7s\"", _agent.Puts.Last());
+        Assert.Contains("\"Interval\":\"7s\"", Put("10.0.0.3"));
     }
 
     [Fact]
@@ -178,16 +181,132 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         Assert.Equal(type == HealthCheckType.Http, _agent.Puts.Single().Contains("Authorization", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task What_two_other_agents_have_is_not_written_until_one_of_them_dies()
+    {
+        FakeTimeProvider time = Imaginary();
+        _list = List("n1", "n2");
+        Start();
+        await Eventually.True(() => _agent.Reads == 1, "it has read");
+        await PassAsync(time, TimeSpan.FromSeconds(60));
+        Assert.Empty(_agent.Puts);
+
+        // First it waits. Here no other instance writes.
+        _registrar!.Observe(List("n1"));
+        await PassAsync(time, TimeSpan.FromMilliseconds(10));
+        Assert.Empty(_agent.Puts);
+        await PassAsync(time, TimeSpan.FromSeconds(21));
+        await Eventually.True(() => _registrar.Writes == 2, "both are registered here");
+    }
+
+    [Fact]
+    public async Task Another_instance_that_is_faster_makes_the_write_needless()
+    {
+        FakeTimeProvider time = Imaginary();
+        Start();
+        await Eventually.True(() => _agent.Reads == 1, "it has read");
+        _registrar!.Observe(List("n1"));
+        await PassAsync(time, TimeSpan.FromMilliseconds(10));
+        _registrar.Observe(List("n1", "n2"));
+        await PassAsync(time, TimeSpan.FromSeconds(60));
+        Assert.Empty(_agent.Puts);
+    }
+
+    [Fact]
+    public async Task Quiet_hours_take_a_reading_every_five_minutes()
+    {
+        FakeTimeProvider time = Imaginary();
+        _list = List("n1", "n2");
+        Start();
+        await PassAsync(time, TimeSpan.FromHours(1));
+        Assert.InRange(_agent.Reads, 9, 16);
+        Assert.Empty(_agent.Puts);
+    }
+
+    [Fact]
+    public async Task Without_any_list_it_registers_after_half_a_minute()
+    {
+        FakeTimeProvider time = Imaginary();
+        _list = null;
+        Start();
+        await PassAsync(time, TimeSpan.FromSeconds(29));
+        Assert.Empty(_agent.Puts);
+        await PassAsync(time, TimeSpan.FromSeconds(7));
+        await Eventually.True(() => _registrar!.Writes == 2, "both are registered");
+    }
+
+    [Fact]
+    public async Task A_surplus_copy_of_ours_goes_and_a_needed_one_stays()
+    {
+        // Which of four copies are too many is the same for every instance.
+        FakeTimeProvider time = Imaginary();
+        string[] all = ["ours", "n1", "n2", "n3"];
+        string surplus = Gateways().First(gateway => Copies(gateway, all).IsSurplus(gateway, "ours"));
+        string needed = Gateways().First(gateway => !Copies(gateway, all).IsSurplus(gateway, "ours"));
+        _options = Options(surplus, needed);
+        await StartUntilWrittenAsync(time);
+        ServiceEntry[] rows = [.. all.SelectMany(node => (ServiceEntry[])[CopyRows.Row(surplus, node), CopyRows.Row(needed, node)])];
+        _agent.Catalog = string.Join(',', rows.Select(static row => System.Text.Json.JsonSerializer.Serialize(row, ConsulJson.Default.ServiceEntry)));
+        _registrar!.Observe(rows);
+        await PassAsync(time, TimeSpan.FromMinutes(4));
+        Assert.Equal(2, _agent.Services.Count);
+        await PassAsync(time, TimeSpan.FromMinutes(14));
+        Assert.Equal(["-" + surplus.Replace(':', '_')], _agent.Puts.Skip(2));
+        Assert.Equal(1, _log.Count("surplus registration"));
+
+        // The leader says otherwise now: whatever the list of the watch is, the last word is Consul's.
+        _agent.Catalog = "";
+        await PassAsync(time, TimeSpan.FromMinutes(60));
+        Assert.Equal(3, _agent.Puts.Count);
+    }
+
+    private static IEnumerable<string> Gateways() => Enumerable.Range(1, 200).Select(static i => $"10.0.0.{i}:9091");
+
+    private static GatewayCopies Copies(string gateway, string[] nodes) => GatewayCopies.Of([.. nodes.Select(node => CopyRows.Row(gateway, node))], ShardingKey.Group);
+
+    private List<ServiceEntry> List(params string[] nodes) => [.. nodes.SelectMany(node => _options.Pushgateway.Servers.Select(gateway => CopyRows.Row(gateway, node)))];
+
+    private FakeTimeProvider Imaginary()
+    {
+        var time = new FakeTimeProvider();
+        _time = time;
+        return time;
+    }
+
+    private async Task StartUntilWrittenAsync(FakeTimeProvider time)
+    {
+        Start();
+        await PassAsync(time, TimeSpan.FromSeconds(5));
+        await Eventually.True(() => _registrar!.Writes == 2, "both are registered");
+    }
+
+    /// <summary>In steps, each with time for an exchange with the agent.</summary>
+    private static async Task PassAsync(FakeTimeProvider time, TimeSpan duration)
+    {
+        TimeSpan step = duration / 60;
+        for (int i = 0; i < 60; i++)
+        {
+            await Task.Delay(20);
+            time.Advance(step);
+        }
+
+        await Task.Delay(100);
+    }
+
     private static ServerOptions Options(params string[] servers) => new()
     {
         Discovery = DiscoveryKind.Consul,
         Pushgateway = new PushgatewayOptions { Servers = [.. servers] },
     };
 
+    /// <summary>The last registration of a host. Which comes first is a matter of luck.</summary>
+    private string Put(string host) => _agent.Puts.Last(put => put.Contains($"\"ID\":\"{host}_", StringComparison.Ordinal));
+
     private void Start()
     {
         _client = ConsulConnection.Open(new ConsulOptions { Addr = _agent.Address }, static () => null, TimeProvider.System);
-        _registrar = new ConsulRegistrar(_client, () => _token, _options, _log, TimeProvider.System);
+        _registrar = new ConsulRegistrar(_client, () => _token, _options, _log, _time);
+        if (_list is not null) _registrar.Observe(_list);
         _running = _registrar.RunAsync(_stop.Token);
     }
 

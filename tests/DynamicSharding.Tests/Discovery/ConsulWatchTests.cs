@@ -7,9 +7,11 @@ namespace DynamicSharding.Tests.Discovery;
 public sealed class ConsulWatchTests : IDisposable
 {
     private const string Row = """{"Service":{"ID":"a_1","Service":"pushgateway","Address":"a","Port":1}}""";
+    private const string OtherRow = """{"Service":{"ID":"b_1","Service":"pushgateway","Address":"b","Port":1}}""";
 
     private readonly LogCapture _log = new();
     private readonly List<string> _heard = [];
+    private volatile string? _token;
 
     public void Dispose() => _log.Dispose();
 
@@ -53,6 +55,9 @@ public sealed class ConsulWatchTests : IDisposable
         Assert.Contains(text, line);
         Assert.Contains(advice, line);
         Assert.All(server.Requests, static r => Assert.Equal("0", Index(r)));
+
+        // A token that is rejected is also that of the registrations.
+        Assert.Equal(status == 403 ? 1 : 0, _heard.RemoveAll(static h => h == "reconcile"));
         Assert.All(_heard, static h => Assert.Equal("lost", h));
     }
 
@@ -75,6 +80,7 @@ public sealed class ConsulWatchTests : IDisposable
             FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 9\r\nX-Consul-Results-Filtered-By-ACLs: true\r\n"));
         await RunAsync(server, () => server.Requests.Count >= 2);
         Assert.Equal(1, _log.Count("trouble=forbidden"));
+        Assert.Equal(1, _heard.RemoveAll(static h => h == "reconcile"));
         Assert.All(_heard, static h => Assert.Equal("lost", h));
     }
 
@@ -109,10 +115,12 @@ public sealed class ConsulWatchTests : IDisposable
         await using var server = new FakeServer(async (_, socket, ct) =>
         {
             int i = n++;
-            if (i == 3) await Task.Delay(Timeout.Infinite, ct);
-            await FakeServer.Reply(socket, i == 1 ? $"[{Row}]" : "[]", 200, $"X-Consul-Index: {i + 1}\r\n");
+            if (i == 4) await Task.Delay(Timeout.Infinite, ct);
+
+            // The list goes in the third response, which has no rows because of its filter; the fourth is the list.
+            await FakeServer.Reply(socket, i == 1 ? $"[{Row}]" : "[]", 200, $"X-Consul-Index: {Math.Min(i, 2) + 1}\r\n");
         });
-        await RunAsync(server, () => server.Requests.Count == 4);
+        await RunAsync(server, () => server.Requests.Count == 5);
         Assert.Equal(["reconcile", "lost", "1", "reconcile", "lost"], _heard);
         Assert.Equal(1, _log.Count("trouble=empty"));
     }
@@ -135,16 +143,136 @@ public sealed class ConsulWatchTests : IDisposable
         Assert.DoesNotContain("lost", _heard);
     }
 
+    [Fact]
+    public async Task A_quiet_poll_has_no_rows_and_a_change_reads_the_list_once()
+    {
+        // Two polls end without news, the third with news.
+        int polls = 0;
+        await using var server = new FakeServer(async (request, socket, ct) =>
+        {
+            if (IsFiltered(request) && ++polls == 4) await Task.Delay(Timeout.Infinite, ct);
+            int index = polls < 3 ? 10 : 11;
+            await FakeServer.Reply(socket, IsFiltered(request) ? "[]" : index == 10 ? $"[{Row}]" : $"[{Row},{OtherRow}]", 200, $"X-Consul-Index: {index}\r\n");
+        });
+        await RunAsync(server, () => polls == 4);
+        Assert.Equal(["0", "10 filtered", "10 filtered", "10 filtered", "10", "11 filtered"], server.Requests.Select(Query));
+        Assert.Equal(["1", "1", "1", "2"], _heard);
+    }
+
+    [Fact]
+    public async Task A_list_older_than_the_news_is_followed_by_its_own_index_and_one_older_than_the_last_is_not_used()
+    {
+        // With stale reads another server may respond to the second query: index 15 of 20, then 3.
+        string[] responses = ["10 list", "20", "15 list", "20", "3 list", "20 list", ""];
+        int n = 0;
+        await using var server = new FakeServer(async (request, socket, ct) =>
+        {
+            string[] response = responses[n++].Split(' ');
+            if (response[0].Length == 0) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, response.Length == 1 ? "[]" : $"[{Row}]", 200, $"X-Consul-Index: {response[0]}\r\n");
+        });
+        await RunAsync(server, () => n == responses.Length);
+        Assert.Equal(["0", "10 filtered", "10", "15 filtered", "15", "0", "20 filtered"], server.Requests.Select(Query));
+        Assert.Equal(["1", "1", "1"], _heard);
+        Assert.Equal(1, _log.Count("went backwards"));
+    }
+
+    [Theory]
+    [InlineData(400)]
+    [InlineData(500)]
+    public async Task An_agent_that_rejects_filters_gets_one_and_then_none(int status)
+    {
+        int n = 0;
+        await using var server = new FakeServer(async (request, socket, ct) =>
+        {
+            if (IsFiltered(request))
+            {
+                await FakeServer.Reply(socket, "Failed to create boolean expression evaluator", status);
+                return;
+            }
+
+            if (++n == 4) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, $"[{Row}]", 200, $"X-Consul-Index: {n + 9}\r\n");
+        });
+        await RunAsync(server, () => n == 4);
+        Assert.Equal(["0", "10 filtered", "10", "11", "12"], server.Requests.Select(Query));
+        Assert.Equal(["1", "1", "1"], _heard);
+        Assert.Equal(1, _log.Count("rejects filters"));
+        Assert.Empty(_log.Lines(Microsoft.Extensions.Logging.LogLevel.Warning));
+    }
+
+    [Fact]
+    public async Task While_the_copies_of_a_gateway_disagree_the_next_change_comes_with_its_list()
+    {
+        const string Copies = """
+            {"Node":{"Node":"n0"},"Service":{"ID":"a_1","Address":"a","Port":1},"Checks":[{"CheckID":"c","ServiceID":"a_1","Status":"passing","Output":"OK"}]},
+            {"Node":{"Node":"n1"},"Service":{"ID":"a_1","Address":"a","Port":1},"Checks":[{"CheckID":"c","ServiceID":"a_1","Status":"critical","Output":"no"}]}
+            """;
+        int n = 0;
+        await using var server = new FakeServer(async (request, socket, ct) =>
+        {
+            if (++n == 4) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, IsFiltered(request) ? "[]" : $"[{Copies}]", 200, "X-Consul-Index: 10\r\n");
+        });
+        await RunAsync(server, () => n == 4);
+
+        // Only once: copies may disagree for ever.
+        Assert.Equal(["0", "10", "10 filtered", "10 filtered"], server.Requests.Select(Query));
+    }
+
+    [Fact]
+    public async Task Another_token_reads_the_list_again()
+    {
+        int polls = 0;
+        await using var server = new FakeServer(async (request, socket, ct) =>
+        {
+            if (IsFiltered(request) && ++polls == 2) _token = "second";
+            if (polls == 3) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, IsFiltered(request) ? "[]" : $"[{Row}]", 200, "X-Consul-Index: 10\r\n");
+        });
+        await RunAsync(server, () => polls == 3);
+        Assert.Equal(["0", "10 filtered", "10 filtered", "0", "10 filtered"], server.Requests.Select(Query));
+        Assert.Contains("X-Consul-Token: second", server.Requests.ElementAt(3));
+    }
+
+    [Theory]
+    [InlineData(10, true, "0 filtered")]
+    [InlineData(11, true, "0 filtered,0")]
+    [InlineData(10, false, "0 filtered,0")]
+    [InlineData(9, true, "0 filtered")]
+    public async Task A_confirmation_reads_the_list_only_if_the_index_or_the_leader_changed(int index, bool hasLeader, string queries)
+    {
+        await using var server = new FakeServer(async (request, socket, ct) =>
+        {
+            if (!request.Contains("index=0&", StringComparison.Ordinal)) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 10\r\n");
+        });
+        await using var other = new FakeServer(async (request, socket, ct) => await FakeServer.Reply(
+            socket, IsFiltered(request) ? "[]" : $"[{Row},{OtherRow}]", 200, $"X-Consul-Index: {index}\r\nX-Consul-KnownLeader: {(hasLeader ? "true" : "false")}\r\n"));
+        using DynamicSharding.Consul.ConsulClient client = ConsulConnection.Open(new ConsulOptions { Addr = other.Address }, static () => null, TimeProvider.System);
+        await RunAsync(server, () => server.Requests.Count == 2, watch => watch.ConfirmAsync(client, default));
+        Assert.Equal(queries, string.Join(',', other.Requests.Select(Query)));
+
+        // Behind the last index nothing is confirmed.
+        string[] confirmed = index < 10 ? [] : queries.Contains(',', StringComparison.Ordinal) ? ["2 confirmed"] : ["1 confirmed"];
+        Assert.Equal(["1", .. confirmed], _heard);
+    }
+
+    private static bool IsFiltered(string request) => request.Contains("&filter=Service.ID%20%3D%3D%20%22%22%20and%20", StringComparison.Ordinal);
+
+    private static string Query(string request) => Index(request) + (IsFiltered(request) ? " filtered" : "");
+
     private static string Index(string request) => request.Split("index=")[1].Split('&', ' ')[0];
 
-    private async Task RunAsync(FakeServer server, Func<bool> until)
+    private async Task RunAsync(FakeServer server, Func<bool> until, Func<ConsulWatch, Task>? then = null)
     {
         using var stop = new CancellationTokenSource();
         var options = new ConsulOptions { Addr = server.Address };
         var events = Channel.CreateUnbounded<DiscoveryEvent>();
-        using var watch = new ConsulWatch(options, static () => null, new ShardingOptions { Replicas = 1 }, events.Writer, _log, TimeProvider.System);
+        using var watch = new ConsulWatch(options, () => _token, new ShardingOptions { Replicas = 1 }, events.Writer, _log, TimeProvider.System);
         Task running = watch.RunAsync(stop.Token);
         await Eventually.True(until, "the exchange took place", 60);
+        if (then is not null) await then(watch);
         await Task.Delay(100);
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
@@ -152,7 +280,7 @@ public sealed class ConsulWatchTests : IDisposable
         {
             _heard.Add(item switch
             {
-                DiscoveryEvent.Response response => $"{response.Rows.Count}",
+                DiscoveryEvent.Response response => $"{response.Rows.Count}{(response.IsConfirmation ? " confirmed" : "")}",
                 DiscoveryEvent.NoResponse => "lost",
                 _ => "reconcile",
             });

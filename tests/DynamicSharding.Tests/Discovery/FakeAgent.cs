@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace DynamicSharding.Tests.Discovery;
 
-/// <summary>The registration half of an agent: it lists what was registered, and can reject.</summary>
+/// <summary>The registration half of an agent: it lists what was registered, and can reject. Its node is "ours".</summary>
 internal sealed class FakeAgent : IAsyncDisposable
 {
     private readonly FakeServer _server;
@@ -19,6 +19,9 @@ internal sealed class FakeAgent : IAsyncDisposable
     /// <summary>Given a registration's JSON; null accepts it.</summary>
     public Func<string, (int Status, string Text)?> Reject { get; set; } = static _ => null;
 
+    /// <summary>Rows of other agents, for a query of the catalog.</summary>
+    public string Catalog { get; set; } = "";
+
     public string Address => _server.Address;
 
     public int Reads => _server.Requests.Count(static r => r.StartsWith("GET /v1/agent/services", StringComparison.Ordinal));
@@ -28,6 +31,14 @@ internal sealed class FakeAgent : IAsyncDisposable
     private Task RespondAsync(string request, Socket socket, CancellationToken ct)
     {
         const string Deregister = "PUT /v1/agent/service/deregister/";
+        if (request.StartsWith("GET /v1/health/", StringComparison.Ordinal)) return FakeServer.Reply(socket, $"[{Catalog}]", 200, "X-Consul-Index: 9\r\n");
+        if (request.StartsWith("GET /v1/agent/checks", StringComparison.Ordinal))
+        {
+            return FakeServer.Reply(socket, "{" + string.Join(',', Services.Keys.Select(static id => $$"""
+                "c-{{id}}":{"Node":"ours","ServiceID":"{{id}}"}
+                """)) + "}");
+        }
+
         if (request.StartsWith("GET", StringComparison.Ordinal))
         {
             return FakeServer.Reply(socket, "{" + string.Join(',', Services.Select(static s => $"\"{s.Key}\":{s.Value}")) + "}");
