@@ -1,0 +1,159 @@
+"""The gateways, the simulated edges and the real ones: processes, and what is asked of them."""
+import json, math, os, re, subprocess, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from processes import Conversation, Program, request, until
+
+PORT = 9091
+# Of the machine's descriptors for one process, a part: at its start an edge probes every gateway and keeps the connections for a minute.
+CONNECTIONS = 14_000
+
+
+def address(index):
+    return f'127.10.{index // 250}.{1 + index % 250}'
+
+
+class Gateways:
+    def __init__(self, folder, binary, count, edges):
+        size = max(1, min(count, CONNECTIONS // max(1, edges)))
+        self.firsts = list(range(0, count, size))
+        self.programs = [Conversation(f'gateways-{first}', folder, [binary, str(PORT), str(first), str(min(size, count - first))]) for first in self.firsts]
+        self.size = size
+
+    def start(self):
+        for program in self.programs:
+            program.start()
+
+    def tell(self, command, index):
+        self.programs[index // self.size].say(f'{command} {index}')
+
+    def stop(self):
+        for program in self.programs:
+            program.stop()
+
+
+class Configuration:
+    """One file for all, but for the addresses of each."""
+
+    def __init__(self, replicas):
+        self.replicas = replicas
+
+    def text(self, gateways, listen='127.0.0.1:9292', admin='127.0.0.1:9293', consul='127.0.0.1:8500', replicas=None):
+        servers = '\n'.join(f'    - {address(index)}' for index in gateways)
+        return (f'http_listen_addr: {listen}\nadmin_listen_addr: {admin}\nconsul_server: {{ addr: "{consul}" }}\n'
+                f'sharding: {{ replicas: {replicas or self.replicas} }}\nlog: {{ level: warn }}\nshutdown: {{ drain_delay: 0s, timeout: 1s }}\n'
+                f'pushgateway:\n  servers:\n{servers}\n')
+
+
+class SimulatedEdges:
+    """Over as many processes as their connections need; the first has the proxies of the real edges too."""
+
+    def __init__(self, folder, binary, configuration, count, gateways, agents, real):
+        self.folder, self.configuration, self.count = folder, configuration, count
+        size = max(1, min(count, CONNECTIONS // (gateways + 10)))
+        endpoint = lambda index: {'id': index, 'listen': f'127.30.{index // 250}.{1 + index % 250}:8500', 'agent': agents[index % len(agents)].http}
+        self.config = os.path.join(folder, 'edges.yml')
+        self.programs, self.parts = [], [range(first, min(first + size, count)) for first in range(0, count, size)]
+        self.size = size
+        for part in self.parts:
+            settings = os.path.join(folder, f'edges-{part[0]}.json')
+            proxies = [endpoint(count + index) for index in range(real)] if part[0] == 0 else []
+            with open(settings, 'w') as file:
+                json.dump({'config': self.config, 'edges': [endpoint(index) for index in part], 'proxies': proxies}, file)
+            self.programs.append(Conversation(f'edges-{part[0]}', folder, ['dotnet', binary, settings], nice=10))
+        self.proxy = lambda index: endpoint(count + index)['listen']
+        self.pool = ThreadPoolExecutor(len(self.programs))
+
+    def start_programs(self, gateways):
+        self.configure(gateways)
+        for program in self.programs:
+            program.start()
+
+    def configure(self, gateways, path=None):
+        with open(path or self.config, 'w') as file:
+            file.write(self.configuration.text(gateways))
+
+    def ask(self, command, **values):
+        return list(self.pool.map(lambda program: json.loads(program.say(json.dumps({'command': command, **values}))), self.programs))
+
+    def start(self):
+        self.ask('start')
+
+    def stop(self):
+        self.ask('stop')
+
+    def apply(self, index, path):
+        self.programs[index // self.size].say(json.dumps({'command': 'apply', 'edges': [index % self.size], 'config': path}))
+
+    def rings(self):
+        """(fingerprint, members) to the number of edges."""
+        found = {}
+        for ring in (ring for part in self.ask('rings') for ring in part):
+            found[ring['fingerprint'], ring['members']] = found.get((ring['fingerprint'], ring['members']), 0) + ring['edges']
+        return found
+
+    def ready(self):
+        """How many edges are."""
+        return sum(ring['ready'] for part in self.ask('rings') for ring in part)
+
+    def states(self, since):
+        return [edge for part in self.ask('state', **{'from': since}) for edge in part]
+
+    def traffic(self, start, end):
+        """By edge; those after the simulated ones are the real ones'."""
+        return sorted((edge for part in self.ask('traffic', **{'from': start, 'to': end}) for edge in part), key=lambda edge: edge['id'])
+
+    def end(self):
+        for program in self.programs:
+            program.stop()
+        self.pool.shutdown()
+
+
+class RealEdge(Program):
+    """The published binary, with all its listeners."""
+
+    def __init__(self, folder, binary, index, configuration, consul, replicas):
+        self.configuration, self.consul, self.replicas = configuration, consul, replicas
+        self.path = os.path.join(folder, f'real-{index}.yml')
+        self.listen, self.admin = f'127.40.0.{index + 1}:9292', f'127.40.0.{index + 1}:9293'
+        super().__init__(f'real-{index}', folder, [binary, '--config.file', self.path])
+        self.ready_at = None
+
+    def configure(self, gateways):
+        with open(self.path, 'w') as file:
+            file.write(self.configuration.text(gateways, self.listen, self.admin, self.consul, self.replicas))
+
+    def start(self):
+        self.ready_at = None
+        return super().start()
+
+    def is_ready(self):
+        """Notes when it was first seen ready."""
+        if self.ready_at is None:
+            self.check()
+            try:
+                request(self.admin, '/-/ready', timeout=5)
+                self.ready_at = time.time()
+            except OSError:
+                return False
+        return True
+
+    def reload(self):
+        request(self.admin, '/-/reload', 'POST', timeout=30)
+
+    def ring(self):
+        ring = request(self.admin, '/api/v1/ring')[0]
+        return ring['fingerprint'], len(ring['members'])
+
+    def changes(self, since):
+        """Oldest first."""
+        history = request(self.admin, '/api/v1/history', timeout=30)[0]['history']
+        found = [{'at': seconds(change['at']), 'members': len(change['after']), 'build': change['build_seconds'], 'fingerprint': change['fingerprint'],
+                  'cause': 'start' if not change['before'] else change['reason']} for change in reversed(history)]
+        return [change for change in found if change['at'] >= since]
+
+
+def seconds(text):
+    """An ISO time with more digits than Python reads."""
+    return datetime.fromisoformat(re.sub(r'(\.\d{6})\d+', r'\1', text).replace('Z', '+00:00')).timestamp()
