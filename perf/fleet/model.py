@@ -40,8 +40,9 @@ def solve(matrix, right):
 
 
 def fit(points, terms):
-    """Least squares of the relative errors, without negative coefficients: nothing gets cheaper by more edges. `points`: (N, G, value)."""
-    least = max(value for *_, value in points) / 1000 or 1.0
+    """Least squares of the relative errors, without negative coefficients: nothing gets cheaper by more edges. `points`: (N, G, value). The error of a
+    value that is very small beside the others is mostly noise, and counts less."""
+    least = max(value for *_, value in points) / 50 or 1.0
     chosen = terms[:len(points)]
     while chosen:
         weighted = [([TERMS[term](n, g) / max(value, least) for term in chosen], value / max(value, least)) for n, g, value in points]

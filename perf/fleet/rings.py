@@ -1,6 +1,6 @@
 """How long the published binary takes for a ring: gateways of a file, one less and one more with each reload. The process is compiled ahead of
 time, so the second ring is as warm as the hundredth."""
-import os, statistics, time
+import os, statistics
 
 from edges import Configuration, RealEdge
 from processes import until
@@ -11,7 +11,7 @@ class StaticConfiguration(Configuration):
 
     def text(self, gateways, listen, admin, consul, replicas):
         servers = '\n'.join(f'    - 10.{index // 62500}.{index // 250 % 250}.{1 + index % 250}:9091' for index in gateways)
-        return (f'http_listen_addr: {listen}\nadmin_listen_addr: {admin}\nsharding: {{ replicas: {replicas} }}\nlog: {{ level: warn }}\n'
+        return (f'http_listen_addr: {listen}\nadmin_listen_addr: {admin}\nsharding: {{ replicas: {replicas} }}\nlog: {{ format: json }}\n'
                 f'shutdown: {{ drain_delay: 0s, timeout: 1s }}\npushgateway:\n  health_check: {{ enabled: false }}\n  servers:\n{servers}\n')
 
 
@@ -23,11 +23,10 @@ def measure(args, folder, counts, rounds):
         edge.configure(range(count))
         edge.start()
         try:
-            until(edge.is_ready, 60, 'the edge is ready')
+            until(edge.ready_at, 60, 'the edge is ready')
             for number in range(rounds):
                 members = count - 1 + number % 2
                 edge.configure(range(members))
-                begun = time.time()
                 edge.reload()
                 until(lambda: edge.ring()[1] == members, 60, f'a ring of {members}')
             builds = [1000 * change['build'] for change in edge.changes(0)][1:]
