@@ -15,7 +15,9 @@ class Program:
 
     def start(self):
         log = open(self.log_path, 'ab')
-        self.process = subprocess.Popen(['nice', '-n', str(self.nice), *self.command], stderr=log, **{'stdout': log, 'stdin': subprocess.DEVNULL, **self.options})
+        # Whatever becomes of this script, nothing outlives it.
+        command = ['setpriv', '--pdeathsig', 'KILL', '--', 'nice', '-n', str(self.nice), *self.command]
+        self.process = subprocess.Popen(command, stderr=log, **{'stdout': log, 'stdin': subprocess.DEVNULL, **self.options})
         log.close()
         return self
 

@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 
 missing=()
-for tool in consul:consul cc:gcc python3:python3 ip:iproute2 unshare:util-linux; do command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}"); done
+for tool in consul:consul cc:gcc python3:python3 ip:iproute2 setpriv:util-linux; do command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}"); done
 if ((${#missing[@]})); then
     # The packages may not start services of their own.
     policy=/usr/sbin/policy-rc.d

@@ -1,7 +1,6 @@
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
 using DynamicSharding.Membership;
-using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
