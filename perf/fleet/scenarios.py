@@ -122,6 +122,8 @@ class Run:
         act()
         first, last = observer.wait(self.limit)
         self.agree(members)
+        # An edge publishes its ring a moment before it writes down when.
+        self.rest(0.5)
         until(lambda: self.last_change(begun)[0], self.limit, 'an edge with a new ring')
         self.agree(members)
         simulated, real = self.last_change(begun)
