@@ -37,7 +37,7 @@ class Cluster:
 
     def wait_for_agents(self):
         names = {agent.name for agent in self.agents}
-        until(lambda: names <= {node['Node'] for node in self.leader().get('/v1/catalog/nodes')}, 120, 'all agents in the catalog')
+        until(lambda: names <= {node['Node'] for node in self.a_leader().get('/v1/catalog/nodes')}, 120, 'all agents in the catalog')
         for agent in self.agents:
             until(lambda agent=agent: agent.get('/v1/status/leader'), 60, f'{agent.name} responds')
 
@@ -47,9 +47,12 @@ class Cluster:
         named = {server.get('/v1/status/leader').split(':')[0] for server in running}
         return next((server for server in running if named == {server.host}), None)
 
+    def a_leader(self):
+        return until(self.leader, 60, 'a leader')
+
     def rows(self):
         """Of the service, all nodes together; and the gateways of which some row passes."""
-        rows = self.leader().get(f'/v1/health/service/{SERVICE}', timeout=60)
+        rows = self.a_leader().get(f'/v1/health/service/{SERVICE}', timeout=60)
         return len(rows), {row['Service']['Address'] for row in rows if passes(row)}
 
     def register(self, agent, address, port):
@@ -72,7 +75,7 @@ class Observer:
     """What the leader knows of some gateways, and since when: a blocking query of its own, straight to that server."""
 
     def __init__(self, cluster, addresses):
-        self.leader, self.addresses, self.ended = cluster.leader(), addresses, False
+        self.leader, self.addresses, self.ended = cluster.a_leader(), addresses, False
         self.first, self.last = {}, {}  # times by address: some row has another status than at first; all have
         wanted = ' or '.join(f'Service.Address == "{address}"' for address in addresses)
         self.path = f'/v1/health/service/{SERVICE}?stale&filter={urllib.parse.quote(wanted)}'

@@ -2,7 +2,7 @@
 # A fleet of edges around a real Consul cluster: what a change of the ring costs, how long edges disagree, and whether a restart of everything is
 # a herd. Installs what it needs from Debian, builds, measures, prints tables and a picture; figures go to artifacts/fleet.
 #
-#   perf/fleet/run.sh [fleet.py's options]                                  the default sizes, about 35 minutes
+#   perf/fleet/run.sh [fleet.py's options]                                  the default sizes, some minutes each
 #   perf/fleet/run.sh --sizes 3x3 --quiet 10 --servers 1                    a quick look
 #   perf/fleet/run.sh --sizes '' --write docs/scale.md                      writes the document from the last figures
 set -euo pipefail

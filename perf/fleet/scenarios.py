@@ -233,7 +233,7 @@ class Run:
         return self.restart('all agents are killed and restart', lambda agent: agent.kill())
 
     def leader(self):
-        old = self.cluster.leader()
+        old = self.cluster.a_leader()
         begun = time.time()
         old.kill()
         until(self.cluster.leader, 90, 'a new leader')
