@@ -1,5 +1,5 @@
 """The gateways, the simulated edges and the real ones: processes, and what is asked of them."""
-import json, os
+import json, os, re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -118,7 +118,7 @@ class RealEdge(Program):
         self.path = os.path.join(folder, f'real-{index}.yml')
         self.listen, self.admin = f'127.40.0.{index + 1}:9292', f'127.40.0.{index + 1}:9293'
         super().__init__(f'real-{index}', folder, [binary, '--config.file', self.path])
-        self.begun = 0
+        self.begun, self.sizes = 0, {}
 
     def configure(self, gateways):
         with open(self.path, 'w') as file:
@@ -144,16 +144,26 @@ class RealEdge(Program):
         request(self.admin, '/-/reload', 'POST', timeout=30)
 
     def scrape(self):
-        request(self.admin, '/metrics', timeout=30)
+        """(fingerprint, members) of its ring."""
+        page = request(self.admin, '/metrics', timeout=30)[0]
+        return (re.search(r'^dynamic_sharding_ring_info\{[^}]*fingerprint="([^"]*)"', page, re.M).group(1),
+                int(re.search(r'^dynamic_sharding_ring_members (\d+)', page, re.M).group(1)))
 
     def changes(self, since):
         """Oldest first."""
-        return [{'at': event['at'], 'cause': event['cause'], 'fingerprint': event['fingerprint'], 'members': len(event['after'].split(',')), 'build': event['build_ms'] / 1000}
+        return [{'at': event['at'], 'cause': event['cause'], 'fingerprint': event['fingerprint'], 'build': event['build_ms'] / 1000}
                 for event in self.events('ring changed') if event['at'] >= since]
 
     def ring(self):
+        """The log cuts long lists off, so the members of a new ring are read from its metrics, once."""
         last = self.changes(0)[-1:]
-        return (last[0]['fingerprint'], last[0]['members']) if last else (None, 0)
+        if not last:
+            return None, 0
+        fingerprint = last[0]['fingerprint']
+        if fingerprint not in self.sizes:
+            scraped, members = self.scrape()
+            self.sizes[scraped] = members
+        return fingerprint, self.sizes.get(fingerprint, 0)
 
 
 def seconds(text):
