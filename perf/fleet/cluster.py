@@ -55,6 +55,11 @@ class Cluster:
         rows = self.a_leader().get(f'/v1/health/service/{SERVICE}', timeout=60)
         return len(rows), {row['Service']['Address'] for row in rows if passes(row)}
 
+    def index(self):
+        """Of the service's list, which no other service and no output of a check moves."""
+        nothing = urllib.parse.quote('Service.ID == "" and Service.ID != ""')
+        return int(request(self.a_leader().http, f'/v1/health/service/{SERVICE}?filter={nothing}', timeout=15)[1]['X-Consul-Index'])
+
     def register(self, agent, address, port):
         body = {'ID': f'{address}_{port}', 'Name': SERVICE, 'Address': address, 'Port': port, 'Check': {'HTTP': f'http://{address}:{port}/-/healthy', **CHECK}}
         request(agent.http, '/v1/agent/service/register', 'PUT', json.dumps(body))

@@ -10,6 +10,8 @@ SETTLE, ADMIT_AFTER = 1.0, 5.0
 # A ring of a simulated edge has fewer points where thousands of them would be built on the same few cores at the same time.
 POINTS = 10_000_000
 BUSY = 0.8
+# The longest wait for a second copy.
+QUIET = 20
 # After the last new ring: the confirmations and the next polls are part of a change.
 AFTER = 3.0
 
@@ -82,6 +84,14 @@ class Run:
             # The list is long where there are many, and reading it is work for the leader.
             time.sleep(max(0.25, self.gateway_count / 1000))
         return found
+
+    def wait_for_quiet(self):
+        """Second copies follow a start for some time. At rest, Consul's list keeps its index."""
+        def unchanged():
+            before = self.cluster.index()
+            time.sleep(QUIET)
+            return self.cluster.index() == before
+        until(unchanged, self.limit + 120, 'the list stops changing', pause=0)
 
     def rest(self, seconds=AFTER):
         time.sleep(seconds)
@@ -175,7 +185,7 @@ class Run:
         return found
 
     def quiet(self):
-        self.rest(5)
+        self.wait_for_quiet()
         begun = time.time()
         self.rest(self.args.quiet)
         found = self.measure(begun, time.time())
