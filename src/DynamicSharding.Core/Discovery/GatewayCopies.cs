@@ -37,14 +37,14 @@ internal sealed class GatewayCopies
             if (row.Service is not { } service || !GatewayRegistration.IsMarked(service) || !row.IsOnLiveNode) continue;
             if (!GatewayAddress.TryFormat(row.Address, service.Port, key, out string address)) continue;
 
+            // In another spelling it is left from an older version, for an operator to deregister.
+            if (service.ID != GatewayRegistration.Id(address)) continue;
+
             // Maintenance of its machine announces that the agent is about to go away.
             if (ConsulHealthEvaluator.IsInMaintenance(row)) continue;
             GatewayVerdict verdict = ConsulHealthEvaluator.EvaluateRow(address, service.ID ?? "", row.Checks ?? [], overloadIsHealthy: false);
             string node = row.Node?.Name ?? "";
             if (!all._byAddress.TryGetValue(address, out List<Copy>? copies)) all._byAddress.Add(address, copies = []);
-
-            // Rows of one agent in two spellings die together.
-            if (copies.Exists(copy => copy.Node == node)) continue;
             copies.Add(new Copy(
                 node,
                 IsProven: verdict.Health == GatewayHealth.Passing && !verdict.IsUnproven,

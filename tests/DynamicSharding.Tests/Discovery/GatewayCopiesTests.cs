@@ -26,8 +26,8 @@ public sealed class GatewayCopiesTests
     }
 
     [Fact]
-    public void Two_spellings_on_one_agent_are_one_copy() =>
-        Assert.Equal(1, Of(CopyRows.Row("pgw:9091", "n0"), CopyRows.Row("PGW:9091", "n0")).Count("pgw:9091"));
+    public void A_row_in_another_spelling_is_no_copy() =>
+        Assert.Equal(1, Of(CopyRows.Row("pgw:9091", "n0"), CopyRows.Row("PGW:9091", "n0"), CopyRows.Row("pgw.:9091", "n1")).Count("pgw:9091"));
 
     [Fact]
     public void Maintenance_of_one_copy_is_a_drain() =>
