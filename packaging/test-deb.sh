@@ -220,7 +220,7 @@ check_service() {
     unshare --net tests/systemd/machine.sh "$WORK/machine" >"$WORK/machine.log" 2>&1 &
     MACHINE=$!
     for _ in $(seq 300); do
-        grep -q '^booted$' "$WORK/machine.log" && break
+        grep -qs '^booted$' "$WORK/machine.log" && break
         kill -0 "$MACHINE" 2>/dev/null || break
         sleep 0.2
     done
