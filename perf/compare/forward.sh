@@ -7,16 +7,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 PATH=$PATH:/usr/sbin
 
-missing=()
-for tool in nginx:nginx-light wrk:wrk cc:gcc taskset:util-linux; do
-    command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}")
-done
-if ((${#missing[@]})); then
-    # Nothing may start a service of its own: the comparison starts what it measures, on ports of its own.
-    policy=/usr/sbin/policy-rc.d
-    [[ -e $policy ]] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; trap 'rm -f "$policy"' EXIT; }
-    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -q --no-install-recommends "${missing[@]}"
-fi
+source perf/compare/install.sh
+install_missing nginx:nginx-light wrk:wrk cc:gcc taskset:util-linux
 
 work=artifacts/compare
 mkdir -p "$work"

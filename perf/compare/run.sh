@@ -19,16 +19,8 @@ fi
 tools=(nginx:nginx-light wrk:wrk cc:gcc taskset:util-linux python3:python3)
 [[ $gate ]] || tools+=(haproxy:haproxy)
 [[ $* != *syscalls* ]] || tools+=(strace:strace)
-missing=()
-for tool in "${tools[@]}"; do command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}"); done
-if ((${#missing[@]})); then
-    # Nothing may start a service of its own: the comparison starts what it measures, on ports of its own.
-    policy=/usr/sbin/policy-rc.d
-    ours=
-    [[ -e $policy ]] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; ours=1; trap 'rm -f "$policy"' EXIT; }
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -q --no-install-recommends "${missing[@]}"; } >&2
-    [[ -z $ours ]] || rm -f "$policy" # the exec below runs no trap
-fi
+source perf/compare/install.sh
+install_missing "${tools[@]}"
 
 work=$PWD/artifacts/compare
 mkdir -p "$work"

@@ -9,16 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 
-missing=()
-for tool in consul:consul cc:gcc python3:python3 ip:iproute2 setpriv:util-linux; do command -v "${tool%%:*}" >/dev/null || missing+=("${tool#*:}"); done
-if ((${#missing[@]})); then
-    # The packages may not start services of their own.
-    policy=/usr/sbin/policy-rc.d
-    ours=
-    [[ -e $policy ]] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; ours=1; trap 'rm -f "$policy"' EXIT; }
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -q --no-install-recommends "${missing[@]}"; } >&2
-    [[ -z $ours ]] || rm -f "$policy" # the exec below runs no trap
-fi
+tests/install-peers.sh consul gcc python3 ip setpriv
 
 work=$PWD/artifacts/fleet
 mkdir -p "$work"

@@ -105,9 +105,8 @@ internal sealed class MemberSource
 
         RingDefinition ring = RingDefinition.Of(
             Identify(options.Pushgateway.ServersAsWritten, key ?? options.Sharding.Key), options.Sharding.Replicas, options.Sharding.Key);
-        return NotEmpty(ring, $"{file}: pushgateway.servers names no gateway, since Consul knows them; ask a running server with --url http://host:9293, or use --gateways")
-            with
-        { PathPrefix = options.HttpPathPrefix };
+        ring = NotEmpty(ring, $"{file}: pushgateway.servers names no gateway, since Consul knows them; ask a running server with --url http://host:9293, or use --gateways");
+        return ring with { PathPrefix = options.HttpPathPrefix };
     }
 
     /// <exception cref="CommandException">A file cannot be read, or is broken, or all together name no gateway.</exception>

@@ -215,20 +215,11 @@ public sealed class RingCommandTests
             {"members":[{"address":"a:9091","state":"member"},{"address":"b:9091","state":"out"},{"address":"c:9091","state":"held","more":1}],
              "replicas":7,"key":"path","version":"9"}
             """;
-        using var server = new HttpListener();
-        int port = FreePort();
-        server.Prefixes.Add($"http://127.0.0.1:{port}/");
-        server.Start();
-        Task response = Task.Run(async () =>
-        {
-            HttpListenerContext context = await server.GetContextAsync();
-            Assert.Equal("/api/v1/status", context.Request.RawUrl);
-            await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(Status));
-            context.Response.Close();
-        });
+        using HttpListener server = Listen(out int port);
+        Task<string?> request = RespondAsync(server, Status);
         (int exitCode, string output, string error) = await RunAsync("lookup", "--json", "--url", $"{before}127.0.0.1:{port}{after}", "/metrics/job/a/y/2/x/1");
         Assert.True(exitCode == 0, error);
-        await response;
+        Assert.Equal("/api/v1/status", await request);
         HashRing<Gateway> ring = TestRing.Build(["a:9091", "c:9091"], 7);
         Assert.Equal(ring.Find(MurmurHash3.Hash32("/metrics/job/a/y/2/x/1"u8)).Address, JsonDocument.Parse(output).RootElement[0].GetProperty("owner").GetString());
     }
@@ -236,18 +227,10 @@ public sealed class RingCommandTests
     [Fact]
     public async Task What_is_no_status_document_names_the_admin_listener()
     {
-        using var server = new HttpListener();
-        int port = FreePort();
-        server.Prefixes.Add($"http://127.0.0.1:{port}/");
-        server.Start();
-        Task response = Task.Run(async () =>
-        {
-            HttpListenerContext context = await server.GetContextAsync();
-            await context.Response.OutputStream.WriteAsync("<html></html>"u8.ToArray());
-            context.Response.Close();
-        });
+        using HttpListener server = Listen(out int port);
+        Task<string?> request = RespondAsync(server, "<html></html>");
         (int exitCode, _, string error) = await RunAsync("lookup", "--url", $"127.0.0.1:{port}", "/metrics/job/a");
-        await response;
+        await request;
         Assert.Equal(
             (1, $"http://127.0.0.1:{port}/api/v1/status: the response is no JSON: this is not an admin listener of dynamic-sharding; its port is that of admin_listen_addr\n"),
             (exitCode, error));
@@ -256,18 +239,10 @@ public sealed class RingCommandTests
     [Fact]
     public async Task A_server_without_a_ring_is_named()
     {
-        using var server = new HttpListener();
-        int port = FreePort();
-        server.Prefixes.Add($"http://127.0.0.1:{port}/");
-        server.Start();
-        Task response = Task.Run(async () =>
-        {
-            HttpListenerContext context = await server.GetContextAsync();
-            await context.Response.OutputStream.WriteAsync("{\"members\":[]}"u8.ToArray());
-            context.Response.Close();
-        });
+        using HttpListener server = Listen(out int port);
+        Task<string?> request = RespondAsync(server, "{\"members\":[]}");
         (int exitCode, _, string error) = await RunAsync("groups", "list", "--url", $"user:secret@127.0.0.1:{port}");
-        await response;
+        await request;
         Assert.Equal((2, $"http://127.0.0.1:{port}/: the server has no gateway in its ring; its page and /api/v1/status say why\n"), (exitCode, error));
     }
 
@@ -359,6 +334,25 @@ public sealed class RingCommandTests
         using var error = new StringWriter();
         int exitCode = await DynamicSharding.CommandLine.RunAsync(arguments, output, error, Stream.Null);
         return (exitCode, output.ToString(), error.ToString());
+    }
+
+    private static HttpListener Listen(out int port)
+    {
+        port = FreePort();
+        var server = new HttpListener();
+        server.Prefixes.Add($"http://127.0.0.1:{port}/");
+        server.Start();
+        return server;
+    }
+
+    /// <summary>Sends one response.</summary>
+    /// <returns>The target of its request.</returns>
+    private static async Task<string?> RespondAsync(HttpListener server, string content)
+    {
+        HttpListenerContext context = await server.GetContextAsync();
+        await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(content));
+        context.Response.Close();
+        return context.Request.RawUrl;
     }
 
     private static int FreePort()
