@@ -202,6 +202,14 @@ internal static class Warnings
         {
             yield return new(Warning, $"No response from Consul {since}.", "Even an idle Consul responds about once a minute: check its agent.");
         }
+
+        if (discovery.LastError is null && discovery.RegistrationError is { } failure)
+        {
+            yield return new(
+                Warning,
+                $"Gateways cannot be registered in Consul: {failure}",
+                "Check consul_server: the token needs service write, and the agent must accept the check. The log says more (event 3502).");
+        }
     }
 
     private static IEnumerable<WarningEntry> OfConfiguration(ReloadStatus reload, ServerOptions options)

@@ -60,6 +60,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         HiddenGateways = [.. _probes.Hidden],
         RegistrationWrites = _registrar.Writes,
         RegistrationFailures = _registrar.Failures,
+        RegistrationError = _registrar.LastError,
     };
 
     /// <summary>A blocking query returns nothing for a minute both when nothing changes and when Consul has fallen silent.</summary>

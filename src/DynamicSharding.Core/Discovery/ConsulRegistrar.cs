@@ -82,7 +82,7 @@ internal sealed class ConsulRegistrar
     /// <summary>When the wait for the first list ends. It begins when our agent responds.</summary>
     private TimeSpan _listUntil = TimeSpan.MaxValue;
 
-    private string? _failure;
+    private volatile string? _failure;
     private long _failures;
 
     /// <param name="token">Called before each request.</param>
@@ -115,6 +115,9 @@ internal sealed class ConsulRegistrar
     public long Writes => _agent.Writes;
 
     public long Failures => Interlocked.Read(ref _failures);
+
+    /// <summary>What keeps registrations from being as they should be; null once they are again.</summary>
+    public string? LastError => _failure;
 
     /// <summary>How long a gateway may be without a registration until one instance has registered so many, and they are in the list.</summary>
     public static TimeSpan TimeToRegister(int gateways) =>
@@ -167,9 +170,14 @@ internal sealed class ConsulRegistrar
             {
                 if (await StepAsync(ct).ConfigureAwait(false))
                 {
-                    if (_failure is not null) Log.RegistrationRecovered(_logger, _service);
-                    _failure = null;
                     _backoff.Reset();
+
+                    // That our agent was read shows nothing while there is something to write.
+                    if (_failure is not null && Copies() is not null && _plan.NextWrite is null)
+                    {
+                        Log.RegistrationRecovered(_logger, _service);
+                        _failure = null;
+                    }
                 }
             }
             catch (Exception ex) when (!ct.IsCancellationRequested)

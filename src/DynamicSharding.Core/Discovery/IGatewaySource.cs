@@ -125,4 +125,7 @@ internal sealed record DiscoveryStatus(
 
     /// <summary>Rounds of registration that failed.</summary>
     public long RegistrationFailures { get; init; }
+
+    /// <summary>The last failure; null after a success.</summary>
+    public string? RegistrationError { get; init; }
 }

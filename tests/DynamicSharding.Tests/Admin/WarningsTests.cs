@@ -47,6 +47,13 @@ public sealed class WarningsTests
     }));
 
     [Fact]
+    public void A_registration_that_Consul_rejects() => Says(
+        "warning", "Gateways cannot be registered in Consul: status 403: Permission denied", admin => admin.View = admin.View with
+        {
+            Discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start + TimeSpan.FromHours(1), 0, null, 7, null) { RegistrationError = "status 403: Permission denied" },
+        });
+
+    [Fact]
     public void A_full_write_queue() => Says("warning", "The write queue is full on gw2:9091.", admin => admin.View = admin.View with
     {
         Gateways = [AdminFixture.Status("gw1:9091", GatewayState.Member), AdminFixture.Status("gw2:9091", GatewayState.Member) with { Overloaded = true }],

@@ -158,6 +158,22 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         await Eventually.True(() => _log.Count("registration succeeded again") == 1, "it is said");
     }
 
+    [Fact]
+    public async Task That_the_agent_can_be_read_is_no_success_while_it_rejects_what_is_missing()
+    {
+        bool reject = true;
+        _agent.ReadFailure = (403, "ACL not found");
+        _agent.Reject = _ => reject ? (403, "Permission denied: Missing service:write on pushgateway") : null;
+        Start();
+        await Eventually.True(() => _registrar!.LastError?.Contains("ACL not found", StringComparison.Ordinal) == true, "the reading fails");
+        _agent.ReadFailure = null;
+        await Eventually.True(() => _registrar!.LastError?.Contains("service:write", StringComparison.Ordinal) == true, "the writing fails");
+        Assert.Equal(0, _log.Count("registration succeeded again"));
+        reject = false;
+        await Eventually.True(() => _registrar!.LastError is null, "both are there", 60);
+        Assert.Equal((2, 1), (_agent.Services.Count, _log.Count("registration succeeded again")));
+    }
+
     [Theory]
     [InlineData(HealthCheckType.Tcp, "\"TCP\":\"10.0.0.1:9091\"")]
     [InlineData(HealthCheckType.Http, "\"Header\":{\"Authorization\":[\"Basic dTpwdw==\"]}")]

@@ -19,6 +19,9 @@ internal sealed class FakeAgent : IAsyncDisposable
     /// <summary>Given a registration's JSON; null accepts it.</summary>
     public Func<string, (int Status, string Text)?> Reject { get; set; } = static _ => null;
 
+    /// <summary>What its list of registrations fails with; null if it does not.</summary>
+    public (int Status, string Text)? ReadFailure { get; set; }
+
     /// <summary>Rows of other agents, for a query of the catalog.</summary>
     public string Catalog { get; set; } = "";
 
@@ -41,6 +44,7 @@ internal sealed class FakeAgent : IAsyncDisposable
 
         if (request.StartsWith("GET", StringComparison.Ordinal))
         {
+            if (ReadFailure is { } failure) return FakeServer.Reply(socket, failure.Text, failure.Status);
             return FakeServer.Reply(socket, "{" + string.Join(',', Services.Select(static s => $"\"{s.Key}\":{s.Value}")) + "}");
         }
 
