@@ -22,9 +22,9 @@ namespace DynamicSharding.Benchmarks;
 public class Pushes : IDisposable
 {
     /// <summary>
-    /// Dilutes what the process allocates now and then, 2 or 3 KiB, to less than the least that an object takes (24 bytes): so the gate's bound is 16.
+    /// Dilutes what the process allocates now and then, 2 to 5 KiB in a run, to a fraction of the least that an object takes (24 bytes): so the gate's bound is 16.
     /// </summary>
-    private const int Batch = 256;
+    private const int Batch = 768;
 
     private readonly byte[] _response = new byte[4096];
     private DataServer _server = null!;
