@@ -91,14 +91,4 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
 /// <param name="Rows">Of the whole list; otherwise empty.</param>
 /// <param name="Index">At least 1.</param>
 /// <param name="IsList">There is a list in the response, not only its index.</param>
-internal sealed record ListResponse(List<ServiceEntry> Rows, ulong Index, TimeSpan? LastContact, bool KnownLeader, bool IsList)
-{
-    /// <summary>Some copy of a gateway has another status than the other: the check of the other is about to run.</summary>
-    public bool CopiesDisagree => Rows
-        .Where(static row => row.Service is not null && row.IsOnLiveNode)
-        .GroupBy(static row => (row.Address, row.Service!.Port))
-        .Any(static copies => copies.Select(IsPassing).Distinct().Count() > 1);
-
-    private static bool IsPassing(ServiceEntry row) =>
-        row.Checks?.All(check => check.ServiceID != row.Service?.ID || check.Status == HealthStatus.Passing) == true;
-}
+internal sealed record ListResponse(List<ServiceEntry> Rows, ulong Index, TimeSpan? LastContact, bool KnownLeader, bool IsList);

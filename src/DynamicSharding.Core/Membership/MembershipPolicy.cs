@@ -32,6 +32,9 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     /// <summary>The time until something may change without a report; null if nothing can.</summary>
     public TimeSpan? NextDeadline { get; private set; }
 
+    /// <summary>The last report is too old to decide anything.</summary>
+    public bool IsStale => _clock.IsStale;
+
     /// <summary>
     /// Sets the configured gateways. At the start they are the ring; at a reload the removed ones leave at once, and new weights take effect.
     /// </summary>
@@ -123,7 +126,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         return listed.IsEmpty ? null : Publish(listed, RingChangeCause.Start, "first list of discovery", now);
     }
 
-    /// <summary>Decides what time alone changes. With a source that must be fresh that is nothing until its next report.</summary>
+    /// <summary>Decides what time alone changes. With a source that must be fresh that is what the time just after its last report changes.</summary>
     public PolicyDecision? Tick() => Decide(_clock.Now);
 
     /// <summary>Without those that are only remembered as removed.</summary>

@@ -15,8 +15,8 @@ internal sealed class MembershipService : IAsyncDisposable
     private const int MaxNamed = 10;
 
     private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan ConfirmPeriod = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan MinConfirmPeriod = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan ConfirmPeriod = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MinTick = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan MinRetryPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan MaxRetryPause = TimeSpan.FromSeconds(30);
 
@@ -36,6 +36,9 @@ internal sealed class MembershipService : IAsyncDisposable
     private long _triedAt;
     private TimeSpan _retryPause = MinRetryPause;
     private bool _hasReport;
+
+    /// <summary>A confirmation was requested, and no report has come since.</summary>
+    private bool _isConfirming;
     private bool _stopped;
     private volatile MembershipView _view;
 
@@ -143,15 +146,19 @@ internal sealed class MembershipService : IAsyncDisposable
 
     private void Observe(GatewayReport report) => Advance(() =>
     {
+        _isConfirming = false;
         _hasReport |= report is { Interrupted: false, Provisional: false };
         return _policy.Observe(report);
     });
 
-    private void OnTimer()
+    private void OnTimer() => Advance(() =>
     {
+        // If the source may have fallen silent, time alone decides nothing: a confirmation is requested, and its report decides.
+        if (!_policy.IsStale) return _policy.Tick();
         if (_source.NeedsConfirmation) _source.Confirm();
-        Advance(_policy.Tick);
-    }
+        _isConfirming = true;
+        return null;
+    });
 
     private void Advance(Func<PolicyDecision?> step)
     {
@@ -164,8 +171,12 @@ internal sealed class MembershipService : IAsyncDisposable
             LogChanges(before, _view.Gateways);
             TimeSpan? due = _policy.NextDeadline;
 
-            // If the source may have fallen silent, time alone decides nothing: a confirmation is requested, and its report decides.
-            if (due is { } distance && _source.NeedsConfirmation) due = TimeSpan.FromTicks(Math.Clamp(distance.Ticks, MinConfirmPeriod.Ticks, ConfirmPeriod.Ticks));
+            if (due is { } distance && _source.NeedsConfirmation)
+            {
+                TimeSpan least = _isConfirming ? MinRetryPause : MinTick;
+                due = TimeSpan.FromTicks(Math.Clamp(distance.Ticks, least.Ticks, ConfirmPeriod.Ticks));
+            }
+
             if (_unpublished is not null && (due is null || due > UntilRetry())) due = UntilRetry();
             _timer.Change(due is { } pause ? Ceiling(pause) : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         }

@@ -9,10 +9,16 @@ namespace DynamicSharding.Membership;
 internal sealed class ReportClock(TimeProvider time)
 {
     /// <summary>
-    /// While something is pending, a report is requested every second and may take five. Reports that are further apart say nothing about
-    /// the time between them.
+    /// While something is pending, a report is requested every two seconds and may take five. Reports that are further apart say nothing
+    /// about the time between them.
     /// </summary>
-    public static readonly TimeSpan MaxReportGap = TimeSpan.FromSeconds(7);
+    public static readonly TimeSpan MaxReportGap = TimeSpan.FromSeconds(8);
+
+    /// <summary>
+    /// A report counts for so long after it was received: the source waits for the next change, which would be here by now. It is longer than the
+    /// default of <c>membership.settle</c>, so the loss of a gateway costs no further request.
+    /// </summary>
+    public static readonly TimeSpan Freshness = TimeSpan.FromSeconds(1.5);
 
     private readonly long _origin = time.GetTimestamp();
 
@@ -32,7 +38,10 @@ internal sealed class ReportClock(TimeProvider time)
 
     public TimeSpan Now => (_interruptedSince ?? Latest) - _interrupted;
 
-    private TimeSpan Latest => MustBeFresh ? _reportedAt : Elapsed;
+    /// <summary>Time has passed that the last report says nothing about.</summary>
+    public bool IsStale => MustBeFresh && Elapsed - _reportedAt > Freshness;
+
+    private TimeSpan Latest => MustBeFresh ? Min(Elapsed, _reportedAt + Freshness) : Elapsed;
 
     private TimeSpan Elapsed => time.GetElapsedTime(_origin);
 
@@ -44,12 +53,14 @@ internal sealed class ReportClock(TimeProvider time)
     {
         TimeSpan reportedAt = Max(report.ReceivedAt is { } at ? time.GetElapsedTime(_origin, at) : Elapsed, _reportedAt);
         TimeSpan gap = reportedAt - _reportedAt;
-        if (_interruptedSince is { } since) _interrupted += reportedAt - since;
-        else if (MustBeFresh && report.MustBeFresh && isPending && gap > MaxReportGap) _interrupted += gap;
+        if (_interruptedSince is { } since) _interrupted += Max(reportedAt - since, TimeSpan.Zero);
+        else if (MustBeFresh && report.MustBeFresh && isPending && gap > MaxReportGap) _interrupted += gap - Freshness;
         _interruptedSince = null;
         MustBeFresh = report.MustBeFresh;
         _reportedAt = reportedAt;
     }
+
+    private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
 
     public static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;
 }

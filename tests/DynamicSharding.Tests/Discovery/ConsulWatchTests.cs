@@ -112,15 +112,13 @@ public sealed class ConsulWatchTests : IDisposable
     public async Task An_empty_response_is_a_warning_only_after_there_were_instances()
     {
         int n = 0;
-        await using var server = new FakeServer(async (_, socket, ct) =>
+        await using var server = new FakeServer(async (request, socket, ct) =>
         {
             int i = n++;
-            if (i == 4) await Task.Delay(Timeout.Infinite, ct);
-
-            // The list goes in the third response, which has no rows because of its filter; the fourth is the list.
-            await FakeServer.Reply(socket, i == 1 ? $"[{Row}]" : "[]", 200, $"X-Consul-Index: {Math.Min(i, 2) + 1}\r\n");
+            if (i == 3) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, i == 1 ? $"[{Row}]" : "[]", 200, $"X-Consul-Index: {i + 1}\r\n");
         });
-        await RunAsync(server, () => server.Requests.Count == 5);
+        await RunAsync(server, () => server.Requests.Count == 4);
         Assert.Equal(["reconcile", "lost", "1", "reconcile", "lost"], _heard);
         Assert.Equal(1, _log.Count("trouble=empty"));
     }
@@ -144,37 +142,64 @@ public sealed class ConsulWatchTests : IDisposable
     }
 
     [Fact]
-    public async Task A_quiet_poll_has_no_rows_and_a_change_reads_the_list_once()
+    public async Task A_change_costs_one_request_whose_response_is_the_list()
     {
-        // Two polls end without news, the third with news.
-        int polls = 0;
-        await using var server = new FakeServer(async (request, socket, ct) =>
+        int n = 0;
+        await using var server = new FakeServer(async (_, socket, ct) =>
         {
-            if (IsFiltered(request) && ++polls == 4) await Task.Delay(Timeout.Infinite, ct);
-            int index = polls < 3 ? 10 : 11;
-            await FakeServer.Reply(socket, IsFiltered(request) ? "[]" : index == 10 ? $"[{Row}]" : $"[{Row},{OtherRow}]", 200, $"X-Consul-Index: {index}\r\n");
+            int i = n++;
+            if (i == 2) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, i == 0 ? $"[{Row}]" : $"[{Row},{OtherRow}]", 200, $"X-Consul-Index: {10 + i}\r\n");
         });
-        await RunAsync(server, () => polls == 4);
-        Assert.Equal(["0", "10 filtered", "10 filtered", "10 filtered", "10", "11 filtered"], server.Requests.Select(Query));
-        Assert.Equal(["1", "1", "1", "2"], _heard);
+        await RunAsync(server, () => server.Requests.Count == 3);
+        Assert.Equal(["0", "10", "11"], server.Requests.Select(Query));
+        Assert.All(server.Requests.Skip(1), static request => Assert.Contains("&wait=600000ms", request));
+        Assert.Equal(["1", "2"], _heard);
+    }
+
+    [Theory]
+    [InlineData(10)]
+    [InlineData(9)]
+    public async Task While_nothing_changes_only_the_index_is_queried(int index)
+    {
+        // A server that lags behind says that the agent responds.
+        await using var server = Silent();
+        await using var other = new FakeServer((_, socket, _) => FakeServer.Reply(socket, "[]", 200, $"X-Consul-Index: {index}\r\n"));
+        await RunAsync(server, () => other.Requests.Count >= 3, other: other, checkPeriod: 0.1);
+        Assert.Equal(["0", "10"], server.Requests.Select(Query));
+        Assert.All(other.Requests, static request => Assert.Equal("0 filtered", Query(request)));
+        Assert.InRange(_heard.Count(static heard => heard == "1"), 3, int.MaxValue);
+        Assert.DoesNotContain("lost", _heard);
+    }
+
+    [Theory]
+    [InlineData(200)]
+    [InlineData(500)]
+    [InlineData(403)]
+    public async Task A_query_that_misses_a_change_or_an_agent_that_fails_is_not_waited_for(int status)
+    {
+        // The index next to the blocking query is a newer one, or there is none.
+        await using var server = Silent();
+        await using var other = new FakeServer((_, socket, _) => FakeServer.Reply(socket, "[]", status, "X-Consul-Index: 11\r\n"));
+        await RunAsync(server, () => server.Requests.Count >= 4, other: other, checkPeriod: 0.1);
+        Assert.Equal(["0", "10", "0", "10"], server.Requests.Take(4).Select(Query));
+        Assert.DoesNotContain("lost", _heard);
     }
 
     [Fact]
-    public async Task A_list_older_than_the_news_is_followed_by_its_own_index_and_one_older_than_the_last_is_not_used()
+    public async Task A_proxy_that_waits_shorter_than_the_query_is_no_failure()
     {
-        // With stale reads another server may respond to the second query: index 15 of 20, then 3.
-        string[] responses = ["10 list", "20", "15 list", "20", "3 list", "20 list", ""];
         int n = 0;
-        await using var server = new FakeServer(async (request, socket, ct) =>
+        await using var server = new FakeServer(async (_, socket, ct) =>
         {
-            string[] response = responses[n++].Split(' ');
-            if (response[0].Length == 0) await Task.Delay(Timeout.Infinite, ct);
-            await FakeServer.Reply(socket, response.Length == 1 ? "[]" : $"[{Row}]", 200, $"X-Consul-Index: {response[0]}\r\n");
+            int i = n++;
+            if (i == 3) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, i == 1 ? "upstream timed out" : $"[{Row}]", i == 1 ? 504 : 200, "X-Consul-Index: 10\r\n");
         });
-        await RunAsync(server, () => n == responses.Length);
-        Assert.Equal(["0", "10 filtered", "10", "15 filtered", "15", "0", "20 filtered"], server.Requests.Select(Query));
-        Assert.Equal(["1", "1", "1"], _heard);
-        Assert.Equal(1, _log.Count("went backwards"));
+        await RunAsync(server, () => server.Requests.Count == 4);
+        Assert.Equal(["0", "10", "0", "10"], server.Requests.Select(Query));
+        Assert.Equal(["1", "1"], _heard);
+        Assert.Empty(_log.Lines(Microsoft.Extensions.Logging.LogLevel.Warning));
     }
 
     [Theory]
@@ -182,57 +207,29 @@ public sealed class ConsulWatchTests : IDisposable
     [InlineData(500)]
     public async Task An_agent_that_rejects_filters_gets_one_and_then_none(int status)
     {
-        int n = 0;
-        await using var server = new FakeServer(async (request, socket, ct) =>
-        {
-            if (IsFiltered(request))
-            {
-                await FakeServer.Reply(socket, "Failed to create boolean expression evaluator", status);
-                return;
-            }
-
-            if (++n == 4) await Task.Delay(Timeout.Infinite, ct);
-            await FakeServer.Reply(socket, $"[{Row}]", 200, $"X-Consul-Index: {n + 9}\r\n");
-        });
-        await RunAsync(server, () => n == 4);
-        Assert.Equal(["0", "10 filtered", "10", "11", "12"], server.Requests.Select(Query));
-        Assert.Equal(["1", "1", "1"], _heard);
+        await using var server = Silent();
+        await using var other = new FakeServer((request, socket, _) => IsFiltered(request)
+            ? FakeServer.Reply(socket, "Failed to create boolean expression evaluator", status)
+            : FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 10\r\n"));
+        await RunAsync(server, () => other.Requests.Count >= 3, other: other, checkPeriod: 0.1);
+        Assert.Equal(["0 filtered", "0", "0"], other.Requests.Take(3).Select(Query));
+        Assert.Equal(["0", "10"], server.Requests.Select(Query));
         Assert.Equal(1, _log.Count("rejects filters"));
         Assert.Empty(_log.Lines(Microsoft.Extensions.Logging.LogLevel.Warning));
     }
 
     [Fact]
-    public async Task While_the_copies_of_a_gateway_disagree_the_next_change_comes_with_its_list()
-    {
-        const string Copies = """
-            {"Node":{"Node":"n0"},"Service":{"ID":"a_1","Address":"a","Port":1},"Checks":[{"CheckID":"c","ServiceID":"a_1","Status":"passing","Output":"OK"}]},
-            {"Node":{"Node":"n1"},"Service":{"ID":"a_1","Address":"a","Port":1},"Checks":[{"CheckID":"c","ServiceID":"a_1","Status":"critical","Output":"no"}]}
-            """;
-        int n = 0;
-        await using var server = new FakeServer(async (request, socket, ct) =>
-        {
-            if (++n == 4) await Task.Delay(Timeout.Infinite, ct);
-            await FakeServer.Reply(socket, IsFiltered(request) ? "[]" : $"[{Copies}]", 200, "X-Consul-Index: 10\r\n");
-        });
-        await RunAsync(server, () => n == 4);
-
-        // Only once: copies may disagree for ever.
-        Assert.Equal(["0", "10", "10 filtered", "10 filtered"], server.Requests.Select(Query));
-    }
-
-    [Fact]
     public async Task Another_token_reads_the_list_again()
     {
-        int polls = 0;
-        await using var server = new FakeServer(async (request, socket, ct) =>
+        await using var server = Silent();
+        await using var other = new FakeServer((_, socket, _) =>
         {
-            if (IsFiltered(request) && ++polls == 2) _token = "second";
-            if (polls == 3) await Task.Delay(Timeout.Infinite, ct);
-            await FakeServer.Reply(socket, IsFiltered(request) ? "[]" : $"[{Row}]", 200, "X-Consul-Index: 10\r\n");
+            _token = "second";
+            return FakeServer.Reply(socket, "[]", 200, "X-Consul-Index: 10\r\n");
         });
-        await RunAsync(server, () => polls == 3);
-        Assert.Equal(["0", "10 filtered", "10 filtered", "0", "10 filtered"], server.Requests.Select(Query));
-        Assert.Contains("X-Consul-Token: second", server.Requests.ElementAt(3));
+        await RunAsync(server, () => server.Requests.Count >= 4, other: other, checkPeriod: 0.1);
+        Assert.Equal(["0", "10", "0", "10"], server.Requests.Take(4).Select(Query));
+        Assert.All(server.Requests.Skip(2), static request => Assert.Contains("X-Consul-Token: second", request));
     }
 
     [Theory]
@@ -242,15 +239,10 @@ public sealed class ConsulWatchTests : IDisposable
     [InlineData(9, true, "0 filtered")]
     public async Task A_confirmation_reads_the_list_only_if_the_index_or_the_leader_changed(int index, bool hasLeader, string queries)
     {
-        await using var server = new FakeServer(async (request, socket, ct) =>
-        {
-            if (!request.Contains("index=0&", StringComparison.Ordinal)) await Task.Delay(Timeout.Infinite, ct);
-            await FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 10\r\n");
-        });
+        await using var server = Silent();
         await using var other = new FakeServer(async (request, socket, ct) => await FakeServer.Reply(
             socket, IsFiltered(request) ? "[]" : $"[{Row},{OtherRow}]", 200, $"X-Consul-Index: {index}\r\nX-Consul-KnownLeader: {(hasLeader ? "true" : "false")}\r\n"));
-        using DynamicSharding.Consul.ConsulClient client = ConsulConnection.Open(new ConsulOptions { Addr = other.Address }, static () => null, TimeProvider.System);
-        await RunAsync(server, () => server.Requests.Count == 2, watch => watch.ConfirmAsync(client, default));
+        await RunAsync(server, () => server.Requests.Count == 2, watch => watch.ConfirmAsync(default), other);
         Assert.Equal(queries, string.Join(',', other.Requests.Select(Query)));
 
         // Behind the last index nothing is confirmed.
@@ -258,18 +250,29 @@ public sealed class ConsulWatchTests : IDisposable
         Assert.Equal(["1", .. confirmed], _heard);
     }
 
+    /// <summary>Has one row, and no news.</summary>
+    private static FakeServer Silent() => new(async (request, socket, ct) =>
+    {
+        if (Index(request) != "0") await Task.Delay(Timeout.Infinite, ct);
+        await FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 10\r\n");
+    });
+
     private static bool IsFiltered(string request) => request.Contains("&filter=Service.ID%20%3D%3D%20%22%22%20and%20", StringComparison.Ordinal);
 
     private static string Query(string request) => Index(request) + (IsFiltered(request) ? " filtered" : "");
 
     private static string Index(string request) => request.Split("index=")[1].Split('&', ' ')[0];
 
-    private async Task RunAsync(FakeServer server, Func<bool> until, Func<ConsulWatch, Task>? then = null)
+    private async Task RunAsync(FakeServer server, Func<bool> until, Func<ConsulWatch, Task>? then = null, FakeServer? other = null, double checkPeriod = 60)
     {
         using var stop = new CancellationTokenSource();
         var options = new ConsulOptions { Addr = server.Address };
         var events = Channel.CreateUnbounded<DiscoveryEvent>();
-        using var watch = new ConsulWatch(options, () => _token, new ShardingOptions { Replicas = 1 }, events.Writer, _log, TimeProvider.System);
+        using DynamicSharding.Consul.ConsulClient side = ConsulConnection.Open(options with { Addr = (other ?? server).Address }, () => _token, TimeProvider.System);
+        using var watch = new ConsulWatch(options, side, () => _token, new ShardingOptions { Replicas = 1 }, events.Writer, _log, TimeProvider.System)
+        {
+            CheckPeriod = TimeSpan.FromSeconds(checkPeriod),
+        };
         Task running = watch.RunAsync(stop.Token);
         await Eventually.True(until, "the exchange took place", 60);
         if (then is not null) await then(watch);
