@@ -64,7 +64,8 @@ internal sealed record ServiceEntry(Node? Node, AgentService? Service, HealthChe
 internal sealed record Node([property: JsonPropertyName("Node")] string? Name, string? Address);
 
 /// <summary>The state of one check. A check of the node has no service id. Maintenance has its reason in the notes.</summary>
-internal sealed record HealthCheck(string? CheckID, string? Status, string? Output, string? ServiceID, string? Notes = null);
+/// <param name="ModifyIndex">Of its last change, which is the index of a list if nothing in the list is newer.</param>
+internal sealed record HealthCheck(string? CheckID, string? Status, string? Output, string? ServiceID, string? Notes = null, ulong ModifyIndex = 0);
 
 /// <summary>Values of <see cref="HealthCheck.Status"/>, and check ids with a meaning.</summary>
 internal static class HealthStatus

@@ -18,8 +18,7 @@ internal static class ConsulConnection
         {
             AutomaticDecompression = DecompressionMethods.GZip,
             ConnectTimeout = TimeSpan.FromSeconds(5),
-            // Behind a gate a new connection costs a list, and the other end closes one that it no longer wants.
-            PooledConnectionLifetime = gate is null ? TimeSpan.FromMinutes(15) : Timeout.InfiniteTimeSpan,
+            PooledConnectionLifetime = TimeSpan.FromMinutes(15),
             MaxResponseHeadersLength = 64,
 
             // One request at a time and one spare: an agent silently drops clients with many connections.

@@ -47,7 +47,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         _options = options;
         _token = new ConsulToken(options.Consul);
         _client = ConsulConnection.Open(options.Consul, _token.Current, time);
-        _watch = new ConsulWatch(options.Consul, _client, _token.Current, options.Sharding, _events.Writer, logger, time);
+        _watch = new ConsulWatch(options.Consul, _token.Current, options.Sharding, _events.Writer, logger, time);
         _spellings = new SpellingWatch(options.Sharding.Key, logger);
         _weights = new ConsulWeights(logger);
         _registrar = new ConsulRegistrar(_client, _token.Current, options, logger, time, _spellings);
@@ -111,7 +111,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
                             _registrar.ReconcileNow();
                             break;
                         case DiscoveryEvent.ConfirmationRequested when confirming.IsCompleted:
-                            confirming = Task.Run(() => _watch.ConfirmAsync(stop.Token), CancellationToken.None).LogFailure(_logger, "confirmation by Consul");
+                            confirming = Task.Run(() => _watch.ConfirmAsync(_client, stop.Token), CancellationToken.None).LogFailure(_logger, "confirmation by Consul");
                             break;
                     }
                 }

@@ -6,19 +6,22 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Discovery;
 
-/// <summary>Queries the list of a service's instances, or only its index, and checks what comes back.</summary>
+/// <summary>Queries the list of a service's instances, a part of it, or only its index, and checks what comes back.</summary>
 internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sharding, ILogger logger)
 {
     /// <summary>Contradicts itself, so that no row of any catalog matches: a response with rows is one whose agent ignores filters.</summary>
     private const string NoRows = "Service.ID == \"\" and Service.ID != \"\"";
+
+    /// <summary>Rows of which any check fails, those of the node too.</summary>
+    private const string FailingRows = "Checks.Status == \"critical\" or Checks.Status == \"warning\"";
 
     /// <summary>Ten times the largest ring that was measured.</summary>
     private const int MaxMembers = 10_000;
 
     private volatile bool _rejectsFilters;
 
-    /// <param name="wantsList">False for a response without rows, if the agent knows filters.</param>
-    public async Task<ListResponse> RunAsync(ConsulClient client, ulong index, TimeSpan wait, bool wantsList, CancellationToken ct)
+    /// <param name="selection">What the response should have, if the agent knows filters.</param>
+    public async Task<ListResponse> RunAsync(ConsulClient client, ulong index, TimeSpan wait, Selection selection, CancellationToken ct)
     {
         ConsistencyMode mode = options.Consistency switch
         {
@@ -28,15 +31,17 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
         };
         var query = new QueryOptions(mode, index, wait);
         string? rejection = null;
-        if (!wantsList && !_rejectsFilters)
+        if (selection != Selection.All && !_rejectsFilters)
         {
             try
             {
                 QueryResult<List<ServiceEntry>> filtered = await client.Health
-                    .Service(options.RegisterServiceName, query with { Filter = NoRows }, ct).ConfigureAwait(false);
+                    .Service(options.RegisterServiceName, query with { Filter = selection == Selection.Failing ? FailingRows : NoRows }, ct)
+                    .ConfigureAwait(false);
 
                 // An agent that is too old for filters ignores them.
-                return Checked(filtered, isList: filtered.Response.Count > 0);
+                bool isIgnored = selection == Selection.Failing ? !filtered.Response.TrueForAll(RowPatch.IsFailing) : filtered.Response.Count > 0;
+                return Checked(filtered, isIgnored ? Selection.All : selection);
             }
             catch (ConsulRequestException ex) when (IsAboutFilter(ex))
             {
@@ -51,7 +56,7 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
             Log.ConsulRejectsFilters(logger, rejection);
         }
 
-        return Checked(result, isList: true);
+        return Checked(result, Selection.All);
     }
 
     /// <summary>Agents of 1.8 reject an expression with 500. If the query fails without it too, the filter was not the reason.</summary>
@@ -59,12 +64,12 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
         || (ex.StatusCode == HttpStatusCode.InternalServerError
             && (ex.Text.Contains("expression", StringComparison.OrdinalIgnoreCase) || ex.Text.Contains("selector", StringComparison.OrdinalIgnoreCase)));
 
-    private ListResponse Checked(QueryResult<List<ServiceEntry>> result, bool isList)
+    private ListResponse Checked(QueryResult<List<ServiceEntry>> result, Selection selection)
     {
         if (result.FilteredByAcls) throw new ConsulRequestException(HttpStatusCode.Forbidden, "the token's permissions hide some instances", null);
-        if (isList) CheckSize(result.Response);
+        if (selection == Selection.All) CheckSize(result.Response);
         ulong index = result.LastIndex ?? throw new InvalidDataException("the response has no X-Consul-Index");
-        return new ListResponse(result.Response, Math.Max(1, index), result.LastContact, result.KnownLeader, isList);
+        return new ListResponse(result.Response, Math.Max(1, index), result.LastContact, result.KnownLeader, selection);
     }
 
     /// <summary>All of a list or nothing: a part of it would make another ring than the other instances have.</summary>
@@ -87,8 +92,20 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
     }
 }
 
+/// <summary>Which rows of a list.</summary>
+internal enum Selection
+{
+    All,
+    Failing,
+
+    /// <summary>The index alone.</summary>
+    None,
+}
+
 /// <summary>A usable response.</summary>
-/// <param name="Rows">Of the whole list; otherwise empty.</param>
 /// <param name="Index">At least 1.</param>
-/// <param name="IsList">There is a list in the response, not only its index.</param>
-internal sealed record ListResponse(List<ServiceEntry> Rows, ulong Index, TimeSpan? LastContact, bool KnownLeader, bool IsList);
+/// <param name="Selection">What <paramref name="Rows"/> has.</param>
+internal sealed record ListResponse(List<ServiceEntry> Rows, ulong Index, TimeSpan? LastContact, bool KnownLeader, Selection Selection)
+{
+    public bool IsList => Selection == Selection.All;
+}

@@ -12,9 +12,9 @@ namespace DynamicSharding.Discovery;
 /// the content, and after any failure the next query starts over.
 /// </summary>
 /// <remarks>
-/// A row has 1.3 kB, and each copy of a gateway has one. So a query waits as long as Consul allows, and a change costs one request: its
-/// response is the new list. Meanwhile the index alone is queried once a minute, because a server that has fallen silent looks like one
-/// without news.
+/// A row has 1.3 kB, and each copy of a gateway has one. So a blocking query selects the rows that fail: it ends at the same moment and with the
+/// same index as one for the whole list. If a check that fails explains the index, those rows and the last list are the new list. The whole one
+/// is read when nothing explains the index, and some seconds after one that was explained, when not every instance does it at once.
 ///
 /// An index means something only to the agent that returned it. HttpClient silently repeats a request on a new connection when it finds the
 /// old one closed, and behind the new one may be an agent that has restarted: it would not reach the index for a long time and stay silent
@@ -22,11 +22,23 @@ namespace DynamicSharding.Discovery;
 /// </remarks>
 internal sealed class ConsulWatch : IDisposable
 {
-    /// <summary>The longest that Consul allows.</summary>
-    private static readonly TimeSpan Wait = TimeSpan.FromMinutes(10);
+    /// <summary>Short, because the agent keeps an abandoned query until its wait is over.</summary>
+    private static readonly TimeSpan Wait = TimeSpan.FromSeconds(60);
 
-    /// <summary>A change wakes every instance in the same millisecond. They query again one after the other, and changes that follow at once arrive together.</summary>
+    /// <summary>For the list after its index has moved. Only a server that lags behind the one that told us needs some.</summary>
+    private static readonly TimeSpan ReadWait = TimeSpan.FromSeconds(5);
+
+    /// <summary>A change wakes every instance in the same millisecond. They query again one after the other.</summary>
     private static readonly TimeSpan Spread = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>The whole list follows so long after a change that was explained, or up to twice as long again.</summary>
+    private static readonly TimeSpan VerifyAfter = TimeSpan.FromSeconds(5);
+
+    /// <summary>With more rows that fail, reading them each minute is work for nothing.</summary>
+    private const int MaxFailing = 64;
+
+    /// <summary>The age at which the list is read again although its index is the same: a hint may be wrong, and permissions may change.</summary>
+    private static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(15);
 
     /// <summary>Much longer than an agent takes, shorter than any hold.</summary>
     private static readonly TimeSpan ConfirmTimeout = TimeSpan.FromSeconds(5);
@@ -43,9 +55,6 @@ internal sealed class ConsulWatch : IDisposable
     private readonly Random _random;
     private readonly ConnectGate _gate = new();
     private readonly ConsulClient _client;
-
-    /// <summary>For queries next to the blocking one, which occupies its connection.</summary>
-    private readonly ConsulClient _other;
 
     /// <summary>Blocking queries that keep returning at once must not spin.</summary>
     private readonly RateLimiter _limiter;
@@ -67,17 +76,22 @@ internal sealed class ConsulWatch : IDisposable
 
     private bool _hadInstances;
 
-    /// <summary>With which token the watch last read the list.</summary>
+    /// <summary>When the watch last read the whole list, with which token.</summary>
+    private long _readAt;
     private string? _readWith;
+
+    /// <summary>The last list is one that was explained, and not yet read.</summary>
+    private bool _isPatched;
+
+    /// <summary>The last query has waited for the other copy of a gateway in vain.</summary>
+    private bool _hasWaited;
 
     /// <param name="token">Called before each request.</param>
     /// <param name="sharding">A list that makes a larger ring than there may be is not used.</param>
     /// <param name="events">Unbounded.</param>
-    /// <param name="other">Of the same agent.</param>
     /// <param name="random">Spreads what instances do.</param>
     public ConsulWatch(
         ConsulOptions options,
-        ConsulClient other,
         Func<string?> token,
         ShardingOptions sharding,
         ChannelWriter<DiscoveryEvent> events,
@@ -86,7 +100,6 @@ internal sealed class ConsulWatch : IDisposable
         Random? random = null)
     {
         _options = options;
-        _other = other;
         _token = token;
         _query = new ConsulListQuery(options, sharding, logger);
         _events = events;
@@ -97,9 +110,6 @@ internal sealed class ConsulWatch : IDisposable
         _client = ConsulConnection.Open(options, token, time, _gate);
         _limiter = new RateLimiter(time, burst: 2, rate: 1);
     }
-
-    /// <summary>A blocking query is trusted for so long, and up to a third less: instances that a change has woken together do not check together.</summary>
-    public TimeSpan CheckPeriod { get; init; } = TimeSpan.FromSeconds(60);
 
     public DiscoveryStatus Status => _status;
 
@@ -113,6 +123,9 @@ internal sealed class ConsulWatch : IDisposable
         while (true)
         {
             await _limiter.WaitAsync(ct).ConfigureAwait(false);
+
+            // Another token may see another list, under the same index.
+            if (_token() != _readWith) index = 0;
 
             // Open also for the query after the first response: a proxy may close the connection after each one.
             _gate.IsOpen = startsOver || index == 0;
@@ -141,11 +154,12 @@ internal sealed class ConsulWatch : IDisposable
     /// Queries the current state next to the blocking query, which may be silent for a minute. Repeats while neither this query nor
     /// the watch gets a usable response.
     /// </summary>
-    public async Task ConfirmAsync(CancellationToken ct)
+    /// <param name="client">Not the watch's own: the blocking query occupies its one connection.</param>
+    public async Task ConfirmAsync(ConsulClient client, CancellationToken ct)
     {
         while (true)
         {
-            await TryConfirmAsync(ct).ConfigureAwait(false);
+            await TryConfirmAsync(client, ct).ConfigureAwait(false);
             if (!_isLost) return;
             await Task.Delay(ConfirmPause, _time, ct).ConfigureAwait(false);
             if (!_isLost) return;
@@ -160,77 +174,73 @@ internal sealed class ConsulWatch : IDisposable
     /// <returns>The index to continue with; 0 to start over.</returns>
     private async Task<ulong> NextAsync(ulong index, CancellationToken ct)
     {
-        // Another token may see another list, under the same index.
         string? token = _token();
-        if (index != 0 && token != _readWith) return 0;
-        ListResponse? response = await ReadAsync(index, token, ct).ConfigureAwait(false);
-        if (response is null)
+        (Selection selection, TimeSpan wait) = NextQuery(index);
+        ListResponse response = await _query.RunAsync(_client, index, wait, selection, ct).ConfigureAwait(false);
+        _backoff.Reset();
+        if (response.Index < index) return StartOver(index, response.Index);
+        bool isPatched = false;
+        if (!response.IsList && response.Index > Volatile.Read(ref _lastIndex))
         {
-            StopFollowing();
-            return 0;
+            List<ServiceEntry>? rows = response.Selection == Selection.Failing ? Patch(index, response) : null;
+            isPatched = rows is not null;
+            if (rows is null)
+            {
+                await SpreadAsync(ct).ConfigureAwait(false);
+
+                // The same query for the list returns at once. With stale reads another server may respond: one that lags behind waits until it
+                // has news, too. Neither leaves the connection.
+                _gate.IsOpen = false;
+                token = _token();
+                response = await _query.RunAsync(_client, index, ReadWait, Selection.All, ct).ConfigureAwait(false);
+                if (response.Index < index) return StartOver(index, response.Index);
+            }
+            else
+            {
+                response = response with { Rows = rows, Selection = Selection.All };
+            }
         }
 
-        _backoff.Reset();
-        _readWith = token;
-        if (response.Index < index) return StartOver(index, response.Index);
+        _hasWaited = !response.IsList;
+        if (response.IsList && !isPatched)
+        {
+            _readAt = _time.GetTimestamp();
+            _readWith = token;
+        }
+
         lock (_lock)
         {
             // A confirmation may have brought something newer in the meantime; then this response is outdated.
             if (index != 0 && response.Index < _lastIndex) return response.Index;
-            RecordSuccess(response);
+            RecordSuccess(response, isPatched);
             _isFollowed = true;
             Report(_rows, isRepeated: response.Index == index);
         }
 
-        if (index != 0 && response.Index > index) await Task.Delay(Spread * _random.NextDouble(), _time, ct).ConfigureAwait(false);
+        if (isPatched) await SpreadAsync(ct).ConfigureAwait(false);
         return response.Index;
     }
 
-    /// <returns>Null if the agent no longer responds as it should while the query waits, or another token is in use.</returns>
-    private async Task<ListResponse?> ReadAsync(ulong index, string? token, CancellationToken ct)
+    private Task SpreadAsync(CancellationToken ct) => Task.Delay(Spread * _random.NextDouble(), _time, ct);
+
+    private (Selection Selection, TimeSpan Wait) NextQuery(ulong index)
     {
-        if (index == 0) return await _query.RunAsync(_client, 0, TimeSpan.Zero, wantsList: true, ct).ConfigureAwait(false);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        Task<ListResponse> waiting = _query.RunAsync(_client, index, Wait, wantsList: true, stop.Token);
-        try
+        if (index == 0 || _rows.Count == 0 || _time.GetElapsedTime(_readAt) >= MaxAge) return (Selection.All, Wait);
+        if (_isPatched)
         {
-            while (true)
-            {
-                Task pause = Task.Delay(CheckPeriod * (1 - (_random.NextDouble() / 3)), _time, stop.Token);
-                if (await Task.WhenAny(waiting, pause).ConfigureAwait(false) == waiting) return await waiting.ConfigureAwait(false);
-                if (_token() != token) return null;
-                if (!await HasNoNewsAsync(index, ct).ConfigureAwait(false) && !waiting.IsCompletedSuccessfully) return null;
-            }
+            // The other copy of a gateway is about to follow, and a list is not needed before it has.
+            TimeSpan wait = VerifyAfter * (1 + (2 * _random.NextDouble()));
+            return (!_hasWaited && RowPatch.CopiesDisagree(_rows) ? Selection.Failing : Selection.All, wait);
         }
-        finally
-        {
-            await stop.CancelAsync().ConfigureAwait(false);
-            await ((Task)waiting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+
+        return (_rows.Count(RowPatch.IsFailing) <= MaxFailing ? Selection.Failing : Selection.None, Wait);
     }
 
-    /// <summary>Queries the index next to the blocking query, which would know of a newer one by now.</summary>
-    /// <returns>False if the watch has to start over, which finds out what is wrong.</returns>
-    private async Task<bool> HasNoNewsAsync(ulong index, CancellationToken ct)
+    /// <returns>Null if the list has to be read.</returns>
+    private List<ServiceEntry>? Patch(ulong index, ListResponse response)
     {
-        using var expiry = new CancellationTokenSource(ConfirmTimeout, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
-        try
-        {
-            ListResponse response = await _query.RunAsync(_other, 0, TimeSpan.Zero, wantsList: false, either.Token).ConfigureAwait(false);
-            lock (_lock)
-            {
-                // With stale reads a server that lags behind may respond. It shows that the agent does.
-                if (response.Index > index) return false;
-                RecordSuccess(response with { Index = index, Rows = _rows });
-                Report(_rows, isRepeated: true);
-                return true;
-            }
-        }
-        catch (Exception) when (!ct.IsCancellationRequested)
-        {
-            return false;
-        }
+        // A confirmation may have read a list that this response is not based on.
+        lock (_lock) return _lastIndex == index ? RowPatch.Apply(_rows, response.Rows, response.Index) : null;
     }
 
     /// <summary>A snapshot was restored or the cluster rebuilt. That response may show a passing moment: query again.</summary>
@@ -241,7 +251,7 @@ internal sealed class ConsulWatch : IDisposable
         return 0;
     }
 
-    private async Task TryConfirmAsync(CancellationToken ct)
+    private async Task TryConfirmAsync(ConsulClient client, CancellationToken ct)
     {
         int responses = Volatile.Read(ref _responses);
         using var expiry = new CancellationTokenSource(ConfirmTimeout, _time);
@@ -251,11 +261,11 @@ internal sealed class ConsulWatch : IDisposable
             // First the index alone: while the watch follows it, the list is the same.
             bool isFollowed;
             lock (_lock) isFollowed = _isFollowed && !_isLost && _rows.Count > 0;
-            ListResponse response = await _query.RunAsync(_other, 0, TimeSpan.Zero, wantsList: !isFollowed, either.Token).ConfigureAwait(false);
+            ListResponse response = await _query.RunAsync(client, 0, TimeSpan.Zero, isFollowed ? Selection.None : Selection.All, either.Token).ConfigureAwait(false);
             if (!response.IsList)
             {
                 if (TryConfirm(response)) return;
-                response = await _query.RunAsync(_other, 0, TimeSpan.Zero, wantsList: true, either.Token).ConfigureAwait(false);
+                response = await _query.RunAsync(client, 0, TimeSpan.Zero, Selection.All, either.Token).ConfigureAwait(false);
             }
 
             lock (_lock)
@@ -321,11 +331,11 @@ internal sealed class ConsulWatch : IDisposable
         _events.TryWrite(item);
     }
 
-    private void RecordSuccess(ListResponse response)
+    private void RecordSuccess(ListResponse response, bool isPatched = false)
     {
         lock (_lock)
         {
-            if (response.IsList) _rows = response.Rows;
+            if (response.IsList) (_rows, _isPatched) = (response.Rows, isPatched);
             Volatile.Write(ref _lastIndex, response.Index);
             _responses++;
             _status = _status with

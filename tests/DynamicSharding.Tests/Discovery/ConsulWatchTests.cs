@@ -11,6 +11,9 @@ public sealed class ConsulWatchTests : IDisposable
 
     private readonly LogCapture _log = new();
     private readonly List<string> _heard = [];
+
+    /// <summary>Of the checks in each list.</summary>
+    private readonly List<string> _statuses = [];
     private volatile string? _token;
 
     public void Dispose() => _log.Dispose();
@@ -112,13 +115,15 @@ public sealed class ConsulWatchTests : IDisposable
     public async Task An_empty_response_is_a_warning_only_after_there_were_instances()
     {
         int n = 0;
-        await using var server = new FakeServer(async (request, socket, ct) =>
+        await using var server = new FakeServer(async (_, socket, ct) =>
         {
             int i = n++;
-            if (i == 3) await Task.Delay(Timeout.Infinite, ct);
-            await FakeServer.Reply(socket, i == 1 ? $"[{Row}]" : "[]", 200, $"X-Consul-Index: {i + 1}\r\n");
+            if (i == 4) await Task.Delay(Timeout.Infinite, ct);
+
+            // The list goes in the third response, which has no rows because of its filter; the fourth is the list.
+            await FakeServer.Reply(socket, i == 1 ? $"[{Row}]" : "[]", 200, $"X-Consul-Index: {Math.Min(i, 2) + 1}\r\n");
         });
-        await RunAsync(server, () => server.Requests.Count == 4);
+        await RunAsync(server, () => server.Requests.Count == 5);
         Assert.Equal(["reconcile", "lost", "1", "reconcile", "lost"], _heard);
         Assert.Equal(1, _log.Count("trouble=empty"));
     }
@@ -142,48 +147,62 @@ public sealed class ConsulWatchTests : IDisposable
     }
 
     [Fact]
-    public async Task A_change_costs_one_request_whose_response_is_the_list()
+    public async Task A_quiet_poll_has_no_rows_and_a_change_that_nothing_explains_reads_the_list_once()
     {
-        int n = 0;
-        await using var server = new FakeServer(async (_, socket, ct) =>
+        // Two polls end without news, the third with news.
+        int polls = 0;
+        await using var server = new FakeServer(async (request, socket, ct) =>
         {
-            int i = n++;
-            if (i == 2) await Task.Delay(Timeout.Infinite, ct);
-            await FakeServer.Reply(socket, i == 0 ? $"[{Row}]" : $"[{Row},{OtherRow}]", 200, $"X-Consul-Index: {10 + i}\r\n");
+            if (IsForFailing(request) && ++polls == 4) await Task.Delay(Timeout.Infinite, ct);
+            int index = polls < 3 ? 10 : 11;
+            await FakeServer.Reply(socket, IsForFailing(request) ? "[]" : index == 10 ? $"[{Row}]" : $"[{Row},{OtherRow}]", 200, $"X-Consul-Index: {index}\r\n");
         });
-        await RunAsync(server, () => server.Requests.Count == 3);
-        Assert.Equal(["0", "10", "11"], server.Requests.Select(Query));
-        Assert.All(server.Requests.Skip(1), static request => Assert.Contains("&wait=600000ms", request));
-        Assert.Equal(["1", "2"], _heard);
+        await RunAsync(server, () => polls == 4);
+        Assert.Equal(["0", "10 failing", "10 failing", "10 failing", "10", "11 failing"], server.Requests.Select(Query));
+        Assert.Equal(["1", "1", "1", "2"], _heard);
     }
 
-    [Theory]
-    [InlineData(10)]
-    [InlineData(9)]
-    public async Task While_nothing_changes_only_the_index_is_queried(int index)
+    [Fact]
+    public async Task A_check_that_begins_to_fail_costs_no_list_until_every_copy_has_followed()
     {
-        // A server that lags behind says that the agent responds.
-        await using var server = Silent();
-        await using var other = new FakeServer((_, socket, _) => FakeServer.Reply(socket, "[]", 200, $"X-Consul-Index: {index}\r\n"));
-        await RunAsync(server, () => other.Requests.Count >= 3, other: other, checkPeriod: 0.1);
-        Assert.Equal(["0", "10"], server.Requests.Select(Query));
-        Assert.All(other.Requests, static request => Assert.Equal("0 filtered", Query(request)));
-        Assert.InRange(_heard.Count(static heard => heard == "1"), 3, int.MaxValue);
-        Assert.DoesNotContain("lost", _heard);
+        // The copies of gateway a turn critical one after the other, and then the wait is over without news.
+        string[] responses =
+        [
+            $"10 [{Copy("n0", "passing", 7)},{Copy("n1", "passing", 9)}]",
+            $"20 [{Copy("n1", "critical", 20)}]",
+            $"30 [{Copy("n0", "critical", 30)},{Copy("n1", "critical", 20)}]",
+            $"30 [{Copy("n0", "critical", 30)},{Copy("n1", "critical", 20)}]",
+        ];
+        await using FakeServer server = InTurn(responses);
+        await RunAsync(server, () => server.Requests.Count == 5);
+        Assert.Equal(["0", "10 failing", "20 failing", "30", "30 failing"], server.Requests.Select(Query));
+        Assert.Equal(["passing passing", "passing critical", "critical critical", "critical critical"], _statuses);
+        Assert.Contains("&wait=60000ms", server.Requests.ElementAt(1));
+        Assert.All(server.Requests.Skip(2).Take(2), static request => Assert.Matches("&wait=([5-9]|1[0-4])[0-9]{3}ms", request));
     }
 
-    [Theory]
-    [InlineData(200)]
-    [InlineData(500)]
-    [InlineData(403)]
-    public async Task A_query_that_misses_a_change_or_an_agent_that_fails_is_not_waited_for(int status)
+    [Fact]
+    public async Task A_copy_that_does_not_follow_is_not_waited_for_twice()
     {
-        // The index next to the blocking query is a newer one, or there is none.
-        await using var server = Silent();
-        await using var other = new FakeServer((_, socket, _) => FakeServer.Reply(socket, "[]", status, "X-Consul-Index: 11\r\n"));
-        await RunAsync(server, () => server.Requests.Count >= 4, other: other, checkPeriod: 0.1);
-        Assert.Equal(["0", "10", "0", "10"], server.Requests.Take(4).Select(Query));
-        Assert.DoesNotContain("lost", _heard);
+        string[] responses =
+        [
+            $"10 [{Copy("n0", "passing", 7)},{Copy("n1", "passing", 9)}]",
+            $"20 [{Copy("n1", "critical", 20)}]",
+            $"20 [{Copy("n1", "critical", 20)}]",
+            $"20 [{Copy("n0", "passing", 7)},{Copy("n1", "critical", 20)}]",
+        ];
+        await using FakeServer server = InTurn(responses);
+        await RunAsync(server, () => server.Requests.Count == 5);
+        Assert.Equal(["0", "10 failing", "20 failing", "20", "20 failing"], server.Requests.Select(Query));
+        Assert.Equal(4, _heard.Count(static heard => heard == "2"));
+    }
+
+    [Fact]
+    public async Task With_many_rows_that_fail_the_index_alone_is_polled()
+    {
+        await using FakeServer server = InTurn([$"10 [{string.Join(',', Enumerable.Range(0, 65).Select(static i => Copy($"n{i}", "critical", 5)))}]"]);
+        await RunAsync(server, () => server.Requests.Count == 2);
+        Assert.Equal(["0", "10 none"], server.Requests.Select(Query));
     }
 
     [Fact]
@@ -197,9 +216,27 @@ public sealed class ConsulWatchTests : IDisposable
             await FakeServer.Reply(socket, i == 1 ? "upstream timed out" : $"[{Row}]", i == 1 ? 504 : 200, "X-Consul-Index: 10\r\n");
         });
         await RunAsync(server, () => server.Requests.Count == 4);
-        Assert.Equal(["0", "10", "0", "10"], server.Requests.Select(Query));
+        Assert.Equal(["0", "10 failing", "0", "10 failing"], server.Requests.Select(Query));
         Assert.Equal(["1", "1"], _heard);
         Assert.Empty(_log.Lines(Microsoft.Extensions.Logging.LogLevel.Warning));
+    }
+
+    [Fact]
+    public async Task A_list_older_than_the_news_is_followed_by_its_own_index_and_one_older_than_the_last_is_not_used()
+    {
+        // With stale reads another server may respond to the second query: index 15 of 20, then 3.
+        string[] responses = ["10 list", "20", "15 list", "20", "3 list", "20 list", ""];
+        int n = 0;
+        await using var server = new FakeServer(async (request, socket, ct) =>
+        {
+            string[] response = responses[n++].Split(' ');
+            if (response[0].Length == 0) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, response.Length == 1 ? "[]" : $"[{Row}]", 200, $"X-Consul-Index: {response[0]}\r\n");
+        });
+        await RunAsync(server, () => n == responses.Length);
+        Assert.Equal(["0", "10 failing", "10", "15 failing", "15", "0", "20 failing"], server.Requests.Select(Query));
+        Assert.Equal(["1", "1", "1"], _heard);
+        Assert.Equal(1, _log.Count("went backwards"));
     }
 
     [Theory]
@@ -207,13 +244,21 @@ public sealed class ConsulWatchTests : IDisposable
     [InlineData(500)]
     public async Task An_agent_that_rejects_filters_gets_one_and_then_none(int status)
     {
-        await using var server = Silent();
-        await using var other = new FakeServer((request, socket, _) => IsFiltered(request)
-            ? FakeServer.Reply(socket, "Failed to create boolean expression evaluator", status)
-            : FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 10\r\n"));
-        await RunAsync(server, () => other.Requests.Count >= 3, other: other, checkPeriod: 0.1);
-        Assert.Equal(["0 filtered", "0", "0"], other.Requests.Take(3).Select(Query));
-        Assert.Equal(["0", "10"], server.Requests.Select(Query));
+        int n = 0;
+        await using var server = new FakeServer(async (request, socket, ct) =>
+        {
+            if (IsForFailing(request))
+            {
+                await FakeServer.Reply(socket, "Failed to create boolean expression evaluator", status);
+                return;
+            }
+
+            if (++n == 4) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, $"[{Row}]", 200, $"X-Consul-Index: {n + 9}\r\n");
+        });
+        await RunAsync(server, () => n == 4);
+        Assert.Equal(["0", "10 failing", "10", "11", "12"], server.Requests.Select(Query));
+        Assert.Equal(["1", "1", "1"], _heard);
         Assert.Equal(1, _log.Count("rejects filters"));
         Assert.Empty(_log.Lines(Microsoft.Extensions.Logging.LogLevel.Warning));
     }
@@ -221,28 +266,34 @@ public sealed class ConsulWatchTests : IDisposable
     [Fact]
     public async Task Another_token_reads_the_list_again()
     {
-        await using var server = Silent();
-        await using var other = new FakeServer((_, socket, _) =>
+        int polls = 0;
+        await using var server = new FakeServer(async (request, socket, ct) =>
         {
-            _token = "second";
-            return FakeServer.Reply(socket, "[]", 200, "X-Consul-Index: 10\r\n");
+            if (IsForFailing(request) && ++polls == 2) _token = "second";
+            if (polls == 3) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, IsForFailing(request) ? "[]" : $"[{Row}]", 200, "X-Consul-Index: 10\r\n");
         });
-        await RunAsync(server, () => server.Requests.Count >= 4, other: other, checkPeriod: 0.1);
-        Assert.Equal(["0", "10", "0", "10"], server.Requests.Take(4).Select(Query));
-        Assert.All(server.Requests.Skip(2), static request => Assert.Contains("X-Consul-Token: second", request));
+        await RunAsync(server, () => polls == 3);
+        Assert.Equal(["0", "10 failing", "10 failing", "0", "10 failing"], server.Requests.Select(Query));
+        Assert.Contains("X-Consul-Token: second", server.Requests.ElementAt(3));
     }
 
     [Theory]
-    [InlineData(10, true, "0 filtered")]
-    [InlineData(11, true, "0 filtered,0")]
-    [InlineData(10, false, "0 filtered,0")]
-    [InlineData(9, true, "0 filtered")]
+    [InlineData(10, true, "0 none")]
+    [InlineData(11, true, "0 none,0")]
+    [InlineData(10, false, "0 none,0")]
+    [InlineData(9, true, "0 none")]
     public async Task A_confirmation_reads_the_list_only_if_the_index_or_the_leader_changed(int index, bool hasLeader, string queries)
     {
-        await using var server = Silent();
+        await using var server = new FakeServer(async (request, socket, ct) =>
+        {
+            if (!request.Contains("index=0&", StringComparison.Ordinal)) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 10\r\n");
+        });
         await using var other = new FakeServer(async (request, socket, ct) => await FakeServer.Reply(
             socket, IsFiltered(request) ? "[]" : $"[{Row},{OtherRow}]", 200, $"X-Consul-Index: {index}\r\nX-Consul-KnownLeader: {(hasLeader ? "true" : "false")}\r\n"));
-        await RunAsync(server, () => server.Requests.Count == 2, watch => watch.ConfirmAsync(default), other);
+        using DynamicSharding.Consul.ConsulClient client = ConsulConnection.Open(new ConsulOptions { Addr = other.Address }, static () => null, TimeProvider.System);
+        await RunAsync(server, () => server.Requests.Count == 2, watch => watch.ConfirmAsync(client, default));
         Assert.Equal(queries, string.Join(',', other.Requests.Select(Query)));
 
         // Behind the last index nothing is confirmed.
@@ -250,29 +301,40 @@ public sealed class ConsulWatchTests : IDisposable
         Assert.Equal(["1", .. confirmed], _heard);
     }
 
-    /// <summary>Has one row, and no news.</summary>
-    private static FakeServer Silent() => new(async (request, socket, ct) =>
+    private static string Copy(string node, string status, int index) => $$"""
+        {"Node":{"Node":"{{node}}"},"Service":{"ID":"a_1","Address":"a","Port":1},"Checks":[
+          {"CheckID":"serfHealth","ServiceID":"","Status":"passing","ModifyIndex":3},
+          {"CheckID":"c","ServiceID":"a_1","Status":"{{status}}","Output":"it says","ModifyIndex":{{index}} }]}
+        """;
+
+    /// <summary>Responds with an index and a list each, and then no more.</summary>
+    private static FakeServer InTurn(string[] responses)
     {
-        if (Index(request) != "0") await Task.Delay(Timeout.Infinite, ct);
-        await FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 10\r\n");
-    });
+        int n = 0;
+        return new FakeServer(async (_, socket, ct) =>
+        {
+            int i = n++;
+            if (i == responses.Length) await Task.Delay(Timeout.Infinite, ct);
+            string[] response = responses[i].Split(' ', 2);
+            await FakeServer.Reply(socket, response[1], 200, $"X-Consul-Index: {response[0]}\r\n");
+        });
+    }
 
     private static bool IsFiltered(string request) => request.Contains("&filter=Service.ID%20%3D%3D%20%22%22%20and%20", StringComparison.Ordinal);
 
-    private static string Query(string request) => Index(request) + (IsFiltered(request) ? " filtered" : "");
+    private static bool IsForFailing(string request) =>
+        request.Contains("&filter=Checks.Status%20%3D%3D%20%22critical%22%20or%20Checks.Status%20%3D%3D%20%22warning%22", StringComparison.Ordinal);
+
+    private static string Query(string request) => Index(request) + (IsFiltered(request) ? " none" : IsForFailing(request) ? " failing" : "");
 
     private static string Index(string request) => request.Split("index=")[1].Split('&', ' ')[0];
 
-    private async Task RunAsync(FakeServer server, Func<bool> until, Func<ConsulWatch, Task>? then = null, FakeServer? other = null, double checkPeriod = 60)
+    private async Task RunAsync(FakeServer server, Func<bool> until, Func<ConsulWatch, Task>? then = null)
     {
         using var stop = new CancellationTokenSource();
         var options = new ConsulOptions { Addr = server.Address };
         var events = Channel.CreateUnbounded<DiscoveryEvent>();
-        using DynamicSharding.Consul.ConsulClient side = ConsulConnection.Open(options with { Addr = (other ?? server).Address }, () => _token, TimeProvider.System);
-        using var watch = new ConsulWatch(options, side, () => _token, new ShardingOptions { Replicas = 1 }, events.Writer, _log, TimeProvider.System)
-        {
-            CheckPeriod = TimeSpan.FromSeconds(checkPeriod),
-        };
+        using var watch = new ConsulWatch(options, () => _token, new ShardingOptions { Replicas = 1 }, events.Writer, _log, TimeProvider.System);
         Task running = watch.RunAsync(stop.Token);
         await Eventually.True(until, "the exchange took place", 60);
         if (then is not null) await then(watch);
@@ -281,6 +343,7 @@ public sealed class ConsulWatchTests : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
         while (events.Reader.TryRead(out DiscoveryEvent? item))
         {
+            if (item is DiscoveryEvent.Response { Rows: var rows }) _statuses.Add(string.Join(' ', rows.Select(static row => row.Checks?[^1].Status)));
             _heard.Add(item switch
             {
                 DiscoveryEvent.Response response => $"{response.Rows.Count}{(response.IsConfirmation ? " confirmed" : "")}",

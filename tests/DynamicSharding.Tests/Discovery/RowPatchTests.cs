@@ -1,0 +1,43 @@
+using DynamicSharding.Consul;
+using DynamicSharding.Discovery;
+
+namespace DynamicSharding.Tests.Discovery;
+
+public class RowPatchTests
+{
+    private static readonly List<ServiceEntry> Known = [Row("n0", "passing", 5), Row("n1", "passing", 6), Row("n2", "critical", 7)];
+
+    [Fact]
+    public void Rows_that_fail_replace_those_of_the_last_list()
+    {
+        List<ServiceEntry>? rows = RowPatch.Apply(Known, [Row("n2", "critical", 7), Row("n0", "warning", 9)], 9);
+        Assert.Equal(["n0 warning", "n1 passing", "n2 critical"], rows!.Select(Text));
+    }
+
+    [Fact]
+    public void What_is_not_explained_needs_a_list()
+    {
+        ServiceEntry still = Row("n2", "critical", 7);
+        Assert.Null(RowPatch.Apply(Known, [still], 9)); // something else has changed
+        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9)], 10)); // and something after it
+        Assert.Null(RowPatch.Apply(Known, [Row("n0", "critical", 9)], 9)); // a row passes again, or is gone
+        Assert.Null(RowPatch.Apply(Known, [still, Row("n3", "critical", 9)], 9)); // a new row
+        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 0)], 9)); // an agent that says no index
+        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9), Row("n0", "critical", 9)], 9)); // twice
+        Assert.Null(RowPatch.Apply([], [], 9));
+    }
+
+    [Theory]
+    [InlineData("passing", "passing", false)]
+    [InlineData("passing", "critical", true)]
+    [InlineData("critical", "critical", false)]
+    public void Copies_of_one_gateway_are_compared(string one, string other, bool disagree) =>
+        Assert.Equal(disagree, RowPatch.CopiesDisagree([Row("n0", one, 1), Row("n1", other, 1)]));
+
+    private static ServiceEntry Row(string node, string status, ulong index) => new(
+        new Node(node, "10.0.0.1"),
+        new AgentService("a", "pushgateway", "a", 1, null),
+        [new HealthCheck(HealthStatus.SerfHealth, "passing", null, "", null, 3), new HealthCheck("c", status, null, "a", null, index)]);
+
+    private static string Text(ServiceEntry row) => $"{row.Node!.Name} {row.Checks![^1].Status}";
+}
