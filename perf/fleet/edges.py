@@ -74,11 +74,12 @@ class SimulatedEdges:
         with open(path or self.config, 'w') as file:
             file.write(self.configuration.text(gateways))
 
-    def ask(self, command, **values):
-        return list(self.pool.map(lambda program: json.loads(program.say(json.dumps({'command': command, **values}))), self.programs))
+    def ask(self, command, programs=slice(None), **values):
+        return list(self.pool.map(lambda program: json.loads(program.say(json.dumps({'command': command, **values}))), self.programs[programs]))
 
-    def start(self):
-        self.ask('start')
+    def start(self, programs=slice(None)):
+        """All edges of these programs at once."""
+        self.ask('start', programs)
 
     def stop(self):
         self.ask('stop')

@@ -4,7 +4,7 @@ everything is a herd. Called by run.sh, which installs and builds what it needs.
 picture and the document are written from what is there."""
 import argparse, json, os, resource, shutil, signal, sys, tempfile, time
 
-import report, rings, scenarios
+import endpoints, report, rings, scenarios
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -18,6 +18,7 @@ def arguments():
     parser.add_argument('--servers', type=int, default=3, help="Consul's servers")
     parser.add_argument('--real', type=int, default=2, help='processes of the published binary beside the simulated edges')
     parser.add_argument('--rings', default='', help='also measure the build of rings of so many gateways, separated by commas: 1000,10000')
+    parser.add_argument('--rows', default='', help='also measure one request for a list of so many rows, separated by commas: 200,2000')
     parser.add_argument('--rounds', type=int, default=21, help='rings of each number')
     parser.add_argument('--write', help='a Markdown file with the marks of the measured part, docs/scale.md; the picture goes to images beside it')
     parser.add_argument('--keep', action='store_true', help="keep the processes' logs")
@@ -25,6 +26,7 @@ def arguments():
         parser.add_argument(f'--{name}', required=True)
     args = parser.parse_args()
     args.sizes = [tuple(map(int, size.split('x'))) for size in args.sizes.split(',') if size]
+    args.rows = [int(count) for count in args.rows.split(',') if count]
     args.rings = [int(count) for count in args.rings.split(',') if count]
     return args
 
@@ -58,6 +60,8 @@ def main():
         measured(size(edges, gateways))
     if args.rings:
         measured(lambda folder: data.update(rings={str(count): each for count, each in rings.measure(args, folder, args.rings, args.rounds).items()}))
+    if args.rows:
+        measured(lambda folder: data.update(endpoints={str(count): each for count, each in endpoints.measure(folder, args.rows, args.servers).items()}))
     image = os.path.join(os.path.dirname(os.path.abspath(args.write)) if args.write else args.out, 'images', 'scale.svg')
     report.write_image(data, image)
     print(report.sections(data, image))

@@ -76,8 +76,8 @@ def sizes_table(data):
     for size in ordered(data):
         first = size['scenarios']['first']
         memory = f"{size['memory']['resident']:.0f}, {size['memory']['peak']:.0f}" if size['memory'] else ''
-        lines.append((title(size), f"{size['servers']}, {size['agents']}", f"{first['rows']:,}", f"{first['writes']:,}", str(size['replicas']), memory, f"{size['seconds'] / 60:.0f} min"))
-    return rows(['edges × gateways', "Consul's servers, agents", 'rows in Consul', 'writes of the first start', 'points per gateway in the simulation',
+        lines.append((title(size), f"{size['servers']}, {size['agents']}", f"{first['rows']:,}", f"{first['writes']:,} by {first.get('edges', size['edges'])}", str(size['replicas']), memory, f"{size['seconds'] / 60:.0f} min"))
+    return rows(['edges × gateways', "Consul's servers, agents", 'rows in Consul', 'writes of the first start, by edges', 'points per gateway in the simulation',
                  'MiB of a real edge, 500 points: at the end, at most', 'run'], lines)
 
 
@@ -125,6 +125,12 @@ def rings_table(data):
                 [(f'{int(count):,}', str(ring['rings']), f"{ring['median_ms']:.1f}", f"{ring['most_ms']:.1f}", f"{ring['resident']:.0f}") for count, ring in data['rings'].items()])
 
 
+def endpoints_table(data):
+    lines = [(f'{int(count):,}', name, kib(each['bytes']), f"{each['servers_ms']:.2f}", f"{each['agent_ms']:.2f}")
+             for count, variants in data['endpoints'].items() for name, each in variants.items()]
+    return rows(['rows', 'request', 'KiB', "CPU of Consul's servers, ms", 'of the agent, ms'], lines)
+
+
 def sections(data, image):
     found = []
     if not data['sizes']:
@@ -150,6 +156,8 @@ def sections(data, image):
         found += ['### Model', '', f"N edges, G gateways. Fitted on {', '.join(built['fitted'])}; checked on {built['check']}.", '', model_table(built), '']
     else:
         found += ['### Model', '', 'Not fitted yet: it needs at least two sizes.', '']
+    if data.get('endpoints'):
+        found += ['### One request', '', 'For the list of a service, to a client agent, with gzip.', '', endpoints_table(data), '']
     found += ['### Rings', '', 'Not measured yet.']
     if data.get('rings'):
         found[-1:] = ['The published binary, 500 points per gateway.', '', rings_table(data)]

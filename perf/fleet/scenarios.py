@@ -64,10 +64,10 @@ class Run:
             self.say(f'{name}: a ring changed by itself before it; waiting for the ring of before')
             until(lambda: [fingerprint for fingerprint, _ in self.edges.rings()] == [self.agreed], self.limit, 'the ring of before', pause=0.25)
 
-    def disagreeing(self):
-        """Edges that have another ring than most."""
+    def disagreeing(self, edges):
+        """Those that have another ring than most."""
         rings = self.edges.rings()
-        return self.count - max(rings.values())
+        return edges - max(rings.values())
 
     def passing(self, count):
         """Waits until so many gateways pass in Consul."""
@@ -102,11 +102,12 @@ class Run:
         real = [change['at'] for edge in self.real for change in edge.changes(since)]
         return max(simulated, default=None), max(real, default=None)
 
-    def measure(self, start, end, since=None):
-        """Requests begun and bytes received between two times, and the ring changes since the first of them."""
+    def measure(self, start, end, since=None, edges=None):
+        """Requests begun and bytes received between two times, and the ring changes since the first of them; of all edges, or of so many that run."""
+        edges = edges or self.count
         time.sleep(max(0, end - time.time()))
         since = since or start
-        traffic, states = self.edges.traffic(start, end), self.edges.states(since)
+        traffic, states = self.edges.traffic(start, end), self.edges.states(since)[:edges]
         changes = [replaced(edge['changes']) for edge in states]
         real = [replaced(edge.changes(since)) for edge in self.real]
         cpu = self.samples.between(start, end)
@@ -114,10 +115,10 @@ class Run:
         shares = {name: self.samples.shares(name, start, end) for name in servers}
         return {
             'seconds': end - start,
-            'simulated': summary(traffic[:self.count], changes),
+            'simulated': summary(traffic[:edges], changes),
             'real': summary(traffic[self.count:], real) if self.real else None,
             'disagreed': disagreement([edge['changes'] for edge in states], self.before),
-            'disagreeing': self.disagreeing(),
+            'disagreeing': self.disagreeing(edges),
             'servers_cpu': sum(cpu[name] for name in servers),
             'agents_cpu': cpu['agents'], 'edges_cpu': cpu['edges'], 'real_cpu': cpu['real'] / max(1, len(self.real)), 'gateways_cpu': cpu['gateways'],
             'busiest_server': max((max(each, default=0) for each in shares.values()), default=0),
@@ -158,14 +159,14 @@ class Run:
         self.samples = Samples({**groups, 'agents': lambda: self.cluster.agents, 'edges': lambda: self.edges.programs, 'real': lambda: self.real,
                                 'gateways': lambda: self.gateways.programs})
 
-    def start_edges(self):
+    def start_edges(self, programs=slice(None)):
         """(when they were started, when the last was ready)."""
-        begun = time.time()
+        begun, count = time.time(), sum(map(len, self.edges.parts[programs]))
         for real in self.real:
             real.start()
-        self.edges.start()
+        self.edges.start(programs)
         def ready():
-            return self.edges.ready() == self.count and all(real.ready_at() for real in self.real)
+            return self.edges.ready() == count and all(real.ready_at() for real in self.real)
         until(ready, self.limit, 'all edges are ready')
         return begun, max(edge['ready'] for edge in self.edges.states(begun))
 
@@ -173,15 +174,18 @@ class Run:
         return max(real.ready_at() for real in self.real)
 
     def first(self):
-        """Nothing is registered yet."""
-        begun, ready = self.start_edges()
+        """Nothing is registered yet. Each edge probes each gateway until something is: one process of edges has room for that."""
+        begun, ready = self.start_edges(slice(1))
         self.passing(self.gateway_count)
         passing = time.time()
         self.agree(self.gateway_count)
         self.rest()
-        found = self.measure(begun, time.time())
-        found.update(time=ready - begun, real_time=self.real_ready() - begun if self.real else None, passing=passing - begun, rows=self.cluster.rows()[0], writes=sum(edge['writes'] for edge in self.edges.states(0)))
-        self.say(f"first start: ready after {found['time']:.1f} s, all gateways pass in Consul after {found['passing']:.1f} s; {found['writes']} writes, {found['rows']} rows")
+        found = self.measure(begun, time.time(), edges=len(self.edges.parts[0]))
+        found.update(edges=len(self.edges.parts[0]), time=ready - begun, real_time=self.real_ready() - begun if self.real else None, passing=passing - begun, rows=self.cluster.rows()[0], writes=sum(edge['writes'] for edge in self.edges.states(0)))
+        self.edges.start(slice(1, None))
+        until(lambda: self.edges.ready() == self.count, self.limit, 'the other edges are ready')
+        self.agree(self.gateway_count)
+        self.say(f"first start of {found['edges']} edges: ready after {found['time']:.1f} s, all gateways pass in Consul after {found['passing']:.1f} s; {found['writes']} writes, {found['rows']} rows")
         return found
 
     def quiet(self):

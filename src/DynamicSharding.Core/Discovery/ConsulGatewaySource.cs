@@ -17,7 +17,14 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 {
     private const int MaxWarnedAddresses = 100;
 
+    /// <summary>
+    /// Consul has so long for its first response before the configured gateways are probed. When a whole fleet starts, each of its instances would
+    /// connect to each gateway for nothing.
+    /// </summary>
+    private static readonly TimeSpan ProbeGrace = TimeSpan.FromSeconds(1);
+
     private readonly ILogger _logger;
+    private readonly TimeProvider _time;
     private readonly ConsulClient _client;
     private readonly ConsulToken _token;
     private readonly ConsulWatch _watch;
@@ -36,6 +43,9 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     private DiscoveryEvent.Response? _response;
     private GatewayReport? _last;
 
+    /// <summary>Consul has had its time, or has failed.</summary>
+    private volatile bool _probesAll;
+
     /// <summary>Consul has responded once, and reports are based on what it says.</summary>
     private volatile bool _adopted;
     private long _skipped;
@@ -44,6 +54,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     public ConsulGatewaySource(ServerOptions options, ILogger logger, TimeProvider time, GatewayTls? tls = null)
     {
         _logger = logger;
+        _time = time;
         _options = options;
         _token = new ConsulToken(options.Consul);
         _client = ConsulConnection.Open(options.Consul, _token.Current, time);
@@ -84,6 +95,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         Task registering = Task.Run(() => _registrar.RunAsync(stop.Token), CancellationToken.None);
         Task watching = Task.Run(() => _watch.RunAsync(stop.Token), CancellationToken.None);
         Task confirming = Task.CompletedTask;
+        await using ITimer grace = _time.CreateTimer(_ => ProbeAll(), null, ProbeGrace, Timeout.InfiniteTimeSpan);
         try
         {
             if (NextReport(isNews: false, isConfirmation: false) is { } first) yield return first;
@@ -105,6 +117,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
                             break;
                         case DiscoveryEvent.NoResponse { IsEmpty: var isEmpty }:
                             _response = null;
+                            _probesAll = true;
                             if (isEmpty) _registrar.Observe([]);
                             break;
                         case DiscoveryEvent.RegistrationsInDoubt:
@@ -131,6 +144,12 @@ internal sealed class ConsulGatewaySource : IGatewaySource
         await _probes.DisposeAsync().ConfigureAwait(false);
         _watch.Dispose();
         _client.Dispose();
+    }
+
+    private void ProbeAll()
+    {
+        _probesAll = true;
+        Notify();
     }
 
     private void Notify() => _events.Writer.TryWrite(new DiscoveryEvent.Changed());
@@ -160,9 +179,14 @@ internal sealed class ConsulGatewaySource : IGatewaySource
             };
             _adopted = true;
         }
+        else if (_adopted)
+        {
+            report = GatewayReport.Interruption;
+        }
         else
         {
-            report = _adopted ? GatewayReport.Interruption : _probes.ProbeAll(options.Pushgateway) with { Provisional = true };
+            if (!_probesAll) return null;
+            report = _probes.ProbeAll(options.Pushgateway) with { Provisional = true };
         }
 
         bool isRepeated = _last is { } last && last.Interrupted == report.Interrupted && last.VerdictTimeout == report.VerdictTimeout

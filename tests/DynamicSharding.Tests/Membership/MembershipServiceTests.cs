@@ -198,6 +198,24 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task Gateways_are_not_probed_when_consul_responds_at_once()
+    {
+        FakeServer one = Gateway(), two = Gateway();
+        FakeServer consul = Add(new FakeServer(async (request, socket, ct) =>
+        {
+            if (request.Contains("agent/services", StringComparison.Ordinal)) await FakeServer.Reply(socket, "{}");
+            else if (request.StartsWith("PUT", StringComparison.Ordinal)) await FakeServer.Reply(socket, "");
+            else if (!request.Contains("index=0", StringComparison.Ordinal)) await Task.Delay(Timeout.Infinite, ct);
+            else await FakeServer.Reply(socket, $"[{Row(one.Port, "passing", "ok")},{Row(two.Port, "critical", "says consul")}]", 200, "X-Consul-Index: 7\r\n");
+        }));
+        Start(Options(one.Address, two.Address) with { Discovery = DiscoveryKind.Consul, Consul = new ConsulOptions { Addr = consul.Address } });
+        await Eventually.True(() => Ring.SequenceEqual([one.Address]), "consul decides");
+        await Task.Delay(TimeSpan.FromSeconds(1.5));
+        Assert.Empty(one.Requests);
+        Assert.Empty(two.Requests);
+    }
+
+    [Fact]
     public async Task A_ring_that_could_not_be_built_is_retried()
     {
         FakeServer one = Gateway(), two = Gateway();
