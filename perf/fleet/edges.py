@@ -77,9 +77,9 @@ class SimulatedEdges:
     def ask(self, command, programs=slice(None), **values):
         return list(self.pool.map(lambda program: json.loads(program.say(json.dumps({'command': command, **values}))), self.programs[programs]))
 
-    def start(self, programs=slice(None)):
-        """All edges of these programs at once."""
-        self.ask('start', programs)
+    def start(self, count=None):
+        """All that do not run at once, or the first so many, which are of the first process."""
+        self.ask('start') if count is None else self.ask('start', slice(1), edges=list(range(count)))
 
     def stop(self):
         self.ask('stop')

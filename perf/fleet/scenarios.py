@@ -10,6 +10,8 @@ SETTLE, ADMIT_AFTER = 1.0, 5.0
 # A ring of a simulated edge has fewer points where thousands of them would be built on the same few cores at the same time.
 POINTS = 10_000_000
 BUSY = 0.8
+# Edges of the first start, at most.
+FIRST = 20
 # The longest wait for a second copy.
 QUIET = 20
 # After the last new ring: the confirmations and the next polls are part of a change.
@@ -159,14 +161,14 @@ class Run:
         self.samples = Samples({**groups, 'agents': lambda: self.cluster.agents, 'edges': lambda: self.edges.programs, 'real': lambda: self.real,
                                 'gateways': lambda: self.gateways.programs})
 
-    def start_edges(self, programs=slice(None)):
-        """(when they were started, when the last was ready)."""
-        begun, count = time.time(), sum(map(len, self.edges.parts[programs]))
+    def start_edges(self, count=None):
+        """All, or the first so many. (when they were started, when the last was ready)."""
+        begun = time.time()
         for real in self.real:
             real.start()
-        self.edges.start(programs)
+        self.edges.start(count)
         def ready():
-            return self.edges.ready() == count and all(real.ready_at() for real in self.real)
+            return self.edges.ready() == (count or self.count) and all(real.ready_at() for real in self.real)
         until(ready, self.limit, 'all edges are ready')
         return begun, max(edge['ready'] for edge in self.edges.states(begun))
 
@@ -174,15 +176,16 @@ class Run:
         return max(real.ready_at() for real in self.real)
 
     def first(self):
-        """Nothing is registered yet. Each edge probes each gateway until something is: one process of edges has room for that."""
-        begun, ready = self.start_edges(slice(1))
+        """Nothing is registered yet. Each edge probes each gateway until something is, and reads lists that grow: this machine has room for so many."""
+        count = min(self.count, FIRST, len(self.edges.parts[0]))
+        begun, ready = self.start_edges(count)
         self.passing(self.gateway_count)
         passing = time.time()
         self.agree(self.gateway_count)
         self.rest()
-        found = self.measure(begun, time.time(), edges=len(self.edges.parts[0]))
-        found.update(edges=len(self.edges.parts[0]), time=ready - begun, real_time=self.real_ready() - begun if self.real else None, passing=passing - begun, rows=self.cluster.rows()[0], writes=sum(edge['writes'] for edge in self.edges.states(0)))
-        self.edges.start(slice(1, None))
+        found = self.measure(begun, time.time(), edges=count)
+        found.update(edges=count, time=ready - begun, real_time=self.real_ready() - begun if self.real else None, passing=passing - begun, rows=self.cluster.rows()[0], writes=sum(edge['writes'] for edge in self.edges.states(0)))
+        self.edges.start()
         until(lambda: self.edges.ready() == self.count, self.limit, 'the other edges are ready')
         self.agree(self.gateway_count)
         self.say(f"first start of {found['edges']} edges: ready after {found['time']:.1f} s, all gateways pass in Consul after {found['passing']:.1f} s; {found['writes']} writes, {found['rows']} rows")

@@ -34,7 +34,7 @@ internal sealed class SimulatedFleet : IAsyncDisposable
         switch (command.Command)
         {
             case "start":
-                await StartAsync();
+                await StartAsync(command.Edges);
                 return null;
             case "stop":
                 await StopAsync();
@@ -63,15 +63,17 @@ internal sealed class SimulatedFleet : IAsyncDisposable
         _log.Dispose();
     }
 
-    /// <summary>All at once, as far as the cores allow.</summary>
-    private async Task StartAsync()
+    /// <summary>All that have not been started, or only the first ones; all at once, as far as the cores allow.</summary>
+    private async Task StartAsync(int[]? indexes)
     {
         ServerOptions options = Read(_settings.Config);
-        _edges =
+        SimulatedEdge[] added =
         [
-            .. _settings.Edges.Select(edge => new SimulatedEdge(edge.Id, options with { Consul = options.Consul with { Addr = edge.Listen } }, _loggers, _time)),
+            .. _settings.Edges.Take(indexes?.Length ?? int.MaxValue).Skip(_edges.Length)
+                .Select(edge => new SimulatedEdge(edge.Id, options with { Consul = options.Consul with { Addr = edge.Listen } }, _loggers, _time)),
         ];
-        await Task.WhenAll(_edges.Select(static edge => Task.Run(edge.Start)));
+        _edges = [.. _edges, .. added];
+        await Task.WhenAll(added.Select(static edge => Task.Run(edge.Start)));
     }
 
     private async Task StopAsync()

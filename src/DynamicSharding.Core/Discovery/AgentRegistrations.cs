@@ -46,16 +46,35 @@ internal sealed class AgentRegistrations(ConsulClient client, ServerOptions opti
         {
             // Null without a check, or without the right to read it.
             if (await client.Agent.Node(GatewayRegistration.Id(addresses[0]), ct).ConfigureAwait(false) is not { } node) return [];
-            string filter = string.Join(" or ", addresses.Select(static address => $"Service.ID == \"{GatewayRegistration.Id(address)}\""));
-            var query = new QueryOptions(ConsistencyMode.Consistent, 0, TimeSpan.Zero) { Filter = filter };
-            QueryResult<List<ServiceEntry>> list = await client.Health.Service(_service, query, ct).ConfigureAwait(false);
-            GatewayCopies copies = GatewayCopies.Of(list.Response, _key);
+            GatewayCopies copies = await CountAsync(addresses, ConsistencyMode.Consistent, ct).ConfigureAwait(false);
             return [.. addresses.Where(address => copies.IsSurplus(address, node))];
         }
         catch (ConsulRequestException)
         {
             return [];
         }
+    }
+
+    /// <summary>Asks for the copies that these gateways have now, which a list may not show yet.</summary>
+    /// <returns>Null if the agent does not tell.</returns>
+    public async Task<GatewayCopies?> CopiesNowAsync(ImmutableArray<string> addresses, CancellationToken ct)
+    {
+        try
+        {
+            return await CountAsync(addresses, ConsistencyMode.Stale, ct).ConfigureAwait(false);
+        }
+        catch (ConsulRequestException)
+        {
+            return null;
+        }
+    }
+
+    private async Task<GatewayCopies> CountAsync(ImmutableArray<string> addresses, ConsistencyMode mode, CancellationToken ct)
+    {
+        string filter = string.Join(" or ", addresses.Select(static address => $"Service.ID == \"{GatewayRegistration.Id(address)}\""));
+        QueryResult<List<ServiceEntry>> list = await client.Health
+            .Service(_service, new QueryOptions(mode, 0, TimeSpan.Zero) { Filter = filter }, ct).ConfigureAwait(false);
+        return GatewayCopies.Of(list.Response, _key);
     }
 
     /// <summary>Writes a registration that the agent has otherwise than the file says.</summary>

@@ -39,6 +39,10 @@ internal sealed class ConsulRegistrar
     private const int NewCopies = 100;
     private const int NewCopiesPerSecond = 20;
 
+    /// <summary>Before it writes, an instance asks for the copies of so many gateways, and trusts the response for so long.</summary>
+    private const int MaxAsked = 25;
+    private static readonly TimeSpan AskingLasts = TimeSpan.FromMilliseconds(250);
+
     private static readonly TimeSpan MinDeregisterAfter = TimeSpan.FromMinutes(1);
 
     private readonly AgentRegistrations _agent;
@@ -258,7 +262,9 @@ internal sealed class ConsulRegistrar
 
     private async Task WriteMissingAsync(Wanted wanted, CancellationToken ct)
     {
-        TimeSpan start = Now;
+        TimeSpan start = Now, askedAt = start;
+        GatewayCopies? current = null;
+        HashSet<string> asked = [];
         _plan.Update(wanted.Options.Servers, Copies(), start);
 
         // What our own agent had may be missing for everyone: it comes first, and at any rate.
@@ -270,6 +276,20 @@ internal sealed class ConsulRegistrar
                 if (Now - start > LongestRound) return;
                 await _newCopies.WaitAsync(ct).ConfigureAwait(false);
                 if (!_plan.ShouldWrite(address, Copies(), Now)) continue;
+
+                // Where many instances wait and the list comes late, several have waits that have ended. A write is read by all of them.
+                if (!asked.Contains(address) || Now - askedAt > AskingLasts)
+                {
+                    asked = [.. wanted.Options.Servers.SkipWhile(each => each != address).Where(each => _plan.ShouldWrite(each, Copies(), Now)).Take(MaxAsked)];
+                    current = await _agent.CopiesNowAsync([.. asked], ct).ConfigureAwait(false);
+                    askedAt = Now;
+                }
+
+                if (current is not null && !_plan.IsStillMissing(address, current))
+                {
+                    _plan.WaitAgain(address, Now);
+                    continue;
+                }
             }
 
             await _agent.WriteAsync(address, wanted, ct).ConfigureAwait(false);

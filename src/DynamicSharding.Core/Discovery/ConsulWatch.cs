@@ -31,6 +31,11 @@ internal sealed class ConsulWatch : IDisposable
     /// <summary>A change wakes every instance in the same millisecond. They query again one after the other.</summary>
     private static readonly TimeSpan Spread = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>
+    /// For each row, if the last list is hardly older: while a list is being filled, reading it again and again is all that a machine would do.
+    /// </summary>
+    private static readonly TimeSpan SpreadOfRow = TimeSpan.FromMilliseconds(2);
+
     /// <summary>The whole list follows so long after a change that was explained, or up to twice as long again.</summary>
     private static readonly TimeSpan VerifyAfter = TimeSpan.FromSeconds(5);
 
@@ -186,7 +191,8 @@ internal sealed class ConsulWatch : IDisposable
             isPatched = rows is not null;
             if (rows is null)
             {
-                await SpreadAsync(ct).ConfigureAwait(false);
+                TimeSpan pause = SpreadOfRow * _rows.Count;
+                await SpreadAsync(pause > Spread && _time.GetElapsedTime(_readAt) < pause * 2 ? pause : Spread, ct).ConfigureAwait(false);
 
                 // The same query for the list returns at once. With stale reads another server may respond: one that lags behind waits until it
                 // has news, too. Neither leaves the connection.
@@ -217,11 +223,11 @@ internal sealed class ConsulWatch : IDisposable
             Report(_rows, isRepeated: response.Index == index);
         }
 
-        if (isPatched) await SpreadAsync(ct).ConfigureAwait(false);
+        if (isPatched) await SpreadAsync(Spread, ct).ConfigureAwait(false);
         return response.Index;
     }
 
-    private Task SpreadAsync(CancellationToken ct) => Task.Delay(Spread * _random.NextDouble(), _time, ct);
+    private Task SpreadAsync(TimeSpan most, CancellationToken ct) => Task.Delay(most * _random.NextDouble(), _time, ct);
 
     private (Selection Selection, TimeSpan Wait) NextQuery(ulong index)
     {

@@ -252,6 +252,23 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task A_copy_that_another_instance_has_just_written_is_not_written_again_though_the_list_is_late()
+    {
+        FakeTimeProvider time = Imaginary();
+        _options = Options("10.0.0.1:9091", "10.0.0.2:9091");
+        _list = List("n1");
+        _agent.Catalog = string.Join(',', List("n1", "n2").Select(static row => System.Text.Json.JsonSerializer.Serialize(row, ConsulJson.Default.ServiceEntry)));
+        Start();
+        await PassAsync(time, TimeSpan.FromMinutes(2));
+        Assert.Empty(_agent.Puts);
+
+        // It has gone again, and the list has been right.
+        _agent.Catalog = string.Join(',', List("n1").Select(static row => System.Text.Json.JsonSerializer.Serialize(row, ConsulJson.Default.ServiceEntry)));
+        await PassAsync(time, TimeSpan.FromSeconds(22));
+        await Eventually.True(() => _registrar!.Writes == 2, "both are registered");
+    }
+
+    [Fact]
     public async Task A_surplus_copy_of_ours_goes_and_a_needed_one_stays()
     {
         // Which of four copies are too many is the same for every instance.
