@@ -267,8 +267,9 @@ internal sealed class ConsulRegistrar
         HashSet<string> asked = [];
         _plan.Update(wanted.Options.Servers, Copies(), start);
 
-        // What our own agent had may be missing for everyone: it comes first, and at any rate.
-        foreach (string address in wanted.Options.Servers.OrderByDescending(_plan.IsLost))
+        // What our own agent had may be missing for everyone: it comes first, and at any rate. Instances that are all late do not write in one order.
+        string[] servers = [.. wanted.Options.Servers.OrderByDescending(_plan.IsLost).ThenBy(_plan.WriteAt)];
+        foreach (string address in servers)
         {
             if (!_plan.ShouldWrite(address, Copies(), Now)) continue;
             if (!_plan.IsLost(address))
@@ -280,7 +281,7 @@ internal sealed class ConsulRegistrar
                 // Where many instances wait and the list comes late, several have waits that have ended. A write is read by all of them.
                 if (!asked.Contains(address) || Now - askedAt > AskingLasts)
                 {
-                    asked = [.. wanted.Options.Servers.SkipWhile(each => each != address).Where(each => _plan.ShouldWrite(each, Copies(), Now)).Take(MaxAsked)];
+                    asked = [.. servers.SkipWhile(each => each != address).Where(each => _plan.ShouldWrite(each, Copies(), Now)).Take(MaxAsked)];
                     current = await _agent.CopiesNowAsync([.. asked], ct).ConfigureAwait(false);
                     askedAt = Now;
                 }

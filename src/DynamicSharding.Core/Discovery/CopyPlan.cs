@@ -122,6 +122,9 @@ internal sealed class CopyPlan(Random random)
         foreach (string address in _held) _lostAt.Remove(address);
     }
 
+    /// <summary>When a copy should be written, which differs for each instance.</summary>
+    public TimeSpan WriteAt(string address) => _writes.TryGetValue(address, out (int Copies, TimeSpan At) write) ? write.At : TimeSpan.MaxValue;
+
     /// <summary>It is time to write a copy, and it is still missing in the latest list.</summary>
     /// <param name="copies">Null before the first list.</param>
     public bool ShouldWrite(string address, GatewayCopies? copies, TimeSpan now) =>
