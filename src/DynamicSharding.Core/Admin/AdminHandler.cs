@@ -204,6 +204,7 @@ internal sealed class AdminHandler : IDisposable
             DiscoveryEntry.From(membership.Discovery, now),
             [.. view.Gateways.Select(g => MemberEntry.From(g, redirects.GetValueOrDefault(g.Status.Address)))],
             options.Pushgateway.Servers,
+            ConfigFileEntry.From(_context.ConfigFile()),
             membership.Changes,
             membership.History is [var last, ..] ? ChangeEntry.From(last) : null,
             requests,

@@ -23,10 +23,25 @@ internal sealed record StatusResponse(
     DiscoveryEntry Discovery,
     IReadOnlyList<MemberEntry> Members,
     IReadOnlyList<string> Configured,
+    ConfigFileEntry ConfigFile,
     long Changes,
     ChangeEntry? LastChange,
     double RequestsPerSecond,
     IReadOnlyList<WarningEntry> Warnings);
+
+/// <param name="State"><c>loaded</c>, <c>edited</c>, <c>missing</c>, or <c>unknown</c> if it came through a pipe.</param>
+internal sealed record ConfigFileEntry(string State, DateTimeOffset? EditedAt)
+{
+    public static ConfigFileEntry From(ConfigFileStatus file) => new(
+        file.State switch
+        {
+            ConfigFileState.Loaded => "loaded",
+            ConfigFileState.Edited => "edited",
+            ConfigFileState.Missing => "missing",
+            _ => "unknown",
+        },
+        file.EditedAt);
+}
 
 /// <summary>A known gateway, in the ring or not.</summary>
 internal sealed record MemberEntry(

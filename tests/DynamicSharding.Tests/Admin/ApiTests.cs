@@ -61,7 +61,7 @@ public sealed class ApiTests
         Assert.Equal(
             [
                 "version", "revision", "started", "uptime_seconds", "ready", "ready_reason", "fingerprint", "replicas", "key", "http_path_prefix", "gateway_scheme", "gateway_path_prefix", "discovery",
-                "members", "configured", "changes", "last_change", "requests_per_second", "warnings",
+                "members", "configured", "config_file", "changes", "last_change", "requests_per_second", "warnings",
             ],
             Names(status));
         Assert.Equal("1.2.3", status.GetProperty("version").GetString());
