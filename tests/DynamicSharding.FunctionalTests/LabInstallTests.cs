@@ -92,6 +92,7 @@ public sealed class LabInstallTests(ITestOutputHelper output) : IDisposable
 
         // The folder of the lab cannot be made, so that it ends after the installation. One file has everything in order.
         string run = $"""
+            find {_folder.Path} -type f -exec chmod 755 {"{}"} +
             for folder in /usr/sbin /usr/local/lib /var/lock /etc/apt; do mount --bind "$(mktemp -d -p {_folder.Path})" "$folder"; done
             mkdir -p /etc/apt/sources.list.d /etc/apt/preferences.d
             echo 'deb http://127.0.0.1/debian stable main' >/etc/apt/sources.list
@@ -108,9 +109,8 @@ public sealed class LabInstallTests(ITestOutputHelper output) : IDisposable
 
         void Program(string name, string script, string folder = "bin")
         {
-            string file = Path.Combine(Directory.CreateDirectory(Path.Combine(_folder.Path, folder)).FullName, name);
-            File.WriteAllText(file, "#!/bin/sh\n" + script);
-            File.SetUnixFileMode(file, (UnixFileMode)0x1ed); // 755
+            string into = Directory.CreateDirectory(Path.Combine(_folder.Path, folder)).FullName;
+            File.WriteAllText(Path.Combine(into, name), "#!/bin/sh\n" + script);
         }
     }
 }
