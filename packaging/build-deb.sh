@@ -81,6 +81,7 @@ stage_package() { # root
     local root=$1 doc=$1/usr/share/doc/dynamic-sharding page
     put 755 "$BINARY" "$root/usr/bin/dynamic-sharding"
     put 644 packaging/deb/dynamic-sharding.yml "$root/etc/dynamic-sharding/dynamic-sharding.yml"
+    put 644 packaging/environment "$root/usr/share/dynamic-sharding/environment"
     put 644 config/systemd/dynamic-sharding.service "$root/lib/systemd/system/dynamic-sharding.service"
     put 644 config/systemd/dynamic-sharding.socket "$root/lib/systemd/system/dynamic-sharding.socket"
     put 644 packaging/completions/dynamic-sharding.bash "$root/usr/share/bash-completion/completions/dynamic-sharding"

@@ -3,8 +3,8 @@
 #
 #   packaging/build-rpm.sh DEB       dynamic-sharding_1.2.3_amd64.deb gives dynamic-sharding-1.2.3-1.x86_64.rpm beside it
 #
-# Needs rpm and cpio; no root. Reproducible like the .deb: its timestamps are the commit's. It is built and unpacked here, not installed: this is
-# no machine of that kind.
+# Needs rpm and cpio; no root. Reproducible like the .deb: its timestamps are the commit's. It is built and unpacked here; packaging/test-rpm.sh
+# installs it.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -26,9 +26,12 @@ readonly MACHINE NAME=dynamic-sharding-$VERSION-1.$MACHINE.rpm
 # Paths that differ from Debian's, and Debian's own files.
 tree() {
     dpkg-deb -x "$DEB" "$WORK/tree"
-    mkdir -p "$WORK/tree/usr/lib" "$WORK/tree/usr/share/zsh"
+    mkdir -p "$WORK/tree/usr/lib" "$WORK/tree/usr/share/zsh" "$WORK/tree/etc/default"
     mv "$WORK/tree/lib/systemd" "$WORK/tree/usr/lib/systemd"
     mv "$WORK/tree/usr/share/zsh/vendor-completions" "$WORK/tree/usr/share/zsh/site-functions"
+    # What the .deb's script copies is a file of this package.
+    mv "$WORK/tree/usr/share/dynamic-sharding/environment" "$WORK/tree/etc/default/dynamic-sharding"
+    rmdir "$WORK/tree/usr/share/dynamic-sharding"
     rm -r "$WORK/tree/usr/share/lintian" "$WORK/tree/lib" "$WORK/tree/usr/share/doc/dynamic-sharding/changelog.gz"
     find "$WORK/tree/usr/share/doc" -name '*.md' -exec sed -i 's#\](/lib/systemd/#](/usr/lib/systemd/#g' {} +
     find "$WORK/tree" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
@@ -46,7 +49,9 @@ check() {
     local query=(rpm --dbpath "$WORK/db" -qp "$OUT/$NAME") program
     rpm --dbpath "$WORK/db" -K --nosignature "$OUT/$NAME" >/dev/null || fail "its digests"
     "${query[@]}" --requires | grep -q '^libc.so.6(GLIBC_' || fail "it does not require the C library"
-    "${query[@]}" --configfiles | grep -qx /etc/dynamic-sharding/dynamic-sharding.yml || fail "the configuration is not one"
+    [[ $("${query[@]}" --queryformat '[%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILEFLAGS:fflags} %{FILENAMES}\n]' | grep -E ' cn? ') == "\
+-rw------- root:root cn /etc/default/dynamic-sharding
+-rw-r----- root:dynamic-sharding cn /etc/dynamic-sharding/dynamic-sharding.yml" ]] || fail "its configuration files"
     mkdir "$WORK/unpacked"
     rpm2cpio "$OUT/$NAME" | (cd "$WORK/unpacked" && cpio -id --quiet)
     diff -r "$WORK/tree" "$WORK/unpacked" || fail "its files are not those of the .deb"

@@ -23,6 +23,9 @@ expect() { # what, actual, expected
     [[ $2 == "$3" ]] || fail "$1 is \"$2\" and should be \"$3\""
 }
 
+# shellcheck source=packaging/machine.sh
+source packaging/machine.sh
+
 # Every path on the machine with the package's name, and what dpkg knows of it.
 # Not what man-db caches of a page that someone reads: it is man-db's, and goes with its next run.
 traces() {
@@ -44,7 +47,7 @@ restore() {
     local code=$?
     trap - EXIT
     # A failed test must leave neither its machine nor its package behind.
-    [[ -z ${MACHINE:-} ]] || { kill "$MACHINE" && wait "$MACHINE"; } 2>/dev/null || true
+    end_machine
     dpkg --purge $PACKAGE >/dev/null 2>&1 || true
     rm -f "$POLICY"
     [[ ! -e $WORK/policy-rc.d ]] || mv "$WORK/policy-rc.d" "$POLICY"
@@ -118,8 +121,10 @@ check_documents() {
 }
 
 check_rpm() {
-    packaging/build-rpm.sh "$DEB" >/dev/null || fail "no .rpm of the same tree"
+    local rpm
+    rpm=$(packaging/build-rpm.sh "$DEB") || fail "no .rpm of the same tree"
     ok "an .rpm of the same tree has its files, dependencies and links, and its program runs"
+    packaging/test-rpm.sh "$rpm" || fail "the .rpm's own scripts"
 }
 
 install_package() {
@@ -129,6 +134,7 @@ install_package() {
     expect "the package's status" "$(dpkg-query -W -f '${Status}' $PACKAGE)" "install ok installed"
     expect "the configuration's owner and mode" "$(stat -c '%U:%G %a' $CONFIG)" "root:$PACKAGE 640"
     expect "the environment's owner and mode" "$(stat -c '%U:%G %a' /etc/default/$PACKAGE)" "root:root 600"
+    cmp -s packaging/environment /etc/default/$PACKAGE || fail "the environment is not the shipped one"
     expect "the user's shell" "$(getent passwd $PACKAGE | cut -d: -f7)" /usr/sbin/nologin
     grep -qxF "User=$PACKAGE" $UNIT || fail "the unit runs as another user"
     # Copies: of an installed page, man(1) may keep what it formatted.
@@ -210,42 +216,27 @@ upgrade() {
     ok "an upgrade over itself keeps the edited configuration"
 }
 
-# Under systemd as process 1 of namespaces of its own (tests/systemd/machine.sh): the package's own units and scripts.
-inside() { nsenter --target "$(cat "$WORK/machine/pid")" --mount --pid --ipc --uts --cgroup --net --root --wd -- env -u ARGS "$@"; }
-
 check_service() {
     local main config=$WORK/machine/good.yml
-    mkdir -p "$WORK/machine/files/srv" "$WORK/machine/files/etc/apt"
-    cp "$DEB" "$WORK/machine/files/srv/package.deb"
-    unshare --net tests/systemd/machine.sh "$WORK/machine" >"$WORK/machine.log" 2>&1 &
-    MACHINE=$!
-    for _ in $(seq 300); do
-        grep -qs '^booted$' "$WORK/machine.log" && break
-        kill -0 "$MACHINE" 2>/dev/null || break
-        sleep 0.2
-    done
-    grep -q '^booted$' "$WORK/machine.log" || { cat "$WORK/machine.log" >&2; fail "the machine does not boot"; }
-    inside ip link set lo up
+    boot_machine "$DEB" package.deb
     # The policy of this test forbids starts outside only.
     inside rm -f "$POLICY"
     quietly inside dpkg -i /srv/package.deb
     quietly inside systemctl is-active $PACKAGE.service
     inside cat $CONFIG >"$config"
-    main=$(inside systemctl show --value --property MainPID $PACKAGE.service)
+    main=$(main_pid)
 
     inside sh -c "echo 'colour: red' >>$CONFIG"
     inside dpkg -i /srv/package.deb >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; fail "an upgrade with a broken configuration"; }
     grep -q 'dynamic-sharding: not restarted, because the configuration has errors' "$WORK/log" || fail "the upgrade says nothing: $(cat "$WORK/log")"
-    expect "the process after an upgrade with a broken configuration" "$(inside systemctl show --value --property MainPID $PACKAGE.service)" "$main"
+    expect "the process after an upgrade with a broken configuration" "$(main_pid)" "$main"
     expect "its state" "$(inside systemctl is-active $PACKAGE.service)" active
 
     inside tee $CONFIG <"$config" >/dev/null
     quietly inside dpkg -i /srv/package.deb
-    [[ $(inside systemctl show --value --property MainPID $PACKAGE.service) != "$main" ]] || fail "the upgrade does not restart the service"
+    [[ $(main_pid) != "$main" ]] || fail "the upgrade does not restart the service"
     expect "the state after the upgrade" "$(inside systemctl is-active $PACKAGE.service)" active
-    kill "$MACHINE"
-    wait "$MACHINE" || true
-    MACHINE=''
+    end_machine
     ok "an upgrade restarts the service, but not into a configuration that it refuses"
 }
 

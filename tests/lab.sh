@@ -172,9 +172,10 @@ up() {
     if [[ -n $missing ]]; then
         echo "lab: installs with apt-get, as root: $missing" >&2
         # As the head of install-peers.sh says.
-        if [[ $missing == *consul* || $missing == *prometheus* ]]; then
-            echo "lab: they need Debian's bullseye suite: adds it to the sources of apt, pinned at 100; unpacks Prometheus under /usr/local/lib" >&2
+        if [[ " $missing" == *' consul '* || " $missing" == *' prometheus '* ]]; then
+            echo "lab: adds Debian's bullseye suite to the sources of apt, pinned at 100, for what no other suite has" >&2
         fi
+        if [[ " $missing" == *' prometheus '* ]]; then echo "lab: unpacks Prometheus under /usr/local/lib, beside an installed one" >&2; fi
         # shellcheck disable=SC2086
         "$ROOT/tests/install-peers.sh" $NEEDED
     fi

@@ -43,9 +43,10 @@ internal sealed class ServerHost : IAsyncDisposable
     /// <param name="setLogLevel">Applies the log level of a reload.</param>
     /// <param name="loggers">Where every room logs.</param>
     /// <param name="time">The one clock.</param>
+    /// <param name="file">The configuration file, if there is one to watch for edits.</param>
     /// <exception cref="IOException">An address cannot be bound; the message says which.</exception>
     public ServerHost(
-        ServerOptions options, Func<ConfigResult> load, Action<LogLevelName> setLogLevel, ILoggerFactory loggers, TimeProvider time)
+        ServerOptions options, Func<ConfigResult> load, Action<LogLevelName> setLogLevel, ILoggerFactory loggers, TimeProvider time, LoadedFile? file = null)
     {
         _logger = loggers.CreateLogger<ServerHost>();
         _time = time;
@@ -99,6 +100,7 @@ internal sealed class ServerHost : IAsyncDisposable
             Readiness = _readiness,
             Reload = Reloader.ReloadAsync,
             ReloadStatus = () => Reloader.Status,
+            ConfigFile = () => file?.Status() ?? ConfigFileStatus.Unknown,
             GroupingKey = () => new GroupingKey(Reloader.Options.Sharding.Key, Reloader.Options.Limits.RequestLine),
             Build = BuildInfo.Current,
             Started = time.GetUtcNow(),

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
+using System.Globalization;
 using DynamicSharding.Admin;
 using DynamicSharding.Commands;
 using DynamicSharding.Config;
@@ -43,7 +45,7 @@ internal static class CommandLine
             Command command = parsed.CommandResult.Command;
             IEnumerable<string> problems = command.Action is null && command.Subcommands.Count > 0
                 ? [$"{command.Name} needs one of {string.Join(", ", command.Subcommands.Select(static sub => sub.Name))}"]
-                : parsed.Errors.Select(problem => WithoutValues(problem.Message, args, root));
+                : [.. Surplus(parsed, args), .. parsed.Errors.Where(problem => !IsSurplus(problem, parsed)).Select(problem => WithoutValues(problem.Message, args, root))];
             foreach (string problem in problems) await error.WriteLineAsync($"dynamic-sharding: error: {problem}").ConfigureAwait(false);
 
             await error.WriteLineAsync("dynamic-sharding: try --help").ConfigureAwait(false);
@@ -61,6 +63,42 @@ internal static class CommandLine
         };
         return await parsed.InvokeAsync(invocation).ConfigureAwait(false);
     }
+
+    /// <summary>What is neither a flag nor expected, by its place: it may be a password. Only a flag with one dash too few is repeated.</summary>
+    private static List<string> Surplus(ParseResult parsed, string[] args)
+    {
+        Command command = parsed.CommandResult.Command;
+        HashSet<string> flags = [.. command.Options.Concat(parsed.RootCommandResult.Command.Options).Select(static option => option.Name)];
+        List<string> problems = [];
+        int end = args.Length;
+
+        // From the last one, since those of the same text before it may be in place.
+        foreach (string token in parsed.UnmatchedTokens.Where(IsNameless).Reverse())
+        {
+            int index = Array.LastIndexOf(args, token, Math.Max(end - 1, 0));
+            if (index < 0) continue;
+            end = index;
+            string name = Name(token);
+            bool isValue = index > 0 && args[index - 1] is var before && !before.Contains('=') && IsNameless(before) && flags.Contains("-" + before);
+            if (flags.Contains("-" + name)) problems.Add($"{name} is not a flag; write -{name}");
+            else if (!isValue) problems.Add(string.Create(CultureInfo.InvariantCulture, $"argument {index + 1} {Describe(token)}"));
+        }
+
+        problems.Reverse();
+        return problems;
+
+        string Describe(string token) => command is RootCommand ? "is neither a flag nor a command"
+            : token.StartsWith('-') ? $"is not a flag of {command.Name}"
+            : $"is one too many for {command.Name}";
+    }
+
+    private static bool IsSurplus(ParseError problem, ParseResult parsed) =>
+        parsed.UnmatchedTokens.Any(token => IsNameless(token) && problem.Message.Contains($"'{token}'", StringComparison.Ordinal));
+
+    /// <summary>The library's own message has the name of what begins like a flag.</summary>
+    private static bool IsNameless(string token) => !token.StartsWith("--", StringComparison.Ordinal);
+
+    private static string Name(string token) => token.IndexOf('=') is > 0 and var equals ? token[..equals] : token;
 
     /// <summary>The library's messages quote arguments, one of which may be a password in the wrong place. Names of commands and flags stay.</summary>
     private static string WithoutValues(string message, string[] args, RootCommand root)

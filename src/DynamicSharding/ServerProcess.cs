@@ -17,6 +17,8 @@ namespace DynamicSharding;
 /// <param name="logStream">Standard error.</param>
 internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat? format, Stream logStream)
 {
+    private readonly LoadedFile _loaded = new(file);
+
     public async Task<int> RunAsync()
     {
         // A file on a mount whose server is gone must not hold up a stop.
@@ -56,7 +58,7 @@ internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat?
         using NotifySocket? manager = NotifySocket.Take(logger);
         try
         {
-            await using var host = new ServerHost(options, Load, logs.SetLevel, loggers, TimeProvider.System);
+            await using var host = new ServerHost(options, Load, logs.SetLevel, loggers, TimeProvider.System, _loaded);
             foreach ((string key, ListenAddress configured, IPEndPoint bound) in host.DataEndPoints) WarnAboutUnusedAddress(key, configured, bound, logger);
             await host.StartAsync();
             host.RaiseLoopPriority();
@@ -78,6 +80,7 @@ internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat?
     private ConfigResult Load()
     {
         ConfigResult loaded = ConfigFile.Load(file, Environment.GetEnvironmentVariable);
+        _loaded.Remember(loaded.Digest);
         return loaded.Options is { } options ? loaded with { Options = options with { Log = WithFlags(options.Log) } } : loaded;
     }
 

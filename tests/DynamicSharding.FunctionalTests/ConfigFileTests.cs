@@ -24,7 +24,47 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         string directory = Path.GetDirectoryName(folder.Write("unused", ""))!;
         await using ChildProcess run = await ChildProcess.StartAsync("bash", "bash", ["-c", Script, "bash", directory, Binary.Path], environment);
         Assert.True(await run.WaitForExitAsync(TimeSpan.FromSeconds(60)) == 0, run.Output);
+        Assert.Contains("/empty: waiting for its end; if it is a pipe, somebody must write to it and close it", run.Output, StringComparison.Ordinal);
         Assert.Contains("/empty: could not be read to its end within 10 s; if it is a pipe, somebody must write to it", run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_edited_file_shows_until_it_is_reloaded()
+    {
+        const string Before = "pushgateway: { servers: [127.0.0.1:9101], health_check: { enabled: false } }\n";
+        string after = Before.Replace("9101", "9102", StringComparison.Ordinal);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Before);
+        using HttpClient admin = LoopbackHttp.Client(server.AdminAddress);
+        await ExpectAsync("loaded", null);
+
+        DateTimeOffset written = DateTimeOffset.UtcNow;
+        server.WriteConfig(after);
+        await ExpectAsync("edited", "it was edited at ");
+        DateTimeOffset at = (await server.StatusAsync()).GetProperty("config_file").GetProperty("edited_at").GetDateTimeOffset();
+        Assert.InRange(at, written - TimeSpan.FromSeconds(2), DateTimeOffset.UtcNow + TimeSpan.FromSeconds(2));
+        Assert.Contains(await server.WarningsAsync(), static warning => warning.StartsWith("The configuration file was edited at ", StringComparison.Ordinal));
+        Assert.Equal(["127.0.0.1:9101"], (await server.StatusAsync()).GetProperty("configured").EnumerateArray().Select(static gateway => gateway.GetString()));
+
+        Assert.Equal(HttpStatusCode.OK, (await server.ReloadAsync()).Status);
+        await ExpectAsync("loaded", null);
+        server.WriteConfig(after);
+        await ExpectAsync("loaded", null);
+
+        // A reload that is refused says so itself.
+        server.WriteConfig(after + "colour: red\n");
+        await ExpectAsync("edited", "it was edited at ");
+        Assert.Equal(HttpStatusCode.BadRequest, (await server.ReloadAsync()).Status);
+        await ExpectAsync("loaded", "The last reload failed");
+        File.Delete(server.ConfigFile);
+        await ExpectAsync("missing", "The configuration file does not exist any more");
+
+        async Task ExpectAsync(string state, string? said)
+        {
+            Assert.Equal(state, (await server.StatusAsync()).GetProperty("config_file").GetProperty("state").GetString());
+            string page = await admin.GetStringAsync("");
+            if (said is null) Assert.DoesNotContain("edited at", page, StringComparison.Ordinal);
+            else Assert.Contains(said, page, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

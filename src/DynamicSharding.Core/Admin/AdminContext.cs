@@ -45,6 +45,9 @@ internal sealed record AdminContext
 
     public required Func<ReloadStatus> ReloadStatus { get; init; }
 
+    /// <summary>Whether the configuration file is what was loaded.</summary>
+    public Func<ConfigFileStatus> ConfigFile { get; init; } = static () => ConfigFileStatus.Unknown;
+
     /// <summary>Creates a grouping key in the mode of the data plane.</summary>
     public required Func<GroupingKey> GroupingKey { get; init; }
 
@@ -76,4 +79,21 @@ internal sealed record ReloadStatus(bool LastSuccessful, DateTimeOffset LastSucc
 
     /// <summary>Keys whose new value takes effect after a restart.</summary>
     public IReadOnlyList<string> NeedRestart { get; init; } = [];
+}
+
+internal enum ConfigFileState
+{
+    /// <summary>It came through a pipe, or cannot be looked at.</summary>
+    Unknown,
+    Loaded,
+
+    /// <summary>Since the last load, whether that succeeded or not.</summary>
+    Edited,
+    Missing,
+}
+
+/// <param name="EditedAt">As the file system says; null unless it is edited.</param>
+internal sealed record ConfigFileStatus(ConfigFileState State, DateTimeOffset? EditedAt)
+{
+    public static ConfigFileStatus Unknown { get; } = new(ConfigFileState.Unknown, null);
 }

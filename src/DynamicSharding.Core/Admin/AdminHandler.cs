@@ -78,7 +78,7 @@ internal sealed class AdminHandler : IDisposable
             ["/api/v1/lookup"] = Query(
                 Json, query => AdminResponse.Serialize(lookup.Find(query["path"], query["q"]), AdminJson.Default.LookupResponse)),
             ["/api/v1/simulate"] = Query(
-                Json, query => AdminResponse.Serialize(simulator.Run(query["add"], query["remove"]), AdminJson.Default.SimulateResponse)),
+                Json, query => AdminResponse.Serialize(simulator.Run(query["add"], query["remove"], query["keys"]), AdminJson.Default.SimulateResponse)),
         };
     }
 
@@ -199,9 +199,12 @@ internal sealed class AdminHandler : IDisposable
             options.Sharding.Replicas,
             options.Sharding.Key.Name(),
             options.HttpPathPrefix,
+            options.Pushgateway.Scheme,
+            options.Pushgateway.PathPrefix,
             DiscoveryEntry.From(membership.Discovery, now),
             [.. view.Gateways.Select(g => MemberEntry.From(g, redirects.GetValueOrDefault(g.Status.Address)))],
             options.Pushgateway.Servers,
+            ConfigFileEntry.From(_context.ConfigFile()),
             membership.Changes,
             membership.History is [var last, ..] ? ChangeEntry.From(last) : null,
             requests,

@@ -6,6 +6,7 @@ using DynamicSharding.Membership;
 namespace DynamicSharding.Admin;
 
 /// <summary><c>GET /api/v1/status</c>. JSON names are the snake_case form of these names, in every response.</summary>
+/// <param name="GatewayScheme">Of the redirects, as is the prefix: with an address they are a Location.</param>
 internal sealed record StatusResponse(
     string Version,
     string Revision,
@@ -17,13 +18,30 @@ internal sealed record StatusResponse(
     int Replicas,
     string Key,
     string HttpPathPrefix,
+    string GatewayScheme,
+    string GatewayPathPrefix,
     DiscoveryEntry Discovery,
     IReadOnlyList<MemberEntry> Members,
     IReadOnlyList<string> Configured,
+    ConfigFileEntry ConfigFile,
     long Changes,
     ChangeEntry? LastChange,
     double RequestsPerSecond,
     IReadOnlyList<WarningEntry> Warnings);
+
+/// <param name="State"><c>loaded</c>, <c>edited</c>, <c>missing</c>, or <c>unknown</c> if it came through a pipe.</param>
+internal sealed record ConfigFileEntry(string State, DateTimeOffset? EditedAt)
+{
+    public static ConfigFileEntry From(ConfigFileStatus file) => new(
+        file.State switch
+        {
+            ConfigFileState.Loaded => "loaded",
+            ConfigFileState.Edited => "edited",
+            ConfigFileState.Missing => "missing",
+            _ => "unknown",
+        },
+        file.EditedAt);
+}
 
 /// <summary>A known gateway, in the ring or not.</summary>
 internal sealed record MemberEntry(
@@ -109,23 +127,6 @@ internal sealed record RingResponse(string? Fingerprint, int Replicas, string Ke
 
 internal sealed record RingMemberEntry(string Address, int Weight, double Ownership);
 
-/// <summary><c>GET /api/v1/lookup?path=</c> or <c>?q=</c>.</summary>
-/// <param name="Path">The path that was looked up, without origin and query.</param>
-/// <param name="Key">The key mode.</param>
-/// <param name="RunnerUp">The owner if the current one left; null for a ring of one gateway.</param>
-/// <param name="Location">Where a push to the path is redirected.</param>
-/// <param name="GroupKey">The canonical spelling of the group, which is hashed.</param>
-/// <param name="Curl">A shell command that pushes a file straight to the owner.</param>
-/// <param name="Note">Why such a push fails at the gateway; null for most.</param>
-internal sealed record LookupResponse(
-    string Path, string Key, uint Hash, string Owner, string? RunnerUp, string Location, string GroupKey, string Curl, string? Note);
-
-/// <summary><c>GET /api/v1/simulate?add=&amp;remove=</c>: the ring as it would be.</summary>
-/// <param name="MovedRatio">Share of the hash space, 0 to 1, that would change owner.</param>
-internal sealed record SimulateResponse(string Fingerprint, double MovedRatio, IReadOnlyList<SimulatedGateway> Gateways);
-
-/// <summary>A gateway's share and weight before and after; null where it is not a member.</summary>
-internal sealed record SimulatedGateway(string Address, double? OwnershipBefore, double? OwnershipAfter, int? WeightBefore, int? WeightAfter);
 
 /// <summary>An element of <c>GET /api/v1/sd</c>: a target group of Prometheus' <c>http_sd</c>.</summary>
 internal sealed record TargetGroup(IReadOnlyList<string> Targets, SortedDictionary<string, string> Labels);

@@ -52,74 +52,46 @@ internal sealed class GroupsEndpoint(AdminContext context)
         }
     }
 
-    private static async Task WriteAsync(HttpContext http, GroupSource source, HashRing<Gateway> ring, ImmutableArray<GroupMatcher> matchers)
+    private async Task WriteAsync(HttpContext http, GroupSource source, HashRing<Gateway> ring, ImmutableArray<GroupMatcher> matchers)
     {
         http.Response.ContentType = "application/json; charset=utf-8";
         if (HttpMethods.IsHead(http.Request.Method)) return;
-        var owners = new GroupOwners(ring);
-        List<(string Gateway, string Error)> errors = [];
+
+        // With keys by path, the owner depends on how a client spells the group.
+        GroupOwners? owners = context.Options().Sharding.Key == ShardingKey.Group ? new GroupOwners(ring) : null;
+        List<ReadGateway> gateways = [];
         await using var json = new Utf8JsonWriter(http.Response.BodyWriter);
         json.WriteStartObject();
         json.WriteStartArray("groups");
         foreach (CleanupTarget target in source.Targets())
         {
+            long read = 0;
+            string? error = null;
             try
             {
                 bool utf8Names = (await source.Client.StatusAsync(target.Address, http.RequestAborted)).Utf8Names;
                 await foreach (PushgatewayGroup group in source.Client.GroupsAsync(target.Address, http.RequestAborted))
                 {
+                    read++;
                     if (!matchers.IsEmpty && !GroupMatcher.AnyMatches(matchers, group.Labels)) continue;
-                    Write(json, group, target.Address, owners.Of(group, utf8Names), utf8Names);
+                    string? owner = owners?.Of(group, utf8Names);
+                    GroupsJson.WriteCopy(json, group, target.Address, owner, utf8Names, owner == target.Address ? GroupsJson.Owner : GroupsJson.Other, reason: null);
                     if (json.BytesPending < FlushBytes) continue;
                     await json.FlushAsync(http.RequestAborted);
                 }
             }
             catch (PushgatewayException e)
             {
-                errors.Add((target.Address, e.Message));
+                error = e.Message;
             }
+
+            gateways.Add(new(target.Address, read, error));
         }
 
         json.WriteEndArray();
-        json.WriteStartArray("errors");
-        foreach ((string gateway, string error) in errors)
-        {
-            json.WriteStartObject();
-            json.WriteString("gateway", gateway);
-            json.WriteString("error", error);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        GroupsJson.WriteGateways(json, gateways);
         json.WriteEndObject();
         await json.FlushAsync(http.RequestAborted);
-    }
-
-    private static void Write(Utf8JsonWriter json, PushgatewayGroup group, string gateway, string? owner, bool utf8Names)
-    {
-        json.WriteStartObject();
-        json.WriteString("gateway", gateway);
-        json.WriteString("owner", owner);
-        json.WriteStartObject("labels");
-        foreach ((string name, string value) in group.Labels) json.WriteString(name, value);
-        json.WriteEndObject();
-
-        // False if a pushed metric named labels hides whether the group has an empty instance.
-        json.WriteBoolean("labels_are_exact", group.HasExactLabels);
-        json.WriteString("path", GroupPath.Of(group.Labels, utf8Names));
-        json.WriteBoolean("last_push_successful", group.LastPushSuccessful);
-        WriteTime(json, "push_time_seconds", group.PushTime);
-        WriteTime(json, "push_failure_time_seconds", group.PushFailureTime);
-        json.WriteStartObject("families");
-        foreach (MetricFamily family in group.Families) json.WriteString(family.Name, family.Type);
-        json.WriteEndObject();
-        json.WriteEndObject();
-    }
-
-    private static void WriteTime(Utf8JsonWriter json, string name, double seconds)
-    {
-        if (double.IsFinite(seconds)) json.WriteNumber(name, seconds);
-        else json.WriteNull(name);
     }
 
     private static Task ErrorAsync(HttpContext http, int status, string error) => AdminResponse.BytesAsync(

@@ -1,7 +1,6 @@
 using System.Text;
 using DynamicSharding.Config;
 using DynamicSharding.Http;
-using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using Microsoft.Extensions.Primitives;
 
@@ -37,29 +36,12 @@ internal sealed class Lookup(AdminContext context)
         GroupingKey key = context.GroupingKey();
         return key.Compute(raw, out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> hashed) switch
         {
-            GroupResult.Group => ApiResult<LookupResponse>.Of(Describe(ring, key, options, raw, location, hashed)),
+            GroupResult.Group => ApiResult<LookupResponse>.Of(
+                LookupResponse.Of(ring, key, options.Sharding.Key, Encoding.UTF8.GetString(raw), location, hashed)),
             GroupResult.Rejected => ApiResult<LookupResponse>.Bad(
                 $"a push to it is rejected with {RejectReasons.Status(key.Reason)}: {RejectReasons.Label(key.Reason)}"),
             _ => ApiResult<LookupResponse>.Bad("not a push path: expected /metrics/job/<job>{/<label>/<value>}"),
         };
-    }
-
-    private static LookupResponse Describe(
-        HashRing<Gateway> ring, GroupingKey key, ServerOptions options, byte[] path, ReadOnlySpan<byte> location, ReadOnlySpan<byte> hashed)
-    {
-        uint hash = key.Hash;
-        Gateway owner = ring.Find(hash);
-        string target = Encoding.ASCII.GetString(owner.LocationPrefix) + Encoding.ASCII.GetString(location);
-        return new LookupResponse(
-            Encoding.UTF8.GetString(path),
-            options.Sharding.Key.Name(),
-            hash,
-            owner.Address,
-            ring.FindRunnerUp(hash)?.Address,
-            target,
-            Encoding.UTF8.GetString(hashed),
-            "curl --data-binary @metrics.txt " + ShellText.Quote(target),
-            key.RefusedByPushgateway ? GroupingKey.RefusedNote : null);
     }
 }
 
@@ -101,10 +83,4 @@ internal static class LookupQuery
 
         return encoded.ToString();
     }
-}
-
-internal static class ShellText
-{
-    /// <summary>One word for a POSIX shell, whatever the text contains: people copy it from the page and run it.</summary>
-    public static string Quote(string text) => "'" + text.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
 using DynamicSharding.Ring;
@@ -15,6 +16,9 @@ internal sealed class RingSimulator(AdminContext context)
     private const int MaxAdded = 64;
     private const int MaxCached = 16;
 
+    /// <summary>As many as the command hashes by default.</summary>
+    private const int MaxKeys = 100_000;
+
     private readonly Lock _building = new();
 
     /// <summary>By the members of the ring to compare with, for the ring with this fingerprint.</summary>
@@ -27,8 +31,12 @@ internal sealed class RingSimulator(AdminContext context)
     /// by commas or spaces.
     /// </param>
     /// <param name="remove">Members that would leave.</param>
-    public ApiResult<SimulateResponse> Run(StringValues add, StringValues remove)
+    /// <param name="keys">How many sample keys to hash; none without it.</param>
+    public ApiResult<SimulateResponse> Run(StringValues add, StringValues remove, StringValues keys = default)
     {
+        int sample = 0;
+        if (keys.Count > 0 && (!int.TryParse(keys, NumberStyles.None, CultureInfo.InvariantCulture, out sample) || sample > MaxKeys))
+            return ApiResult<SimulateResponse>.Bad($"keys must be a number of sample keys from 0 to {MaxKeys}");
         if (context.Ring.Current is not { } ring) return ApiResult<SimulateResponse>.NoRing;
         ServerOptions options = context.Options();
         if (Parse(add, options, out Dictionary<string, int?> added) is { } badAddition) return ApiResult<SimulateResponse>.Bad(badAddition);
@@ -37,7 +45,7 @@ internal sealed class RingSimulator(AdminContext context)
         if (added.Count == 0 && removed.Count == 0) return ApiResult<SimulateResponse>.Bad("nothing to compare: name a gateway to add or to remove");
         if (added.Count > MaxAdded) return ApiResult<SimulateResponse>.Bad($"at most {MaxAdded} gateways can be added at once");
 
-        Dictionary<string, int> before = WeightsIn(ring);
+        Dictionary<string, int> before = SimulateResponse.WeightsIn(ring);
         if (Array.Find(leaving, address => removed[address] is not null) is { } weighted)
             return ApiResult<SimulateResponse>.Bad($"{weighted} has a weight, but is to be removed; to change its weight, add it");
         if (Array.Find(leaving, address => !before.ContainsKey(address)) is { } absent) return ApiResult<SimulateResponse>.Bad($"{absent} is not a member");
@@ -54,44 +62,37 @@ internal sealed class RingSimulator(AdminContext context)
         if (after.Count == 0) return ApiResult<SimulateResponse>.Bad("no gateway would be left");
         if (RingPoints.CheckCount(after.Count, after.Values.Sum(static weight => (long)weight), options.Sharding.Replicas) is { } tooMany)
             return ApiResult<SimulateResponse>.Bad(tooMany);
-        return ApiResult<SimulateResponse>.Of(Find(ring, after, options.Sharding));
+        return ApiResult<SimulateResponse>.Of(Find(ring, after, options.Sharding, sample));
     }
 
-    private static Dictionary<string, int> WeightsIn(HashRing<Gateway> ring) =>
-        ring.Members.Zip(ring.Weights).ToDictionary(static m => m.First.Address, static m => m.Second, StringComparer.Ordinal);
-
-    private SimulateResponse Find(HashRing<Gateway> ring, Dictionary<string, int> after, ShardingOptions sharding)
+    private SimulateResponse Find(HashRing<Gateway> ring, Dictionary<string, int> after, ShardingOptions sharding, int sample)
     {
         // The fingerprint of the new ring would do as well, but takes longer.
         string query = string.Join(' ', after.OrderBy(static member => member.Key, StringComparer.Ordinal));
         lock (_building)
         {
+            // Not cached: moves between many gateways are long, and nothing repeats such a query.
+            if (sample > 0) return Compare(ring, after, sharding, sample);
+
             // The fingerprint covers members, weights, replicas and key mode: everything a result depends on.
             if (_cachedFor != ring.Fingerprint) _cache.Clear();
             _cachedFor = ring.Fingerprint;
             if (_cache.TryGetValue(query, out SimulateResponse? known)) return known;
             if (_cache.Count == MaxCached) _cache.Clear();
-            SimulateResponse result = Compare(ring, after, sharding);
+            SimulateResponse result = Compare(ring, after, sharding, sample: 0);
             _cache.Add(query, result);
             return result;
         }
     }
 
-    private static SimulateResponse Compare(HashRing<Gateway> ring, Dictionary<string, int> weights, ShardingOptions sharding)
+    private static SimulateResponse Compare(HashRing<Gateway> ring, Dictionary<string, int> weights, ShardingOptions sharding, int sample)
     {
-        Dictionary<string, int> before = WeightsIn(ring);
         HashRing<Gateway> after = HashRing<Gateway>.Build(
             weights.Keys.Select(static address => new Gateway(address, [], [], new PerLoopCounter(1))),
             sharding.Replicas,
             sharding.Key.Name(),
             gateway => weights[gateway.Address]);
-        var comparison = new RingComparison<Gateway>(ring, after, []);
-        return new SimulateResponse(
-            after.Fingerprint,
-            comparison.MovedRatio,
-            [.. comparison.Shares.Select(share => new SimulatedGateway(share.Address, share.RatioBefore, share.RatioAfter, Weight(before, share), Weight(weights, share)))]);
-
-        static int? Weight(Dictionary<string, int> ring, GatewayShare share) => ring.TryGetValue(share.Address, out int weight) ? weight : null;
+        return SimulateResponse.Of(ring, after, new RingComparison<Gateway>(ring, after, SimulateResponse.SampleHashes(sample)));
     }
 
     /// <returns>The first problem, or null.</returns>

@@ -27,7 +27,7 @@ internal static class Warnings
                 .Concat(OfLastHour(fleet, recent))
                 .Concat(OfGateways(fleet, options))
                 .Concat(OfDiscovery(fleet, now))
-                .Concat(OfConfiguration(context.ReloadStatus(), options))
+                .Concat(OfConfiguration(context.ReloadStatus(), context.ConfigFile(), options))
                 .Concat(OfCertificates(context))
                 .Concat(OfChanges(fleet.Membership, context.Cleanup(), now))
                 .Concat(OfCleanup(context.Cleanup()))
@@ -212,7 +212,7 @@ internal static class Warnings
         }
     }
 
-    private static IEnumerable<WarningEntry> OfConfiguration(ReloadStatus reload, ServerOptions options)
+    private static IEnumerable<WarningEntry> OfConfiguration(ReloadStatus reload, ConfigFileStatus file, ServerOptions options)
     {
         if (!reload.LastSuccessful)
         {
@@ -222,6 +222,20 @@ internal static class Warnings
                 "Fix the file, then reload."
                 + (reload.Errors is [var first, ..] ? $" {first}" : "")
                 + (reload.Errors.Count > 1 ? $" ({DisplayText.Number(reload.Errors.Count - 1, "more error")} in the log)" : ""));
+        }
+
+        if (file.EditedAt is { } edited)
+        {
+            yield return new(
+                Note,
+                $"The configuration file was edited at {DisplayText.Time(edited)} and has not been reloaded since.",
+                "Check it with dynamic-sharding check-config, and reload when it is complete.");
+        }
+
+        if (file.State == ConfigFileState.Missing)
+        {
+            yield return new(
+                Warning, "The configuration file does not exist any more: a reload fails, and so does the next start.", "Put it back where the process was told to find it.");
         }
 
         if (reload.NeedRestart.Count > 0)

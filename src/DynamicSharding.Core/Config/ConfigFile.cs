@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Unicode;
 using DynamicSharding.Config.Yaml;
@@ -10,7 +11,7 @@ namespace DynamicSharding.Config;
 internal static class ConfigFile
 {
     /// <summary>Room for a hundred thousand servers. A device or a log file named by mistake is not read to its end.</summary>
-    private const int MaxBytes = 4 << 20;
+    public const int MaxBytes = 4 << 20;
 
     /// <summary>The file may be a pipe (/dev/stdin, process substitution). One without a writer must not block the start or a reload forever.</summary>
     private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(10);
@@ -26,7 +27,9 @@ internal static class ConfigFile
     public static ConfigResult Load(string path, Func<string, string?> environment)
     {
         var problems = new ConfigProblems(path);
-        return ReadBytes(path, problems) is { } content ? Parse(content, environment, problems) : Failed(problems);
+        return ReadBytes(path, problems) is { } content
+            ? Parse(content, environment, problems) with { Digest = SHA256.HashData(content) }
+            : Failed(problems);
     }
 
     public static ConfigResult Parse(string path, byte[] content, Func<string, string?> environment) =>
@@ -127,4 +130,8 @@ internal static class ConfigFile
 
 /// <param name="Options">Null exactly when there are errors.</param>
 /// <param name="Errors">In the file's order.</param>
-internal sealed record ConfigResult(ServerOptions? Options, ImmutableArray<ConfigProblem> Errors, ImmutableArray<ConfigProblem> Warnings);
+internal sealed record ConfigResult(ServerOptions? Options, ImmutableArray<ConfigProblem> Errors, ImmutableArray<ConfigProblem> Warnings)
+{
+    /// <summary>SHA-256 of the file; null if it could not be read.</summary>
+    public byte[]? Digest { get; init; }
+}

@@ -23,6 +23,13 @@ internal sealed class ConfigValidator(ConfigDocument document, ConfigProblems pr
         if (!document.Has("discovery"))
         {
             options = options with { Discovery = document.Has("consul_server") ? DiscoveryKind.Consul : DiscoveryKind.Static };
+            if (document.Root.Find("consul_server") is { Value.IsNull: true } nothing)
+            {
+                document.Warn(
+                    nothing.Key,
+                    "consul_server",
+                    "is empty, so that Consul is not used; write consul_server: {} for Consul at its default address, or remove the line");
+            }
         }
 
         // A Consul check cannot carry a CA or a client certificate, and the agent would store a credential in one. Our own probes can.

@@ -32,8 +32,11 @@ internal readonly unsafe partial record struct FileStamp(ulong Device, ulong Ino
         return (new FileStamp(((ulong)status.DeviceMajor << 32) | status.DeviceMinor, status.Inode, status.Written.Nanoseconds, status.Changed.Nanoseconds, status.Size), null);
     }
 
+    /// <summary>As the writer says.</summary>
+    public DateTimeOffset WrittenAt => DateTimeOffset.UnixEpoch + TimeSpan.FromTicks(Written / TimeSpan.NanosecondsPerTick);
+
     /// <summary>Negative if the writer set a date in the future.</summary>
-    public TimeSpan AgeAt(DateTimeOffset now) => now - DateTimeOffset.UnixEpoch - TimeSpan.FromTicks(Written / TimeSpan.NanosecondsPerTick);
+    public TimeSpan AgeAt(DateTimeOffset now) => now - WrittenAt;
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true)]
     private static partial int Stat(int folder, byte* path, int flags, uint mask, Status* status);

@@ -8,28 +8,34 @@ namespace DynamicSharding.Commands;
 /// <summary><c>check-config FILE</c>: prints what a start would log about the file.</summary>
 internal static class CheckConfigCommand
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
     public static Command Create()
     {
         Argument<string> file = Flags.FileArgument("FILE", "The configuration file to check.");
         var command = new Command("check-config", "Check a configuration file: exit code 0 if it is valid, 2 if it is not.") { file };
-        command.SetAction(parsed => Run(
+        command.SetAction((parsed, _) => RunAsync(
             parsed.GetRequiredValue(file), parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error));
         return command;
     }
 
-    private static int Run(string file, TextWriter output, TextWriter error)
+    private static async Task<int> RunAsync(string file, TextWriter output, TextWriter error)
     {
-        ConfigResult config = ConfigFile.Load(file, Environment.GetEnvironmentVariable);
-        foreach (ConfigProblem problem in config.Errors) error.WriteLine(problem);
+        // A pipe may have no writer, and the end of the wait for one is far away.
+        Task<ConfigResult> loading = Task.Run(() => ConfigFile.Load(file, Environment.GetEnvironmentVariable));
+        if (await Task.WhenAny(loading, Task.Delay(Patience)).ConfigureAwait(false) != loading)
+            await error.WriteLineAsync($"{file}: waiting for its end; if it is a pipe, somebody must write to it and close it").ConfigureAwait(false);
+        ConfigResult config = await loading.ConfigureAwait(false);
+        foreach (ConfigProblem problem in config.Errors) await error.WriteLineAsync(problem.ToString()).ConfigureAwait(false);
         ImmutableArray<ConfigProblem> warnings = config.Warnings;
 
         // A start does not read them: the server waits for them, and logs what is wrong.
         if (config.Options is { Discovery: DiscoveryKind.FileSd } list)
             warnings = warnings.AddRange(TargetFileWatch.Problems(list).Select(problem => new ConfigProblem(file, 0, 0, "file_sd.files: " + problem)));
-        foreach (ConfigProblem warning in warnings) error.WriteLine(warning with { Message = "warning: " + warning.Message });
+        foreach (ConfigProblem warning in warnings) await error.WriteLineAsync((warning with { Message = "warning: " + warning.Message }).ToString()).ConfigureAwait(false);
         if (config.Options is not { } options) return ExitCode.BadConfiguration;
 
-        output.WriteLine($"{file}: valid, discovery={options.Discovery.Name()} servers={options.Pushgateway.Servers.Length} warnings={warnings.Length}");
+        await output.WriteLineAsync($"{file}: valid, discovery={options.Discovery.Name()} servers={options.Pushgateway.Servers.Length} warnings={warnings.Length}").ConfigureAwait(false);
         return ExitCode.Stopped;
     }
 }

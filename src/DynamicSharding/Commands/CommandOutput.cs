@@ -1,8 +1,11 @@
+using System.Buffers;
 using System.CommandLine;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using DynamicSharding.Admin;
 using DynamicSharding.Config;
 
 namespace DynamicSharding.Commands;
@@ -11,7 +14,9 @@ namespace DynamicSharding.Commands;
 internal static class CommandOutput
 {
     /// <summary>For terminals and scripts, not for web pages: a plus stays a plus.</summary>
-    private static readonly CommandJson Json = new(new(CommandJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    private static readonly JavaScriptEncoder Escaping = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+
+    private static readonly CommandJson Json = new(new(CommandJson.Default.Options) { Encoder = Escaping });
 
     public static async Task<int> RunAsync(ParseResult arguments, Func<TextWriter, Task<int>> run)
     {
@@ -35,13 +40,19 @@ internal static class CommandOutput
 
     public static void WriteJson<T>(TextWriter output, T value) =>
         output.WriteLine(JsonSerializer.Serialize(value, (JsonTypeInfo<T>)Json.GetTypeInfo(typeof(T))!));
+
+    public static void WriteJson(TextWriter output, Action<Utf8JsonWriter> write)
+    {
+        var bytes = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(bytes, new JsonWriterOptions { Encoder = Escaping, Indented = true })) write(json);
+        output.WriteLine(Encoding.UTF8.GetString(bytes.WrittenSpan));
+    }
 }
 
 /// <summary>The JSON documents that commands print.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true)]
-[JsonSerializable(typeof(LookupResult[]))]
-[JsonSerializable(typeof(SimulationResult))]
-[JsonSerializable(typeof(GroupsResult))]
+[JsonSerializable(typeof(LookupResponse[]))]
+[JsonSerializable(typeof(SimulateResponse))]
 internal sealed partial class CommandJson : JsonSerializerContext;
 
 /// <summary>What a one-shot command says on stderr, and the exit code it ends with.</summary>

@@ -31,11 +31,14 @@ internal static class Flags
     public static Option<TimeSpan?> Duration(string name, string description) => Parsed<TimeSpan>(
         name,
         description,
-        "a duration such as 500ms or 5s",
-        text => DurationText.TryParse(text, out TimeSpan time) && time > TimeSpan.Zero && time < TimeSpan.FromDays(1) ? time : null);
+        "a duration from 1ms to 1d, such as 500ms or 5s",
+        text => DurationText.TryParse(text, out TimeSpan time) && time > TimeSpan.Zero && time <= TimeSpan.FromDays(1) ? time : null);
 
     public static Option<TimeSpan?> Age(string name, string description) => Parsed<TimeSpan>(
-        name, description, "a duration such as 36h or 7d", text => DurationText.TryParse(text, out TimeSpan time) && time > TimeSpan.Zero ? time : null);
+        name,
+        description,
+        "a duration from 1ms to 36500d, such as 36h or 7d",
+        text => DurationText.TryParse(text, out TimeSpan time) && time > TimeSpan.Zero && time <= TimeSpan.FromDays(36_500) ? time : null);
 
     public static Option<string?> File(string name, string description)
     {

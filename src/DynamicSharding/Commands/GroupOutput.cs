@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text.Json;
+using DynamicSharding.Admin;
 using DynamicSharding.Cleanup;
 
 namespace DynamicSharding.Commands;
@@ -37,49 +39,44 @@ internal sealed class GroupOutput(TextWriter output, TextWriter error)
 
     public void Error(string text) => error.WriteLine(text);
 
-    public void Json(GroupSurvey survey, Func<SurveyedGroup, SurveyedCopy, (string Result, string? Reason)?> describe) => CommandOutput.WriteJson(output, new GroupsResult(
-        [.. survey.Groups.Select(group => GroupsResult.Group.Of(group, describe)).Where(static group => group.Copies.Length > 0)],
-        [.. survey.Readings.Select(static reading => new GroupsResult.Gateway(reading.Address, reading.IsComplete ? reading.Groups : null, reading.Error))]));
+    /// <summary>
+    /// As everything is read before anything is printed, the copies of a group are under it; each is what <c>/api/v1/groups</c> has as an element.
+    /// </summary>
+    public void Json(GroupSurvey survey, Func<SurveyedGroup, SurveyedCopy, (string Result, string? Reason)?> describe) => CommandOutput.WriteJson(output, json =>
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("groups");
+        foreach (SurveyedGroup group in survey.Groups)
+        {
+            (SurveyedCopy Copy, (string Result, string? Reason)? Described)[] copies =
+                [.. group.Copies.Select(copy => (copy, describe(group, copy))).Where(static row => row.Item2 is not null)];
+            if (copies.Length > 0) Write(json, group, copies);
+        }
+
+        json.WriteEndArray();
+        GroupsJson.WriteGateways(json, [.. survey.Readings.Select(static reading => new ReadGateway(reading.Address, reading.Groups, reading.Error))]);
+        json.WriteEndObject();
+    });
 
     public static string Count(long count, string one, string many) => string.Create(CultureInfo.InvariantCulture, $"{count} {(count == 1 ? one : many)}");
 
     private static string When(SurveyedCopy copy) => copy.Pushed is { } pushed ? pushed.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture) : Never;
-}
 
-/// <summary>The JSON document of <c>groups</c>: its copies have the fields of <c>/api/v1/groups</c>, under their group.</summary>
-internal sealed record GroupsResult(GroupsResult.Group[] Groups, GroupsResult.Gateway[] Gateways)
-{
-    /// <param name="Path">Of a DELETE, everything in base64.</param>
-    /// <param name="Owner">Null if nobody can tell.</param>
-    internal sealed record Group(Dictionary<string, string> Labels, string Path, string? Owner, Copy[] Copies)
+    private static void Write(Utf8JsonWriter json, SurveyedGroup group, (SurveyedCopy Copy, (string Result, string? Reason)? Described)[] copies)
     {
-        public static Group Of(SurveyedGroup group, Func<SurveyedGroup, SurveyedCopy, (string Result, string? Reason)?> describe) => new(
-            group.Labels.ToDictionary(StringComparer.Ordinal),
-            GroupPath.Of(group.Labels, group.Copies[0].On.Status?.Utf8Names ?? false),
-            group.Owner,
-            [
-                .. group.Copies.Select(copy => (Copy: copy, Described: describe(group, copy))).Where(static row => row.Described is not null)
-                    .Select(static row => new Copy(
-                        row.Copy.On.Address,
-                        row.Copy.Group.LastPushSuccessful,
-                        Finite(row.Copy.Group.PushTime),
-                        Finite(row.Copy.Group.PushFailureTime),
-                        row.Copy.Group.Families.ToDictionary(static family => family.Name, static family => family.Type, StringComparer.Ordinal),
-                        row.Described!.Value.Result,
-                        row.Described.Value.Reason)),
-            ]);
+        json.WriteStartObject();
+        GroupsJson.WriteLabels(json, group.Copies[0].Group);
+        json.WriteString("path", GroupPath.Of(group.Labels, UsesUtf8Names(group.Copies[0])));
+        json.WriteString("owner", group.Owner);
+        json.WriteStartArray("copies");
+        foreach ((SurveyedCopy copy, (string Result, string? Reason)? described) in copies)
+        {
+            GroupsJson.WriteCopy(json, copy.Group, copy.On.Address, group.Owner, UsesUtf8Names(copy), described!.Value.Result, described.Value.Reason);
+        }
 
-        private static double? Finite(double seconds) => double.IsFinite(seconds) ? seconds : null;
+        json.WriteEndArray();
+        json.WriteEndObject();
     }
 
-    /// <param name="PushTimeSeconds">Unix time of the last push that succeeded; 0 if none has, null if the gateway does not say.</param>
-    /// <param name="PushFailureTimeSeconds">Of the last one that failed.</param>
-    /// <param name="Families">Type by name.</param>
-    /// <param name="Result">What the copy is, or what became of it.</param>
-    /// <param name="Reason">Why it is left.</param>
-    internal sealed record Copy(
-        string Gateway, bool LastPushSuccessful, double? PushTimeSeconds, double? PushFailureTimeSeconds, Dictionary<string, string> Families, string Result, string? Reason);
-
-    /// <param name="Groups">All that it holds; null if it could not be read.</param>
-    internal sealed record Gateway(string Address, long? Groups, string? Error);
+    private static bool UsesUtf8Names(SurveyedCopy copy) => copy.On.Status?.Utf8Names ?? false;
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using DynamicSharding.Admin;
 using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 
@@ -8,7 +9,7 @@ namespace DynamicSharding.Commands;
 /// <summary><c>groups</c>: what the gateways hold, which copies are stale, and their deletion.</summary>
 internal static class GroupsCommand
 {
-    private const string Owner = "owner", Other = "other", Stale = "stale", Left = "left", Deleted = "deleted", Failed = "failed";
+    private const string Owner = GroupsJson.Owner, Other = GroupsJson.Other, Stale = "stale", Left = "left", Deleted = "deleted", Failed = "failed";
 
     private const string Excluded = "excluded by cleanup.exclude; groups delete --include-excluded deletes it, too";
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Http;
 using DynamicSharding.Ring;
@@ -21,7 +22,7 @@ internal static class LookupCommand
         command.SetAction((arguments, cancellation) => CommandOutput.RunAsync(arguments, async output =>
         {
             RingDefinition definition = await source.ReadAsync(arguments, cancellation).ConfigureAwait(false);
-            LookupResult[] results = LookUp(definition, arguments.GetValue(paths)!);
+            LookupResponse[] results = LookUp(definition, arguments.GetValue(paths)!);
             if (arguments.GetValue(json)) CommandOutput.WriteJson(output, results);
             else WriteText(output, results);
             return results.All(static result => result.Owner is not null) ? ExitCode.Stopped : ExitCode.Failed;
@@ -29,33 +30,31 @@ internal static class LookupCommand
         return command;
     }
 
-    private static LookupResult[] LookUp(RingDefinition definition, string[] targets)
+    private static LookupResponse[] LookUp(RingDefinition definition, string[] targets)
     {
         HashRing<Gateway> ring = definition.Build();
         var grouping = new GroupingKey(definition.Key, targets.Max(static target => Encoding.UTF8.GetByteCount(target)));
         return Array.ConvertAll(targets, target => LookUp(ring, grouping, definition, target));
     }
 
-    private static LookupResult LookUp(HashRing<Gateway> ring, GroupingKey grouping, RingDefinition definition, string target)
+    private static LookupResponse LookUp(HashRing<Gateway> ring, GroupingKey grouping, RingDefinition definition, string target)
     {
-        string mode = definition.Key.Name();
+        ShardingKey mode = definition.Key;
         string shown = WithoutCredentials(target);
 
         // The shell passed bytes that are not UTF-8, and which ones is lost.
         if (target.Contains('\ufffd')) throw new CommandException($"{Printable(shown)}: has bytes that are not UTF-8; write them as %XX");
         if (TargetPath.Parse(target, definition.PathPrefix, out byte[] path) is not RejectReason.None and var reason) return Rejected(shown, mode, reason);
-        return grouping.Compute(path, out _, out ReadOnlySpan<byte> key) switch
+        return grouping.Compute(path, out ReadOnlySpan<byte> location, out ReadOnlySpan<byte> key) switch
         {
-            GroupResult.Group => new LookupResult(
-                shown, mode, grouping.Hash, ring.Find(grouping.Hash).Address, ring.FindRunnerUp(grouping.Hash)?.Address, Encoding.UTF8.GetString(key),
-                grouping.RefusedByPushgateway ? GroupingKey.RefusedNote : null),
-            GroupResult.NotAGroup => LookupResult.None(shown, mode, "not a push path: 404"),
+            GroupResult.Group => LookupResponse.Of(ring, grouping, mode, shown, location, key),
+            GroupResult.NotAGroup => LookupResponse.None(shown, mode, "not a push path: 404"),
             _ => Rejected(shown, mode, grouping.Reason),
         };
     }
 
-    private static LookupResult Rejected(string path, string mode, RejectReason reason) =>
-        LookupResult.None(path, mode, $"rejected with 400: {RejectReasons.Label(reason)}: {RejectReasons.Sentence(reason)}");
+    private static LookupResponse Rejected(string path, ShardingKey mode, RejectReason reason) =>
+        LookupResponse.None(path, mode, $"rejected with 400: {RejectReasons.Label(reason)}: {RejectReasons.Sentence(reason)}");
 
     /// <summary>A URL without its user and password. The password may hold a slash, and a push path an @.</summary>
     private static string WithoutCredentials(string target)
@@ -68,9 +67,9 @@ internal static class LookupCommand
         return target.Remove(host, target.LastIndexOf('@', end - 1, end - host) is >= 0 and var at ? at + 1 - host : 0);
     }
 
-    private static void WriteText(TextWriter output, LookupResult[] results)
+    private static void WriteText(TextWriter output, LookupResponse[] results)
     {
-        foreach (LookupResult result in results)
+        foreach (LookupResponse result in results)
         {
             output.WriteLine(Printable(result.Path));
             if (result.Owner is not null)
@@ -88,15 +87,4 @@ internal static class LookupCommand
     /// <summary>Paths come from clients: control characters, which a terminal would obey, are percent-encoded.</summary>
     private static string Printable(string text) =>
         string.Concat(text.Select(static c => char.IsControl(c) ? $"%{(int)c:X2}" : c.ToString()));
-}
-
-/// <summary>
-/// One path of <c>lookup</c>: the fields of <c>/api/v1/lookup</c>, but for <c>location</c> and <c>curl</c>, which take the gateway's scheme and
-/// prefix.
-/// </summary>
-/// <param name="Key">The key mode.</param>
-/// <param name="GroupKey">What is hashed.</param>
-internal sealed record LookupResult(string Path, string Key, uint? Hash, string? Owner, string? RunnerUp, string? GroupKey, string? Note)
-{
-    public static LookupResult None(string path, string mode, string note) => new(path, mode, null, null, null, null, note);
 }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using DynamicSharding.Config;
 using DynamicSharding.Config.Values;
@@ -106,7 +107,7 @@ internal sealed class MemberSource
         RingDefinition ring = RingDefinition.Of(
             Identify(options.Pushgateway.ServersAsWritten, key ?? options.Sharding.Key), options.Sharding.Replicas, options.Sharding.Key);
         ring = NotEmpty(ring, $"{file}: pushgateway.servers names no gateway, since Consul knows them; ask a running server with --url http://host:9293, or use --gateways");
-        return ring with { PathPrefix = options.HttpPathPrefix };
+        return ring.ReachedAs(options);
     }
 
     /// <exception cref="CommandException">A file cannot be read, or is broken, or all together name no gateway.</exception>
@@ -118,7 +119,7 @@ internal sealed class MemberSource
             RingDefinition ring = RingDefinition.Of(
                 [.. gateways.Select(static gateway => new ServerEntry(gateway.Address, gateway.Weight))], options.Sharding.Replicas, options.Sharding.Key);
             string problem = gateways.IsEmpty ? string.Join('\n', TargetFileWatch.Problems(options)) : $"{file}: file_sd.files: every target has weight 0; give one a weight of 1 or more";
-            return NotEmpty(ring, problem) with { PathPrefix = options.HttpPathPrefix };
+            return NotEmpty(ring, problem).ReachedAs(options);
         }
         catch (ListUnavailableException e)
         {
@@ -181,13 +182,22 @@ internal sealed record RingDefinition(string[] Members, int Replicas = 500, Shar
         return ring with { Weights = ring.Weights.AddRange(members.Select(static member => KeyValuePair.Create(member.Address, member.Weight ?? 1))) };
     }
 
+    /// <summary>How a Location of the gateways begins and what follows their address; null if an older server does not say it.</summary>
+    public (string Scheme, string Prefix)? Location { get; init; } = ("http", "");
+
+    /// <summary>With the paths and Locations of a server with this configuration.</summary>
+    public RingDefinition ReachedAs(ServerOptions options) =>
+        this with { PathPrefix = options.HttpPathPrefix, Location = (options.Pushgateway.Scheme, options.Pushgateway.PathPrefix) };
+
     public int WeightOf(string member) => Weights.GetValueOrDefault(member, 1);
 
     /// <exception cref="CommandException">More points than a ring can have.</exception>
     public HashRing<Gateway> Build() => RingPoints.CheckCount(Members.Length, Members.Sum(member => (long)WeightOf(member)), Replicas) is { } problem
         ? throw new CommandException(problem + "; lower --replicas")
         : HashRing<Gateway>.Build(
-            Members.Select(static member => new Gateway(member, [], [], new PerLoopCounter(1))), Replicas, Key.Name(), member => WeightOf(member.Address));
+            Members.Select(member => new Gateway(member, [], LocationOf(member), new PerLoopCounter(1))), Replicas, Key.Name(), member => WeightOf(member.Address));
+
+    private byte[] LocationOf(string member) => Location is var (scheme, prefix) ? Encoding.ASCII.GetBytes(LocationText.Of(scheme, member, prefix)) : [];
 
     /// <summary>Reads a running server's status. Ignores what is not about the ring, so that older and newer servers can be asked, too.</summary>
     /// <exception cref="JsonException">No ring can be built from it.</exception>
@@ -213,8 +223,17 @@ internal sealed record RingDefinition(string[] Members, int Replicas = 500, Shar
         }
 
         if (Text(Property(status, "http_path_prefix")) is { } prefix) ring = ring with { PathPrefix = prefix };
+        ring = ring with { Location = ReadLocation(status) };
         if (Property(status, "key") is not { } key) return ring;
         return ring with { Key = ShardingKeyNames.Find(Text(key)) ?? throw new JsonException("key is neither group nor path") };
+    }
+
+    private static (string Scheme, string Prefix)? ReadLocation(JsonElement status)
+    {
+        if (Text(Property(status, "gateway_scheme")) is not { } scheme || Text(Property(status, "gateway_path_prefix")) is not { } prefix) return null;
+        return scheme is "http" or "https" && UrlPathText.ParsePrefix(prefix, out string path) is null
+            ? (scheme, path)
+            : throw new JsonException("gateway_scheme and gateway_path_prefix are no beginning of a URL");
     }
 
     /// <summary>Older servers do not say it: there, a joining member and one that is out are not in the ring.</summary>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
+using DynamicSharding.Admin;
 using DynamicSharding.Config;
 using DynamicSharding.Http;
 using DynamicSharding.Ring;
@@ -34,10 +35,10 @@ internal static class SimulateCommand
         {
             RingDefinition before = await source.ReadAsync(arguments, cancellation).ConfigureAwait(false);
             RingDefinition after = Change(before, Parse(add.Name, arguments.GetValue(add), before), Parse(remove.Name, arguments.GetValue(remove), before));
-            IEnumerable<uint> hashes = arguments.GetValue(file) is { } path ? ReadHashes(before, path) : SampleHashes(arguments.GetValue(keys) ?? DefaultSample);
+            IEnumerable<uint> hashes = arguments.GetValue(file) is { } path ? ReadHashes(before, path) : SimulateResponse.SampleHashes(arguments.GetValue(keys) ?? DefaultSample);
             HashRing<Gateway> ring = before.Build(), changed = after.Build();
             var comparison = new RingComparison<Gateway>(ring, changed, hashes);
-            if (arguments.GetValue(json)) CommandOutput.WriteJson(output, SimulationResult.Of(comparison, changed.Fingerprint, before, after));
+            if (arguments.GetValue(json)) CommandOutput.WriteJson(output, SimulateResponse.Of(ring, changed, comparison));
             else WriteText(output, comparison);
             return ExitCode.Stopped;
         }));
@@ -73,10 +74,6 @@ internal static class SimulateCommand
             .SelectMany(gateway => ring.Members.Contains(gateway.Address) ? [gateway] : MemberSource.Identify([gateway], ring.Key))
             .DistinctBy(static gateway => gateway.Address),
     ];
-
-    /// <summary>The same keys in every run, so that two simulations can be compared.</summary>
-    private static IEnumerable<uint> SampleHashes(int count) => Enumerable.Range(0, count)
-        .Select(static i => MurmurHash3.Hash32(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"/metrics/job/job-{i}/instance/{i * 7}"))));
 
     /// <summary>A line that is not a push path is an error: without it, the shares would look like those of the whole file.</summary>
     private static List<uint> ReadHashes(RingDefinition definition, string file)
@@ -128,27 +125,4 @@ internal static class SimulateCommand
     }
 
     private static string Percent(double? ratio) => (ratio is { } value ? value.ToString("P2", CultureInfo.InvariantCulture) : "-").PadLeft(7);
-}
-
-/// <summary>The JSON document of <c>simulate</c>: that of <c>/api/v1/simulate</c>, and what hashing the sample adds.</summary>
-internal sealed record SimulationResult(
-    string Fingerprint, double MovedRatio, int Keys, int Moved, SimulationResult.Share[] Gateways, SimulationResult.Move[] Moves)
-{
-    public static SimulationResult Of(RingComparison<Gateway> comparison, string fingerprint, RingDefinition before, RingDefinition after) => new(
-        fingerprint,
-        comparison.MovedRatio,
-        comparison.Keys,
-        comparison.Moved,
-        [
-            .. comparison.Shares.Select(share => new Share(
-                share.Address, share.RatioBefore, share.RatioAfter, Weight(before, share), Weight(after, share), share.KeysBefore, share.KeysAfter)),
-        ],
-        [.. comparison.Moves.Select(static move => new Move(move.Key.From, move.Key.To, move.Value))]);
-
-    private static int? Weight(RingDefinition ring, GatewayShare share) => ring.Members.Contains(share.Address) ? ring.WeightOf(share.Address) : null;
-
-    internal sealed record Share(
-        string Address, double? OwnershipBefore, double? OwnershipAfter, int? WeightBefore, int? WeightAfter, int KeysBefore, int KeysAfter);
-
-    internal sealed record Move(string From, string To, int Keys);
 }

@@ -49,6 +49,8 @@ internal sealed class AdminFixture : IAsyncDisposable
 
     public ReloadStatus ReloadStatus { get; set; } = new(true, Start);
 
+    public ConfigFileStatus ConfigFile { get; set; } = new(ConfigFileState.Loaded, null);
+
     public Func<CancellationToken, Task<ReloadResult>> Reload { get; set; } = _ => Task.FromResult(new ReloadResult(true, [], []));
 
     public DiscoveryStatus Discovery { get; set; } = new(DiscoveryKind.Static, Start, 0, null, 0, null);
@@ -102,6 +104,7 @@ internal sealed class AdminFixture : IAsyncDisposable
         Readiness = Readiness,
         Reload = cancellation => Reload(cancellation),
         ReloadStatus = () => ReloadStatus,
+        ConfigFile = () => ConfigFile,
         GroupingKey = () => new GroupingKey(ShardingKey.Group, 8192),
         Build = new BuildInfo("1.2.3", "abcdef"),
         Started = Start,

@@ -60,8 +60,8 @@ public sealed class ApiTests
         JsonElement status = await admin.JsonAsync("/api/v1/status");
         Assert.Equal(
             [
-                "version", "revision", "started", "uptime_seconds", "ready", "ready_reason", "fingerprint", "replicas", "key", "http_path_prefix", "discovery",
-                "members", "configured", "changes", "last_change", "requests_per_second", "warnings",
+                "version", "revision", "started", "uptime_seconds", "ready", "ready_reason", "fingerprint", "replicas", "key", "http_path_prefix", "gateway_scheme", "gateway_path_prefix", "discovery",
+                "members", "configured", "config_file", "changes", "last_change", "requests_per_second", "warnings",
             ],
             Names(status));
         Assert.Equal("1.2.3", status.GetProperty("version").GetString());

@@ -317,6 +317,18 @@ public sealed class PageTests
     }
 
     [Fact]
+    public async Task A_file_that_was_edited_since_may_list_others()
+    {
+        await using var admin = new AdminFixture { ConfigFile = new ConfigFileStatus(ConfigFileState.Edited, AdminFixture.Start) };
+        admin.Publish("gw1:9091", "gw2:9091");
+        await admin.StartAsync();
+        Assert.Contains(
+            "The gateways in the ring are those that the active configuration lists. The file may list others: it was edited at 2026-01-02 03:04:05 UTC, and is not reloaded yet.</p>",
+            await admin.Client.GetStringAsync("/"),
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Each_command_says_which_copy_it_touches()
     {
         await using var admin = new AdminFixture();

@@ -19,9 +19,9 @@ public sealed class SimulateTests
         admin.Publish("gw1:9091", "gw2:9091", "gw3:9091");
         await admin.StartAsync();
         JsonElement answer = await admin.JsonAsync("/api/v1/simulate?add=gw4&remove=gw1:9091,gw2");
-        Assert.Equal(["fingerprint", "moved_ratio", "gateways"], Names(answer));
+        Assert.Equal(["fingerprint", "moved_ratio", "keys", "moved", "gateways", "moves"], Names(answer));
         JsonElement[] gateways = [.. answer.GetProperty("gateways").EnumerateArray()];
-        Assert.All(gateways, gateway => Assert.Equal(["address", "ownership_before", "ownership_after", "weight_before", "weight_after"], Names(gateway)));
+        Assert.All(gateways, gateway => Assert.Equal(["address", "ownership_before", "ownership_after", "weight_before", "weight_after", "keys_before", "keys_after"], Names(gateway)));
         Assert.Equal(["gw1:9091", "gw2:9091", "gw3:9091", "gw4:9091"], gateways.Select(g => g.GetProperty("address").GetString()));
         Assert.Equal(JsonValueKind.Null, gateways[3].GetProperty("ownership_before").ValueKind);
         Assert.Equal(JsonValueKind.Null, gateways[0].GetProperty("ownership_after").ValueKind);
@@ -33,6 +33,32 @@ public sealed class SimulateTests
         Assert.Equal(admin.Ring.Current.Fingerprint, answer.GetProperty("fingerprint").GetString());
         Assert.Equal(admin.Ring.Current.OwnershipRatios(), gateways[2..].Select(g => g.GetProperty("ownership_after").GetDouble()));
         Assert.InRange(answer.GetProperty("moved_ratio").GetDouble(), 0.6, 1);
+    }
+
+    [Theory]
+    [InlineData("100000", 100_000)]
+    [InlineData("0", 0)]
+    [InlineData("100001", null)]
+    [InlineData("-1", null)]
+    [InlineData("x", null)]
+    [InlineData("", null)]
+    public async Task Moves_are_counted_for_as_many_keys_as_are_asked_for(string keys, int? hashed)
+    {
+        await using var admin = new AdminFixture();
+        admin.Publish("gw1:9091", "gw2:9091");
+        await admin.StartAsync();
+        using HttpResponseMessage response = await admin.Client.GetAsync("/api/v1/simulate?add=gw3&keys=" + keys);
+        Assert.Equal(hashed is null ? HttpStatusCode.BadRequest : HttpStatusCode.OK, response.StatusCode);
+        JsonElement answer = JsonDocument.Parse(await response.Content.ReadAsStringAsync()).RootElement;
+        if (hashed is null)
+        {
+            Assert.Equal("keys must be a number of sample keys from 0 to 100000", answer.GetProperty("error").GetString());
+            return;
+        }
+
+        Assert.Equal(hashed, answer.GetProperty("keys").GetInt32());
+        Assert.Equal(answer.GetProperty("moved").GetInt32(), answer.GetProperty("moves").EnumerateArray().Sum(static move => move.GetProperty("keys").GetInt32()));
+        Assert.Equal(hashed > 0, answer.GetProperty("moved").GetInt32() > 0);
     }
 
     [Fact]

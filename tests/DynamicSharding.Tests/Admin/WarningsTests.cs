@@ -99,6 +99,18 @@ public sealed class WarningsTests
         admin => admin.ReloadStatus = new ReloadStatus(true, AdminFixture.Start) { NeedRestart = ["sharding.key"] });
 
     [Fact]
+    public void A_file_that_was_edited() => Says(
+        "note",
+        "The configuration file was edited at 2026-01-02 03:04:05 UTC and has not been reloaded since.",
+        static admin => admin.ConfigFile = new ConfigFileStatus(ConfigFileState.Edited, AdminFixture.Start));
+
+    [Fact]
+    public void A_file_that_is_gone() => Says(
+        "warning",
+        "The configuration file does not exist any more: a reload fails, and so does the next start.",
+        static admin => admin.ConfigFile = new ConfigFileStatus(ConfigFileState.Missing, null));
+
+    [Fact]
     public void Checks_that_are_off() => Says(
         "note",
         "Health checks are off: every configured gateway is in the ring, dead or alive.",

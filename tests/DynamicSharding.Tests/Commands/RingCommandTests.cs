@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
-using DynamicSharding.Admin;
 using DynamicSharding.Commands;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
@@ -65,15 +64,35 @@ public sealed class RingCommandTests
         File.Delete(file);
     }
 
-    [Fact]
-    public void The_documents_have_the_fields_of_the_API_and_their_names()
+    /// <summary>An older server does not say how its gateways are reached.</summary>
+    [Theory]
+    [InlineData("", null)]
+    [InlineData("\"gateway_scheme\":\"https\",\"gateway_path_prefix\":\"/inner\",", "https://a:9091/inner/metrics/job/a")]
+    [InlineData("\"gateway_scheme\":\"http\",\"gateway_path_prefix\":\"\",", "http://a:9091/metrics/job/a")]
+    public async Task The_location_is_that_of_the_server(string fields, string? location)
     {
-        Assert.Equal(["Curl", "Location"], Names<LookupResponse>().Except(Names<LookupResult>()).Order());
-        Assert.Empty(Names<LookupResult>().Except(Names<LookupResponse>()));
-        Assert.Empty(Names<SimulateResponse>().Except(Names<SimulationResult>()));
-        Assert.Empty(Names<SimulatedGateway>().Except(Names<SimulationResult.Share>()));
+        using HttpListener server = Listen(out int port);
+        Task<string?> request = RespondAsync(server, $"{{{fields}\"members\":[{{\"address\":\"a:9091\",\"in_ring\":true}}]}}");
+        (int exitCode, string output, string error) = await RunAsync("lookup", "--json", "--url", $"127.0.0.1:{port}", "/metrics/job/a");
+        Assert.True(exitCode == 0, error);
+        await request;
+        JsonElement found = JsonDocument.Parse(output).RootElement[0];
+        Assert.Equal(location, found.GetProperty("location").GetString());
+        Assert.Equal(location is null ? null : $"curl --data-binary @metrics.txt '{location}'", found.GetProperty("curl").GetString());
+    }
 
-        static IEnumerable<string> Names<T>() => typeof(T).GetProperties().Select(static property => property.Name);
+    [Theory]
+    [InlineData("gopher", "")]
+    [InlineData("http", "/a b")]
+    public async Task A_location_that_is_none_is_an_error(string scheme, string prefix)
+    {
+        using HttpListener server = Listen(out int port);
+        Task<string?> request = RespondAsync(
+            server, $"{{\"gateway_scheme\":\"{scheme}\",\"gateway_path_prefix\":\"{prefix}\",\"members\":[{{\"address\":\"a:9091\",\"in_ring\":true}}]}}");
+        (int exitCode, _, string error) = await RunAsync("lookup", "--url", $"127.0.0.1:{port}", "/metrics/job/a");
+        await request;
+        Assert.Equal(1, exitCode);
+        Assert.Contains("gateway_scheme and gateway_path_prefix are no beginning of a URL", error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -51,6 +51,7 @@ public sealed class ConfigBrokenFilesTests
         { "S\nsharding: {replicas: 1e3}", "2:22: sharding.replicas: must be a whole number from 1 to 100000" },
         { "S\nsharding: {key: label}", "2:17: sharding.key: must be one of group, path" },
         { "S\nmembership: {settle: 5}", "2:22: membership.settle: must be a duration such as 500ms, 5s or 1m30s" },
+        { "S\nmembership: {settle: 99999999999y}", "2:22: membership.settle: must be from 0s to 30d" },
         { "S\nmembership: {settle: -1s}", "2:22: membership.settle: must be a duration such as 500ms, 5s or 1m30s" },
         { "S\nlimits: {header_timeout: 0s}", "2:26: limits.header_timeout: must be from 1ms to 30d" },
         { "S\nlimits: {idle_timeout: 1y}", "2:24: limits.idle_timeout: must be from 1ms to 30d" },

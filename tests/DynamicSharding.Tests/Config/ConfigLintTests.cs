@@ -53,6 +53,24 @@ public sealed class ConfigLintTests
     [InlineData("{servers: [10.0.0.1, '[::ffff:10.0.0.1]', b]}", "1:35: pushgateway.servers: [::ffff:10.0.0.1] is the same gateway as 10.0.0.1,")]
     public void A_risky_list_or_check_is_warned_about(string yaml, string expected) => AssertWarning("pushgateway: " + yaml, expected);
 
+    /// <summary>Without a value, the section is not there; with an empty one, it is.</summary>
+    [Theory]
+    [InlineData("consul_server:\n", true)]
+    [InlineData("consul_server: ~\n", true)]
+    [InlineData("consul_server:\n#  addr: 10.0.0.9:8500\n", true)]
+    [InlineData("consul_server: {}\n", false)]
+    [InlineData("consul_server: {addr: 10.0.0.9:8500}\n", false)]
+    [InlineData("consul_server:\ndiscovery: static\n", false)]
+    [InlineData("consul_server:\ndiscovery: consul\n", false)]
+    public void An_empty_Consul_section_is_warned_about(string yaml, bool warned) => Assert.Equal(
+        warned,
+        Warnings(Sound + yaml).Contains("test.yml:2:1: consul_server: is empty, so that Consul is not used; write consul_server: {} for Consul at its default address, or remove the line"));
+
+    /// <summary>It would be what the errors are about.</summary>
+    [Fact]
+    public void An_empty_Consul_section_is_named_beside_errors() =>
+        Assert.Contains(ConfigTestFile.Parse("consul_server:\n").Warnings, static warning => warning.ToString().StartsWith("test.yml:1:1: consul_server: is empty", StringComparison.Ordinal));
+
     [Fact]
     public void Spellings_of_this_machine_are_one_gateway() => Assert.Equal(
         ["test.yml:2:36: pushgateway.servers: 127.0.0.1 is the same gateway as localhost, and would have two shares of the ring; remove one"],

@@ -61,6 +61,7 @@ internal static class GatewaysSection
         else html.Add($"The active configuration lists {DisplayText.Number(listed.Count, "gateway")}.");
         if (listed.Count > 0 && missing.Length > 0) WriteList(html, " Listed, but not in the ring: ", missing);
         if (listed.Count > 0 && extra.Length > 0) WriteList(html, " In the ring, but not listed: ", extra);
+        if (data.Context.ConfigFile().EditedAt is { } edited) html.Add($" The file may list others: it was edited at {DisplayText.Time(edited)}, and is not reloaded yet.");
         html.Add("</p>\n");
     }
 

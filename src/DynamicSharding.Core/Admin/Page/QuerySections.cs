@@ -20,18 +20,20 @@ internal static class LookupSection
 
     private static void WriteResult(Html html, PageData data, LookupResponse found)
     {
+        // The API finds an owner or fails.
+        string owner = found.Owner!;
         html.Add("<dl class=\"result\">\n");
-        html.Add($"<div><dt>Owner</dt><dd><span class=\"swatch c{data.ColorOf(found.Owner)}\"></span><code class=\"address\">{found.Owner}</code></dd></div>\n");
+        html.Add($"<div><dt>Owner</dt><dd><span class=\"swatch c{data.ColorOf(owner)}\"></span><code class=\"address\">{owner}</code></dd></div>\n");
         html.Add("<div><dt>Runner-up</dt><dd>");
         if (found.RunnerUp is { } next) html.Add($"<span class=\"swatch c{data.ColorOf(next)}\"></span><code class=\"address\">{next}</code> <span class=\"quiet\">if the owner leaves</span>");
         else html.Add("none: the ring has only one gateway");
         html.Add($"</dd></div>\n<div><dt>Key</dt><dd><code>{found.GroupKey}</code></dd></div>\n");
-        html.Add($"<div><dt>Hash</dt><dd><code>{found.Hash.ToString("x8", null)}</code></dd></div>\n");
+        html.Add($"<div><dt>Hash</dt><dd><code>{found.Hash!.Value.ToString("x8", null)}</code></dd></div>\n");
         html.Add($"<div><dt>Push to the owner</dt><dd><code class=\"whole\">{found.Curl}</code>\n<p class=\"quiet\">Replaces values of the current copy, the one on ");
-        html.Address(found.Owner);
-        html.Add($".</p></dd></div>\n<div><dt>Delete the current copy</dt><dd><code class=\"whole\">curl -X DELETE {ShellText.Quote(found.Location)}</code>\n");
+        html.Address(owner);
+        html.Add($".</p></dd></div>\n<div><dt>Delete the current copy</dt><dd><code class=\"whole\">curl -X DELETE {ShellText.Quote(found.Location!)}</code>\n");
         html.Add("<p class=\"quiet\">Deletes the group's newest values, on ");
-        html.Address(found.Owner);
+        html.Address(owner);
         html.Add(". Stale copies are on other gateways, and this command touches none of them; dynamic-sharding groups delete --stale finds and deletes those only.</p></dd></div>\n</dl>\n");
     }
 }

@@ -5,12 +5,15 @@ namespace DynamicSharding.Config.Values;
 /// <summary>Durations as Prometheus writes them: units from large to small, each at most once (<c>1h30m</c>), or a bare <c>0</c>.</summary>
 internal static class DurationText
 {
+    private const long MaxMilliseconds = long.MaxValue / TimeSpan.TicksPerMillisecond;
+
     // A year of 365 days and a week of 7, as prometheus/common/model defines them.
     private static readonly (string Unit, long Milliseconds)[] Units =
     [
         ("y", 365L * 86_400_000), ("w", 7L * 86_400_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1),
     ];
 
+    /// <param name="value">What is longer than any TimeSpan is the longest, so that an error can name the bounds.</param>
     public static bool TryParse(string text, out TimeSpan value)
     {
         value = TimeSpan.Zero;
@@ -18,16 +21,14 @@ internal static class DurationText
         if (text.Length == 0) return false;
 
         long total = 0;
+        bool isTooLong = false;
         int next = 0;
         ReadOnlySpan<char> rest = text;
         while (!rest.IsEmpty)
         {
             int digits = rest.IndexOfAnyExceptInRange('0', '9');
-            if (digits <= 0 || !long.TryParse(rest[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out long number))
-            {
-                return false;
-            }
-
+            if (digits <= 0) return false;
+            bool fits = long.TryParse(rest[..digits], NumberStyles.None, CultureInfo.InvariantCulture, out long number);
             rest = rest[digits..];
             int unitLength = rest.IndexOfAnyInRange('0', '9');
             ReadOnlySpan<char> unit = unitLength < 0 ? rest : rest[..unitLength];
@@ -36,12 +37,11 @@ internal static class DurationText
             if (index == Units.Length) return false;
             next = index + 1;
             rest = rest[unit.Length..];
-            if (number > (long.MaxValue / TimeSpan.TicksPerMillisecond / Units[index].Milliseconds) - 1) return false;
-            total += number * Units[index].Milliseconds;
-            if (total > long.MaxValue / TimeSpan.TicksPerMillisecond) return false;
+            isTooLong |= !fits || number > MaxMilliseconds / Units[index].Milliseconds;
+            if (!isTooLong) total += number * Units[index].Milliseconds;
         }
 
-        value = TimeSpan.FromMilliseconds(total);
+        value = isTooLong || total > MaxMilliseconds ? TimeSpan.MaxValue : TimeSpan.FromMilliseconds(total);
         return true;
     }
 
