@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace DynamicSharding.Ring;
@@ -34,17 +35,28 @@ internal static class RingPoints
     /// <param name="members">In their order on the ring.</param>
     /// <param name="weights">Of the members, at least 1: a member has so many times the replicas. The points of weight 1 are among those of any other.</param>
     /// <returns>The distinct points ascending, then the first one again, one turn later.</returns>
-    public static ulong[] Build(ReadOnlySpan<RingMember> members, ReadOnlySpan<int> weights, int replicas)
+    public static unsafe ulong[] Build(ReadOnlySpan<RingMember> members, ReadOnlySpan<int> weights, int replicas)
     {
         long weight = 0;
         foreach (int each in weights) weight += each;
         if (CheckCount(members.Length, weight, replicas) is { } problem) throw new InvalidOperationException(problem);
-        ulong[] points = HashAll(members, weights, new ulong[weight * replicas], replicas);
-        SortByPoint(ref points);
-        return DropCollisions(points);
+        int count = (int)(weight * replicas);
+
+        // Not on the heap, where two arrays of the ring's size would stay for long after each change.
+        var memory = (ulong*)NativeMemory.Alloc(2 * (nuint)count, sizeof(ulong));
+        try
+        {
+            var points = new Span<ulong>(memory, count);
+            HashAll(members, weights, points, replicas);
+            return DropCollisions(SortByPoint(points, new Span<ulong>(memory + count, count)));
+        }
+        finally
+        {
+            NativeMemory.Free(memory);
+        }
     }
 
-    private static ulong[] HashAll(ReadOnlySpan<RingMember> members, ReadOnlySpan<int> weights, ulong[] points, int replicas)
+    private static void HashAll(ReadOnlySpan<RingMember> members, ReadOnlySpan<int> weights, Span<ulong> points, int replicas)
     {
         Span<byte> digits = stackalloc byte[MaxDigits];
         int count = 0;
@@ -61,14 +73,13 @@ internal static class RingPoints
                 points[count++] = ((ulong)MurmurHash3.Hash32(text.AsSpan(start)) << OwnerBits) | (uint)owner;
             }
         }
-
-        return points;
     }
 
     /// <summary>A stable radix sort: equal points stay in the order of their owners.</summary>
-    private static void SortByPoint(ref ulong[] points)
+    /// <param name="target">As long as the points.</param>
+    /// <returns>One of the two.</returns>
+    private static Span<ulong> SortByPoint(Span<ulong> points, Span<ulong> target)
     {
-        var target = new ulong[points.Length];
         Span<int> offsets = stackalloc int[1 << DigitBits];
         for (int shift = OwnerBits; shift < OwnerBits + 32; shift += DigitBits)
         {
@@ -77,13 +88,17 @@ internal static class RingPoints
             int sum = 0;
             foreach (ref int offset in offsets) (offset, sum) = (sum, sum + offset);
             foreach (ulong point in points) target[offsets[Digit(point, shift)]++] = point;
-            (points, target) = (target, points);
+            Span<ulong> sorted = target;
+            target = points;
+            points = sorted;
         }
+
+        return points;
     }
 
     private static int Digit(ulong point, int shift) => (int)(point >> shift) & ((1 << DigitBits) - 1);
 
-    private static ulong[] DropCollisions(ulong[] sorted)
+    private static ulong[] DropCollisions(Span<ulong> sorted)
     {
         int count = 0;
         for (int i = 0; i < sorted.Length; i++)
@@ -93,7 +108,7 @@ internal static class RingPoints
         }
 
         var points = new ulong[count + 1];
-        sorted.AsSpan(0, count).CopyTo(points);
+        sorted[..count].CopyTo(points);
         points[count] = points[0] + (1UL << (32 + OwnerBits));
         return points;
     }
