@@ -228,9 +228,19 @@ check_service() {
 
     inside sh -c "echo 'colour: red' >>$CONFIG"
     inside dpkg -i /srv/package.deb >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; fail "an upgrade with a broken configuration"; }
-    grep -q 'dynamic-sharding: not restarted, because the configuration has errors' "$WORK/log" || fail "the upgrade says nothing: $(cat "$WORK/log")"
+    grep -q 'not restarted, because the configuration has errors; mend it, then: systemctl reload dynamic-sharding && systemctl restart' "$WORK/log" \
+        || fail "the upgrade says nothing: $(cat "$WORK/log")"
+    grep -q 'this is not a known key' "$WORK/log" || fail "the upgrade does not say which error: $(cat "$WORK/log")"
     expect "the process after an upgrade with a broken configuration" "$(main_pid)" "$main"
     expect "its state" "$(inside systemctl is-active $PACKAGE.service)" active
+
+    # As its user, who must be able to read every file.
+    inside tee $CONFIG <"$config" >/dev/null
+    inside chmod 600 $CONFIG
+    inside dpkg -i /srv/package.deb >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; fail "an upgrade with a file that only root can read"; }
+    grep -q 'dynamic-sharding: not restarted' "$WORK/log" || fail "an upgrade with a file that only root can read says nothing: $(cat "$WORK/log")"
+    expect "the process after it" "$(main_pid)" "$main"
+    inside chmod 640 $CONFIG
 
     inside tee $CONFIG <"$config" >/dev/null
     quietly inside dpkg -i /srv/package.deb

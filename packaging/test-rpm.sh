@@ -62,7 +62,7 @@ upgrade_running() {
 
     inside sh -c "echo 'colour: red' >>$CONFIG"
     upgrade
-    grep -q 'dynamic-sharding: not restarted, because the configuration has errors' "$WORK/log" || fail "the upgrade says nothing: $(cat "$WORK/log")"
+    grep -q 'not restarted, because the configuration has errors; mend it, then: systemctl reload dynamic-sharding && systemctl restart' "$WORK/log" || fail "the upgrade says nothing: $(cat "$WORK/log")"
     grep -q 'this is not a known key' "$WORK/log" || fail "the upgrade does not say which error: $(cat "$WORK/log")"
     expect "the process after an upgrade with a broken configuration" "$(main_pid)" "$main"
     expect "its state" "$(inside systemctl is-active $PACKAGE.service)" active

@@ -176,7 +176,7 @@ class Run:
         return max(real.ready_at() for real in self.real)
 
     def first(self):
-        """Nothing is registered yet. Each edge probes each gateway until something is, and reads lists that grow: this machine has room for so many."""
+        """Nothing is registered yet. Each edge probes each gateway until something is, and reads lists that grow: this machine has room for only so many."""
         count = min(self.count, FIRST, len(self.edges.parts[0]))
         begun, ready = self.start_edges(count)
         self.passing(self.gateway_count)

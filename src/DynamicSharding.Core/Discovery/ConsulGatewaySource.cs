@@ -18,7 +18,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     private const int MaxWarnedAddresses = 100;
 
     /// <summary>
-    /// Consul has so long for its first response before the configured gateways are probed. When a whole fleet starts, each of its instances would
+    /// How long Consul has for its first response before the configured gateways are probed. When a whole fleet starts, each of its instances would
     /// connect to each gateway for nothing.
     /// </summary>
     private static readonly TimeSpan ProbeGrace = TimeSpan.FromSeconds(1);
@@ -76,6 +76,8 @@ internal sealed class ConsulGatewaySource : IGatewaySource
 
     /// <summary>A blocking query returns nothing for a minute both when nothing changes and when Consul has fallen silent.</summary>
     public bool NeedsConfirmation => _adopted;
+
+    public bool IsUpToDate => !_adopted || _watch.IsWaiting;
 
     public void Confirm() => _events.Writer.TryWrite(new DiscoveryEvent.ConfirmationRequested());
 

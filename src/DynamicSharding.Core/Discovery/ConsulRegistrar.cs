@@ -265,9 +265,14 @@ internal sealed class ConsulRegistrar
         TimeSpan start = Now, askedAt = start;
         GatewayCopies? current = null;
         HashSet<string> asked = [];
+
+        // An instance without a list counts none: it registers what its own agent lacks.
+        bool hasList;
+        lock (_lock) hasList = _rows is not null;
         _plan.Update(wanted.Options.Servers, Copies(), start);
 
-        // What our own agent had may be missing for everyone: it comes first, and at any rate. Instances that are all late do not write in one order.
+        // What our own agent had may be missing for everyone: it comes first, and at any rate. The rest by the time of its wait, so that instances
+        // that are late together do not write in the same order.
         string[] servers = [.. wanted.Options.Servers.OrderByDescending(_plan.IsLost).ThenBy(_plan.WriteAt)];
         foreach (string address in servers)
         {
@@ -275,13 +280,12 @@ internal sealed class ConsulRegistrar
             if (!_plan.IsLost(address))
             {
                 if (Now - start > LongestRound) return;
-                await _newCopies.WaitAsync(ct).ConfigureAwait(false);
-                if (!_plan.ShouldWrite(address, Copies(), Now)) continue;
 
                 // Where many instances wait and the list comes late, several have waits that have ended. A write is read by all of them.
-                if (!asked.Contains(address) || Now - askedAt > AskingLasts)
+                if (hasList && (!asked.Contains(address) || Now - askedAt > AskingLasts))
                 {
                     asked = [.. servers.SkipWhile(each => each != address).Where(each => _plan.ShouldWrite(each, Copies(), Now)).Take(MaxAsked)];
+                    if (!asked.Contains(address)) continue;
                     current = await _agent.CopiesNowAsync([.. asked], ct).ConfigureAwait(false);
                     askedAt = Now;
                 }
@@ -291,6 +295,9 @@ internal sealed class ConsulRegistrar
                     _plan.WaitAgain(address, Now);
                     continue;
                 }
+
+                await _newCopies.WaitAsync(ct).ConfigureAwait(false);
+                if (!_plan.ShouldWrite(address, Copies(), Now)) continue;
             }
 
             await _agent.WriteAsync(address, wanted, ct).ConfigureAwait(false);

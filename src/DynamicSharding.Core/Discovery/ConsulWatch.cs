@@ -32,14 +32,17 @@ internal sealed class ConsulWatch : IDisposable
     private static readonly TimeSpan Spread = TimeSpan.FromMilliseconds(250);
 
     /// <summary>
-    /// For each row, if the last list is hardly older: while a list is being filled, reading it again and again is all that a machine would do.
+    /// Per row, when the list was read a moment ago: while a catalog fills, an instance would otherwise do nothing but read it.
     /// </summary>
     private static readonly TimeSpan SpreadOfRow = TimeSpan.FromMilliseconds(2);
 
     /// <summary>The whole list follows so long after a change that was explained, or up to twice as long again.</summary>
     private static readonly TimeSpan VerifyAfter = TimeSpan.FromSeconds(5);
 
-    /// <summary>With more rows that fail, reading them each minute is work for nothing.</summary>
+    /// <summary>While a copy that should follow does not, and other checks begin to fail, a list stays unread for so long at most.</summary>
+    private static readonly TimeSpan LongestUnread = TimeSpan.FromSeconds(15);
+
+    /// <summary>With more rows that fail, reading them each minute is wasted work.</summary>
     private const int MaxFailing = 64;
 
     /// <summary>The age at which the list is read again although its index is the same: a hint may be wrong, and permissions may change.</summary>
@@ -80,6 +83,7 @@ internal sealed class ConsulWatch : IDisposable
     private volatile DiscoveryStatus _status = new(DiscoveryKind.Consul, null, 0, null, 0, null);
 
     private bool _hadInstances;
+    private volatile bool _isWaiting;
 
     /// <summary>When the watch last read the whole list, with which token.</summary>
     private long _readAt;
@@ -87,6 +91,9 @@ internal sealed class ConsulWatch : IDisposable
 
     /// <summary>The last list is one that was explained, and not yet read.</summary>
     private bool _isPatched;
+
+    /// <summary>Since when.</summary>
+    private long _patchedAt;
 
     /// <summary>The last query has waited for the other copy of a gateway in vain.</summary>
     private bool _hasWaited;
@@ -117,6 +124,9 @@ internal sealed class ConsulWatch : IDisposable
     }
 
     public DiscoveryStatus Status => _status;
+
+    /// <summary>A query waits for the next change: nothing that is known here is unread.</summary>
+    public bool IsWaiting => _isWaiting;
 
     public void Dispose() => _client.Dispose();
 
@@ -181,7 +191,17 @@ internal sealed class ConsulWatch : IDisposable
     {
         string? token = _token();
         (Selection selection, TimeSpan wait) = NextQuery(index);
-        ListResponse response = await _query.RunAsync(_client, index, wait, selection, ct).ConfigureAwait(false);
+        ListResponse response;
+        try
+        {
+            _isWaiting = index != 0;
+            response = await _query.RunAsync(_client, index, wait, selection, ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            _isWaiting = false;
+        }
+
         _backoff.Reset();
         if (response.Index < index) return StartOver(index, response.Index);
         bool isPatched = false;
@@ -236,7 +256,8 @@ internal sealed class ConsulWatch : IDisposable
         {
             // The other copy of a gateway is about to follow, and a list is not needed before it has.
             TimeSpan wait = VerifyAfter * (1 + (2 * _random.NextDouble()));
-            return (!_hasWaited && RowPatch.CopiesDisagree(_rows) ? Selection.Failing : Selection.All, wait);
+            bool waitsForCopy = !_hasWaited && _time.GetElapsedTime(_patchedAt) < LongestUnread && RowPatch.CopiesDisagree(_rows);
+            return (waitsForCopy ? Selection.Failing : Selection.All, wait);
         }
 
         return (_rows.Count(RowPatch.IsFailing) <= MaxFailing ? Selection.Failing : Selection.None, Wait);
@@ -246,7 +267,7 @@ internal sealed class ConsulWatch : IDisposable
     private List<ServiceEntry>? Patch(ulong index, ListResponse response)
     {
         // A confirmation may have read a list that this response is not based on.
-        lock (_lock) return _lastIndex == index ? RowPatch.Apply(_rows, response.Rows, response.Index) : null;
+        lock (_lock) return _lastIndex == index ? RowPatch.Apply(_rows, response.Rows, index, response.Index) : null;
     }
 
     /// <summary>A snapshot was restored or the cluster rebuilt. That response may show a passing moment: query again.</summary>
@@ -266,7 +287,7 @@ internal sealed class ConsulWatch : IDisposable
         {
             // First the index alone: while the watch follows it, the list is the same.
             bool isFollowed;
-            lock (_lock) isFollowed = _isFollowed && !_isLost && _rows.Count > 0;
+            lock (_lock) isFollowed = _isFollowed && !_isLost && !_isPatched && _rows.Count > 0;
             ListResponse response = await _query.RunAsync(client, 0, TimeSpan.Zero, isFollowed ? Selection.None : Selection.All, either.Token).ConfigureAwait(false);
             if (!response.IsList)
             {
@@ -291,13 +312,13 @@ internal sealed class ConsulWatch : IDisposable
         }
     }
 
-    /// <summary>The last list holds if its index does. Another view of the cluster is a reason to read the list.</summary>
+    /// <summary>The last list holds if its index does and it was read. A server without a leader is a reason to read it, too.</summary>
     /// <returns>False if the list has to be read.</returns>
     private bool TryConfirm(ListResponse response)
     {
         lock (_lock)
         {
-            if (!_isFollowed || _isLost || response.KnownLeader != _status.ConsulKnownLeader || response.Index > _lastIndex) return false;
+            if (!_isFollowed || _isLost || _isPatched || response.Index > _lastIndex || (_status.ConsulKnownLeader == true && !response.KnownLeader)) return false;
 
             // A server that lags behind has responded. That confirms nothing, and its list would not either.
             if (response.Index < _lastIndex) return true;
@@ -341,6 +362,7 @@ internal sealed class ConsulWatch : IDisposable
     {
         lock (_lock)
         {
+            if (isPatched && !_isPatched) _patchedAt = _time.GetTimestamp();
             if (response.IsList) (_rows, _isPatched) = (response.Rows, isPatched);
             Volatile.Write(ref _lastIndex, response.Index);
             _responses++;

@@ -10,8 +10,8 @@ namespace DynamicSharding.Discovery;
 internal sealed class CopyPlan(Random random)
 {
     /// <summary>
-    /// The longest wait while no live agent has the gateway. Several times what others need to see a new registration (up to a second; who is late
-    /// asks before it writes), and with the first run of a check (up to 5 s) shorter than the time after which a gateway without a verdict leaves (12 s by default).
+    /// The longest wait while no live agent has the gateway. Several times what others need to see a new registration (up to a second; an
+    /// instance that is late asks before it writes), and with the first run of a check (up to 5 s) shorter than the time after which a gateway without a verdict leaves (12 s by default).
     /// </summary>
     public static readonly TimeSpan LongestWithoutCopy = TimeSpan.FromSeconds(4);
 
@@ -139,7 +139,7 @@ internal sealed class CopyPlan(Random random)
     /// <summary>It was time to write a copy, but the list will show that one is there. If it does not, there is another wait.</summary>
     public void WaitAgain(string address, TimeSpan now)
     {
-        if (_writes.TryGetValue(address, out (int Copies, TimeSpan At) write)) _writes[address] = write with { At = now + Draw(LongestWithOne) };
+        if (_writes.TryGetValue(address, out (int Copies, TimeSpan At) write)) _writes[address] = write with { At = now + Draw(LongestWith(write.Copies)) };
     }
 
     public void Written(string address)

@@ -17,6 +17,9 @@ internal interface IGatewaySource : IAsyncDisposable
     /// </summary>
     bool NeedsConfirmation { get; }
 
+    /// <summary>False while a change may be known to the source that is not reported yet.</summary>
+    bool IsUpToDate { get; }
+
     /// <summary>Requests a current report, which is an interruption if the server does not respond. Never waits.</summary>
     void Confirm();
 

@@ -41,6 +41,8 @@ internal sealed class ListedGatewaySource : IGatewaySource
     /// <summary>False: a source that falls silent is a failure of the list, and says nothing about its gateways.</summary>
     public bool NeedsConfirmation => false;
 
+    public bool IsUpToDate => true;
+
     public void Confirm()
     {
     }

@@ -14,9 +14,13 @@ internal static class RowPatch
 
     /// <param name="known">The last list.</param>
     /// <param name="failing">All rows that fail now.</param>
+    /// <param name="since">The index of the last list.</param>
     /// <param name="index">Of the response with these rows.</param>
-    /// <returns>Null unless a check that fails is what the index is of: a row that no longer fails may also be gone, and a row may be new.</returns>
-    public static List<ServiceEntry>? Apply(List<ServiceEntry> known, List<ServiceEntry> failing, ulong index)
+    /// <returns>
+    /// Null unless a check that fails is what the index is of: a row that no longer fails may also be gone, a row may be new, and one that
+    /// fails may be older than the list.
+    /// </returns>
+    public static List<ServiceEntry>? Apply(List<ServiceEntry> known, List<ServiceEntry> failing, ulong since, ulong index)
     {
         var left = new Dictionary<(string?, string?), ServiceEntry>(failing.Count);
         ulong newest = 0;
@@ -30,9 +34,15 @@ internal static class RowPatch
         var rows = new List<ServiceEntry>(known.Count);
         foreach (ServiceEntry row in known)
         {
-            if (left.Remove(Key(row), out ServiceEntry? now)) rows.Add(now);
-            else if (IsFailing(row)) return null;
-            else rows.Add(row);
+            if (!left.Remove(Key(row), out ServiceEntry? now))
+            {
+                if (IsFailing(row)) return null;
+                rows.Add(row);
+                continue;
+            }
+
+            if (!IsFailing(row) && !now.Checks!.Any(check => check.ModifyIndex > since)) return null;
+            rows.Add(now);
         }
 
         return left.Count == 0 ? rows : null;

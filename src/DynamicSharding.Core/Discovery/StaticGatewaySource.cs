@@ -27,6 +27,8 @@ internal sealed class StaticGatewaySource : IGatewaySource
     /// <summary>False: a probe without a response is a verdict.</summary>
     public bool NeedsConfirmation => false;
 
+    public bool IsUpToDate => true;
+
     public void Confirm()
     {
     }

@@ -16,6 +16,7 @@ internal sealed class MembershipService : IAsyncDisposable
 
     private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ConfirmPeriod = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MaxLateness = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan MinTick = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan MinRetryPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan MaxRetryPause = TimeSpan.FromSeconds(30);
@@ -39,6 +40,13 @@ internal sealed class MembershipService : IAsyncDisposable
 
     /// <summary>A confirmation was requested, and no report has come since.</summary>
     private bool _isConfirming;
+
+    /// <summary>Something is due that the source may know better in a moment.</summary>
+    private bool _waitsForSource;
+
+    /// <summary>When the timer was set, and to how long.</summary>
+    private long _armedAt;
+    private TimeSpan _armedFor;
     private bool _stopped;
     private volatile MembershipView _view;
 
@@ -153,9 +161,17 @@ internal sealed class MembershipService : IAsyncDisposable
 
     private void OnTimer() => Advance(() =>
     {
+        if (!_source.NeedsConfirmation) return _policy.Tick();
+
+        // A report that has just come decides with time, unless a change that it does not know may have come meanwhile: while the source was busy,
+        // or this process did not run.
+        bool isLate = _time.GetElapsedTime(_armedAt) > _armedFor + MaxLateness;
+        _waitsForSource = !_policy.IsStale && !isLate && !_source.IsUpToDate;
+        if (_waitsForSource) return null;
+        if (!_policy.IsStale && !isLate) return _policy.Tick();
+
         // If the source may have fallen silent, time alone decides nothing: a confirmation is requested, and its report decides.
-        if (!_policy.IsStale) return _policy.Tick();
-        if (_source.NeedsConfirmation) _source.Confirm();
+        _source.Confirm();
         _isConfirming = true;
         return null;
     });
@@ -174,11 +190,13 @@ internal sealed class MembershipService : IAsyncDisposable
             if (due is { } distance && _source.NeedsConfirmation)
             {
                 TimeSpan least = _isConfirming ? MinRetryPause : MinTick;
-                due = TimeSpan.FromTicks(Math.Clamp(distance.Ticks, least.Ticks, ConfirmPeriod.Ticks));
+                due = TimeSpan.FromTicks(Math.Clamp(_waitsForSource ? 0 : distance.Ticks, least.Ticks, ConfirmPeriod.Ticks));
+                _waitsForSource = false;
             }
 
             if (_unpublished is not null && (due is null || due > UntilRetry())) due = UntilRetry();
-            _timer.Change(due is { } pause ? Ceiling(pause) : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            (_armedAt, _armedFor) = (_time.GetTimestamp(), due is { } pause ? Ceiling(pause) : Timeout.InfiniteTimeSpan);
+            _timer.Change(_armedFor, Timeout.InfiniteTimeSpan);
         }
     }
 

@@ -189,6 +189,7 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
     [Theory]
     [InlineData("v1")]
     [InlineData("v2")]
+    [InlineData("any")]
     public async Task Watchdog_and_healthcheck_need_no_trust(string protocol)
     {
         using ServiceManager manager = new();

@@ -10,7 +10,7 @@ public class RowPatchTests
     [Fact]
     public void Rows_that_fail_replace_those_of_the_last_list()
     {
-        List<ServiceEntry>? rows = RowPatch.Apply(Known, [Row("n2", "critical", 7), Row("n0", "warning", 9)], 9);
+        List<ServiceEntry>? rows = RowPatch.Apply(Known, [Row("n2", "critical", 7), Row("n0", "warning", 9)], 8, 9);
         Assert.Equal(["n0 warning", "n1 passing", "n2 critical"], rows!.Select(Text));
     }
 
@@ -18,13 +18,14 @@ public class RowPatchTests
     public void What_is_not_explained_needs_a_list()
     {
         ServiceEntry still = Row("n2", "critical", 7);
-        Assert.Null(RowPatch.Apply(Known, [still], 9)); // something else has changed
-        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9)], 10)); // and something after it
-        Assert.Null(RowPatch.Apply(Known, [Row("n0", "critical", 9)], 9)); // a row passes again, or is gone
-        Assert.Null(RowPatch.Apply(Known, [still, Row("n3", "critical", 9)], 9)); // a new row
-        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 0)], 9)); // an agent that says no index
-        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9), Row("n0", "critical", 9)], 9)); // twice
-        Assert.Null(RowPatch.Apply([], [], 9));
+        Assert.Null(RowPatch.Apply(Known, [still], 8, 9)); // something else has changed
+        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9)], 8, 10)); // and something after it
+        Assert.Null(RowPatch.Apply(Known, [Row("n0", "critical", 9)], 8, 9)); // a row passes again, or is gone
+        Assert.Null(RowPatch.Apply(Known, [still, Row("n3", "critical", 9)], 8, 9)); // a new row
+        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 0)], 8, 9)); // an agent that says no index
+        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9), Row("n0", "critical", 9)], 8, 9)); // twice
+        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9), Row("n1", "critical", 5)], 8, 9)); // one that the list knows better
+        Assert.Null(RowPatch.Apply([], [], 8, 9));
     }
 
     [Theory]
