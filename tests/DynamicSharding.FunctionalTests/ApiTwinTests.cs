@@ -63,7 +63,13 @@ public sealed class ApiTwinTests(ITestOutputHelper output) : PeerTest(output)
         Assert.Equal(4, copies.Length);
         Assert.Equal(api.GetProperty("groups").EnumerateArray().Select(Text).Order(StringComparer.Ordinal), copies.Order(StringComparer.Ordinal));
 
+        // Fields may be added, and none may go.
+        Assert.Equal(["errors", "gateways", "groups"], Names(api));
+        Assert.Equal(["address", "error", "groups"], Names(api.GetProperty("gateways")[0]));
         string[] names = Names(api.GetProperty("groups")[0]);
+        Assert.Equal(
+            ["families", "gateway", "labels", "labels_are_exact", "last_push_successful", "owner", "path", "push_failure_time_seconds", "push_time_seconds", "reason", "result"],
+            names);
         foreach (string[] command in (string[][])[["stale"], ["delete", "--match", "job=\"a\"", "--yes"]])
         {
             JsonElement document = await CommandAsync(server, "groups", command);

@@ -42,6 +42,15 @@ public sealed class CleanupServiceTests(ITestOutputHelper output) : PeerTest(out
             async () => JsonDocument.Parse(await admin.GetStringAsync("api/v1/cleanup")).RootElement.GetProperty("last_pass").GetProperty("misplaced").GetInt64() == 0,
             Limit,
             () => "a pass that finds nothing");
+
+        // Fields may be added, and none may go.
+        JsonElement state = JsonDocument.Parse(await admin.GetStringAsync("api/v1/cleanup")).RootElement;
+        Assert.Equal(
+            ["enabled", "dry_run", "exclude", "holds_lease", "lease_holder", "waiting", "running", "passes", "failed_passes", "last_success", "deleted", "last_pass"],
+            state.EnumerateObject().Select(static field => field.Name));
+        Assert.Equal(
+            ["started", "seconds", "dry_run", "success", "groups", "misplaced", "stale", "deleted", "left", "gateways", "deleted_copies", "left_copies"],
+            state.GetProperty("last_pass").EnumerateObject().Select(static field => field.Name));
         JsonElement groups = JsonDocument.Parse(await admin.GetStringAsync("api/v1/groups?match=" + Uri.EscapeDataString("job=~\"j1|j2\""))).RootElement;
         Assert.Equal(
             ["j1 " + owners["/metrics/job/j1"], "j2 " + owners["/metrics/job/j2"]],

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text;
 using DynamicSharding.FunctionalTests.Forward;
 using DynamicSharding.FunctionalTests.Peers;
+using DynamicSharding.FunctionalTests.Tls;
 using DynamicSharding.FunctionalTests.Wire;
 using Xunit.Abstractions;
 
@@ -212,6 +213,33 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
 
         // A URL says nothing of a header, which docs/configuration.md says.
         Assert.Equal(1, (await DynamicShardingProcess.RunAsync("healthcheck", "--url", $"http://{address}")).ExitCode);
+    }
+
+    /// <summary>The header comes before the handshake there, too.</summary>
+    [Fact]
+    public async Task Watchdog_and_healthcheck_of_a_listener_with_TLS_alone_send_the_header_first()
+    {
+        using var authority = new TestAuthority();
+        authority.Issue("edge");
+        using ServiceManager manager = new();
+        string address = FreePort.NextAddress(), admin = FreePort.NextAddress();
+        string config = $$"""
+            http_listen_addr: ""
+            https_listen_addr: {{address}}
+            admin_listen_addr: {{admin}}
+            tls: { cert_file: {{authority.Path("edge.pem")}}, key_file: {{authority.Path("edge.key")}} }
+            proxy_protocol: v2
+            trusted_proxies: [192.0.2.1]
+            pushgateway: { servers: ["127.0.0.1:9091", "127.0.0.2:9091"], health_check: { enabled: false } }
+            shutdown: { drain_delay: 0s }
+
+            """;
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config, admin, admin, manager.Environment(TimeSpan.FromSeconds(8)));
+        await Eventually.TrueAsync(() => Task.FromResult(manager.TimesOf("WATCHDOG=1").Length >= 2), TimeSpan.FromSeconds(60), () => "two pings");
+        Assert.DoesNotContain("data plane does not respond", server.Process.Output, StringComparison.Ordinal);
+        using TemporaryFolder folder = new();
+        string file = folder.Write("c.yml", config.Replace($"admin_listen_addr: {admin}", "admin_listen_addr: \"\"", StringComparison.Ordinal));
+        Assert.Equal((0, $"https://{address}/-/ready: 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", file));
     }
 
     private Task<Edge> StartAsync(string gateway, string protocol, string trusted, string more = "") => Edge.StartAsync(TestPeers, gateway, protocol, trusted, more);

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
@@ -326,6 +327,19 @@ public sealed class PageTests
             "The gateways in the ring are those that the active configuration lists. The file may list others: it was edited at 2026-01-02 03:04:05 UTC, and is not reloaded yet.</p>",
             await admin.Client.GetStringAsync("/"),
             StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Get \"http://pgw-1.dc-2:9091/-/healthy\": dial tcp [2001:db8::1]:9091: refused", "pgw-1.dc-2:9091", "[2001:db8::1]:9091:")]
+    [InlineData("[\"pgw-1.dc-2:9091\", \"[2001:db8::1]:9091\"]", "pgw-1.dc-2:9091", "[2001:db8::1]:9091")]
+    [InlineData("at 12:03:04 UTC, https://pgw-1/a:b ::1 x: (pgw-1:9091).", "(pgw-1:9091).")]
+    public void Addresses_in_a_text_are_kept_together(string text, params string[] addresses)
+    {
+        var html = new DynamicSharding.Admin.Page.Html();
+        html.Prose(text);
+        string markup = Encoding.UTF8.GetString(html.ToBytes());
+        Assert.Equal(addresses, markup.Split("<span class=\"address\">").Skip(1).Select(static part => part[..part.IndexOf('<', StringComparison.Ordinal)]));
+        Assert.Equal(System.Net.WebUtility.HtmlEncode(text), WithoutSpans(markup));
     }
 
     [Fact]

@@ -69,12 +69,31 @@ internal sealed class Html
         for (int i = 0; i < words.Length; i++)
         {
             if (i > 0) Add(" ");
-            string address = words[i].Trim(',', '.', ';', ':', '(', ')');
-            int colon = address.LastIndexOf(':');
-            bool isAddress = colon > 0 && HostText.TryParsePort(address.AsSpan(colon + 1), out _) && !address.Contains('/');
-            if (isAddress) Add($"<span class=\"address\">{words[i]}</span>");
-            else Add($"{words[i]}");
+            if (FindAddress(words[i]) is not var (start, end)) Add($"{words[i]}");
+            else if (words[i].Trim(',', '.', ';', ':', '(', ')').Length == end - start) Add($"<span class=\"address\">{words[i]}</span>");
+            else Add($"{words[i][..start]}<span class=\"address\">{words[i][start..end]}</span>{words[i][end..]}");
         }
+    }
+
+    /// <summary>A host and a port in a word: the word itself, in a URL, or between quotes.</summary>
+    private static (int Start, int End)? FindAddress(string word)
+    {
+        for (int colon = word.IndexOf(':'); colon >= 0; colon = word.IndexOf(':', colon + 1))
+        {
+            int end = colon + 1;
+            while (end < word.Length && char.IsAsciiDigit(word[end])) end++;
+            int next = end < word.Length && word[end] == ':' ? end + 1 : end;
+            if (next < word.Length && char.IsAsciiLetterOrDigit(word[next])) continue;
+            if (!HostText.TryParsePort(word.AsSpan(colon + 1, end - colon - 1), out _)) continue;
+            int start = colon;
+            if (colon > 0 && word[colon - 1] == ']') start = Math.Max(0, word.LastIndexOf('[', colon));
+            else while (start > 0 && (char.IsAsciiLetterOrDigit(word[start - 1]) || word[start - 1] is '.' or '-' or '_')) start--;
+
+            // A time of day has two colons.
+            if (start < colon && (start == 0 || word[start - 1] != ':')) return (start, end);
+        }
+
+        return null;
     }
 
     public byte[] ToBytes() => Encoding.UTF8.GetBytes(_markup.ToString());

@@ -17,7 +17,7 @@ internal static class SummarySection
         int warnings = data.Count(WarningEntry.Warning);
         if (critical > 0) html.Add($"<a class=\"state bad\" href=\"#warnings\">{critical} critical</a>\n");
         if (warnings > 0) html.Add($"<a class=\"state warned\" href=\"#warnings\">{DisplayText.Number(warnings, "warning")}</a>\n");
-        html.Add($"<p class=\"quiet\">{Environment.MachineName}, pushes on <code>{(data.Options.HttpListenAddr ?? data.Options.Listeners.First(l => l.Address is not null && l.Key != "admin_listen_addr").Address)!.ToString()}</code></p></div>\n<dl class=\"facts\">\n");
+        html.Add($"<p class=\"quiet\">{Environment.MachineName}, pushes on <code class=\"address\">{(data.Options.HttpListenAddr ?? data.Options.Listeners.First(l => l.Address is not null && l.Key != "admin_listen_addr").Address)!.ToString()}</code></p></div>\n<dl class=\"facts\">\n");
 
         int members = data.Fleet.Ring?.Members.Length ?? 0;
         WriteRow("Gateways in the ring", $"{members} of {data.Fleet.Gateways.Length}", isWarning: members < data.Fleet.Gateways.Count(static g => g.Weight > 0));
