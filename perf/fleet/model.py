@@ -3,18 +3,18 @@ machine has no room for. N is the number of edges, G that of gateways."""
 
 TERMS = {'1': lambda n, g: 1, 'N': lambda n, g: n, 'G': lambda n, g: g, 'N·G': lambda n, g: n * g}
 # Title, unit, where it is found in a size's figures, and what it can grow with. A list of gateways goes to every edge, so its bytes grow with G
-# and the CPU for it with N·G; a number of requests grows with neither.
+# and the CPU for it with N·G; a number of requests grows with neither. With few sizes the first terms are fitted.
 QUANTITIES = [
     ('quiet, requests per edge and minute', '', lambda s: s['quiet']['simulated']['requests'], '1'),
     ('quiet, bytes per edge and minute', 'B', lambda s: s['quiet']['simulated']['bytes'], '1 G'),
-    ("quiet, CPU of Consul's servers per minute", 's', lambda s: s['quiet']['servers_cpu'], '1 N G'),
+    ("quiet, CPU of Consul's servers per minute", 's', lambda s: s['quiet']['servers_cpu'], '1 N·G N'),
     ('a gateway dies, requests per edge', '', lambda s: s['dies']['simulated']['requests'], '1'),
     ('a gateway dies, bytes per edge', 'B', lambda s: s['dies']['simulated']['bytes'], '1 G'),
-    ("a gateway dies, CPU of Consul's servers", 's', lambda s: above_quiet(s, 'dies', 'servers_cpu'), '1 N N·G'),
-    ("a gateway dies, CPU of Consul's agents", 's', lambda s: above_quiet(s, 'dies', 'agents_cpu'), '1 N N·G'),
+    ("a gateway dies, CPU of Consul's servers", 's', lambda s: above_quiet(s, 'dies', 'servers_cpu'), 'N·G 1 N'),
+    ("a gateway dies, CPU of Consul's agents", 's', lambda s: above_quiet(s, 'dies', 'agents_cpu'), 'N·G 1 N'),
     ('all edges start, requests per edge', '', lambda s: s['start']['simulated']['requests'], '1'),
     ('all edges start, bytes per edge', 'B', lambda s: s['start']['simulated']['bytes'], '1 G'),
-    ("all edges start, CPU of Consul's servers", 's', lambda s: above_quiet(s, 'start', 'servers_cpu'), '1 N N·G'),
+    ("all edges start, CPU of Consul's servers", 's', lambda s: above_quiet(s, 'start', 'servers_cpu'), 'N·G 1 N'),
 ]
 
 
