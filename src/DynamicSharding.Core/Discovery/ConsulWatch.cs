@@ -22,9 +22,6 @@ namespace DynamicSharding.Discovery;
 /// </remarks>
 internal sealed class ConsulWatch : IDisposable
 {
-    /// <summary>Short, because the agent keeps an abandoned query until its wait is over.</summary>
-    private static readonly TimeSpan Wait = TimeSpan.FromSeconds(60);
-
     /// <summary>For the list after its index has moved. Only a server that lags behind the one that told us needs some.</summary>
     private static readonly TimeSpan ReadWait = TimeSpan.FromSeconds(5);
 
@@ -35,18 +32,6 @@ internal sealed class ConsulWatch : IDisposable
     /// Per row, when the list was read a moment ago: while a catalog fills, an instance would otherwise do nothing but read it.
     /// </summary>
     private static readonly TimeSpan SpreadOfRow = TimeSpan.FromMilliseconds(2);
-
-    /// <summary>The whole list follows so long after a change that was explained, or up to twice as long again.</summary>
-    private static readonly TimeSpan VerifyAfter = TimeSpan.FromSeconds(5);
-
-    /// <summary>While a copy that should follow does not, and other checks begin to fail, a list stays unread for so long at most.</summary>
-    private static readonly TimeSpan LongestUnread = TimeSpan.FromSeconds(15);
-
-    /// <summary>With more rows that fail, reading them each minute is wasted work.</summary>
-    private const int MaxFailing = 64;
-
-    /// <summary>The age at which the list is read again although its index is the same: a hint may be wrong, and permissions may change.</summary>
-    private static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(15);
 
     /// <summary>Much longer than an agent takes, shorter than any hold.</summary>
     private static readonly TimeSpan ConfirmTimeout = TimeSpan.FromSeconds(5);
@@ -61,6 +46,7 @@ internal sealed class ConsulWatch : IDisposable
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly Random _random;
+    private readonly PollPlan _plan;
     private readonly ConnectGate _gate = new();
     private readonly ConsulClient _client;
 
@@ -85,18 +71,8 @@ internal sealed class ConsulWatch : IDisposable
     private bool _hadInstances;
     private volatile bool _isWaiting;
 
-    /// <summary>When the watch last read the whole list, with which token.</summary>
-    private long _readAt;
+    /// <summary>The token with which the watch last read the whole list.</summary>
     private string? _readWith;
-
-    /// <summary>The last list is one that was explained, and not yet read.</summary>
-    private bool _isPatched;
-
-    /// <summary>Since when.</summary>
-    private long _patchedAt;
-
-    /// <summary>The last query has waited for the other copy of a gateway in vain.</summary>
-    private bool _hasWaited;
 
     /// <param name="token">Called before each request.</param>
     /// <param name="sharding">A list that makes a larger ring than there may be is not used.</param>
@@ -118,6 +94,7 @@ internal sealed class ConsulWatch : IDisposable
         _logger = logger;
         _time = time;
         _random = random ?? Random.Shared;
+        _plan = new PollPlan(time, _random);
         _backoff = new Backoff(_random);
         _client = ConsulConnection.Open(options, token, time, _gate);
         _limiter = new RateLimiter(time, burst: 2, rate: 1);
@@ -190,7 +167,7 @@ internal sealed class ConsulWatch : IDisposable
     private async Task<ulong> NextAsync(ulong index, CancellationToken ct)
     {
         string? token = _token();
-        (Selection selection, TimeSpan wait) = NextQuery(index);
+        (Selection selection, TimeSpan wait) = _plan.Next(index, _rows);
         ListResponse response;
         try
         {
@@ -212,7 +189,7 @@ internal sealed class ConsulWatch : IDisposable
             if (rows is null)
             {
                 TimeSpan pause = SpreadOfRow * _rows.Count;
-                await SpreadAsync(pause > Spread && _time.GetElapsedTime(_readAt) < pause * 2 ? pause : Spread, ct).ConfigureAwait(false);
+                await SpreadAsync(pause > Spread && _plan.Age < pause * 2 ? pause : Spread, ct).ConfigureAwait(false);
 
                 // The same query for the list returns at once. With stale reads another server may respond: one that lags behind waits until it
                 // has news, too. Neither leaves the connection.
@@ -227,12 +204,8 @@ internal sealed class ConsulWatch : IDisposable
             }
         }
 
-        _hasWaited = !response.IsList;
-        if (response.IsList && !isPatched)
-        {
-            _readAt = _time.GetTimestamp();
-            _readWith = token;
-        }
+        _plan.Responded(response.IsList, isPatched);
+        if (response.IsList && !isPatched) _readWith = token;
 
         lock (_lock)
         {
@@ -248,20 +221,6 @@ internal sealed class ConsulWatch : IDisposable
     }
 
     private Task SpreadAsync(TimeSpan most, CancellationToken ct) => Task.Delay(most * _random.NextDouble(), _time, ct);
-
-    private (Selection Selection, TimeSpan Wait) NextQuery(ulong index)
-    {
-        if (index == 0 || _rows.Count == 0 || _time.GetElapsedTime(_readAt) >= MaxAge) return (Selection.All, Wait);
-        if (_isPatched)
-        {
-            // The other copy of a gateway is about to follow, and a list is not needed before it has.
-            TimeSpan wait = VerifyAfter * (1 + (2 * _random.NextDouble()));
-            bool waitsForCopy = !_hasWaited && _time.GetElapsedTime(_patchedAt) < LongestUnread && RowPatch.CopiesDisagree(_rows);
-            return (waitsForCopy ? Selection.Failing : Selection.All, wait);
-        }
-
-        return (_rows.Count(RowPatch.IsFailing) <= MaxFailing ? Selection.Failing : Selection.None, Wait);
-    }
 
     /// <returns>Null if the list has to be read.</returns>
     private List<ServiceEntry>? Patch(ulong index, ListResponse response)
@@ -287,7 +246,7 @@ internal sealed class ConsulWatch : IDisposable
         {
             // First the index alone: while the watch follows it, the list is the same.
             bool isFollowed;
-            lock (_lock) isFollowed = _isFollowed && !_isLost && !_isPatched && _rows.Count > 0;
+            lock (_lock) isFollowed = _isFollowed && !_isLost && !_plan.IsPatched && _rows.Count > 0;
             ListResponse response = await _query.RunAsync(client, 0, TimeSpan.Zero, isFollowed ? Selection.None : Selection.All, either.Token).ConfigureAwait(false);
             if (!response.IsList)
             {
@@ -318,7 +277,7 @@ internal sealed class ConsulWatch : IDisposable
     {
         lock (_lock)
         {
-            if (!_isFollowed || _isLost || _isPatched || response.Index > _lastIndex || (_status.ConsulKnownLeader == true && !response.KnownLeader)) return false;
+            if (!_isFollowed || _isLost || _plan.IsPatched || response.Index > _lastIndex || (_status.ConsulKnownLeader == true && !response.KnownLeader)) return false;
 
             // A server that lags behind has responded. That confirms nothing, and its list would not either.
             if (response.Index < _lastIndex) return true;
@@ -362,8 +321,12 @@ internal sealed class ConsulWatch : IDisposable
     {
         lock (_lock)
         {
-            if (isPatched && !_isPatched) _patchedAt = _time.GetTimestamp();
-            if (response.IsList) (_rows, _isPatched) = (response.Rows, isPatched);
+            if (response.IsList)
+            {
+                _rows = response.Rows;
+                _plan.Replaced(isPatched);
+            }
+
             Volatile.Write(ref _lastIndex, response.Index);
             _responses++;
             _status = _status with

@@ -187,16 +187,23 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
         Assert.Empty(gateway.Requests);
     }
 
+    /// <summary>Before TLS, too, where that listener is the only one.</summary>
     [Theory]
-    [InlineData("v1")]
-    [InlineData("v2")]
-    [InlineData("any")]
-    public async Task Watchdog_and_healthcheck_need_no_trust(string protocol)
+    [InlineData("v1", false)]
+    [InlineData("v2", false)]
+    [InlineData("any", false)]
+    [InlineData("v2", true)]
+    public async Task Watchdog_and_healthcheck_need_no_trust(string protocol, bool isTls)
     {
+        using var authority = new TestAuthority();
+        authority.Issue("edge");
         using ServiceManager manager = new();
         string address = FreePort.NextAddress(), admin = FreePort.NextAddress();
+        string listener = isTls
+            ? $"http_listen_addr: \"\"\nhttps_listen_addr: {address}\ntls: {{ cert_file: {authority.Path("edge.pem")}, key_file: {authority.Path("edge.key")} }}"
+            : $"http_listen_addr: {address}";
         string config = $$"""
-            http_listen_addr: {{address}}
+            {{listener}}
             admin_listen_addr: {{admin}}
             proxy_protocol: {{protocol}}
             trusted_proxies: [192.0.2.1]
@@ -209,37 +216,11 @@ public sealed class ProxyProtocolTests(ITestOutputHelper output) : PeerTest(outp
         Assert.DoesNotContain("data plane does not respond", server.Process.Output, StringComparison.Ordinal);
         using TemporaryFolder folder = new();
         string file = folder.Write("c.yml", config.Replace($"admin_listen_addr: {admin}", "admin_listen_addr: \"\"", StringComparison.Ordinal));
-        Assert.Equal((0, $"http://{address}/-/ready: 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", file));
+        string scheme = isTls ? "https" : "http";
+        Assert.Equal((0, $"{scheme}://{address}/-/ready: 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", file));
 
         // A URL says nothing of a header, which docs/configuration.md says.
-        Assert.Equal(1, (await DynamicShardingProcess.RunAsync("healthcheck", "--url", $"http://{address}")).ExitCode);
-    }
-
-    /// <summary>The header comes before the handshake there, too.</summary>
-    [Fact]
-    public async Task Watchdog_and_healthcheck_of_a_listener_with_TLS_alone_send_the_header_first()
-    {
-        using var authority = new TestAuthority();
-        authority.Issue("edge");
-        using ServiceManager manager = new();
-        string address = FreePort.NextAddress(), admin = FreePort.NextAddress();
-        string config = $$"""
-            http_listen_addr: ""
-            https_listen_addr: {{address}}
-            admin_listen_addr: {{admin}}
-            tls: { cert_file: {{authority.Path("edge.pem")}}, key_file: {{authority.Path("edge.key")}} }
-            proxy_protocol: v2
-            trusted_proxies: [192.0.2.1]
-            pushgateway: { servers: ["127.0.0.1:9091", "127.0.0.2:9091"], health_check: { enabled: false } }
-            shutdown: { drain_delay: 0s }
-
-            """;
-        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(config, admin, admin, manager.Environment(TimeSpan.FromSeconds(8)));
-        await Eventually.TrueAsync(() => Task.FromResult(manager.TimesOf("WATCHDOG=1").Length >= 2), TimeSpan.FromSeconds(60), () => "two pings");
-        Assert.DoesNotContain("data plane does not respond", server.Process.Output, StringComparison.Ordinal);
-        using TemporaryFolder folder = new();
-        string file = folder.Write("c.yml", config.Replace($"admin_listen_addr: {admin}", "admin_listen_addr: \"\"", StringComparison.Ordinal));
-        Assert.Equal((0, $"https://{address}/-/ready: 200 OK\n"), await DynamicShardingProcess.RunAsync("healthcheck", "--config.file", file));
+        Assert.Equal(1, (await DynamicShardingProcess.RunAsync("healthcheck", "--url", $"{scheme}://{address}")).ExitCode);
     }
 
     private Task<Edge> StartAsync(string gateway, string protocol, string trusted, string more = "") => Edge.StartAsync(TestPeers, gateway, protocol, trusted, more);
