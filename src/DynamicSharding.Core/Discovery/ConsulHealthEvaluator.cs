@@ -9,7 +9,7 @@ internal static class ConsulHealthEvaluator
 {
     /// <summary>
     /// The output where every agent with a copy is dead or its machine in maintenance. Another agent takes the gateway over in a moment; until
-    /// then nothing is known about it. Where one agent has the gateway, its maintenance is the gateway's.
+    /// its check has run nothing is known about it. Where one agent has the gateway, its maintenance is the gateway's.
     /// </summary>
     public const string AgentsAway = "all agents that check it are dead or in maintenance";
 
@@ -20,7 +20,7 @@ internal static class ConsulHealthEvaluator
     {
         var foreign = new HashSet<string>(StringComparer.Ordinal);
         var best = new SortedDictionary<string, (bool IsAlive, GatewayVerdict Verdict)>(StringComparer.Ordinal);
-        var copiesAway = new Dictionary<string, int>(StringComparer.Ordinal);
+        var silentCopies = new Dictionary<string, int>(StringComparer.Ordinal);
         var drained = new HashSet<string>(StringComparer.Ordinal);
         foreach (ServiceEntry row in rows)
         {
@@ -35,8 +35,11 @@ internal static class ConsulHealthEvaluator
             HealthCheck[] checks = row.Checks ?? [];
             bool isAlive = row.IsOnLiveNode;
             if (checks.Any(check => check.CheckID == HealthStatus.ServiceMaintenancePrefix + service.ID)) drained.Add(address);
-            else if (GatewayRegistration.IsMarked(service) && (!isAlive || IsInMaintenance(row))) copiesAway[address] = copiesAway.GetValueOrDefault(address) + 1;
             GatewayVerdict verdict = EvaluateRow(address, service.ID ?? "", checks, overloadIsHealthy);
+
+            // A copy whose check has not run yet is one that another agent is just taking over.
+            bool saysNothing = !isAlive || IsInMaintenance(row) || verdict.Health == GatewayHealth.Unknown;
+            if (saysNothing && !drained.Contains(address) && GatewayRegistration.IsMarked(service)) silentCopies[address] = silentCopies.GetValueOrDefault(address) + 1;
             if (!best.TryGetValue(address, out (bool IsAlive, GatewayVerdict Verdict) other) || IsStronger(isAlive, verdict, other))
             {
                 best[address] = (isAlive, verdict);
@@ -46,7 +49,7 @@ internal static class ConsulHealthEvaluator
         return
         [
             .. best.Values.Select(static b => b.Verdict)
-                .Select(v => v.Health == GatewayHealth.Maintenance && !drained.Contains(v.Address) && copiesAway.GetValueOrDefault(v.Address) >= GatewayCopies.Wanted
+                .Select(v => v.Health == GatewayHealth.Maintenance && !drained.Contains(v.Address) && silentCopies.GetValueOrDefault(v.Address) >= GatewayCopies.Wanted
                     ? new GatewayVerdict(v.Address, GatewayHealth.Unknown, false, AgentsAway)
                     : v)
                 .Select(v => foreign.Contains(v.Address) ? v with { Foreign = true } : v),

@@ -72,6 +72,15 @@ public class ConsulHealthEvaluatorTests
         Assert.Equal(GatewayHealth.Passing, Evaluate(one, other, CopyRows.Row(Gateway, "n3")).Single().Health);
     }
 
+    /// <summary>The second copy of a gateway follows its first one after up to 20 s. Meanwhile its only agent's machine may be taken out of service.</summary>
+    [Theory]
+    [InlineData("", nameof(GatewayHealth.Unknown))]
+    [InlineData("connection refused", nameof(GatewayHealth.Maintenance))]
+    public void Maintenance_of_one_agent_is_no_drain_while_another_takes_over(string output, string health) => Assert.Equal(
+        health,
+        Evaluate(CopyRows.Row("10.0.0.1:9091", "n1", maintenance: HealthStatus.NodeMaintenance), CopyRows.Row("10.0.0.1:9091", "n3", "critical", output))
+            .Single().Health.ToString());
+
     [Fact]
     public void Maintenance_of_the_only_agent_with_a_copy_is_that_of_the_gateway() => Assert.Equal(
         GatewayHealth.Maintenance, Evaluate(CopyRows.Row("10.0.0.1:9091", "n1", maintenance: HealthStatus.NodeMaintenance)).Single().Health);
