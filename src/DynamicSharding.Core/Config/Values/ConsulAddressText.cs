@@ -4,6 +4,7 @@ namespace DynamicSharding.Config.Values;
 internal static class ConsulAddressText
 {
     private const string UnixScheme = "unix://";
+    private const string HasUser = "must not contain a user name and password; use consul_server.username and consul_server.password";
 
     public static string? Check(string text)
     {
@@ -15,7 +16,8 @@ internal static class ConsulAddressText
         int scheme = text.IndexOf("://", StringComparison.Ordinal);
         if (scheme >= 0) return CheckUrl(text[..scheme], text[(scheme + 3)..]);
         if (text.Contains('/')) return "must be host:port, http(s)://host:port or unix:///path";
-        return HostText.CheckAuthority(text, out bool hasPort) ?? (hasPort ? null : "has no port; Consul's is 8500, or 8501 for https");
+        if (text.Contains('@')) return HasUser;
+        return HostText.CheckAuthority(text, "\"[::1]:8500\"", out bool hasPort) ?? (hasPort ? null : "has no port; Consul's is 8500, or 8501 for https");
     }
 
     private static string? CheckUrl(string scheme, string rest)
@@ -23,12 +25,14 @@ internal static class ConsulAddressText
         if (scheme is not ("http" or "https")) return "must begin with http://, https:// or unix://, or be host:port";
         int slash = rest.IndexOf('/');
         string authority = slash < 0 ? rest : rest[..slash];
-        if (authority.Contains('@')) return "must not contain a user name and password; use consul_server.username and consul_server.password";
+        if (authority.Contains('@')) return HasUser;
         if (slash >= 0 && rest.Length > slash + 1 && UrlPathText.Check(rest[slash..].TrimEnd('/'), allowQuery: false) is { } problem)
         {
             return problem;
         }
 
-        return HostText.CheckAuthority(authority, out _);
+        return scheme == "https"
+            ? HostText.CheckAuthority(authority, "https://[::1]:8501", out _)
+            : HostText.CheckAuthority(authority, "http://[::1]:8500", out _);
     }
 }

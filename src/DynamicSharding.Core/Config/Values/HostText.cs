@@ -24,17 +24,21 @@ internal static class HostText
 
     private const int MaxName = 253;
 
-    /// <summary><c>host</c> or <c>host:port</c>; an IPv6 address only in brackets.</summary>
+    /// <summary>A gateway: <c>host</c> or <c>host:port</c>; an IPv6 address only in brackets.</summary>
     /// <returns>What is wrong, or null.</returns>
-    public static string? CheckAuthority(string text, out bool hasPort)
+    public static string? CheckAuthority(string text, out bool hasPort) =>
+        CheckAuthority(
+            text, "\"[::1]:9091\"", " (the key pushgateway.scheme sets it)", " (the key pushgateway.path_prefix sets it)", out hasPort);
+
+    /// <summary>The same for what is no gateway.</summary>
+    /// <param name="example">Of an IPv6 address with the port that is usual here.</param>
+    public static string? CheckAuthority(string text, [ConstantExpected] string example, out bool hasPort) => CheckAuthority(text, example, "", "", out hasPort);
+
+    private static string? CheckAuthority(string text, string example, string schemeKey, string pathKey, out bool hasPort)
     {
         hasPort = false;
-        if (text.Contains("://", StringComparison.Ordinal))
-        {
-            return "must be a bare host or host:port; remove the scheme (the key pushgateway.scheme sets it)";
-        }
-
-        if (text.Contains('/')) return "must be a bare host or host:port; remove the path (the key pushgateway.path_prefix sets it)";
+        if (text.Contains("://", StringComparison.Ordinal)) return "must be a bare host or host:port; remove the scheme" + schemeKey;
+        if (text.Contains('/')) return "must be a bare host or host:port; remove the path" + pathKey;
         if (text.Contains('@')) return "must be a bare host or host:port; remove the user and password before '@'";
 
         int hostEnd = text.StartsWith('[') ? text.IndexOf(']') + 1 : text.IndexOf(':');
@@ -42,7 +46,7 @@ internal static class HostText
         if (hostEnd < 0) hostEnd = text.Length;
         if (!text.StartsWith('[') && text.AsSpan(hostEnd).Count(':') > 1)
         {
-            return "looks like an IPv6 address; write it in brackets and quotes: \"[::1]:9091\"";
+            return "looks like an IPv6 address; write it in brackets" + (example.StartsWith('"') ? " and quotes: " : ": ") + example;
         }
 
         if (CheckHost(text[..hostEnd]) is { } problem) return problem;

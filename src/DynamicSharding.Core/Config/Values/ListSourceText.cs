@@ -6,14 +6,18 @@ namespace DynamicSharding.Config.Values;
 /// <summary>Names that are looked up in DNS as they are: no search list applies.</summary>
 internal static class DnsNameText
 {
+    private const string IsAddress = "is an address; name a record, or list addresses in pushgateway.servers";
+
     /// <returns>What is wrong, or null.</returns>
     public static string? Check(string text)
     {
+        if (HostText.TryParseAddress(text, out _)) return IsAddress;
+
         // A service's labels begin with an underscore, which no host's may: RFC 2782.
         string[] labels = text.Split('.');
         for (int i = 0; i < labels.Length; i++) labels[i] = labels[i].Length > 1 && labels[i][0] == '_' ? "x" + labels[i][1..] : labels[i];
         if (HostText.CheckHost(string.Join('.', labels)) is { } problem) return problem;
-        return text.StartsWith('[') || HostText.IsIPv4(text) ? "is an address; name a record, or list addresses in pushgateway.servers" : null;
+        return text.StartsWith('[') ? IsAddress : null;
     }
 }
 
@@ -25,7 +29,7 @@ internal static class ResolverText
     /// <returns>What is wrong, or null.</returns>
     public static string? Check(string text)
     {
-        if (HostText.CheckAuthority(text, out _) is { } problem) return problem;
+        if (HostText.CheckAuthority(text, "\"[::1]:53\"", out _) is { } problem) return problem;
         return HostText.TryParseAddress(HostText.Split(text, DefaultPort).Host, out _) ? null : "must be an IP address: a name would need a resolver itself";
     }
 
@@ -66,7 +70,9 @@ internal static class HttpUrlText
         url = text;
         if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) || uri.Scheme is not ("http" or "https"))
         {
-            return "must be a URL that begins with http:// or https://";
+            return text.StartsWith("http://", StringComparison.Ordinal) || text.StartsWith("https://", StringComparison.Ordinal)
+                ? "is not a valid URL; look at its host and port, and write an IPv6 address in brackets"
+                : "must be a URL that begins with http:// or https://";
         }
 
         if (uri.UserInfo.Length > 0) return "must not contain a user or a password; set http_sd.basic_auth";
