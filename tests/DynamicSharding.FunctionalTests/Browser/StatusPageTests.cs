@@ -200,6 +200,64 @@ public sealed class StatusPageTests(Chromium chromium, ITestOutputHelper output)
         visit.AssertClean(server.AdminAddress);
     }
 
+    [Theory]
+    [InlineData(320)]
+    [InlineData(375)]
+    public async Task A_phone_breaks_no_address_in_the_output_of_a_check(int width)
+    {
+        const string Output = "Get \"http://pgw-1.dc-north.example:9091/-/healthy\": dial tcp [2001:db8:1111:2222::3333]:9091: refused; "
+            + "tried=[\"10.20.30.41:9091\",\"[2001:db8::7]:19091\"], https://pgw-2.dc-north.example:9443/x (10.20.30.42:9091).";
+        await using FakeConsul consul = new(["127.0.0.1:9091", "127.0.0.2:9091"], Output);
+        DynamicShardingProcess server = await StartAsync($"consul_server: {{ addr: \"{consul.Address}\" }}");
+        await server.WaitForMembersAsync(["127.0.0.1:9091", "127.0.0.2:9091"], TimeSpan.FromSeconds(20));
+        await using Visit visit = await chromium.VisitAsync(new() { ViewportSize = new() { Width = width, Height = 800 }, IsMobile = true, HasTouch = true });
+        await visit.Page.GotoAsync(Url(server));
+        await Assertions.Expect(visit.Page.Locator("#gateways details.output")).ToHaveCountAsync(2);
+
+        // Narrower and narrower, so that every address comes to the end of a line.
+        const string Broken = """
+            ([kept, addresses]) => {
+                const outputs = [...document.querySelectorAll('#gateways details.output')];
+                const broken = new Set(), shown = new Set();
+                for (const output of outputs) {
+                    output.open = true;
+                    if (!kept) for (const span of output.querySelectorAll('.address')) span.replaceWith(span.textContent);
+                    output.normalize();
+                }
+                for (const output of outputs) {
+                    for (let width = output.clientWidth; width > 150; width -= 3) {
+                        output.style.width = width + 'px';
+                        const texts = document.createTreeWalker(output, NodeFilter.SHOW_TEXT);
+                        for (let node; (node = texts.nextNode());) {
+                            for (const address of addresses) {
+                                const at = node.data.indexOf(address);
+                                if (at < 0) continue;
+                                shown.add(address);
+                                const range = document.createRange();
+                                range.setStart(node, at);
+                                range.setEnd(node, at + address.length);
+                                if (new Set([...range.getClientRects()].map(rect => Math.round(rect.top))).size > 1) broken.add(address);
+                            }
+                        }
+                    }
+                }
+                for (const output of outputs) output.style.width = '';
+                if (shown.size < addresses.length) throw new Error('shown: ' + [...shown]);
+                return [...broken];
+            }
+            """;
+        string[] addresses =
+        [
+            "pgw-1.dc-north.example:9091", "[2001:db8:1111:2222::3333]:9091", "10.20.30.41:9091", "[2001:db8::7]:19091", "pgw-2.dc-north.example:9443", "10.20.30.42:9091",
+        ];
+        Assert.Empty(await visit.Page.EvaluateAsync<string[]>(Broken, new object[] { true, addresses }));
+        Assert.Equal(width, await visit.Page.EvaluateAsync<int>("document.documentElement.scrollWidth"));
+
+        // Without what keeps them together they do break, and it shows.
+        Assert.NotEmpty(await visit.Page.EvaluateAsync<string[]>(Broken, new object[] { false, addresses }));
+        visit.AssertClean(server.AdminAddress);
+    }
+
     [Fact]
     public async Task A_gateway_that_was_just_added_is_being_checked_and_the_output_of_healthy_ones_is_folded()
     {

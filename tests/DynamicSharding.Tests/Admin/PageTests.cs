@@ -332,6 +332,7 @@ public sealed class PageTests
     [Theory]
     [InlineData("Get \"http://pgw-1.dc-2:9091/-/healthy\": dial tcp [2001:db8::1]:9091: refused", "pgw-1.dc-2:9091", "[2001:db8::1]:9091:")]
     [InlineData("[\"pgw-1.dc-2:9091\", \"[2001:db8::1]:9091\"]", "pgw-1.dc-2:9091", "[2001:db8::1]:9091")]
+    [InlineData("tried=[10.0.0.1:9091,[2001:db8::1]:9091],last:\"a:1\"", "10.0.0.1:9091", "[2001:db8::1]:9091", "a:1")]
     [InlineData("at 12:03:04 UTC, https://pgw-1/a:b ::1 x: (pgw-1:9091).", "(pgw-1:9091).")]
     public void Addresses_in_a_text_are_kept_together(string text, params string[] addresses)
     {

@@ -69,16 +69,29 @@ internal sealed class Html
         for (int i = 0; i < words.Length; i++)
         {
             if (i > 0) Add(" ");
-            if (FindAddress(words[i]) is not var (start, end)) Add($"{words[i]}");
-            else if (words[i].Trim(',', '.', ';', ':', '(', ')').Length == end - start) Add($"<span class=\"address\">{words[i]}</span>");
-            else Add($"{words[i][..start]}<span class=\"address\">{words[i][start..end]}</span>{words[i][end..]}");
+            Word(words[i]);
         }
     }
 
-    /// <summary>A host and a port in a word: the word itself, in a URL, or between quotes.</summary>
-    private static (int Start, int End)? FindAddress(string word)
+    private void Word(string word)
     {
-        for (int colon = word.IndexOf(':'); colon >= 0; colon = word.IndexOf(':', colon + 1))
+        int done = 0;
+        while (FindAddress(word, done) is var (start, end))
+        {
+            // The punctuation of a sentence stays with the only address.
+            if (done == 0 && word.Trim(',', '.', ';', ':', '(', ')').Length == end - start) (start, end) = (0, word.Length);
+            Add($"{word[done..start]}<span class=\"address\">{word[start..end]}</span>");
+            done = end;
+        }
+
+        Add($"{word[done..]}");
+    }
+
+    /// <summary>A host and a port in a word: the word itself, in a URL, between quotes, or in a list.</summary>
+    /// <param name="from">Where to begin: the end of the one before.</param>
+    private static (int Start, int End)? FindAddress(string word, int from)
+    {
+        for (int colon = word.IndexOf(':', from); colon >= 0; colon = word.IndexOf(':', colon + 1))
         {
             int end = colon + 1;
             while (end < word.Length && char.IsAsciiDigit(word[end])) end++;
@@ -86,8 +99,8 @@ internal sealed class Html
             if (next < word.Length && char.IsAsciiLetterOrDigit(word[next])) continue;
             if (!HostText.TryParsePort(word.AsSpan(colon + 1, end - colon - 1), out _)) continue;
             int start = colon;
-            if (colon > 0 && word[colon - 1] == ']') start = Math.Max(0, word.LastIndexOf('[', colon));
-            else while (start > 0 && (char.IsAsciiLetterOrDigit(word[start - 1]) || word[start - 1] is '.' or '-' or '_')) start--;
+            if (colon > from && word[colon - 1] == ']') start = Math.Max(from, word.LastIndexOf('[', colon));
+            else while (start > from && (char.IsAsciiLetterOrDigit(word[start - 1]) || word[start - 1] is '.' or '-' or '_')) start--;
 
             // A time of day has two colons.
             if (start < colon && (start == 0 || word[start - 1] != ':')) return (start, end);
