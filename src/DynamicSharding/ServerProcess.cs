@@ -17,7 +17,7 @@ namespace DynamicSharding;
 /// <param name="logStream">Standard error.</param>
 internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat? format, Stream logStream)
 {
-    private readonly LoadedFile _loaded = new(file);
+    private readonly LoadedFile _loaded = new(file, () => Read(file), TimeProvider.System);
 
     public async Task<int> RunAsync()
     {
@@ -79,10 +79,12 @@ internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat?
 
     private ConfigResult Load()
     {
-        ConfigResult loaded = ConfigFile.Load(file, Environment.GetEnvironmentVariable);
+        ConfigResult loaded = Read(file);
         _loaded.Remember(loaded.Digest);
         return loaded.Options is { } options ? loaded with { Options = options with { Log = WithFlags(options.Log) } } : loaded;
     }
+
+    private static ConfigResult Read(string file) => ConfigFile.Load(file, Environment.GetEnvironmentVariable);
 
     private LogOptions WithFlags(LogOptions log) => log with { Level = level ?? log.Level, Format = format ?? log.Format };
 

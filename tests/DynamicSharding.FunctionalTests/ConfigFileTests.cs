@@ -53,10 +53,24 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         // A reload that is refused says so itself.
         server.WriteConfig(after + "colour: red\n");
         await ExpectAsync("edited", "it was edited at ");
+        const string Expected = ":1: this is not a known key; known here: ";
+        await ExpectErrorAsync(static error => error?.Contains(Expected, StringComparison.Ordinal) == true);
+        string shown = await admin.GetStringAsync("");
+        Assert.Contains(", and would not load: a reload fails, and so does the next start.", shown, StringComparison.Ordinal);
+        Assert.Contains(Expected, shown, StringComparison.Ordinal);
+
+        // Mended, it would.
+        server.WriteConfig(Before + "log: { level: debug }\n");
+        await ExpectErrorAsync(static error => error is null);
+        await ExpectAsync("edited", "and has not been reloaded since.");
+        server.WriteConfig(after + "colour: red\n");
         Assert.Equal(HttpStatusCode.BadRequest, (await server.ReloadAsync()).Status);
         await ExpectAsync("loaded", "The last reload failed");
         File.Delete(server.ConfigFile);
         await ExpectAsync("missing", "The configuration file does not exist any more");
+
+        Task ExpectErrorAsync(Predicate<string?> expected) => Eventually.TrueAsync(
+            async () => expected((await server.StatusAsync()).GetProperty("config_file").GetProperty("error").GetString()), TimeSpan.FromSeconds(60), () => "the error of the edited file");
 
         async Task ExpectAsync(string state, string? said)
         {

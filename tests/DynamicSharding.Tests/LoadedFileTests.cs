@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using DynamicSharding.Admin;
+using DynamicSharding.Config;
+using Microsoft.Extensions.Time.Testing;
 
 namespace DynamicSharding.Tests;
 
@@ -7,7 +9,12 @@ public sealed class LoadedFileTests : IDisposable
 {
     private static readonly DateTime Edit = new(2026, 3, 4, 5, 6, 7, DateTimeKind.Utc);
 
+    private readonly FakeTimeProvider _time = new();
+    private int _checks;
+
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory();
+
+    private string Unknown => Name + ":1:1: this is not a known key";
 
     private string Name => Path.Combine(_directory.FullName, "a.yml");
 
@@ -46,7 +53,7 @@ public sealed class LoadedFileTests : IDisposable
     public void An_edit_between_the_load_and_the_first_look_shows()
     {
         Write("a: 2\n");
-        var file = new LoadedFile(Name);
+        var file = New(Name);
         file.Remember(SHA256.HashData("a: 1\n"u8));
         Assert.Equal(ConfigFileState.Edited, file.Status().State);
     }
@@ -59,7 +66,7 @@ public sealed class LoadedFileTests : IDisposable
         Assert.Equal(new ConfigFileStatus(ConfigFileState.Missing, null), file.Status());
 
         // What came through a pipe, and one that could not be read.
-        var pipe = new LoadedFile(Path.Combine(_directory.FullName, "none"));
+        var pipe = New(Path.Combine(_directory.FullName, "none"));
         Assert.Equal(ConfigFileStatus.Unknown, pipe.Status());
         pipe.Remember(SHA256.HashData("a: 1\n"u8));
         Assert.Equal(ConfigFileStatus.Unknown, pipe.Status());
@@ -67,13 +74,115 @@ public sealed class LoadedFileTests : IDisposable
         file.Remember(null);
         Assert.Equal(ConfigFileStatus.Unknown, file.Status());
         Directory.CreateDirectory(Name + ".d");
-        Assert.Equal(ConfigFileStatus.Unknown, new LoadedFile(Name + ".d").Status());
+        Assert.Equal(ConfigFileStatus.Unknown, New(Name + ".d").Status());
     }
+
+    [Fact]
+    public async Task An_edit_that_would_not_load_shows_its_first_error()
+    {
+        LoadedFile file = Loaded("a: 1\n");
+        Assert.Equal(0, _checks);
+        Write("colour: red\nsize: 3\n");
+        Assert.Equal(ConfigFileState.Edited, file.Status().State);
+        await ExpectErrorAsync(file, Unknown, " (and 2 more errors)");
+        Assert.Equal(Edit, file.Status().EditedAt);
+
+        // Looks alone cost no further check, for a while.
+        for (int i = 0; i < 10; i++) file.Status();
+        Assert.Equal(1, _checks);
+
+        // Neither do edits in quick succession; the last one is checked.
+        Write("colour: blue\n");
+        Assert.Null(file.Status().Error);
+        Assert.Equal(1, _checks);
+        _time.Advance(TimeSpan.FromSeconds(5));
+        await ExpectErrorAsync(file, Unknown, " (and 1 more error)");
+        Assert.Equal(2, _checks);
+
+        // What is loaded meanwhile is not edited any more.
+        file.Remember(SHA256.HashData("colour: blue\n"u8));
+        Assert.Equal(new ConfigFileStatus(ConfigFileState.Loaded, null), file.Status());
+    }
+
+    [Fact]
+    public async Task An_error_that_is_mended_elsewhere_goes_away_and_a_good_edit_is_checked_once()
+    {
+        LoadedFile file = Loaded("pushgateway: { servers: [a] }\n");
+        Write("pushgateway: { servers: [a], basic_auth: { username: u, password_file: secret } }\n");
+        file.Status();
+        await Eventually(() => file.Status().Error?.Contains("password_file", StringComparison.Ordinal) == true);
+        await File.WriteAllTextAsync(Path.Combine(_directory.FullName, "secret"), "x\n");
+        file.Status();
+        Assert.Equal(1, _checks);
+        _time.Advance(TimeSpan.FromSeconds(30));
+        await Eventually(() => file.Status().Error is null);
+        Assert.Equal(2, _checks);
+        _time.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(new ConfigFileStatus(ConfigFileState.Edited, Edit), file.Status());
+        Assert.Equal(2, _checks);
+    }
+
+    [Fact]
+    public async Task A_check_that_hangs_holds_up_no_look_and_is_not_started_twice()
+    {
+        Write("a: 1\n");
+        using var released = new ManualResetEventSlim();
+        var file = new LoadedFile(
+            Name,
+            () =>
+            {
+                Interlocked.Increment(ref _checks);
+                released.Wait();
+                return ConfigFile.Load(Name, static _ => null);
+            },
+            _time);
+        file.Remember(SHA256.HashData("a: 2\n"u8));
+        Assert.Equal(new ConfigFileStatus(ConfigFileState.Edited, Edit), file.Status());
+        await Eventually(() => _checks == 1);
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Null(file.Status().Error);
+        Assert.Equal(1, _checks);
+        released.Set();
+        await ExpectErrorAsync(file, Unknown, " (and 1 more error)");
+    }
+
+    [Fact]
+    public async Task A_long_error_is_cut()
+    {
+        Write("a: 1\n");
+        ConfigResult result = new(null, [new ConfigProblem(Name, 1, 1, new string('x', 5000))], []);
+        var file = new LoadedFile(Name, () => result, _time);
+        file.Remember(SHA256.HashData("a: 2\n"u8));
+        await Eventually(() => file.Status().Error is not null);
+        Assert.Equal(501, file.Status().Error!.Length);
+    }
+
+    private static async Task ExpectErrorAsync(LoadedFile file, string start, string end)
+    {
+        await Eventually(() => file.Status().Error is not null);
+        Assert.StartsWith(start, file.Status().Error, StringComparison.Ordinal);
+        Assert.EndsWith(end, file.Status().Error, StringComparison.Ordinal);
+    }
+
+    private static async Task Eventually(Func<bool> isTrue)
+    {
+        for (int i = 0; i < 3000 && !isTrue(); i++) await Task.Delay(10);
+        Assert.True(isTrue());
+    }
+
+    private LoadedFile New(string name) => new(
+        name,
+        () =>
+        {
+            Interlocked.Increment(ref _checks);
+            return ConfigFile.Load(name, static _ => null);
+        },
+        _time);
 
     private LoadedFile Loaded(string content)
     {
         Write(content);
-        var file = new LoadedFile(Name);
+        var file = New(Name);
         file.Remember(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(content)));
         return file;
     }

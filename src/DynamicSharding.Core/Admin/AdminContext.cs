@@ -95,5 +95,8 @@ internal enum ConfigFileState
 /// <param name="EditedAt">As the file system says; null unless it is edited.</param>
 internal sealed record ConfigFileStatus(ConfigFileState State, DateTimeOffset? EditedAt)
 {
+    /// <summary>Why an edited file would not load: its first error. Null if it would, or while that is not known.</summary>
+    public string? Error { get; init; }
+
     public static ConfigFileStatus Unknown { get; } = new(ConfigFileState.Unknown, null);
 }

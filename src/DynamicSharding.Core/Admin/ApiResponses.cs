@@ -30,7 +30,8 @@ internal sealed record StatusResponse(
     IReadOnlyList<WarningEntry> Warnings);
 
 /// <param name="State"><c>loaded</c>, <c>edited</c>, <c>missing</c>, or <c>unknown</c> if it came through a pipe.</param>
-internal sealed record ConfigFileEntry(string State, DateTimeOffset? EditedAt)
+/// <param name="Error">Why an edited file would not load, once that has been checked.</param>
+internal sealed record ConfigFileEntry(string State, DateTimeOffset? EditedAt, string? Error)
 {
     public static ConfigFileEntry From(ConfigFileStatus file) => new(
         file.State switch
@@ -40,7 +41,8 @@ internal sealed record ConfigFileEntry(string State, DateTimeOffset? EditedAt)
             ConfigFileState.Missing => "missing",
             _ => "unknown",
         },
-        file.EditedAt);
+        file.EditedAt,
+        file.Error);
 }
 
 /// <summary>A known gateway, in the ring or not.</summary>

@@ -226,10 +226,15 @@ internal static class Warnings
 
         if (file.EditedAt is { } edited)
         {
-            yield return new(
-                Note,
-                $"The configuration file was edited at {DisplayText.Time(edited)} and has not been reloaded since.",
-                "Check it with dynamic-sharding check-config, and reload when it is complete.");
+            yield return file.Error is { } error
+                ? new(
+                    Warning,
+                    $"The configuration file was edited at {DisplayText.Time(edited)}, and would not load: a reload fails, and so does the next start.",
+                    $"Fix the file, then reload. {error}")
+                : new(
+                    Note,
+                    $"The configuration file was edited at {DisplayText.Time(edited)} and has not been reloaded since.",
+                    "Check it with dynamic-sharding check-config, and reload when it is complete.");
         }
 
         if (file.State == ConfigFileState.Missing)

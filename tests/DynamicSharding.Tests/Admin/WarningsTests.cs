@@ -105,6 +105,12 @@ public sealed class WarningsTests
         static admin => admin.ConfigFile = new ConfigFileStatus(ConfigFileState.Edited, AdminFixture.Start));
 
     [Fact]
+    public void A_file_that_was_edited_and_would_not_load() => Says(
+        "warning",
+        "The configuration file was edited at 2026-01-02 03:04:05 UTC, and would not load: a reload fails, and so does the next start.",
+        static admin => admin.ConfigFile = new ConfigFileStatus(ConfigFileState.Edited, AdminFixture.Start) { Error = "a.yml:1:1: this is not a known key" });
+
+    [Fact]
     public void A_file_that_is_gone() => Says(
         "warning",
         "The configuration file does not exist any more: a reload fails, and so does the next start.",
