@@ -82,6 +82,7 @@ stage_package() { # root
     put 755 "$BINARY" "$root/usr/bin/dynamic-sharding"
     put 644 packaging/deb/dynamic-sharding.yml "$root/etc/dynamic-sharding/dynamic-sharding.yml"
     put 644 packaging/environment "$root/usr/share/dynamic-sharding/environment"
+    put 755 packaging/may-restart "$root/usr/share/dynamic-sharding/may-restart"
     put 644 config/systemd/dynamic-sharding.service "$root/lib/systemd/system/dynamic-sharding.service"
     put 644 config/systemd/dynamic-sharding.socket "$root/lib/systemd/system/dynamic-sharding.socket"
     put 644 packaging/completions/dynamic-sharding.bash "$root/usr/share/bash-completion/completions/dynamic-sharding"

@@ -31,7 +31,6 @@ tree() {
     mv "$WORK/tree/usr/share/zsh/vendor-completions" "$WORK/tree/usr/share/zsh/site-functions"
     # What the .deb's script copies is a file of this package.
     mv "$WORK/tree/usr/share/dynamic-sharding/environment" "$WORK/tree/etc/default/dynamic-sharding"
-    rmdir "$WORK/tree/usr/share/dynamic-sharding"
     rm -r "$WORK/tree/usr/share/lintian" "$WORK/tree/lib" "$WORK/tree/usr/share/doc/dynamic-sharding/changelog.gz"
     find "$WORK/tree/usr/share/doc" -name '*.md' -exec sed -i 's#\](/lib/systemd/#](/usr/lib/systemd/#g' {} +
     find "$WORK/tree" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

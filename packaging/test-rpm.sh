@@ -56,30 +56,20 @@ run_service() {
 }
 
 upgrade_running() {
-    local main
-    main=$(main_pid)
     inside cp -p $CONFIG /srv/good.yml
-
     inside sh -c "echo 'colour: red' >>$CONFIG"
-    upgrade
-    grep -q 'not restarted, because the configuration has errors; mend it, then: systemctl reload dynamic-sharding && systemctl restart' "$WORK/log" || fail "the upgrade says nothing: $(cat "$WORK/log")"
-    grep -q 'this is not a known key' "$WORK/log" || fail "the upgrade does not say which error: $(cat "$WORK/log")"
-    expect "the process after an upgrade with a broken configuration" "$(main_pid)" "$main"
-    expect "its state" "$(inside systemctl is-active $PACKAGE.service)" active
+    expect_refusal "an upgrade with a broken configuration" "this is not a known key" upgrade
     expect "the configuration's last line" "$(inside tail -n 1 $CONFIG)" "colour: red"
 
     # As its user, who must be able to read every file. rpm resets the mode of a file that nobody has edited.
     inside cp -p /srv/good.yml $CONFIG
     inside sh -c "echo '# edited' >>$CONFIG"
     inside chmod 600 $CONFIG
-    upgrade
-    grep -q 'dynamic-sharding: not restarted' "$WORK/log" || fail "an upgrade with a file that only root can read says nothing: $(cat "$WORK/log")"
-    expect "the process after it" "$(main_pid)" "$main"
+    expect_refusal "an upgrade with a file that only root can read" "cannot be read by this user" upgrade
     inside chmod 640 $CONFIG
 
-    upgrade
-    [[ $(main_pid) != "$main" ]] || fail "the upgrade does not restart the service"
-    expect "the state after the upgrade" "$(inside systemctl is-active $PACKAGE.service)" active
+    expect_restart "an upgrade" upgrade
+    check_environment upgrade
     expect "the environment's last line" "$(inside tail -n 1 $ENVIRONMENT)" 'ARGS="--log.level=debug"'
     expect "its mode" "$(inside stat -c %a $ENVIRONMENT)" 600
 
@@ -87,7 +77,7 @@ upgrade_running() {
     inside systemctl stop $PACKAGE.service
     upgrade
     expect "the state of a stopped service after an upgrade" "$(inside systemctl is-active $PACKAGE.service || true)" inactive
-    ok "an upgrade restarts the service that runs, but not into a configuration that it refuses or cannot read"
+    ok "an upgrade restarts the service that runs, but not into a configuration that it refuses in the service's environment, or cannot read"
 }
 
 remove() {
