@@ -18,6 +18,7 @@ internal struct ResponseParser
     private bool _hasContentLength;
     private bool _hasTransferEncoding;
     private ConnectionField _connection;
+    private KeepAliveField _keepAlive;
     private bool _endsConnection;
 
     public ResponseFault Fault { get; private set; }
@@ -54,7 +55,11 @@ internal struct ResponseParser
     public readonly bool IsInterim => Status < 200;
 
     /// <summary>The gateway lets the connection persist (RFC 9112 9.3), and the end of the content does not end the connection.</summary>
-    public readonly bool KeepAlive => _connection.Persists(IsHttp10) && !_endsConnection && Framing != BodyFraming.UntilClose;
+    public readonly bool KeepAlive =>
+        _connection.Persists(IsHttp10) && !_keepAlive.EndsConnection && !_endsConnection && Framing != BodyFraming.UntilClose;
+
+    /// <summary>Seconds that the gateway keeps the connection without a request; null when the response does not say.</summary>
+    public readonly int? IdleTimeout => _keepAlive.Timeout;
 
     /// <param name="input">Everything received of this response so far.</param>
     public ParseStatus Parse(ReadOnlySpan<byte> input, in ParserLimits limits)
@@ -155,6 +160,10 @@ internal struct ResponseParser
             case 10 when FieldLine.Is(name, "connection"u8):
                 return _connection.TryRead(value, maxOptions) ? ResponseFault.None : ResponseFault.HeadTooLarge;
 
+            case 10 when FieldLine.Is(name, "keep-alive"u8):
+                _keepAlive.Read(value);
+                return ResponseFault.None;
+
             case 14 when FieldLine.Is(name, "content-length"u8):
                 // A second line is refused even when it repeats the first.
                 if (_hasContentLength || !FieldLine.TryReadLength(value, out long length)) return ResponseFault.BadFraming;
@@ -219,6 +228,53 @@ internal struct ResponseParser
     }
 
     private static bool IsDigit(byte b) => (uint)(b - '0') <= 9;
+}
+
+/// <summary>
+/// What the Keep-Alive field lines of a response say (RFC 2068 19.7.1.1, draft-thomson-hybi-http-timeout-03): <c>timeout=5, max=99</c>. They can
+/// only shorten the life of a connection, so they count without the Connection option that belongs to them. Of several values the least counts,
+/// of malformed ones none.
+/// </summary>
+internal struct KeepAliveField
+{
+    /// <summary>Seconds.</summary>
+    public int? Timeout { get; private set; }
+
+    /// <summary>The gateway waits for no further request, or takes none.</summary>
+    public bool EndsConnection { get; private set; }
+
+    /// <summary>One line: a list of parameters.</summary>
+    public void Read(ReadOnlySpan<byte> value)
+    {
+        while (!value.IsEmpty)
+        {
+            // Also at a comma within a quoted string, which neither of these has; at worst a connection is closed early.
+            ReadOnlySpan<byte> parameter = FieldLine.TakeListElement(ref value);
+            int equals = parameter.IndexOf((byte)'=');
+            if (equals < 0) continue;
+            ReadOnlySpan<byte> name = FieldLine.Trim(parameter[..equals]);
+            bool isTimeout = FieldLine.Is(name, "timeout"u8);
+
+            // How many requests are left matters when there is none: every response says it anew.
+            if ((!isTimeout && !FieldLine.Is(name, "max"u8)) || !TryReadNumber(FieldLine.Trim(parameter[(equals + 1)..]), out int number)) continue;
+            if (isTimeout) Timeout = Math.Min(Timeout ?? number, number);
+            EndsConnection |= number == 0;
+        }
+    }
+
+    /// <summary>1*DIGIT. What is too large is as good as the largest number.</summary>
+    private static bool TryReadNumber(ReadOnlySpan<byte> digits, out int number)
+    {
+        number = 0;
+        foreach (byte b in digits)
+        {
+            uint digit = (uint)(b - '0');
+            if (digit > 9) return false;
+            number = (int)Math.Min((number * 10L) + digit, int.MaxValue);
+        }
+
+        return !digits.IsEmpty;
+    }
 }
 
 /// <summary>What is wrong with a response: the client gets a 502 that says so.</summary>

@@ -8,7 +8,9 @@ public sealed class ResponseParserTests
 {
     private static readonly ParserLimits Limits = new(RequestLine: 256, FieldBytes: 1024, FieldCount: 16);
 
-    /// <summary>A whole head and what it is read as: <c>status framing[length] [keep|close]</c>, or the fault.</summary>
+    private const string Kept = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n";
+
+    /// <summary>A whole head and what it is read as: <c>status framing[ length] keep|close[ timeout]</c>, or the fault.</summary>
     private static readonly (string Head, string Expected)[] Catalogue =
     [
         // Status lines.
@@ -160,6 +162,59 @@ public sealed class ResponseParserTests
         ("HTTP/1.1 200 OK\r\nX: a\r\n\rX\r\n", nameof(ResponseFault.BadField)),
         ("HTTP/1.1 200 OK\r\nX: a\r\n\n", nameof(ResponseFault.BadField)),
 
+        // How long an idle connection is kept.
+        (Kept + "Keep-Alive: timeout=5\r\n\r\n", "200 None keep 5s"),
+        (Kept + "keep-alive:TIMEOUT=5, MAX=100\r\n\r\n", "200 None keep 5s"),
+        (Kept + "Keep-Alive: max=100, timeout=5\r\n\r\n", "200 None keep 5s"),
+        (Kept + "Keep-Alive: \t, ,x, x=y, timeout \t=\t 005 \t,\r\n\r\n", "200 None keep 5s"),
+        (Kept + "Keep-Alive: timeout=15, timeout=5, timeout=10\r\n\r\n", "200 None keep 5s"),
+        (Kept + "Keep-Alive: timeout=5\r\nKeep-Alive: timeout=15\r\n\r\n", "200 None keep 5s"),
+        (Kept + "Keep-Alive: timeout=15\r\nX: y\r\nKeep-Alive: max=1, timeout=5\r\n\r\n", "200 None keep 5s"),
+        (Kept + "Connection: keep-alive\r\nKeep-Alive: timeout=5, max=1\r\n\r\n", "200 None keep 5s"),
+        (Kept + "Connection: close\r\nKeep-Alive: timeout=5\r\n\r\n", "200 None close 5s"),
+        (Kept + "Keep-Alive: timeout=1\r\n\r\n", "200 None keep 1s"),
+        (Kept + "Keep-Alive: timeout=0\r\n\r\n", "200 None close 0s"),
+        (Kept + "Keep-Alive: timeout=00, timeout=5\r\n\r\n", "200 None close 0s"),
+        (Kept + "Keep-Alive: timeout=5, max=0\r\n\r\n", "200 None close 5s"),
+        (Kept + "Keep-Alive: max=000\r\n\r\n", "200 None close"),
+        (Kept + "Keep-Alive: max=0\r\nKeep-Alive: max=5\r\n\r\n", "200 None close"),
+        (Kept + "Keep-Alive: max=1\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout=2147483647\r\n\r\n", "200 None keep 2147483647s"),
+        (Kept + "Keep-Alive: timeout=2147483648\r\n\r\n", "200 None keep 2147483647s"),
+        (Kept + "Keep-Alive: timeout=18446744073709551616, max=18446744073709551616\r\n\r\n", "200 None keep 2147483647s"),
+        (Kept + "Keep-Alive: timeout=x, timeout=7, max=-1\r\n\r\n", "200 None keep 7s"),
+        (Kept + "Keep-Alive: \r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: 5\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout=\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: =\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: =0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout==0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout=-0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout=+0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout=0.0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout=0x0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout=0s\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout=0;max=0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout=0 0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout=\"0\"\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: time out=0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: xtimeout=0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeouts=0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: maximum=0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: max\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: max=\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: max=-0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: max=0 max=0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: x=\"a, timeout=0\"\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive: timeout=\u00b2, max=\u0660\r\n\r\n", "200 None keep"),
+        (Kept + "Keep_Alive: timeout=0\r\n\r\n", "200 None keep"),
+        (Kept + "Keep-Alive2: timeout=0\r\n\r\n", "200 None keep"),
+        (Kept + "X-Keep-Alive: timeout=0, max=0\r\n\r\n", "200 None keep"),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\nKeep-Alive: timeout=5\r\n\r\n", "200 None close 5s"),
+        ("HTTP/1.1 103 N\r\nKeep-Alive: timeout=5\r\n\r\n", "103 None keep 5s"),
+        ("HTTP/1.1 200 OK\r\nKeep-Alive : timeout=5\r\n\r\n", nameof(ResponseFault.BadField)),
+
         // Sizes.
         ("HTTP/1.1 200 " + new string('x', 256 - 13) + "\r\nContent-Length: 0\r\n\r\n", "200 None keep"),
         ("HTTP/1.1 200 " + new string('x', 257 - 13) + "\r\nContent-Length: 0\r\n\r\n", nameof(ResponseFault.HeadTooLarge)),
@@ -187,6 +242,7 @@ public sealed class ResponseParserTests
         Assert.Equal(expected, Parse(head, step: head.Length));
         Assert.Equal(expected, Parse(head, step: 1));
         Assert.Equal(expected, Parse(followed, followed.Length));
+        for (int cut = 1; cut < head.Length; cut++) Assert.Equal(expected, Parse(head, step: head.Length, first: cut));
     }
 
     [Fact]
@@ -223,11 +279,13 @@ public sealed class ResponseParserTests
         }
     }
 
+    /// <param name="step">The length of each piece.</param>
+    /// <param name="first">That of the first one, unless it is the same.</param>
     /// <returns>As in the catalogue; "more" for an incomplete head.</returns>
-    private static string Parse(byte[] bytes, int step)
+    private static string Parse(byte[] bytes, int step, int? first = null)
     {
         var parser = default(ResponseParser);
-        for (int length = Math.Min(step, bytes.Length); ; length = Math.Min(length + step, bytes.Length))
+        for (int length = Math.Min(first ?? step, bytes.Length); ; length = Math.Min(length + step, bytes.Length))
         {
             switch (parser.Parse(bytes.AsSpan(0, length), Limits))
             {
@@ -236,7 +294,8 @@ public sealed class ResponseParserTests
                 case ParseStatus.Done:
                     Assert.InRange(parser.HeadLength, 1, length);
                     string size = parser.Framing == BodyFraming.ContentLength ? $" {parser.ContentLength}" : "";
-                    return $"{parser.Status} {parser.Framing}{size} {(parser.KeepAlive ? "keep" : "close")}";
+                    string timeout = parser.IdleTimeout is { } seconds ? $" {seconds}s" : "";
+                    return $"{parser.Status} {parser.Framing}{size} {(parser.KeepAlive ? "keep" : "close")}{timeout}";
                 case ParseStatus.NeedMore when length == bytes.Length:
                     return "more";
             }
