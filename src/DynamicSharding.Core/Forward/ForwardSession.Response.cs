@@ -93,7 +93,7 @@ internal sealed partial class ForwardSession
     {
         if (canKeep && _response.KeepsUpstream && !InBody && _request.IsSent)
         {
-            _pool.Return(_upstream!);
+            _pool.Return(_upstream!, _response.UpstreamTimeout);
             _upstream = null;
         }
 

@@ -45,6 +45,9 @@ internal sealed class ResponseRelay(EventLoop loop)
     /// <summary>The gateway's connection may carry another push.</summary>
     public bool KeepsUpstream => _parser.KeepAlive;
 
+    /// <inheritdoc cref="ResponseParser.IdleTimeout"/>
+    public int? UpstreamTimeout => _parser.IdleTimeout;
+
     /// <summary>The client's connection may go on. False before, or because an HTTP/1.0 client knows an end by the connection's only.</summary>
     public bool KeepsClient { get; private set; }
 

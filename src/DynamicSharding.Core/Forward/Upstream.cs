@@ -9,6 +9,9 @@ internal sealed class Upstream : LoopMember
     /// <summary>Pushgateway keeps idle connections without limit; what stands in front of it often for a minute.</summary>
     private const long KeepMilliseconds = 30_000;
 
+    /// <summary>Ticks are a second apart: the one that is nearest to the end of its time closes an idle connection.</summary>
+    private const long HalfTick = 500;
+
     /// <summary>More than a gateway reads ahead of what it has parsed.</summary>
     private const int MaxSpoil = 64 * 1024;
 
@@ -20,6 +23,7 @@ internal sealed class Upstream : LoopMember
     private ReadOnlyMemory<byte> _spoil;
     private long _spoilUntil;
     private long _idleSince;
+    private long _keepFor;
     private bool _hasEnded;
     private long _idleTurn;
     private int _address;
@@ -70,6 +74,7 @@ internal sealed class Upstream : LoopMember
         IsOpen = true;
         IsConnecting = true;
         IsReused = _hasEnded = false;
+        _keepFor = KeepMilliseconds;
         bool ok = Socket.Watch(LoopSocket.InputAndOutput);
         if (ok && !pending) ok = Advance() is null;
         if (ok) return 0;
@@ -107,12 +112,13 @@ internal sealed class Upstream : LoopMember
     }
 
     /// <summary>Gives a kept connection its next push.</summary>
-    /// <returns>False when it has ended, or sent what nobody asked for.</returns>
+    /// <returns>False when its time is over, it has ended, or it has sent what nobody asked for.</returns>
     public bool TryReuse(ForwardSession user)
     {
         // What has come before the last wait is an event of this turn, perhaps one that is not handled yet. Without one there is nothing; what came
         // in the turn of the last response, only the socket knows.
         EventLoop loop = _forward.Loop;
+        if (loop.Now - _idleSince >= _keepFor) return false;
         bool isKnown = loop.HasAllEvents && Socket.EventTurn != loop.Turn && _idleTurn != loop.Turn;
         if (!isKnown && !Socket.HasNothingToRead()) return false;
         User = user;
@@ -120,11 +126,17 @@ internal sealed class Upstream : LoopMember
         return true;
     }
 
-    public void Idle()
+    /// <summary>It waits for its next push.</summary>
+    /// <param name="timeout">
+    /// Seconds after which the gateway closes it; null when its last response does not say, and what an earlier one said holds. In the last of them,
+    /// or the second half of a single one, the gateway's end may meet a push.
+    /// </param>
+    public void Idle(int? timeout)
     {
         User = null;
         _idleSince = Pool.Loop.Now;
         _idleTurn = Pool.Loop.Turn;
+        if (timeout is { } seconds) _keepFor = Math.Min(KeepMilliseconds, seconds > 1 ? (seconds - 1) * 1000L : 500);
     }
 
     public bool HasEvent => Socket.HasEvent;
@@ -178,7 +190,7 @@ internal sealed class Upstream : LoopMember
         {
             if (now > _spoilUntil) Close();
         }
-        else if (now - _idleSince > KeepMilliseconds)
+        else if (now - _idleSince + HalfTick >= _keepFor)
         {
             Pool.Drop(this);
         }
@@ -205,7 +217,7 @@ internal sealed class Upstream : LoopMember
         _place?.Leave();
         _place = null;
         _spoil = default;
-        _spoilUntil = _idleSince = _idleTurn = 0;
+        _spoilUntil = _idleSince = _keepFor = _idleTurn = 0;
         _address = 0;
         User = null;
         Endpoints = null!;

@@ -48,7 +48,8 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
     }
 
     /// <summary>Its response is complete and the gateway lets the connection persist.</summary>
-    public void Return(Upstream upstream)
+    /// <param name="timeout">As in <see cref="Upstream.Idle"/>.</param>
+    public void Return(Upstream upstream, int? timeout)
     {
         if (Target.IsRetired || _idle.Count >= MaxIdle || owner.OpenUpstreams > owner.MaxUpstreams)
         {
@@ -56,7 +57,7 @@ internal sealed class UpstreamPool(EventLoop loop, ForwardTarget target, Forward
             return;
         }
 
-        upstream.Idle();
+        upstream.Idle(timeout);
         _idle.Add(upstream);
     }
 

@@ -233,6 +233,48 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         Assert.True(replays > 0, "the worst moment was never met");
     }
 
+    /// <summary>
+    /// Pushes come before and after the end that the gateway announces. When one comes after it, the gateway resets the connection, like one whose
+    /// end was on its way to the edge.
+    /// </summary>
+    [Fact]
+    public async Task No_push_meets_the_end_of_an_idle_connection_that_its_gateway_has_announced()
+    {
+        int connections = 0;
+        int leftByServer = 0;
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            Interlocked.Increment(ref connections);
+            var reader = new RequestReader(socket, "");
+            while (await reader.ReadAsync(cancellation) is not null)
+            {
+                await socket.SendAsync("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=2\r\nContent-Length: 0\r\n\r\n"u8.ToArray(), cancellation);
+                long idleSince = Stopwatch.GetTimestamp();
+                if (await socket.ReceiveAsync(new byte[1], SocketFlags.Peek, cancellation) == 0) break;
+                if (Stopwatch.GetElapsedTime(idleSince) < TimeSpan.FromSeconds(2)) continue;
+                socket.LingerState = new LingerOption(true, 0);
+                return;
+            }
+
+            Interlocked.Increment(ref leftByServer);
+        });
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
+        using RawHttp client = await RawHttp.ConnectAsync(server.Address);
+
+        foreach (int pause in (int[])[2500, 1500, 2100, 1900, 2300, 1700])
+        {
+            await client.SendAsync(ForwardServer.Put("/metrics/job/a"));
+            Assert.Equal(200, ForwardServer.StatusOf(await client.ReadReplyAsync()));
+            await Task.Delay(pause);
+        }
+
+        Assert.Equal(0, await server.MetricAsync($"dynamic_sharding_forward_replays_total{{gateway=\"{gateway.Address}\"}}"));
+        await Eventually.TrueAsync(
+            () => Task.FromResult(Volatile.Read(ref leftByServer) == Volatile.Read(ref connections)),
+            TimeSpan.FromSeconds(20),
+            () => $"{leftByServer} of {connections} connections were closed by the server");
+    }
+
     [Fact]
     public async Task No_gateway_is_502_at_once_and_no_response_is_504_after_the_timeout()
     {

@@ -6,7 +6,17 @@ namespace DynamicSharding.Tests.Forward;
 /// <summary>A valid response with everything that may vary in one, and what has to become of it. The same seed gives the same response.</summary>
 internal sealed class PlannedResponse
 {
+    private const string EndsIdle = "timeout=0";
+
+    private const string TakesNoMore = "timeout=5, max=0";
+
     private static readonly int[] Statuses = [200, 200, 200, 202, 204, 205, 304, 307, 400, 413, 500, 503];
+
+    private static readonly (string? Text, int? Timeout)[] KeepAlives =
+    [
+        (null, null), (null, null), (null, null), (null, null), ("timeout=5", 5), ("max=1, Timeout=9", 9), ("timeout=", null), (EndsIdle, 0),
+        (TakesNoMore, 5),
+    ];
 
     public PlannedResponse(int seed)
     {
@@ -26,7 +36,8 @@ internal sealed class PlannedResponse
         for (int i = random.Next(4); i > 0; i--) EndToEnd.Add(string.Create(CultureInfo.InvariantCulture, $"X-E{i}: {new string('v', random.Next(1, 300))}"));
         fields.AddRange(EndToEnd);
         if (random.Next(2) == 0) fields.Add("Date: Sun, 06 Nov 1994 08:49:37 GMT");
-        if (random.Next(3) == 0) fields.Add("keep-alive: timeout=5");
+        (string? keepAlive, Timeout) = KeepAlives[random.Next(KeepAlives.Length)];
+        if (keepAlive is not null) fields.Add("keep-alive: " + keepAlive);
         string options = string.Join(", ", new[] { closes ? "close" : null, keepsAlive ? "Keep-Alive" : null, random.Next(3) == 0 ? "x-hop" : null }.Where(static option => option is not null));
         if (options.Length > 0) fields.Insert(random.Next(fields.Count + 1), "Connection: " + options);
         if (options.Contains("x-hop", StringComparison.Ordinal)) fields.Insert(random.Next(fields.Count + 1), "X-Hop: 1");
@@ -34,7 +45,7 @@ internal sealed class PlannedResponse
         if (isChunked) fields.Insert(random.Next(fields.Count + 1), "Transfer-Encoding: Chunked");
 
         var text = new StringBuilder();
-        for (int i = random.Next(4) == 0 ? random.Next(1, 17) : 0; i > 0; i--) text.Append("HTTP/1.1 103 Early Hints\r\nX-Hop: 1\r\n\r\n");
+        for (int i = random.Next(4) == 0 ? random.Next(1, 17) : 0; i > 0; i--) text.Append("HTTP/1.1 103 Early Hints\r\nX-Hop: 1\r\nKeep-Alive: timeout=0\r\n\r\n");
         text.Append(CultureInfo.InvariantCulture, $"HTTP/1.{(isHttp10 ? 0 : 1)} {Status} Phrase\r\n");
         EndToEnd = [.. fields.Where(static field => field.StartsWith("X-E", StringComparison.Ordinal))];
         foreach (string field in fields) text.Append(field).Append("\r\n");
@@ -43,7 +54,7 @@ internal sealed class PlannedResponse
         else text.Append(Content);
         Text = text.ToString();
         bool untilClose = hasContent && !isChunked && !hasLength;
-        Keeps = !closes && (!isHttp10 || keepsAlive) && !untilClose;
+        Keeps = !closes && keepAlive is not (EndsIdle or TakesNoMore) && (!isHttp10 || keepsAlive) && !untilClose;
         Behind = untilClose || random.Next(4) > 0 ? "" : Bytes(random, random.Next(1, 100));
     }
 
@@ -61,6 +72,9 @@ internal sealed class PlannedResponse
 
     /// <summary>The gateway's connection may persist.</summary>
     public bool Keeps { get; }
+
+    /// <summary>What it says of idle connections, in seconds.</summary>
+    public int? Timeout { get; }
 
     /// <summary>The client speaks HTTP/1.0.</summary>
     public bool ToHttp10 { get; }

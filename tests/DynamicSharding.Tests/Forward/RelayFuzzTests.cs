@@ -15,7 +15,8 @@ public sealed class RelayFuzzTests
     [
         "HTTP/1.1 ", "HTTP/1.0 ", "HTTP/2 ", "200", " OK", "204", "205", "304", "100", "101", "103", "599", "\r\n", "\r\n\r\n", "\r", "\n", "Content-Length: ", "0", "5", "7fffffff",
         "9223372036854775807", "Transfer-Encoding: chunked\r\n", "Transfer-Encoding: ", "gzip", ", ", "Connection: close\r\n", "Connection: keep-alive\r\n", "Connection: x-a, ",
-        "X-A: 1\r\n", "Date: x\r\n", "Keep-Alive: timeout=5\r\n", "Trailer: x\r\n", "5\r\nhello\r\n", "0\r\n\r\n", ";ext", "hello", ":", " ", "\t", "\0", "\u007F", "\u00FF",
+        "X-A: 1\r\n", "Date: x\r\n", "Keep-Alive: timeout=5\r\n", "Keep-Alive: max=0\r\n", "timeout=", "Trailer: x\r\n",
+        "5\r\nhello\r\n", "0\r\n\r\n", ";ext", "hello", ":", " ", "\t", "\0", "\u007F", "\u00FF",
         "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nT: u\r\n\r\n",
         "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n",
     ];
@@ -85,7 +86,7 @@ public sealed class RelayFuzzTests
             Assert.True(relayed.IsComplete, plan.Text);
             Assert.Equal(plan.Status, relayed.Status);
             Assert.Equal(plan.Behind.Length, relayed.Left);
-            Assert.Equal(plan.Keeps, relayed.KeepsUpstream);
+            Assert.Equal((plan.Keeps, plan.Timeout), (relayed.KeepsUpstream, relayed.UpstreamTimeout));
             (string head, string content) = Assert.NotNull(relayed.Read());
             Assert.Equal(plan.Content, content);
             string[] fields = head.Split("\r\n", StringSplitOptions.RemoveEmptyEntries)[1..];
@@ -101,7 +102,9 @@ public sealed class RelayFuzzTests
         Assert.Equal((whole.IsComplete, whole.Fault, whole.Left), (cut.IsComplete, cut.Fault, cut.Left));
         if (whole.Fault is not null) return;
         Assert.Equal(whole.Read(), cut.Read());
-        if (whole.IsComplete) Assert.Equal((whole.Status, whole.KeepsUpstream, whole.KeepsClient), (cut.Status, cut.KeepsUpstream, cut.KeepsClient));
-        if (whole.IsComplete) Assert.NotNull(cut.Read());
+        if (!whole.IsComplete) return;
+        Assert.Equal((whole.Status, whole.KeepsUpstream, whole.KeepsClient), (cut.Status, cut.KeepsUpstream, cut.KeepsClient));
+        Assert.Equal(whole.UpstreamTimeout, cut.UpstreamTimeout);
+        Assert.NotNull(cut.Read());
     }
 }

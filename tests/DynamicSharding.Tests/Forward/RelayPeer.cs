@@ -53,7 +53,8 @@ internal sealed class RelayPeer : IDisposable
         bool ends = !relay.IsComplete && relay.Fault is null && relay.TryEnd(ref last);
         sent.Append(Encoding.Latin1.GetString(_output, 0, last.Written));
         var result = new Relayed(
-            relay.IsComplete, relay.Fault, relay.Status, relay.IsComplete && !ends ? left + bytes.Length - start : 0, relay.KeepsUpstream, relay.KeepsClient, sent.ToString());
+            relay.IsComplete, relay.Fault, relay.Status, relay.IsComplete && !ends ? left + bytes.Length - start : 0, relay.KeepsUpstream,
+            relay.UpstreamTimeout, relay.KeepsClient, sent.ToString());
         relay.Reset();
         Assert.Equal(0, _loop.KeptBuffers);
         return result;
@@ -64,7 +65,8 @@ internal sealed class RelayPeer : IDisposable
 
 /// <param name="Left">Bytes behind the response.</param>
 /// <param name="Sent">To the client.</param>
-internal sealed record Relayed(bool IsComplete, string? Fault, int Status, int Left, bool KeepsUpstream, bool KeepsClient, string Sent)
+internal sealed record Relayed(
+    bool IsComplete, string? Fault, int Status, int Left, bool KeepsUpstream, int? UpstreamTimeout, bool KeepsClient, string Sent)
 {
     /// <summary>The response as the client reads it, without its framing; null unless it is whole and nothing follows.</summary>
     public (string Head, string Content)? Read()

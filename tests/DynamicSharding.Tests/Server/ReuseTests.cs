@@ -161,7 +161,7 @@ public sealed class ReuseTests
         {
             _lastPush = Encoding.ASCII.GetString(buffer, 0, length);
             if (_lastPush.StartsWith(Push[..Push.IndexOf(" HTTP", StringComparison.Ordinal)], StringComparison.Ordinal)) _nextPushes.Enqueue(_lastPush);
-            await ScriptedGateway.SendAsync(socket, "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", cancellation);
+            await ScriptedGateway.SendAsync(socket, "HTTP/1.1 202 Accepted\r\nKeep-Alive: timeout=20\r\nContent-Length: 0\r\n\r\n", cancellation);
         }
     });
 
