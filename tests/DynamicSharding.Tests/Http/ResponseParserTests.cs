@@ -261,6 +261,23 @@ public sealed class ResponseParserTests
         }
     }
 
+    [Fact]
+    public void What_is_said_of_idle_connections_is_read_without_an_allocation()
+    {
+        byte[] head = Encoding.Latin1.GetBytes(Kept + "Keep-Alive: timeout=5, max=99, x=\"y\", timeout=\r\n\r\n");
+        long before = 0;
+        int? timeout = null;
+        for (int i = 0; i < 1000; i++)
+        {
+            if (i == 100) before = GC.GetAllocatedBytesForCurrentThread();
+            var parser = default(ResponseParser);
+            if (parser.Parse(head, Limits) == ParseStatus.Done) timeout = parser.IdleTimeout;
+        }
+
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.Equal((5, 0L), (timeout, allocated));
+    }
+
     /// <summary>Mutations of the catalogue: never an exception, and the same verdict however the bytes are cut.</summary>
     [Fact]
     public void However_the_bytes_are_cut_the_verdict_is_the_same()
