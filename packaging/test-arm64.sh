@@ -4,8 +4,8 @@
 #
 #   packaging/test-arm64.sh [BINARY]      like ARCH=arm64 packaging/build-deb.sh
 #
-# Needs gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user, lintian, rpm and cpio, and root for the network namespace. What qemu cannot
-# show is the kernel: the system calls are this machine's.
+# Needs what tests/install-peers.sh installs, a Debian source that has arm64, and root for the network namespace. What qemu cannot show is the
+# kernel: the system calls are this machine's.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,7 +19,7 @@ sysroot() {
     local apt=(apt-get -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User=root -o Dir::State::lists="$WORK/lists"
         -o Dir::Cache="$WORK/cache" -o Dir::State::status=/dev/null)
     mkdir -p "$WORK/lists/partial" "$WORK/cache/archives/partial" "$WORK/sysroot"
-    ("${apt[@]}" update && cd "$WORK/cache" && "${apt[@]}" download libssl3) >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; fail "libssl3 for arm64"; }
+    ("${apt[@]}" update && cd "$WORK/cache" && "${apt[@]}" download libssl3) >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; fail "no libssl3 for arm64: does this machine's Debian source have that architecture?"; }
     dpkg-deb -x "$WORK"/cache/libssl3_*_arm64.deb "$WORK/sysroot"
     cp -a /usr/aarch64-linux-gnu/lib "$WORK/sysroot/"
     cp -a "$WORK"/sysroot/usr/lib/aarch64-linux-gnu/. "$WORK/sysroot/lib/"
@@ -43,6 +43,11 @@ serve_one_push() {
     ((code == 0)) || { cat "$WORK/server.log" >&2; fail "its exit code after SIGTERM is $code"; }
 }
 
+for program in aarch64-linux-gnu-gcc qemu-aarch64 lintian rpmbuild cpio; do
+    command -v $program >/dev/null || fail "$program is missing; run tests/install-peers.sh"
+done
+[[ -e /usr/aarch64-linux-gnu/lib/crti.o ]] || fail "the C library for arm64 is missing; run tests/install-peers.sh"
+((EUID == 0)) || fail "run as root"
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 ARCH=arm64 OUT=$WORK/out packaging/build-deb.sh "$@" >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; fail "build-deb.sh"; }

@@ -53,6 +53,9 @@ lintian|lintian|judges the package
 rpmbuild|rpm|packaging/build-rpm.sh
 cpio|cpio|the same, to unpack what it has built
 adduser|adduser|the package makes its user with it
+aarch64-linux-gnu-gcc|gcc-aarch64-linux-gnu|packaging/test-arm64.sh: cross-compiles
+/usr/aarch64-linux-gnu/lib/crti.o|libc6-dev-arm64-cross|the same: the C library
+qemu-aarch64|qemu-user|the same: runs the program
 ip|iproute2|the installed package runs in a network namespace of its own
 /usr/include/zlib.h|zlib1g-dev|the NativeAOT publish links against it; brings libc6-dev
 '
@@ -84,6 +87,8 @@ missing_packages() {
         [[ -n $what ]] || continue
         ((${#WANTED[@]} == 0)) || [[ " ${WANTED[*]} " == *" $what "* ]] || continue
         case $what in
+            # A machine of that kind needs no cross compiler.
+            *aarch64*) [[ $(uname -m) == aarch64 || -e $what ]] || command -v "$what" ;;
             /*) [[ -e $what ]] ;;
             gcc) command -v clang || command -v gcc ;;
             prometheus-http | promtool-http | pushgateway-utf8) [[ -x $FOLDER/$what ]] ;;

@@ -4,7 +4,7 @@
 #
 #   tests/run.sh          all tests except the long ones (trait Category=Slow)
 #   tests/run.sh --all    also the long ones, the tests with the trait Smoke once more with the build for the runtime, and
-#                         packaging/test-deb.sh, which needs root
+#                         packaging/test-deb.sh and packaging/test-arm64.sh, which need root
 set -euo pipefail
 
 case ${1:-} in
@@ -157,6 +157,12 @@ if [[ $all ]]; then
 
     step "package"
     check "packaging/test-deb.sh" env DYNAMIC_SHARDING_TEST_RUN="$RUN_ID" packaging/test-deb.sh "$AOT/dynamic-sharding" || true
+
+    # On a machine of that kind, the step before was the arm64 package.
+    if [[ $(uname -m) != aarch64 ]]; then
+        step "package, arm64"
+        check "packaging/test-arm64.sh" env DYNAMIC_SHARDING_TEST_RUN="$RUN_ID" packaging/test-arm64.sh || true
+    fi
 fi
 
 step "nothing left behind"
