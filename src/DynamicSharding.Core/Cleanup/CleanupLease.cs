@@ -31,7 +31,11 @@ internal sealed class CleanupLease : IDisposable
     private readonly string _prefix;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
+    private readonly Backoff _backoff = new(Random.Shared);
     private string? _session;
+
+    /// <summary>In the last step.</summary>
+    private bool _isSessionLost;
     private string? _published;
     private string? _error;
     private long _failures;
@@ -73,8 +77,11 @@ internal sealed class CleanupLease : IDisposable
     {
         while (!ct.IsCancellationRequested)
         {
-            await StepAsync(ct).ConfigureAwait(false);
-            await Task.Delay(RenewPeriod, _time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // A lease that is held must be renewed in time, unless its sessions are lost again and again. Without one nothing is urgent.
+            TimeSpan pause = RenewPeriod;
+            if (await StepAsync(ct).ConfigureAwait(false)) _backoff.Reset();
+            else if ((!IsHeld || _isSessionLost) && _backoff.Next(null) is var longer && longer > pause) pause = longer;
+            await Task.Delay(pause, _time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         await ReleaseAsync().ConfigureAwait(false);
@@ -82,13 +89,21 @@ internal sealed class CleanupLease : IDisposable
 
     public void Dispose() => _consul.Dispose();
 
-    private async Task StepAsync(CancellationToken ct)
+    /// <returns>False if it failed, or the session had been lost.</returns>
+    private async Task<bool> StepAsync(CancellationToken ct)
     {
+        _isSessionLost = false;
+
         // Before the request: the session lives from when Consul hears of it.
         long asked = _time.GetTimestamp();
         try
         {
-            if (_session is not null && !await _consul.Session.Renew(_session, ct).ConfigureAwait(false)) Forget();
+            if (_session is not null && !await _consul.Session.Renew(_session, ct).ConfigureAwait(false))
+            {
+                _isSessionLost = true;
+                Forget();
+            }
+
             _session ??= await CreateAsync(ct).ConfigureAwait(false);
             string fingerprint = _fingerprint() ?? "";
             if (_published != fingerprint)
@@ -102,6 +117,7 @@ internal sealed class CleanupLease : IDisposable
             SetHeld(isHeld ? new Confirmation(asked) : null);
             if (_error is not null) _logger.CleanupLeaseRecovered();
             _error = null;
+            return !_isSessionLost;
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
@@ -114,6 +130,8 @@ internal sealed class CleanupLease : IDisposable
             _error = e.Message;
             if (!IsHeld) SetHeld(null);
         }
+
+        return false;
     }
 
     private Task<string> CreateAsync(CancellationToken ct) =>
