@@ -203,12 +203,20 @@ internal static class Warnings
             yield return new(Warning, $"No response from Consul {since}.", "Even an idle Consul responds about once a minute: check its agent.");
         }
 
+        if (discovery.LastError is null && discovery.ConsulKnownLeader == false)
+        {
+            yield return new(
+                Warning,
+                "Consul's servers have no leader: no change of a gateway's health is seen, and nothing can be registered.",
+                "Start the servers that are down: more than half of them must run and reach each other.");
+        }
+
         if (discovery.LastError is null && discovery.RegistrationError is { } failure)
         {
             yield return new(
                 Warning,
                 $"Gateways cannot be registered in Consul: {failure}",
-                "Check consul_server: the token needs service write, and the agent must accept the check. The log says more (event 3502).");
+                "Check consul_server: the token needs service write, addr must be one agent, and it must accept the check. The log says more (events 3502 and 3508).");
         }
     }
 

@@ -204,7 +204,7 @@ internal sealed class ConsulWatch : IDisposable
             }
         }
 
-        _plan.Responded(response.IsList, isPatched);
+        _plan.Responded(response, isPatched);
         if (response.IsList && !isPatched) _readWith = token;
 
         lock (_lock)

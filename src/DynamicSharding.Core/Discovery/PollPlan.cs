@@ -11,6 +11,15 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     /// <summary>Short, because the agent keeps an abandoned query until its wait is over.</summary>
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(60);
 
+    /// <summary>
+    /// While the cluster has no leader. A blocking query says of the leader what was true when the query began, so the next one tells whether there
+    /// is one again.
+    /// </summary>
+    private static readonly TimeSpan WaitWithoutLeader = TimeSpan.FromSeconds(15);
+
+    /// <summary>A follower hears from its leader several times a second.</summary>
+    private static readonly TimeSpan LongContact = TimeSpan.FromSeconds(2);
+
     /// <summary>The whole list follows so long after a change that was explained, or up to twice as long again.</summary>
     private static readonly TimeSpan VerifyAfter = TimeSpan.FromSeconds(5);
 
@@ -29,6 +38,7 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     /// <summary>The last query has waited for the other copy of a gateway in vain.</summary>
     private bool _hasWaited;
     private long _readAt;
+    private bool _hasLeader = true;
 
     /// <summary>The last list is one that was explained, and not yet read.</summary>
     public bool IsPatched => _isPatched;
@@ -39,18 +49,21 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     /// <param name="rows">The last list.</param>
     public (Selection Selection, TimeSpan Wait) Next(ulong index, List<ServiceEntry> rows)
     {
-        if (index == 0 || rows.Count == 0 || Age >= MaxAge) return (Selection.All, Wait);
-        if (!_isPatched) return (rows.Count(RowPatch.IsFailing) <= MaxFailing ? Selection.Failing : Selection.None, Wait);
+        TimeSpan wait = _hasLeader ? Wait : WaitWithoutLeader;
+        if (index == 0 || rows.Count == 0 || Age >= MaxAge) return (Selection.All, wait);
+        if (!_isPatched) return (rows.Count(RowPatch.IsFailing) <= MaxFailing ? Selection.Failing : Selection.None, wait);
 
         // The other copy of a gateway is about to follow, and a list is not needed before it has.
-        TimeSpan wait = VerifyAfter * (1 + (2 * random.NextDouble()));
+        wait = VerifyAfter * (1 + (2 * random.NextDouble()));
         bool waitsForCopy = !_hasWaited && time.GetElapsedTime(_patchedAt) < LongestUnread && RowPatch.CopiesDisagree(rows);
         return (waitsForCopy ? Selection.Failing : Selection.All, wait);
     }
 
     /// <summary>After each response to the watch.</summary>
-    public void Responded(bool isList, bool isPatched)
+    public void Responded(ListResponse response, bool isPatched)
     {
+        bool isList = response.IsList;
+        _hasLeader = response.KnownLeader && !(response.LastContact > LongContact);
         _hasWaited = !isList;
         if (isList && !isPatched) _readAt = time.GetTimestamp();
     }

@@ -19,6 +19,39 @@ public sealed class ConsulClusterFaultTests(ITestOutputHelper output) : FaultTes
     [Fact, Trait("Category", "Slow")]
     public Task The_leaders_death_with_elections_as_slow_as_by_default() => BreakAsync(raftMultiplier: 5, restores: 5);
 
+    /// <summary>Stale reads succeed without a leader, and a poll tells what was true when it began.</summary>
+    [Fact, Trait("Category", "Slow")]
+    public async Task A_lost_quorum_changes_nothing_and_shows_after_two_polls_and_its_return_within_half_a_minute()
+    {
+        const string KnownLeader = "dynamic_sharding_consul_known_leader";
+        string[] addresses = Addresses(await TestPeers.PushgatewaysAsync(3));
+        ConsulCluster cluster = await ConsulCluster.StartAsync(TestPeers, Folder.Path, raftMultiplier: 3);
+        ConsulAgent[] all = [.. cluster.Servers];
+        ConsulAgent survivor = await cluster.FollowerAsync();
+        await using RequestCounter counter = new(survivor.Address);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Yaml(counter.Address, addresses, "interval: 2s, timeout: 1s"));
+        await SettleAsync(survivor, addresses, server);
+        Assert.Equal(1, await server.MetricAsync(KnownLeader));
+        await using RedirectLoad load = await RedirectLoad.KeepsOwnersAsync(server);
+
+        ConsulAgent[] others = [.. all.Where(agent => agent != survivor)];
+        foreach (ConsulAgent agent in others) agent.Process.Kill();
+        foreach (ConsulAgent agent in others) await agent.Process.WaitForExitAsync(Limit);
+        Measured("quorum lost, metric after", await Eventually.TrueAsync(
+            async () => await server.MetricAsync(KnownLeader) == 0, TimeSpan.FromMinutes(3), () => "the metric says that there is no leader"));
+        Assert.Contains(await server.WarningsAsync(), static warning => warning.Contains("have no leader", StringComparison.Ordinal));
+
+        long requests = counter.Requests, start = Stopwatch.GetTimestamp();
+        await Task.Delay(TimeSpan.FromSeconds(40));
+        Rate("without a quorum, stale", counter.Requests - requests, Stopwatch.GetElapsedTime(start).TotalSeconds);
+        await TestPeers.ConsulsAsync(others.Select(static agent => agent.Settings));
+        Measured("quorum regained, metric after", await Eventually.TrueAsync(
+            async () => await server.MetricAsync(KnownLeader) == 1, Limit, () => "the metric says that there is a leader"));
+        Assert.DoesNotContain(await server.WarningsAsync(), static warning => warning.Contains("have no leader", StringComparison.Ordinal));
+        await NothingChangedAsync(server);
+        Measured("a lost quorum", $"0 ring changes, 0 of {await load.StopAsync()} redirects wrong");
+    }
+
     private async Task BreakAsync(int raftMultiplier, int restores)
     {
         string[] addresses = Addresses(await TestPeers.PushgatewaysAsync(3));

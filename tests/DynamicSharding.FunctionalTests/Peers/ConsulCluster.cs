@@ -5,6 +5,9 @@ internal sealed class ConsulCluster(ConsulAgent[] servers)
 {
     private static readonly string[] Hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 
+    /// <summary>Dead ones, too.</summary>
+    public IReadOnlyList<ConsulAgent> Servers => servers;
+
     public static async Task<ConsulCluster> StartAsync(TestPeers cast, string folder, int raftMultiplier)
     {
         ConsulAgentSettings[] settings =

@@ -54,6 +54,13 @@ public sealed class WarningsTests
         });
 
     [Fact]
+    public void Servers_of_Consul_without_a_leader() => Says(
+        "warning", "Consul's servers have no leader: no change of a gateway's health is seen, and nothing can be registered.", admin => admin.View = admin.View with
+        {
+            Discovery = new DiscoveryStatus(DiscoveryKind.Consul, AdminFixture.Start + TimeSpan.FromHours(1), 0, null, 7, null) { ConsulKnownLeader = false },
+        });
+
+    [Fact]
     public void A_full_write_queue() => Says("warning", "The write queue is full on gw2:9091.", admin => admin.View = admin.View with
     {
         Gateways = [AdminFixture.Status("gw1:9091", GatewayState.Member), AdminFixture.Status("gw2:9091", GatewayState.Member) with { Overloaded = true }],

@@ -45,6 +45,23 @@ public sealed class ConsulWatchTests : IDisposable
         Assert.InRange(server.Requests.Count, 3, 4 + (int)clock.Elapsed.TotalSeconds); // a burst of two, then one a second
     }
 
+    /// <summary>A blocking query tells of the leader what was true when it began.</summary>
+    [Theory]
+    [InlineData("X-Consul-KnownLeader: true\r\nX-Consul-LastContact: 500\r\n", "60000ms")]
+    [InlineData("X-Consul-KnownLeader: true\r\nX-Consul-LastContact: 2500\r\n", "15000ms")]
+    [InlineData("X-Consul-KnownLeader: false\r\nX-Consul-LastContact: 0\r\n", "15000ms")]
+    public async Task Without_a_leader_polls_are_short(string fields, string wait)
+    {
+        int n = 0;
+        await using var server = new FakeServer(async (_, socket, ct) =>
+        {
+            if (n++ > 0) await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 9\r\n" + fields);
+        });
+        await RunAsync(server, () => server.Requests.Count == 2);
+        Assert.Contains($"index=9&wait={wait}&", server.Requests.Last());
+    }
+
     [Theory]
     [InlineData(403, "ACL not found", "forbidden", "node_prefix")]
     [InlineData(400, "Invalid wait time", "badrequest", "see err")]
