@@ -15,12 +15,6 @@ namespace DynamicSharding.Discovery;
 /// </summary>
 internal sealed class ConsulRegistrar
 {
-    /// <summary>Between readings of our agent's registrations while nothing suggests that they changed.</summary>
-    private static readonly TimeSpan Period = TimeSpan.FromMinutes(5);
-
-    /// <summary>For so long a reading is good enough to write by: waits that end together share one.</summary>
-    private static readonly TimeSpan ReadingLasts = TimeSpan.FromSeconds(1);
-
     /// <summary>A round ends after this, so that the next one begins with another reading, and a reload does not wait.</summary>
     private static readonly TimeSpan LongestRound = TimeSpan.FromSeconds(2);
 
@@ -47,13 +41,13 @@ internal sealed class ConsulRegistrar
 
     private readonly AgentRegistrations _agent;
     private readonly Func<string?> _token;
-    private readonly string _service;
     private readonly ShardingKey _key;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly Random _random;
-    private readonly Backoff _backoff;
     private readonly CopyPlan _plan;
+    private readonly AgentReadings _readings;
+    private readonly RegistrationTrouble _trouble;
     private readonly long _origin;
 
     private readonly RateLimiter _newCopies;
@@ -72,22 +66,15 @@ internal sealed class ConsulRegistrar
     /// <summary>Consul's last list; null before the first.</summary>
     private IReadOnlyList<ServiceEntry>? _rows;
     private TimeSpan _rowsAt;
-    private bool _isInDoubt = true;
 
     /// <summary>Of these rows.</summary>
     private IReadOnlyList<ServiceEntry>? _countedRows;
     private GatewayCopies? _copies;
 
-    /// <summary>When our agent's registrations were read, and what was wanted then.</summary>
-    private TimeSpan _readAt;
-    private Wanted? _readFor;
-    private TimeSpan _nextReading, _retryAt, _nextTrim;
+    private TimeSpan _nextTrim;
 
     /// <summary>When the wait for the first list ends. It begins when our agent responds.</summary>
     private TimeSpan _listUntil = TimeSpan.MaxValue;
-
-    private volatile string? _failure;
-    private long _failures;
 
     /// <param name="token">Called before each request.</param>
     /// <param name="random">Spreads what instances do.</param>
@@ -101,15 +88,15 @@ internal sealed class ConsulRegistrar
         Random? random = null)
     {
         _token = token;
-        _service = options.Consul.RegisterServiceName;
         _key = options.Sharding.Key;
         _agent = new AgentRegistrations(client, options, spellings ?? new SpellingWatch(_key, logger), logger);
         _logger = logger;
         _time = time;
         _origin = time.GetTimestamp();
         _random = random ?? Random.Shared;
-        _backoff = new Backoff(_random);
         _plan = new CopyPlan(_random);
+        _readings = new AgentReadings(_random);
+        _trouble = new RegistrationTrouble(options.Consul.RegisterServiceName, options.Consul.Addr, logger);
         _newCopies = new RateLimiter(time, NewCopies, NewCopiesPerSecond);
         _options = options.Pushgateway;
         _credentials = GatewayCredentials.From(_options);
@@ -118,10 +105,10 @@ internal sealed class ConsulRegistrar
 
     public long Writes => _agent.Writes;
 
-    public long Failures => Interlocked.Read(ref _failures);
+    public long Failures => _trouble.Count;
 
     /// <summary>What keeps registrations from being as they should be; null once they are again.</summary>
-    public string? LastError => _failure;
+    public string? LastError => _trouble.Error;
 
     /// <summary>How long a gateway may be without a registration until one instance has registered so many, and they are in the list.</summary>
     public static TimeSpan TimeToRegister(int gateways) =>
@@ -132,7 +119,7 @@ internal sealed class ConsulRegistrar
     /// <summary>Registrations on our agent may be gone.</summary>
     public void ReconcileNow()
     {
-        lock (_lock) _isInDoubt = true;
+        _readings.Doubt();
         Wake();
     }
 
@@ -174,22 +161,16 @@ internal sealed class ConsulRegistrar
             {
                 if (await StepAsync(ct).ConfigureAwait(false))
                 {
-                    _backoff.Reset();
+                    _readings.Succeeded();
 
                     // That our agent was read shows nothing while there is something to write.
-                    if (_failure is not null && Copies() is not null && _plan.NextWrite is null)
-                    {
-                        Log.RegistrationRecovered(_logger, _service);
-                        _failure = null;
-                    }
+                    if (Copies() is not null && _plan.NextWrite is null) _trouble.Succeeded();
                 }
             }
             catch (Exception ex) when (!ct.IsCancellationRequested)
             {
-                Interlocked.Increment(ref _failures);
-                LogFailure(ex);
-                _nextReading = TimeSpan.Zero;
-                _retryAt = Now + _backoff.Next((ex as ConsulRequestException)?.RetryAfter);
+                _trouble.Failed(ex);
+                _readings.Failed(Now, (ex as ConsulRequestException)?.RetryAfter);
             }
 
             await PauseAsync(UntilNext(), ct).ConfigureAwait(false);
@@ -207,22 +188,23 @@ internal sealed class ConsulRegistrar
         {
             wanted = new Wanted(_options, _credentials?.Authorization(), _token());
             leaving = [.. _leaving];
-            if (_isInDoubt) (_isInDoubt, _nextReading, _retryAt) = (false, TimeSpan.Zero, TimeSpan.Zero);
         }
 
         ImmutableArray<string> servers = wanted.Options.Servers;
-        if (_plan.Update(servers, Copies(), now) || _readFor != wanted) _nextReading = TimeSpan.Zero;
+        if (_plan.Update(servers, Copies(), now)) _readings.Doubt();
+        _readings.Begin(wanted, now);
         ImmutableArray<string> trims = DueTrims(now);
-        bool mustRead = now >= _nextReading || !leaving.IsEmpty || !trims.IsEmpty;
-        if ((!mustRead && !_plan.IsWriteDue(now)) || now < _retryAt) return false;
+        bool mustRead = _readings.IsDue(now) || _plan.NextLook <= now || !leaving.IsEmpty || !trims.IsEmpty;
+        if ((!mustRead && !_plan.IsWriteDue(now)) || _readings.IsPaused(now)) return false;
 
-        mustRead |= now - _readAt > ReadingLasts;
+        mustRead |= _readings.IsOutdated(now);
         if (mustRead)
         {
             await _agent.ReadAsync(servers, ct).ConfigureAwait(false);
             now = Now;
             if (_listUntil == TimeSpan.MaxValue) _listUntil = now + ListTimeout;
-            _plan.Found(servers, _agent.Has, now);
+            if (_plan.Found(servers, _agent.Has, now) is { IsEmpty: false } lost) _trouble.LostAgain(lost);
+            else if (!_plan.IsAgentForgetful) _trouble.Kept();
         }
 
         foreach (string address in leaving)
@@ -240,13 +222,7 @@ internal sealed class ConsulRegistrar
 
         await WriteMissingAsync(wanted, ct).ConfigureAwait(false);
         await TrimAsync(trims, ct).ConfigureAwait(false);
-        if (mustRead)
-        {
-            // Spreads out instances that started together.
-            (_readAt, _readFor) = (now, wanted);
-            _nextReading = now + (Period * (0.8 + (0.4 * _random.NextDouble())));
-        }
-
+        if (mustRead) _readings.Finished(wanted, now);
         return true;
     }
 
@@ -273,14 +249,14 @@ internal sealed class ConsulRegistrar
 
         // What our own agent had may be missing for everyone: it comes first, and at any rate. The rest by the time of its wait, so that instances
         // that are late together do not write in the same order.
-        string[] servers = [.. wanted.Options.Servers.OrderByDescending(_plan.IsLost).ThenBy(_plan.WriteAt)];
+        string[] servers = [.. wanted.Options.Servers.OrderByDescending(_plan.IsUrgent).ThenBy(_plan.WriteAt)];
         foreach (string address in servers)
         {
             if (!_plan.ShouldWrite(address, Copies(), Now)) continue;
+            bool isUrgent = _plan.IsUrgent(address);
+            if (!isUrgent && Now - start > LongestRound) return;
             if (!_plan.IsLost(address))
             {
-                if (Now - start > LongestRound) return;
-
                 // Where many instances wait and the list comes late, several have waits that have ended. A write is read by all of them.
                 if (hasList && (!asked.Contains(address) || Now - askedAt > AskingLasts))
                 {
@@ -295,13 +271,16 @@ internal sealed class ConsulRegistrar
                     _plan.WaitAgain(address, Now);
                     continue;
                 }
+            }
 
+            if (!isUrgent)
+            {
                 await _newCopies.WaitAsync(ct).ConfigureAwait(false);
                 if (!_plan.ShouldWrite(address, Copies(), Now)) continue;
             }
 
             await _agent.WriteAsync(address, wanted, ct).ConfigureAwait(false);
-            _plan.Written(address);
+            _plan.Written(address, Now);
         }
     }
 
@@ -338,29 +317,22 @@ internal sealed class ConsulRegistrar
         if (options.HealthCheck.DeregisterCriticalAfter is { } after && after < MinDeregisterAfter) Log.DeregisterAfterBelowMinimum(_logger, GoDuration.Format(after));
     }
 
-    /// <summary>Logs a failure once, not its retries.</summary>
-    private void LogFailure(Exception failure)
-    {
-        if (failure.Message == _failure) return;
-        _failure = failure.Message;
-        Log.RegistrationFailed(_logger, failure.Message, ConsulFailure.Of(failure).Advice(_service));
-    }
-
     private static TimeSpan Later(TimeSpan one, TimeSpan other) => one > other ? one : other;
 
     private void Wake() => _wakes.Writer.TryWrite(true);
 
     private TimeSpan UntilNext()
     {
-        TimeSpan now = Now, next = _nextReading;
+        TimeSpan now = Now, next = TimeSpan.MaxValue;
         if (_plan.NextWrite is { } write && write < next) next = write;
+        if (_plan.NextLook is { } look && look < next) next = look;
         if (_plan.NextTrim is { } trim && Later(trim, _nextTrim) < next) next = Later(trim, _nextTrim);
         lock (_lock)
         {
             if (_rows is null && now < _listUntil && _listUntil < next) next = _listUntil;
         }
 
-        next = Later(next, _retryAt);
+        next = _readings.Next(next);
         if (next - now > LongestPause) next = now + LongestPause;
 
         // A timer counts whole milliseconds and may be early by a fraction of one.

@@ -34,15 +34,15 @@ internal sealed class CopyPlan(Random random)
     private const double SlowFrom = 200;
     private const double Slowest = 6;
 
-    /// <summary>A copy that vanished from our own agent is written again at once, if others do not have enough within this time.</summary>
-    private static readonly TimeSpan LossMemory = TimeSpan.FromMinutes(2);
+    /// <summary>A list that never shows the copies that its instance asks for costs less and less: each wait in vain doubles the next, up to this.</summary>
+    private const int MostPatient = 16;
 
     private static readonly TimeSpan ShortestToTrim = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LongestToTrim = TimeSpan.FromMinutes(15);
 
     private readonly HashSet<string> _held = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, TimeSpan> _lostAt = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, (int Copies, TimeSpan At)> _writes = new(StringComparer.Ordinal);
+    private readonly LostCopies _lost = new(random);
+    private readonly Dictionary<string, Write> _writes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TimeSpan> _trims = new(StringComparer.Ordinal);
 
     /// <summary>Of the gateways that we hold, in the list before.</summary>
@@ -58,8 +58,17 @@ internal sealed class CopyPlan(Random random)
     /// <summary>Our own agent has the gateway, as far as we know.</summary>
     public bool Holds(string address) => _held.Contains(address);
 
-    /// <summary>Our own agent had the gateway a moment ago: it is urgent that it has it again.</summary>
-    public bool IsLost(string address) => _lostAt.ContainsKey(address);
+    /// <summary>Our own agent had the gateway a moment ago.</summary>
+    public bool IsLost(string address) => _lost.Contains(address);
+
+    /// <summary>It is urgent that our own agent has the gateway again.</summary>
+    public bool IsUrgent(string address) => _lost.Contains(address) && !_lost.IsAgain(address);
+
+    /// <summary>Our own agent accepts registrations and does not keep them.</summary>
+    public bool IsAgentForgetful => _lost.IsForgetful;
+
+    /// <summary>When our own agent should be read to see whether it has kept what was written; null if there is no reason.</summary>
+    public TimeSpan? NextLook => _lost.NextLook;
 
     public bool IsWriteDue(TimeSpan now) => NextWrite <= now;
 
@@ -74,7 +83,7 @@ internal sealed class CopyPlan(Random random)
     /// <returns>A gateway that our agent should have lost a copy: it may be ours.</returns>
     public bool Update(ImmutableArray<string> servers, GatewayCopies? copies, TimeSpan now)
     {
-        foreach (string address in _lostAt.Where(lost => now - lost.Value > LossMemory).Select(static lost => lost.Key).ToArray()) _lostAt.Remove(address);
+        _lost.Expire(now);
         bool isDoubtful = false, isNews = !ReferenceEquals(copies, _seen);
         _seen = copies;
         var counts = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -101,8 +110,8 @@ internal sealed class CopyPlan(Random random)
             TimeSpan longest = LongestWith(level.Key) * Slowness(level.Count());
             foreach ((string address, int count) in level)
             {
-                if (IsLost(address)) _writes[address] = (count, now);
-                else if (!_writes.TryGetValue(address, out (int Copies, TimeSpan At) write) || write.Copies != count) _writes[address] = (count, now + Draw(longest));
+                if (IsLost(address)) _writes[address] = new Write(count, _lost.WriteAt(address));
+                else if (!_writes.TryGetValue(address, out Write write) || write.Copies != count) _writes[address] = new Write(count, now + Draw(longest));
             }
         }
 
@@ -113,39 +122,43 @@ internal sealed class CopyPlan(Random random)
     }
 
     /// <summary>Notes what our own agent has.</summary>
-    public void Found(IEnumerable<string> servers, Func<string, bool> isPresent, TimeSpan now)
+    /// <returns>What it has lost again, if it does not keep what is written to it.</returns>
+    public ImmutableArray<string> Found(ImmutableArray<string> servers, Func<string, bool> isPresent, TimeSpan now)
     {
-        string[] before = [.. _held];
+        // What a reload took out of the file is not missed.
+        string[] before = [.. _held.Intersect(servers, StringComparer.Ordinal)];
         _held.Clear();
         _held.UnionWith(servers.Where(isPresent));
-        foreach (string address in before.Except(_held, StringComparer.Ordinal)) _lostAt[address] = now;
-        foreach (string address in _held) _lostAt.Remove(address);
+        foreach (string address in _held) _lost.Remove(address);
+        return _lost.Vanished([.. before.Except(_held, StringComparer.Ordinal)], now);
     }
 
     /// <summary>When a copy should be written, which differs for each instance.</summary>
-    public TimeSpan WriteAt(string address) => _writes.TryGetValue(address, out (int Copies, TimeSpan At) write) ? write.At : TimeSpan.MaxValue;
+    public TimeSpan WriteAt(string address) => _writes.TryGetValue(address, out Write write) ? write.At : TimeSpan.MaxValue;
 
     /// <summary>It is time to write a copy, and it is still missing in the latest list.</summary>
     /// <param name="copies">Null before the first list.</param>
     public bool ShouldWrite(string address, GatewayCopies? copies, TimeSpan now) =>
-        !_held.Contains(address) && _writes.TryGetValue(address, out (int Copies, TimeSpan At) write) && write.At <= now
+        !_held.Contains(address) && _writes.TryGetValue(address, out Write write) && write.At <= now
         && IsMissing(address, copies) && (IsLost(address) || write.Copies >= copies?.Count(address));
 
     /// <summary>No instance has written the copy since the latest list.</summary>
     /// <param name="now">The copies that there are now.</param>
     public bool IsStillMissing(string address, GatewayCopies now) =>
-        IsMissing(address, now) && _writes.TryGetValue(address, out (int Copies, TimeSpan At) write) && write.Copies >= now.Count(address);
+        IsMissing(address, now) && _writes.TryGetValue(address, out Write write) && write.Copies >= now.Count(address);
 
     /// <summary>It was time to write a copy, but the list will show that one is there. If it does not, there is another wait.</summary>
     public void WaitAgain(string address, TimeSpan now)
     {
-        if (_writes.TryGetValue(address, out (int Copies, TimeSpan At) write)) _writes[address] = write with { At = now + Draw(LongestWith(write.Copies)) };
+        if (!_writes.TryGetValue(address, out Write write)) return;
+        int patience = Math.Min(2 * write.Patience, MostPatient);
+        _writes[address] = write with { At = now + Draw(LongestWith(write.Copies) * write.Patience), Patience = patience };
     }
 
-    public void Written(string address)
+    public void Written(string address, TimeSpan now)
     {
         _held.Add(address);
-        _lostAt.Remove(address);
+        _lost.Written(address, now);
         _writes.Remove(address);
     }
 
@@ -153,7 +166,7 @@ internal sealed class CopyPlan(Random random)
     public void Removed(string address)
     {
         _held.Remove(address);
-        _lostAt.Remove(address);
+        _lost.Remove(address);
         _writes.Remove(address);
         _trims.Remove(address);
     }
@@ -183,4 +196,9 @@ internal sealed class CopyPlan(Random random)
             || (count < GatewayCopies.Wanted && !copies.IsDraining(address))
             || (count < GatewayCopies.WantedWhileFailing && copies.IsFailing(address));
     }
+
+    /// <summary>A copy is missing, and will be written unless another instance does it.</summary>
+    /// <param name="Copies">That there are.</param>
+    /// <param name="Patience">A factor for the next wait.</param>
+    private readonly record struct Write(int Copies, TimeSpan At, int Patience = 1);
 }

@@ -126,7 +126,7 @@ internal sealed record DiscoveryStatus(
     /// <summary>Registrations and deregistrations that Consul accepted.</summary>
     public long RegistrationWrites { get; init; }
 
-    /// <summary>Rounds of registration that failed.</summary>
+    /// <summary>Rounds of registration that failed, or found lost what had been written shortly before.</summary>
     public long RegistrationFailures { get; init; }
 
     /// <summary>The last failure; null after a success.</summary>

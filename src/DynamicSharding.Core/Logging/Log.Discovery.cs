@@ -61,6 +61,9 @@ internal static partial class Log
     [LoggerMessage(3507, LogLevel.Information, "surplus registration of a gateway removed")]
     public static partial void SurplusDeregistered(ILogger logger, string gateway, string id);
 
+    [LoggerMessage(3508, LogLevel.Warning, "Consul agent accepts registrations and loses them, writing them again less and less often")]
+    public static partial void RegistrationsLost(ILogger logger, string agent, string gateways, string advice);
+
     [LoggerMessage(3506, LogLevel.Warning, "deregister_critical_after is below Consul's minimum of 1m")]
     public static partial void DeregisterAfterBelowMinimum(ILogger logger, string configured);
 }

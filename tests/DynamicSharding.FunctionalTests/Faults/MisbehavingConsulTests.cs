@@ -18,6 +18,25 @@ public sealed class MisbehavingConsulTests(ITestOutputHelper output) : FaultTest
     [Fact, Trait("Category", "Slow")]
     public Task An_answer_of_one_byte_a_second_changes_no_ring() => AnswerAsync(FakeConsul.Manner.OneByteASecond);
 
+    /// <summary>Whatever it is asked has an answer of 200 at once: no instance is registered. It accepts each registration and has none.</summary>
+    [Fact]
+    public async Task An_agent_that_forgets_registrations_is_written_to_less_and_less_often_and_is_named()
+    {
+        string[] addresses = [.. Many(3)];
+        await using FakeConsul consul = new([]);
+        consul.Answer(FakeConsul.Manner.Hasty);
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Yaml(consul.Address, addresses, "interval: 2s, timeout: 1s"));
+        await server.WaitForLogAsync(Limit, "accepts registrations and loses them", consul.Address, "must be one agent");
+        int before = consul.Writes;
+        await Task.Delay(TimeSpan.FromSeconds(30));
+        int writes = consul.Writes - before;
+        Measured("registrations that are forgotten", string.Create(CultureInfo.InvariantCulture, $"{writes} writes of 3 gateways in 30 s"));
+        Assert.InRange(writes, 1, 45);
+        Assert.Contains(await server.WarningsAsync(), static warning => warning.Contains("accepts registrations and loses them", StringComparison.Ordinal));
+        Assert.InRange(await server.MetricAsync("dynamic_sharding_registration_failures_total"), 1, 100);
+        Assert.Single(server.Process.Output.Split('\n'), static line => line.Contains("accepts registrations and loses them", StringComparison.Ordinal));
+    }
+
     /// <summary>The whole response is rejected, since a part would be a different ring; the process stays small and stops.</summary>
     [Fact, Trait("Category", "Slow")]
     public async Task Lists_beyond_all_measure_change_no_ring_and_take_no_memory()

@@ -17,6 +17,7 @@ internal sealed partial class FakeConsul : IAsyncDisposable
     private string _list;
     private int _index = 10;
     private int _polls;
+    private int _writes;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="gateways">Passing by default.</param>
@@ -38,6 +39,9 @@ internal sealed partial class FakeConsul : IAsyncDisposable
         Reset,
         OneByteASecond,
 
+        /// <summary>Ignores the wait: every query has its response at once.</summary>
+        Hasty,
+
         /// <summary>60 MB of empty rows.</summary>
         EmptyRows,
 
@@ -51,6 +55,9 @@ internal sealed partial class FakeConsul : IAsyncDisposable
     public string Address => _server.Address;
 
     public int Polls => Volatile.Read(ref _polls);
+
+    /// <summary>Registrations that it has accepted. Its agent has none of them.</summary>
+    public int Writes => Volatile.Read(ref _writes);
 
     public int ListBytes => _list.Length;
 
@@ -110,13 +117,14 @@ internal sealed partial class FakeConsul : IAsyncDisposable
     {
         if (!request.StartsWith("GET /v1/health/", StringComparison.Ordinal))
         {
+            if (request.StartsWith("PUT /v1/agent/service/register", StringComparison.Ordinal)) Interlocked.Increment(ref _writes);
             await SendAsync(socket, "{}", 1, ct);
             return true;
         }
 
         int asked = Number(IndexParameter().Match(request));
         Task? wait;
-        lock (_gate) wait = asked == _index || _manner == Manner.Silent ? _changed.Task : null;
+        lock (_gate) wait = (asked == _index && _manner != Manner.Hasty) || _manner == Manner.Silent ? _changed.Task : null;
         if (wait is not null) await wait.WaitAsync(ct);
         Manner manner;
         string list;

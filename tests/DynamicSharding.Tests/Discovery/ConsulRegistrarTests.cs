@@ -264,8 +264,61 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
 
         // It has gone again, and the list has been right.
         _agent.Catalog = string.Join(',', List("n1").Select(static row => System.Text.Json.JsonSerializer.Serialize(row, ConsulJson.Default.ServiceEntry)));
-        await PassAsync(time, TimeSpan.FromSeconds(22));
+        // The more often the list has been late, the longer each wait.
+        await PassAsync(time, TimeSpan.FromMinutes(6));
         await Eventually.True(() => _registrar!.Writes == 2, "both are registered");
+    }
+
+    /// <summary>The list stays empty and comes at once, so that every second is a reason to look.</summary>
+    [Fact]
+    public async Task An_agent_that_forgets_what_it_accepts_is_written_to_less_and_less_often_and_named_once()
+    {
+        FakeTimeProvider time = Imaginary();
+        _agent.Forgets = true;
+        _options = _options with { Consul = new ConsulOptions { Addr = _agent.Address } };
+        Start();
+        await DoubtAsync(time, TimeSpan.FromMinutes(2));
+        (int puts, int reads) = (_agent.Puts.Count, _agent.Reads);
+        await DoubtAsync(time, TimeSpan.FromMinutes(2));
+
+        // Two registrations each time, and a pause of 15 s on average.
+        Assert.InRange(_agent.Puts.Count - puts, 2, 50);
+        Assert.InRange(_agent.Reads - reads, 2, 60);
+        Assert.Equal(1, _log.Count("accepts registrations and loses them"));
+        Assert.Equal(1, _log.Count($"agent={_agent.Address} gateways="));
+        Assert.Equal($"the agent at {_agent.Address} accepts registrations and loses them", _registrar!.LastError);
+        Assert.InRange(_registrar.Failures, 2, 100);
+
+        _agent.Forgets = false;
+        await DoubtAsync(time, TimeSpan.FromMinutes(2));
+        Assert.Equal((2, null), (_agent.Services.Count, _registrar.LastError));
+        Assert.Equal(1, _log.Count("registration succeeded again"));
+    }
+
+    /// <summary>Without a list that lacks them there is no hint.</summary>
+    [Fact]
+    public async Task An_agent_that_forgets_is_found_without_a_hint_too()
+    {
+        FakeTimeProvider time = Imaginary();
+        _agent.Forgets = true;
+        Start();
+        for (int minute = 0; minute < 10; minute++) await PassAsync(time, TimeSpan.FromMinutes(1));
+        Assert.Equal(1, _log.Count("accepts registrations and loses them"));
+        Assert.InRange(_agent.Puts.Count, 4, 100);
+    }
+
+    [Fact]
+    public async Task An_agent_that_rejects_everything_is_not_asked_more_often_because_of_doubts()
+    {
+        FakeTimeProvider time = Imaginary();
+        _agent.ReadFailure = (403, "ACL not found");
+        Start();
+        await DoubtAsync(time, TimeSpan.FromMinutes(2));
+        int reads = _agent.Reads;
+        await DoubtAsync(time, TimeSpan.FromMinutes(2));
+
+        // Failures and doubts each have their pauses, of 15 s on average.
+        Assert.InRange(_agent.Reads - reads, 2, 60);
     }
 
     [Fact]
@@ -321,6 +374,19 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         {
             await Task.Delay(20);
             time.Advance(step);
+        }
+
+        await Task.Delay(100);
+    }
+
+    /// <summary>A second at a time, and with each one a doubt.</summary>
+    private async Task DoubtAsync(FakeTimeProvider time, TimeSpan duration)
+    {
+        for (TimeSpan passed = TimeSpan.Zero; passed < duration; passed += TimeSpan.FromSeconds(1))
+        {
+            _registrar!.ReconcileNow();
+            await Task.Delay(20);
+            time.Advance(TimeSpan.FromSeconds(1));
         }
 
         await Task.Delay(100);

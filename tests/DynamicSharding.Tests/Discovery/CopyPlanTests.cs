@@ -71,7 +71,7 @@ public sealed class CopyPlanTests
         plan.Found(One, static _ => false, Seconds(1));
         plan.Update(One, GatewayCopies.None, Seconds(1));
         Assert.True(plan.ShouldWrite(Gateway, GatewayCopies.None, Seconds(1)));
-        plan.Written(Gateway);
+        plan.Written(Gateway, Seconds(1));
         Assert.Null(plan.NextWrite);
     }
 
@@ -118,6 +118,23 @@ public sealed class CopyPlanTests
         var plan = new CopyPlan(new Random(1));
         plan.Update(One, Of(CopyRows.Row(Gateway, "n1", maintenance: "_service_maintenance:10.0.0.1_9091")), TimeSpan.Zero);
         Assert.Null(plan.NextWrite);
+    }
+
+    [Fact]
+    public void A_list_that_never_shows_what_there_is_is_asked_less_and_less_often()
+    {
+        var plan = new CopyPlan(new Random(1));
+        plan.Update(One, GatewayCopies.None, TimeSpan.Zero);
+        TimeSpan now = TimeSpan.Zero, last = TimeSpan.Zero;
+        for (int i = 0; i < 20; i++)
+        {
+            last = plan.WriteAt(Gateway) - now;
+            now = plan.WriteAt(Gateway);
+            plan.WaitAgain(Gateway, now);
+            plan.Update(One, GatewayCopies.None, now);
+        }
+
+        Assert.InRange(last, 8 * CopyPlan.LongestWithoutCopy, 16 * CopyPlan.LongestWithoutCopy);
     }
 
     [Fact]
@@ -249,7 +266,7 @@ public sealed class CopyPlanTests
         {
             Writes++;
             _catalog.Add((gateway, node));
-            _plans[node]!.Written(gateway);
+            _plans[node]!.Written(gateway, _now);
         }
 
         private void Publish() => _coming.Enqueue((_now + _delay, Copies()));

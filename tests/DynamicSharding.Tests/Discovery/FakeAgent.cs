@@ -19,6 +19,9 @@ internal sealed class FakeAgent : IAsyncDisposable
     /// <summary>Given a registration's JSON; null accepts it.</summary>
     public Func<string, (int Status, string Text)?> Reject { get; set; } = static _ => null;
 
+    /// <summary>It accepts a registration and does not keep it.</summary>
+    public bool Forgets { get; set; }
+
     /// <summary>What its list of registrations fails with; null if it does not.</summary>
     public (int Status, string Text)? ReadFailure { get; set; }
 
@@ -58,6 +61,7 @@ internal sealed class FakeAgent : IAsyncDisposable
         string json = request[(request.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..];
         Puts.Enqueue(json);
         if (Reject(json) is { } rejection) return FakeServer.Reply(socket, rejection.Text, rejection.Status);
+        if (Forgets) return FakeServer.Reply(socket, "");
         using JsonDocument document = JsonDocument.Parse(json);
         JsonElement root = document.RootElement;
         Services[root.GetProperty("ID").GetString()!] = Listed(
