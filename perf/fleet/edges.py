@@ -47,21 +47,26 @@ class Configuration:
 
 
 class SimulatedEdges:
-    """Over as many processes as their connections need; the first has the proxies of the real edges too."""
+    """Over as many processes as their connections need. The proxies of the real edges are in one of their own, which does not wait for the others."""
 
     def __init__(self, folder, binary, configuration, count, gateways, agents, real):
         self.folder, self.configuration, self.count = folder, configuration, count
         size = max(1, min(count, CONNECTIONS // (gateways + 10)))
         endpoint = lambda index: {'id': index, 'listen': f'127.30.{index // 250}.{1 + index % 250}:8500', 'agent': agents[index % len(agents)].http}
         self.config = os.path.join(folder, 'edges.yml')
-        self.programs, self.parts = [], [range(first, min(first + size, count)) for first in range(0, count, size)]
+        self.parts = [range(first, min(first + size, count)) for first in range(0, count, size)]
         self.size = size
-        for part in self.parts:
-            settings = os.path.join(folder, f'edges-{part[0]}.json')
-            proxies = [endpoint(count + index) for index in range(real)] if part[0] == 0 else []
+
+        def program(name, edges, proxies, nice):
+            settings = os.path.join(folder, f'{name}.json')
             with open(settings, 'w') as file:
-                json.dump({'config': self.config, 'edges': [endpoint(index) for index in part], 'proxies': proxies}, file)
-            self.programs.append(Conversation(f'edges-{part[0]}', folder, ['dotnet', binary, settings], nice=10))
+                json.dump({'config': self.config, 'edges': [*map(endpoint, edges)], 'proxies': [*map(endpoint, proxies)]}, file)
+            return Conversation(name, folder, ['dotnet', binary, settings], nice)
+
+        self.programs = [program(f'edges-{part[0]}', part, [], 10) for part in self.parts]
+        if real:
+            self.programs.append(program('proxies', [], range(count, count + real), 0))
+            self.parts.append(range(count, count))
         self.proxy = lambda index: endpoint(count + index)['listen']
         self.pool = ThreadPoolExecutor(len(self.programs))
 
@@ -78,8 +83,10 @@ class SimulatedEdges:
         return list(self.pool.map(lambda program: json.loads(program.say(json.dumps({'command': command, **values}))), self.programs[programs]))
 
     def start(self, count=None):
-        """All that do not run at once, or the first so many, which are of the first process."""
-        self.ask('start') if count is None else self.ask('start', slice(1), edges=list(range(count)))
+        """At once, all that do not run, or those of the first so many."""
+        upto = self.count if count is None else count
+        say = lambda program, part: program.say(json.dumps({'command': 'start', 'edges': list(range(max(0, min(len(part), upto - part.start))))}))
+        list(self.pool.map(say, self.programs, self.parts))
 
     def stop(self):
         self.ask('stop')

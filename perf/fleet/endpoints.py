@@ -6,7 +6,8 @@ from processes import request, until
 
 FAILING = 'Checks.Status == "critical" or Checks.Status == "warning"'
 NOTHING = 'Service.ID == "" and Service.ID != ""'
-VARIANTS = {'the list': '', 'the list, `near=_agent`': '&near=_agent', 'the list, `cached`': '&cached',
+PLAIN = 'the list, without gzip'
+VARIANTS = {'the list': '', PLAIN: '', 'the list, `near=_agent`': '&near=_agent', 'the list, `cached`': '&cached',
             'rows that fail (`filter`), none does': '&filter=' + urllib.parse.quote(FAILING), 'no rows (`filter`)': '&filter=' + urllib.parse.quote(NOTHING)}
 SECONDS = 4
 
@@ -22,9 +23,9 @@ def register(server, index):
     request(server.http, '/v1/catalog/register', 'PUT', json.dumps(body))
 
 
-def exchange(connection, path):
+def exchange(connection, path, coding):
     """The bytes of a response on a kept connection."""
-    connection.request('GET', path, headers={'Accept-Encoding': 'gzip'})
+    connection.request('GET', path, headers={'Accept-Encoding': coding})
     response = connection.getresponse()
     content = response.read()
     if response.status != 200:
@@ -47,10 +48,11 @@ def measure(folder, counts, servers):
             found[count] = {}
             for name, suffix in VARIANTS.items():
                 path = f'/v1/health/service/{SERVICE}?stale{suffix}' if 'cached' not in suffix else f'/v1/health/service/{SERVICE}?cached'
-                exchange(connection, path)
+                coding = 'identity' if name == PLAIN else 'gzip'
+                exchange(connection, path, coding)
                 before, begun, requests = (sum(each.cpu() for each in cluster.servers), agent.cpu()), time.monotonic(), 0
                 while time.monotonic() - begun < SECONDS:
-                    size = exchange(connection, path)
+                    size = exchange(connection, path, coding)
                     requests += 1
                 found[count][name] = {'bytes': size, 'servers_ms': 1000 * (sum(each.cpu() for each in cluster.servers) - before[0]) / requests,
                                       'agent_ms': 1000 * (agent.cpu() - before[1]) / requests, 'requests': requests}

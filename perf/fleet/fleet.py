@@ -67,6 +67,9 @@ def main():
     print(report.sections(data, image))
     if args.write:
         report.write_document(data, args.write, image)
+    unfinished = [f'{edges}x{gateways}: {name}' for edges, gateways in args.sizes if (name := data['sizes'][f'{edges}x{gateways}']['unfinished'])]
+    if unfinished:
+        sys.exit(f"not measured to the end: {', '.join(unfinished)}")
 
 
 if __name__ == '__main__':

@@ -71,12 +71,16 @@ def by_size(data, cell, names=tuple(SCENARIOS)):
     return rows(['', *map(title, sizes)], [line for line in lines if any(line[1:])])
 
 
+def unfinished(size):
+    return f", until '{SCENARIOS[size['unfinished']]}', after which the fleet did not come to rest" if size.get('unfinished') else ''
+
+
 def sizes_table(data):
     lines = []
     for size in ordered(data):
         first = size['scenarios']['first']
         memory = f"{size['memory']['resident']:.0f}, {size['memory']['peak']:.0f}" if size['memory'] else ''
-        lines.append((title(size), f"{size['servers']}, {size['agents']}", f"{first['rows']:,}", f"{first['writes']:,} by {first.get('edges', size['edges'])}", str(size['replicas']), memory, f"{size['seconds'] / 60:.0f} min"))
+        lines.append((title(size), f"{size['servers']}, {size['agents']}", f"{first['rows']:,}", f"{first['writes']:,} by {first.get('edges', size['edges'])}", str(size['replicas']), memory, f"{size['seconds'] / 60:.0f} min{unfinished(size)}"))
     return rows(['edges × gateways', "Consul's servers, agents", 'rows in Consul', 'writes of the first start, by edges', 'points per gateway in the simulation',
                  'MiB of a real edge, 500 points: at the end, at most', 'run'], lines)
 

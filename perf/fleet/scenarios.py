@@ -10,9 +10,9 @@ SETTLE, ADMIT_AFTER = 1.0, 5.0
 # A ring of a simulated edge has fewer points where thousands of them would be built on the same few cores at the same time.
 POINTS = 10_000_000
 BUSY = 0.8
-# Edges of the first start, at most.
+# Edges of the first start, at most. The others follow in groups of so many: only the scenario of a start has all of them at once.
 FIRST = 20
-# The longest wait for a second copy.
+# The longest wait for a second copy, and longer than an edge waits until it reads the list after a change.
 QUIET = 20
 # After the last new ring: the confirmations and the next polls are part of a change.
 AFTER = 3.0
@@ -129,6 +129,8 @@ class Run:
 
     def turn(self, name, act, addresses, members, less):
         """A change of gateways: how long after Consul knew of it the last edge has its new ring."""
+        # After a change before it, each edge reads the list.
+        self.rest(QUIET)
         self.start_at_rest(name)
         observer = Observer(self.cluster, addresses)
         begun = time.time()
@@ -177,7 +179,7 @@ class Run:
 
     def first(self):
         """Nothing is registered yet. Each edge probes each gateway until something is, and reads lists that grow: this machine has room for only so many."""
-        count = min(self.count, FIRST, len(self.edges.parts[0]))
+        count = min(self.count, FIRST)
         begun, ready = self.start_edges(count)
         self.passing(self.gateway_count)
         passing = time.time()
@@ -185,8 +187,10 @@ class Run:
         self.rest()
         found = self.measure(begun, time.time(), edges=count)
         found.update(edges=count, time=ready - begun, real_time=self.real_ready() - begun if self.real else None, passing=passing - begun, rows=self.cluster.rows()[0], writes=sum(edge['writes'] for edge in self.edges.states(0)))
-        self.edges.start()
-        until(lambda: self.edges.ready() == self.count, self.limit, 'the other edges are ready')
+        self.wait_for_quiet()
+        for running in range(count, self.count, FIRST):
+            self.edges.start(min(running + FIRST, self.count))
+            until(lambda: self.edges.ready() == min(running + FIRST, self.count), self.limit, 'the other edges are ready')
         self.agree(self.gateway_count)
         self.say(f"first start of {found['edges']} edges: ready after {found['time']:.1f} s, all gateways pass in Consul after {found['passing']:.1f} s; {found['writes']} writes, {found['rows']} rows")
         return found
@@ -326,10 +330,19 @@ def run(args, folder, edges, gateways):
     begun = time.time()
     try:
         fleet.begin()
-        found = {}
+        found, unfinished = {}, None
         for name in chosen:
             fleet.before = fleet.agreed
-            found[name] = getattr(fleet, name)()
+            try:
+                found[name] = getattr(fleet, name)()
+            except SystemExit as end:
+                # A signal ends the run; without a first start there is no fleet.
+                if not isinstance(end.code, str) or not found:
+                    raise
+                # What has been measured counts. The next scenario would start from a fleet that is not at rest.
+                fleet.say(f'{name}: {end}')
+                unfinished = name
+                break
         memory = None
         for real in fleet.real:
             # As a Prometheus does it: the page with a series for every gateway is part of what an edge needs.
@@ -338,7 +351,7 @@ def run(args, folder, edges, gateways):
     finally:
         fleet.stop()
     return {'edges': edges, 'gateways': gateways, 'agents': len(fleet.cluster.agents), 'servers': args.servers, 'processes': len(fleet.edges.programs),
-            'replicas': fleet.replicas, 'joining': fleet.joining, 'seconds': time.time() - begun, 'scenarios': found,
+            'replicas': fleet.replicas, 'unfinished': unfinished, 'joining': fleet.joining, 'seconds': time.time() - begun, 'scenarios': found,
             'memory': memory and {'resident': memory[0], 'peak': memory[1]}}
 
 

@@ -21,7 +21,7 @@ internal sealed class ConsulGatewaySource : IGatewaySource
     /// How long Consul has for its first response before the configured gateways are probed. When a whole fleet starts, each of its instances would
     /// connect to each gateway for nothing.
     /// </summary>
-    private static readonly TimeSpan ProbeGrace = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ProbeGrace = TimeSpan.FromSeconds(10);
 
     private readonly ILogger _logger;
     private readonly TimeProvider _time;

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
@@ -9,19 +10,13 @@ namespace DynamicSharding.Discovery;
 /// <summary>Queries the list of a service's instances, a part of it, or only its index, and checks what comes back.</summary>
 internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sharding, ILogger logger)
 {
-    /// <summary>Contradicts itself, so that no row of any catalog matches: a response with rows is one whose agent ignores filters.</summary>
-    private const string NoRows = "Service.ID == \"\" and Service.ID != \"\"";
-
-    /// <summary>Rows of which any check fails, those of the node too.</summary>
-    private const string FailingRows = "Checks.Status == \"critical\" or Checks.Status == \"warning\"";
-
     /// <summary>Ten times the largest ring that was measured.</summary>
     private const int MaxMembers = 10_000;
 
     private volatile bool _rejectsFilters;
 
     /// <param name="selection">What the response should have, if the agent knows filters.</param>
-    public async Task<ListResponse> RunAsync(ConsulClient client, ulong index, TimeSpan wait, Selection selection, CancellationToken ct)
+    public async Task<ListResponse> RunAsync(ConsulClient client, ulong index, TimeSpan wait, RowSelection selection, CancellationToken ct)
     {
         ConsistencyMode mode = options.Consistency switch
         {
@@ -31,17 +26,16 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
         };
         var query = new QueryOptions(mode, index, wait);
         string? rejection = null;
-        if (selection != Selection.All && !_rejectsFilters)
+        if (selection.Filter is { } filter && !_rejectsFilters)
         {
             try
             {
                 QueryResult<List<ServiceEntry>> filtered = await client.Health
-                    .Service(options.RegisterServiceName, query with { Filter = selection == Selection.Failing ? FailingRows : NoRows }, ct)
+                    .Service(options.RegisterServiceName, query with { Filter = filter }, ct)
                     .ConfigureAwait(false);
 
                 // An agent that is too old for filters ignores them.
-                bool isIgnored = selection == Selection.Failing ? !filtered.Response.TrueForAll(RowPatch.IsFailing) : filtered.Response.Count > 0;
-                return Checked(filtered, isIgnored ? Selection.All : selection);
+                return Checked(filtered, filtered.Response.TrueForAll(selection.Has) ? selection.Rows : Selection.All);
             }
             catch (ConsulRequestException ex) when (IsAboutFilter(ex))
             {
@@ -73,7 +67,8 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
     }
 
     /// <summary>All of a list or nothing: a part of it would make another ring than the other instances have.</summary>
-    private void CheckSize(List<ServiceEntry> rows)
+    /// <exception cref="ResponseTooLargeException">A ring may not have so many members or points.</exception>
+    public void CheckSize(List<ServiceEntry> rows)
     {
         int[] weights =
         [
@@ -90,6 +85,32 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
                 $"{gateways} gateways{together} with sharding.replicas {sharding.Replicas}: a ring has at most {ShardingOptions.MaxPoints} points");
         }
     }
+}
+
+/// <summary>Which rows of a list a query asks for.</summary>
+/// <param name="Also">With <see cref="Selection.Failing"/>: ids of instances to return even if they pass.</param>
+internal readonly record struct RowSelection(Selection Rows, ImmutableArray<string> Also)
+{
+    /// <summary>Contradicts itself, so that no row of any catalog matches: a response with rows is one whose agent ignores filters.</summary>
+    private const string NoRows = "Service.ID == \"\" and Service.ID != \"\"";
+
+    /// <summary>Rows of which any check fails, those of the node too.</summary>
+    private const string FailingRows = "Checks.Status == \"critical\" or Checks.Status == \"warning\"";
+
+    public static RowSelection All { get; } = new(Selection.All, []);
+
+    public static RowSelection None { get; } = new(Selection.None, []);
+
+    /// <summary>Null for all rows.</summary>
+    public string? Filter => Rows switch
+    {
+        Selection.All => null,
+        Selection.None => NoRows,
+        _ => FailingRows + string.Concat(Also.Select(static id => $" or Service.ID == \"{id}\"")),
+    };
+
+    /// <summary>An agent that knows filters would return this row.</summary>
+    public bool Has(ServiceEntry row) => Rows != Selection.None && (RowPatch.IsFailing(row) || Also.Contains(row.Service?.ID ?? ""));
 }
 
 /// <summary>Which rows of a list.</summary>

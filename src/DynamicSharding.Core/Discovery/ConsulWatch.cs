@@ -13,7 +13,7 @@ namespace DynamicSharding.Discovery;
 /// </summary>
 /// <remarks>
 /// A row has 1.3 kB, and each copy of a gateway has one. So a blocking query selects the rows that fail: it ends at the same moment and with the
-/// same index as one for the whole list. If a check that fails explains the index, those rows and the last list are the new list. The whole one
+/// same index as one for the whole list. If a check of them explains the index, those rows and the last list are the new list. The whole one
 /// is read when nothing explains the index, and some seconds after one that was explained, when not every instance does it at once.
 ///
 /// An index means something only to the agent that returned it. HttpClient silently repeats a request on a new connection when it finds the
@@ -167,7 +167,7 @@ internal sealed class ConsulWatch : IDisposable
     private async Task<ulong> NextAsync(ulong index, CancellationToken ct)
     {
         string? token = _token();
-        (Selection selection, TimeSpan wait) = _plan.Next(index, _rows);
+        (RowSelection selection, TimeSpan wait) = _plan.Next(index, _rows);
         ListResponse response;
         try
         {
@@ -195,7 +195,7 @@ internal sealed class ConsulWatch : IDisposable
                 // has news, too. Neither leaves the connection.
                 _gate.IsOpen = false;
                 token = _token();
-                response = await _query.RunAsync(_client, index, ReadWait, Selection.All, ct).ConfigureAwait(false);
+                response = await _query.RunAsync(_client, index, ReadWait, RowSelection.All, ct).ConfigureAwait(false);
                 if (response.Index < index) return StartOver(index, response.Index);
             }
             else
@@ -225,8 +225,16 @@ internal sealed class ConsulWatch : IDisposable
     /// <returns>Null if the list has to be read.</returns>
     private List<ServiceEntry>? Patch(ulong index, ListResponse response)
     {
-        // A confirmation may have read a list that this response is not based on.
-        lock (_lock) return _lastIndex == index ? RowPatch.Apply(_rows, response.Rows, index, response.Index) : null;
+        List<ServiceEntry>? rows;
+        lock (_lock)
+        {
+            // A confirmation may have read a list that this response is not based on.
+            rows = _lastIndex == index ? RowPatch.Apply(_rows, response.Rows, index, response.Index) : null;
+            if (rows is null || rows.Count == _rows.Count) return rows;
+        }
+
+        _query.CheckSize(rows);
+        return rows;
     }
 
     /// <summary>A snapshot was restored or the cluster rebuilt. That response may show a passing moment: query again.</summary>
@@ -246,12 +254,12 @@ internal sealed class ConsulWatch : IDisposable
         {
             // First the index alone: while the watch follows it, the list is the same.
             bool isFollowed;
-            lock (_lock) isFollowed = _isFollowed && !_isLost && !_plan.IsPatched && _rows.Count > 0;
-            ListResponse response = await _query.RunAsync(client, 0, TimeSpan.Zero, isFollowed ? Selection.None : Selection.All, either.Token).ConfigureAwait(false);
+            lock (_lock) isFollowed = _isFollowed && !_isLost && _rows.Count > 0;
+            ListResponse response = await _query.RunAsync(client, 0, TimeSpan.Zero, isFollowed ? RowSelection.None : RowSelection.All, either.Token).ConfigureAwait(false);
             if (!response.IsList)
             {
                 if (TryConfirm(response)) return;
-                response = await _query.RunAsync(client, 0, TimeSpan.Zero, Selection.All, either.Token).ConfigureAwait(false);
+                response = await _query.RunAsync(client, 0, TimeSpan.Zero, RowSelection.All, either.Token).ConfigureAwait(false);
             }
 
             lock (_lock)
@@ -277,7 +285,7 @@ internal sealed class ConsulWatch : IDisposable
     {
         lock (_lock)
         {
-            if (!_isFollowed || _isLost || _plan.IsPatched || response.Index > _lastIndex || (_status.ConsulKnownLeader == true && !response.KnownLeader)) return false;
+            if (!_isFollowed || _isLost || response.Index > _lastIndex || (_status.ConsulKnownLeader == true && !response.KnownLeader)) return false;
 
             // A server that lags behind has responded. That confirms nothing, and its list would not either.
             if (response.Index < _lastIndex) return true;
@@ -323,8 +331,8 @@ internal sealed class ConsulWatch : IDisposable
         {
             if (response.IsList)
             {
+                _plan.Replaced(isPatched, response.Rows.Count > _rows.Count);
                 _rows = response.Rows;
-                _plan.Replaced(isPatched);
             }
 
             Volatile.Write(ref _lastIndex, response.Index);

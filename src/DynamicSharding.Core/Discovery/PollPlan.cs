@@ -1,10 +1,11 @@
+using System.Collections.Immutable;
 using DynamicSharding.Consul;
 
 namespace DynamicSharding.Discovery;
 
 /// <summary>
 /// Decides what the next blocking query asks for: the rows that fail, the index alone, or the whole list. See docs/decisions/0022-polls.md. One
-/// caller at a time, except for <see cref="IsPatched"/>.
+/// caller at a time.
 /// </summary>
 internal sealed class PollPlan(TimeProvider time, Random random)
 {
@@ -32,32 +33,51 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     /// <summary>With more rows that fail, reading them each minute is wasted work.</summary>
     private const int MaxFailing = 64;
 
-    private volatile bool _isPatched;
+    /// <summary>With more rows that fail, the servers would compare each row of the list with too many names.</summary>
+    private const int MaxNamed = 20;
+
+    /// <summary>Of the name of an instance in the query.</summary>
+    private const int MaxNameChars = 128;
+
+    /// <summary>The last list is one that was explained, and not yet read.</summary>
+    private bool _isPatched;
     private long _patchedAt;
 
-    /// <summary>The last query has waited for the other copy of a gateway in vain.</summary>
+    /// <summary>And its newest rows are of instances that no check has seen yet.</summary>
+    private bool _hasNewRows;
+
+    /// <summary>The last query has waited for another change in vain.</summary>
     private bool _hasWaited;
     private long _readAt;
     private bool _hasLeader = true;
-
-    /// <summary>The last list is one that was explained, and not yet read.</summary>
-    public bool IsPatched => _isPatched;
 
     /// <summary>Since the watch last read the whole list.</summary>
     public TimeSpan Age => time.GetElapsedTime(_readAt);
 
     /// <param name="rows">The last list.</param>
-    public (Selection Selection, TimeSpan Wait) Next(ulong index, List<ServiceEntry> rows)
+    public (RowSelection Selection, TimeSpan Wait) Next(ulong index, List<ServiceEntry> rows)
     {
         TimeSpan wait = _hasLeader ? Wait : WaitWithoutLeader;
-        if (index == 0 || rows.Count == 0 || Age >= MaxAge) return (Selection.All, wait);
-        if (!_isPatched) return (rows.Count(RowPatch.IsFailing) <= MaxFailing ? Selection.Failing : Selection.None, wait);
+        if (index == 0 || rows.Count == 0 || Age >= MaxAge) return (RowSelection.All, wait);
+        ServiceEntry[] failing = [.. rows.Where(RowPatch.IsFailing)];
+        RowSelection changes = failing.Length <= MaxFailing ? new RowSelection(Selection.Failing, Named(failing)) : RowSelection.None;
+        if (!_isPatched) return (changes, wait);
 
-        // The other copy of a gateway is about to follow, and a list is not needed before it has.
+        // The other copy of a gateway is about to follow, or the first check of a new one, and a list is not needed before it has.
         wait = VerifyAfter * (1 + (2 * random.NextDouble()));
-        bool waitsForCopy = !_hasWaited && time.GetElapsedTime(_patchedAt) < LongestUnread && RowPatch.CopiesDisagree(rows);
-        return (waitsForCopy ? Selection.Failing : Selection.All, wait);
+        bool isMoreExpected = !_hasWaited && time.GetElapsedTime(_patchedAt) < LongestUnread && (_hasNewRows || RowPatch.CopiesDisagree(rows));
+        return (isMoreExpected ? changes : RowSelection.All, wait);
     }
+
+    /// <summary>A row that passes again is in the response if the query names it. Otherwise that needs a list.</summary>
+    private static ImmutableArray<string> Named(ServiceEntry[] failing) =>
+        failing.Length <= MaxNamed && Array.TrueForAll(failing, static row => IsNameable(row.Service?.ID))
+            ? [.. failing.Select(static row => row.Service!.ID!).Distinct(StringComparer.Ordinal)]
+            : [];
+
+    /// <summary>An id can be any text, and no expression should depend on how an agent reads quotes in it.</summary>
+    private static bool IsNameable(string? id) =>
+        id is { Length: > 0 and <= MaxNameChars } && id.All(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-' or ':' or '[' or ']');
 
     /// <summary>After each response to the watch.</summary>
     public void Responded(ListResponse response, bool isPatched)
@@ -69,9 +89,11 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     }
 
     /// <summary>There is a new last list.</summary>
-    public void Replaced(bool isPatched)
+    /// <param name="hasNewRows">It is longer than the one before.</param>
+    public void Replaced(bool isPatched, bool hasNewRows)
     {
         if (isPatched && !_isPatched) _patchedAt = time.GetTimestamp();
         _isPatched = isPatched;
+        _hasNewRows = isPatched && hasNewRows;
     }
 }

@@ -15,7 +15,7 @@ internal sealed class MembershipService : IAsyncDisposable
     private const int MaxNamed = 10;
 
     private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan ConfirmPeriod = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ConfirmPeriod = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MaxLateness = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan MinTick = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan MinRetryPause = TimeSpan.FromSeconds(1);

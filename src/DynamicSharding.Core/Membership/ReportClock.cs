@@ -9,8 +9,8 @@ namespace DynamicSharding.Membership;
 internal sealed class ReportClock(TimeProvider time)
 {
     /// <summary>
-    /// While something is pending, a report is requested every two seconds and may take five. Reports that are further apart say nothing
-    /// about the time between them.
+    /// While something is pending, a report is requested every five seconds. Reports that are further apart than this say nothing about the time
+    /// between them.
     /// </summary>
     public static readonly TimeSpan MaxReportGap = TimeSpan.FromSeconds(8);
 

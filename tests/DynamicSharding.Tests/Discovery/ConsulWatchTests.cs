@@ -199,6 +199,68 @@ public sealed class ConsulWatchTests : IDisposable
     }
 
     [Fact]
+    public async Task A_poll_names_the_rows_that_fail_so_a_return_costs_no_list_until_every_copy_has_followed()
+    {
+        string[] responses =
+        [
+            $"10 [{Copy("n0", "critical", 7)},{Copy("n1", "critical", 9)}]",
+            $"20 [{Copy("n0", "passing", 20)},{Copy("n1", "critical", 9)}]",
+            $"30 [{Copy("n0", "passing", 20)},{Copy("n1", "passing", 30)}]",
+            $"30 [{Copy("n0", "passing", 20)},{Copy("n1", "passing", 30)}]",
+        ];
+        await using FakeServer server = InTurn(responses);
+        await RunAsync(server, () => server.Requests.Count == 5);
+
+        // Once nothing fails any more, nothing is named, and the list is read.
+        Assert.Equal(["0", "10 failing or a_1", "20 failing or a_1", "30", "30 failing"], server.Requests.Select(QueryWithNames));
+        Assert.Equal(["critical critical", "passing critical", "passing passing", "passing passing"], _statuses);
+        Assert.DoesNotContain("lost", _heard);
+    }
+
+    [Fact]
+    public async Task A_new_gateway_costs_no_list_until_its_check_has_run()
+    {
+        string added = Copy("n0", "critical", 20).Replace("a_1", "b_1", StringComparison.Ordinal).Replace("\"a\"", "\"b\"", StringComparison.Ordinal);
+        string[] responses =
+        [
+            $"10 [{Row}]",
+            $"20 [{added}]",
+            $"30 [{added.Replace("critical", "passing", StringComparison.Ordinal).Replace("20", "30", StringComparison.Ordinal)}]",
+            $"30 [{Row},{OtherRow}]",
+        ];
+        await using FakeServer server = InTurn(responses);
+        await RunAsync(server, () => server.Requests.Count == 5);
+        Assert.Equal(["0", "10 failing", "20 failing or b_1", "30", "30 failing"], server.Requests.Select(QueryWithNames));
+        Assert.Equal(["1", "2", "2", "2"], _heard);
+    }
+
+    /// <summary>Anybody can register an instance by any name.</summary>
+    [Theory]
+    [InlineData("a\\\"b")]
+    [InlineData("a b")]
+    [InlineData("\u00e4")]
+    [InlineData("")]
+    public async Task A_name_with_other_characters_is_not_part_of_an_expression(string id)
+    {
+        string row = Copy("n0", "critical", 7).Replace("a_1", id, StringComparison.Ordinal);
+        await using FakeServer server = InTurn([$"10 [{row}]"]);
+        await RunAsync(server, () => server.Requests.Count == 2);
+        Assert.Equal(["0", "10 failing"], server.Requests.Select(QueryWithNames));
+    }
+
+    [Fact]
+    public async Task A_list_that_was_explained_is_confirmed_by_its_index()
+    {
+        await using FakeServer server = InTurn([$"10 [{Copy("n0", "passing", 7)}]", $"20 [{Copy("n0", "critical", 20)}]"]);
+        await using var other = new FakeServer(async (_, socket, _) => await FakeServer.Reply(socket, "[]", 200, "X-Consul-Index: 20\r\n"));
+        using DynamicSharding.Consul.ConsulClient client = ConsulConnection.Open(new ConsulOptions { Addr = other.Address }, static () => null, TimeProvider.System);
+        await RunAsync(server, () => server.Requests.Count == 3, watch => watch.ConfirmAsync(client, default));
+        Assert.Equal(["0 none"], other.Requests.Select(Query));
+        Assert.Equal(["1", "1", "1 confirmed"], _heard);
+        Assert.Equal("critical", _statuses[^1]);
+    }
+
+    [Fact]
     public async Task A_copy_that_does_not_follow_is_not_waited_for_twice()
     {
         string[] responses =
@@ -343,6 +405,9 @@ public sealed class ConsulWatchTests : IDisposable
         request.Contains("&filter=Checks.Status%20%3D%3D%20%22critical%22%20or%20Checks.Status%20%3D%3D%20%22warning%22", StringComparison.Ordinal);
 
     private static string Query(string request) => Index(request) + (IsFiltered(request) ? " none" : IsForFailing(request) ? " failing" : "");
+
+    private static string QueryWithNames(string request) => Query(request)
+        + string.Concat(Uri.UnescapeDataString(request).Split(" or Service.ID == ").Skip(1).Select(static name => " or " + name.Split('"')[1]));
 
     private static string Index(string request) => request.Split("index=")[1].Split('&', ' ')[0];
 

@@ -15,13 +15,29 @@ public class RowPatchTests
     }
 
     [Fact]
+    public void A_row_that_passes_again_replaces_that_of_the_last_list()
+    {
+        List<ServiceEntry>? rows = RowPatch.Apply(Known, [Row("n0", "passing", 5), Row("n2", "passing", 9)], 8, 9);
+        Assert.Equal(["n0 passing", "n1 passing", "n2 passing"], rows!.Select(Text));
+    }
+
+    [Fact]
+    public void A_new_row_that_fails_is_added()
+    {
+        List<ServiceEntry>? rows = RowPatch.Apply(Known, [Row("n2", "critical", 7), Row("n3", "critical", 9)], 8, 9);
+        Assert.Equal(["n0 passing", "n1 passing", "n2 critical", "n3 critical"], rows!.Select(Text));
+    }
+
+    [Fact]
     public void What_is_not_explained_needs_a_list()
     {
         ServiceEntry still = Row("n2", "critical", 7);
         Assert.Null(RowPatch.Apply(Known, [still], 8, 9)); // something else has changed
         Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9)], 8, 10)); // and something after it
         Assert.Null(RowPatch.Apply(Known, [Row("n0", "critical", 9)], 8, 9)); // a row passes again, or is gone
-        Assert.Null(RowPatch.Apply(Known, [still, Row("n3", "critical", 9)], 8, 9)); // a new row
+        Assert.Null(RowPatch.Apply(Known, [Row("n0", "critical", 9), Row("n2", "passing", 7)], 8, 9)); // one that the list knows better, which passes
+        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9), Row("n3", "critical", 8)], 8, 9)); // one that the list should have had
+        Assert.Null(RowPatch.Apply(Known, [still, new ServiceEntry(new Node("n3", "a"), null, [new HealthCheck(HealthStatus.SerfHealth, "critical", null, "", null, 9)])], 8, 9)); // without a check of its own
         Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 0)], 8, 9)); // an agent that says no index
         Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9), Row("n0", "critical", 9)], 8, 9)); // twice
         Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9), Row("n1", "critical", 5)], 8, 9)); // one that the list knows better
