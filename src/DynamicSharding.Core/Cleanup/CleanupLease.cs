@@ -77,10 +77,12 @@ internal sealed class CleanupLease : IDisposable
     {
         while (!ct.IsCancellationRequested)
         {
-            // A lease that is held must be renewed in time, unless its sessions are lost again and again. Without one nothing is urgent.
+            // A session must be renewed in time, unless it is lost again and again: one that ended in an outage is new now. Without a lease nothing
+            // is urgent.
             TimeSpan pause = RenewPeriod;
+            bool wasSessionLost = _isSessionLost;
             if (await StepAsync(ct).ConfigureAwait(false)) _backoff.Reset();
-            else if ((!IsHeld || _isSessionLost) && _backoff.Next(null) is var longer && longer > pause) pause = longer;
+            else if ((_isSessionLost ? wasSessionLost : !IsHeld) && _backoff.Next(null) is var longer && longer > pause) pause = longer;
             await Task.Delay(pause, _time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 

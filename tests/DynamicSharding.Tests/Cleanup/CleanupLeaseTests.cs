@@ -1,13 +1,14 @@
 using DynamicSharding.Cleanup;
 using DynamicSharding.Config;
 using DynamicSharding.Tests.Discovery;
-using Microsoft.Extensions.Time.Testing;
 
 namespace DynamicSharding.Tests.Cleanup;
 
 /// <summary>An agent that responds at once, with 200 or not, and keeps nothing. With a real Consul: the functional tests.</summary>
 public sealed class CleanupLeaseTests : IDisposable
 {
+    private const string Renewal = "PUT /v1/session/renew/";
+
     private readonly LogCapture _log = new();
 
     public void Dispose() => _log.Dispose();
@@ -21,7 +22,7 @@ public sealed class CleanupLeaseTests : IDisposable
         await using FakeServer consul = FakeServer.Always(request => request switch
         {
             _ when request.StartsWith("PUT /v1/session/create", StringComparison.Ordinal) => (200, """{"ID":"s"}"""),
-            _ when request.StartsWith("PUT /v1/session/renew/", StringComparison.Ordinal) => (404, "Session id 's' not found"),
+            _ when request.StartsWith(Renewal, StringComparison.Ordinal) => (404, "Session id 's' not found"),
             _ when request.StartsWith("GET /v1/kv/", StringComparison.Ordinal) => (404, ""),
             _ => (200, acquired),
         });
@@ -46,34 +47,66 @@ public sealed class CleanupLeaseTests : IDisposable
             _ when request.StartsWith("GET /v1/kv/", StringComparison.Ordinal) => (200, "[]"),
             _ => (200, "true"),
         });
-        Assert.InRange(await StepsAsync(consul, "PUT /v1/session/renew/"), 15, 41);
+        Assert.InRange(await StepsAsync(consul, Renewal), 39, 41);
+    }
+
+    /// <summary>The pauses of the outage are longer than the lease lasts: the first renewal after it must not be late.</summary>
+    [Fact]
+    public async Task A_lease_that_is_got_back_after_an_outage_stays_held()
+    {
+        bool isOut = false, isSessionGone = false;
+        await using FakeServer consul = FakeServer.Always(request =>
+        {
+            if (isOut) return (500, "No cluster leader");
+            if (request.StartsWith("PUT /v1/session/create", StringComparison.Ordinal)) return (200, """{"ID":"s"}""");
+            if (request.StartsWith("GET /v1/kv/", StringComparison.Ordinal)) return (200, "[]");
+            if (!request.StartsWith(Renewal, StringComparison.Ordinal) || !isSessionGone) return (200, "true");
+            isSessionGone = false;
+            return (404, "Session id 's' not found");
+        });
+        PacedTime time = NewTime();
+        using var stop = new CancellationTokenSource();
+        using var lease = new CleanupLease(new ConsulOptions { Addr = consul.Address }, "test", static () => "f", _log, time);
+        Task running = lease.RunAsync(stop.Token);
+
+        // Several, because a pause is short by luck now and then.
+        for (int outage = 0; outage < 5; outage++)
+        {
+            await time.PassAsync(10);
+            Assert.True(lease.IsHeld);
+            isOut = isSessionGone = true;
+            await time.PassAsync(300);
+            Assert.False(lease.IsHeld);
+            isOut = false;
+            for (int second = 0; second < 31 && !lease.IsHeld; second++) await time.PassAsync(1);
+            int before = Count(consul, Renewal);
+            await time.PassAsync(12);
+            Assert.InRange(Count(consul, Renewal) - before, 3, 5);
+            Assert.Equal(outage + 1, _log.Count("no longer holding the cleanup lease"));
+        }
+
+        await stop.CancelAsync();
+        await running;
     }
 
     /// <returns>How many such requests there are from the second minute to the end of the third.</returns>
     private async Task<int> StepsAsync(FakeServer consul, string request)
     {
-        var time = new FakeTimeProvider();
+        PacedTime time = NewTime();
         using var stop = new CancellationTokenSource();
         using var lease = new CleanupLease(new ConsulOptions { Addr = consul.Address }, "test", static () => "f", _log, time);
         Task running = lease.RunAsync(stop.Token);
-        await PassAsync(time, seconds: 60);
-        int before = Count();
-        await PassAsync(time, seconds: 120);
-        int steps = Count() - before;
+        await time.PassAsync(60);
+        int before = Count(consul, request);
+        await time.PassAsync(120);
+        int steps = Count(consul, request) - before;
         await stop.CancelAsync();
         await running;
         return steps;
-
-        int Count() => consul.Requests.Count(each => each.StartsWith(request, StringComparison.Ordinal));
     }
 
-    /// <summary>A second at a time, each with time for several exchanges.</summary>
-    private static async Task PassAsync(FakeTimeProvider time, int seconds)
-    {
-        for (int i = 0; i < seconds; i++)
-        {
-            await Task.Delay(30);
-            time.Advance(TimeSpan.FromSeconds(1));
-        }
-    }
+    /// <summary>Timers of requests belong to other things than tasks.</summary>
+    private static PacedTime NewTime() => new(static state => state is Task);
+
+    private static int Count(FakeServer consul, string request) => consul.Requests.Count(each => each.StartsWith(request, StringComparison.Ordinal));
 }
