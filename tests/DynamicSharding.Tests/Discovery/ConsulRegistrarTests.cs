@@ -273,13 +273,13 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task An_agent_that_forgets_what_it_accepts_is_written_to_less_and_less_often_and_named_once()
     {
-        FakeTimeProvider time = Imaginary();
+        PacedTime time = Imaginary();
         _agent.Forgets = true;
         _options = _options with { Consul = new ConsulOptions { Addr = _agent.Address } };
         Start();
-        await DoubtAsync(time, TimeSpan.FromMinutes(2));
+        await DoubtAsync(time, seconds: 120);
         (int puts, int reads) = (_agent.Puts.Count, _agent.Reads);
-        await DoubtAsync(time, TimeSpan.FromMinutes(2));
+        await DoubtAsync(time, seconds: 120);
 
         // Two registrations each time, and a pause of 15 s on average.
         Assert.InRange(_agent.Puts.Count - puts, 2, 50);
@@ -290,7 +290,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         Assert.InRange(_registrar.Failures, 2, 100);
 
         _agent.Forgets = false;
-        await DoubtAsync(time, TimeSpan.FromMinutes(2));
+        await DoubtAsync(time, seconds: 120);
         Assert.Equal((2, null), (_agent.Services.Count, _registrar.LastError));
         Assert.Equal(1, _log.Count("registration succeeded again"));
     }
@@ -299,10 +299,10 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task An_agent_that_forgets_is_found_without_a_hint_too()
     {
-        FakeTimeProvider time = Imaginary();
+        PacedTime time = Imaginary();
         _agent.Forgets = true;
         Start();
-        for (int minute = 0; minute < 10; minute++) await PassAsync(time, TimeSpan.FromMinutes(1));
+        await time.PassAsync(600);
         Assert.Equal(1, _log.Count("accepts registrations and loses them"));
         Assert.InRange(_agent.Puts.Count, 4, 100);
     }
@@ -310,12 +310,12 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task An_agent_that_rejects_everything_is_not_asked_more_often_because_of_doubts()
     {
-        FakeTimeProvider time = Imaginary();
+        PacedTime time = Imaginary();
         _agent.ReadFailure = (403, "ACL not found");
         Start();
-        await DoubtAsync(time, TimeSpan.FromMinutes(2));
+        await DoubtAsync(time, seconds: 120);
         int reads = _agent.Reads;
-        await DoubtAsync(time, TimeSpan.FromMinutes(2));
+        await DoubtAsync(time, seconds: 120);
 
         // Failures and doubts each have their pauses, of 15 s on average.
         Assert.InRange(_agent.Reads - reads, 2, 60);
@@ -352,9 +352,9 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
 
     private List<ServiceEntry> List(params string[] nodes) => [.. nodes.SelectMany(node => _options.Pushgateway.Servers.Select(gateway => CopyRows.Row(gateway, node)))];
 
-    private FakeTimeProvider Imaginary()
+    private PacedTime Imaginary()
     {
-        var time = new FakeTimeProvider();
+        var time = new PacedTime(static state => state is CancellationTokenSource);
         _time = time;
         return time;
     }
@@ -380,17 +380,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     }
 
     /// <summary>A second at a time, and with each one a doubt.</summary>
-    private async Task DoubtAsync(FakeTimeProvider time, TimeSpan duration)
-    {
-        for (TimeSpan passed = TimeSpan.Zero; passed < duration; passed += TimeSpan.FromSeconds(1))
-        {
-            _registrar!.ReconcileNow();
-            await Task.Delay(20);
-            time.Advance(TimeSpan.FromSeconds(1));
-        }
-
-        await Task.Delay(100);
-    }
+    private Task DoubtAsync(PacedTime time, int seconds) => time.PassAsync(seconds, _registrar!.ReconcileNow);
 
     private static ServerOptions Options(params string[] servers) => new()
     {
