@@ -28,7 +28,7 @@ internal sealed class LostCopies(Random random)
     private readonly Dictionary<string, TimeSpan> _writtenAt = new(StringComparer.Ordinal);
     private TimeSpan _lastWrite, _pauseUntil;
 
-    /// <summary>Readings in a row that lacked what had been written shortly before.</summary>
+    /// <summary>Readings that lacked what had been written shortly before, since the agent was last trusted.</summary>
     private int _again;
 
     /// <summary>The agent accepts registrations and does not keep them.</summary>
@@ -58,8 +58,9 @@ internal sealed class LostCopies(Random random)
         }
         else if (_again > 0)
         {
-            if (now - _lastWrite >= Shortly) Trust();
-            else NextLook = _lastWrite + Shortly;
+            // What is missing when the time is over was not kept.
+            if (now - _lastWrite < Shortly) NextLook = _lastWrite + Shortly;
+            else if (addresses.Count == 0 && _lost.Count == 0) Trust();
         }
 
         if (!IsForgetful) again = [];

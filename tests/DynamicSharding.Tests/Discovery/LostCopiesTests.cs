@@ -64,6 +64,29 @@ public sealed class LostCopiesTests
         Assert.Equal(_now, _lost.WriteAt(Gateway));
     }
 
+    /// <summary>The second reading comes before the write.</summary>
+    [Fact]
+    public void An_agent_is_not_trusted_by_the_reading_that_lacks_a_copy_nor_before_it_is_written_again()
+    {
+        for (int i = 0; i < 3; i++)
+        {
+            _lost.Written(Gateway, _now);
+            Vanish(after: 1);
+        }
+
+        _lost.Written(Gateway, _now);
+        Assert.Empty(Vanish(after: 45));
+        Assert.True(_lost.IsForgetful);
+        Assert.Null(_lost.NextLook);
+        Assert.Equal(_now, _lost.WriteAt(Gateway));
+        Assert.Empty(_lost.Vanished([], _now + TimeSpan.FromSeconds(5)));
+        Assert.True(_lost.IsForgetful);
+
+        _lost.Written(Gateway, _now);
+        Assert.Empty(_lost.Vanished([], _now + TimeSpan.FromSeconds(45)));
+        Assert.False(_lost.IsForgetful);
+    }
+
     /// <summary>With deregister_critical_after, the agent reaps a dead gateway a minute after it was written, or later.</summary>
     [Fact]
     public void What_an_agent_reaps_is_not_forgotten()
