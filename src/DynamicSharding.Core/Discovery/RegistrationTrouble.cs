@@ -29,7 +29,7 @@ internal sealed class RegistrationTrouble(string service, string agent, ILogger 
     {
         if (_failure is null) return;
         _failure = null;
-        Log.RegistrationRecovered(logger, service);
+        Recovered();
     }
 
     /// <summary>Our agent did what it was asked, and soon its list lacked these again.</summary>
@@ -49,6 +49,12 @@ internal sealed class RegistrationTrouble(string service, string agent, ILogger 
     {
         if (_loss is null) return;
         _loss = null;
-        Log.RegistrationRecovered(logger, service);
+        Recovered();
+    }
+
+    /// <summary>From one of two troubles: the other one may last.</summary>
+    private void Recovered()
+    {
+        if (Error is null) Log.RegistrationRecovered(logger, service);
     }
 }
