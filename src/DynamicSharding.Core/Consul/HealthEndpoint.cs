@@ -101,17 +101,20 @@ internal enum ConsistencyMode
 /// <param name="Response">The parsed body.</param>
 /// <param name="LastIndex">Null without a readable index. Never taken from an error, where it is always 1.</param>
 /// <param name="LastContact">Time since the responding server last heard from a leader.</param>
-/// <param name="KnownLeader">Whether the server knows a leader.</param>
+/// <param name="KnownLeader">Whether the server knows a leader; null if no server was asked.</param>
 /// <param name="FilteredByAcls">The token's permissions hide something. Only newer servers report it.</param>
-internal sealed record QueryResult<T>(T Response, ulong? LastIndex, TimeSpan? LastContact, bool KnownLeader, bool FilteredByAcls)
+internal sealed record QueryResult<T>(T Response, ulong? LastIndex, TimeSpan? LastContact, bool? KnownLeader, bool FilteredByAcls)
     where T : class
 {
     public static QueryResult<T> From(T response, HttpResponseHeaders headers) => new(
         response,
         Number(headers, "X-Consul-Index"),
-        Number(headers, "X-Consul-LastContact") is { } ms and < int.MaxValue ? TimeSpan.FromMilliseconds(ms) : null,
-        Field(headers, "X-Consul-KnownLeader") is not "false",
+        !IsStreamed(headers) && Number(headers, "X-Consul-LastContact") is { } ms and < int.MaxValue ? TimeSpan.FromMilliseconds(ms) : null,
+        IsStreamed(headers) ? null : Field(headers, "X-Consul-KnownLeader") is not "false",
         Field(headers, "X-Consul-Results-Filtered-By-ACLs") is "true");
+
+    /// <summary>An agent of 1.10 or later that responds from its own view says that there is no leader, whatever the servers know (hashicorp/consul#9776).</summary>
+    private static bool IsStreamed(HttpResponseHeaders headers) => Field(headers, "X-Consul-Query-Backend") is "streaming";
 
     private static ulong? Number(HttpResponseHeaders headers, string name) =>
         ulong.TryParse(Field(headers, name), NumberStyles.None, CultureInfo.InvariantCulture, out ulong number) ? number : null;

@@ -126,7 +126,7 @@ internal enum Selection
 /// <summary>A usable response.</summary>
 /// <param name="Index">At least 1.</param>
 /// <param name="Selection">What <paramref name="Rows"/> has.</param>
-internal sealed record ListResponse(List<ServiceEntry> Rows, ulong Index, TimeSpan? LastContact, bool KnownLeader, Selection Selection)
+internal sealed record ListResponse(List<ServiceEntry> Rows, ulong Index, TimeSpan? LastContact, bool? KnownLeader, Selection Selection)
 {
     public bool IsList => Selection == Selection.All;
 }

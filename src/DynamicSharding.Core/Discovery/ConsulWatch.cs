@@ -33,6 +33,9 @@ internal sealed class ConsulWatch : IDisposable
     /// </summary>
     private static readonly TimeSpan SpreadOfRow = TimeSpan.FromMilliseconds(2);
 
+    /// <summary>A query that takes no longer has not waited for a change: it came before the query.</summary>
+    private static readonly TimeSpan Immediate = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Much longer than an agent takes, shorter than any hold.</summary>
     private static readonly TimeSpan ConfirmTimeout = TimeSpan.FromSeconds(5);
 
@@ -63,7 +66,7 @@ internal sealed class ConsulWatch : IDisposable
     private ulong _lastIndex;
     private int _responses;
 
-    /// <summary>The watch follows that index, or a later one, on an unbroken connection: the same index means the same list.</summary>
+    /// <summary>The watch follows that index, or a later one, on an unbroken connection: the same index means the same list, or one as well explained.</summary>
     private bool _isFollowed;
     private volatile bool _isLost = true;
     private volatile DiscoveryStatus _status = new(DiscoveryKind.Consul, null, 0, null, 0, null);
@@ -167,8 +170,11 @@ internal sealed class ConsulWatch : IDisposable
     private async Task<ulong> NextAsync(ulong index, CancellationToken ct)
     {
         string? token = _token();
-        (RowSelection selection, TimeSpan wait) = _plan.Next(index, _rows);
+        RowSelection selection;
+        TimeSpan wait;
+        lock (_lock) (selection, wait) = _plan.Next(index, _rows);
         ListResponse response;
+        long begun = _time.GetTimestamp();
         try
         {
             _isWaiting = index != 0;
@@ -184,7 +190,9 @@ internal sealed class ConsulWatch : IDisposable
         bool isPatched = false;
         if (!response.IsList && response.Index > Volatile.Read(ref _lastIndex))
         {
-            List<ServiceEntry>? rows = response.Selection == Selection.Failing ? Patch(index, response) : null;
+            // The index of a query that did not wait may be of the last of several changes, of which one explains nothing.
+            bool hasWaited = _time.GetElapsedTime(begun) > Immediate;
+            List<ServiceEntry>? rows = hasWaited && response.Selection == Selection.Failing ? Patch(index, response) : null;
             isPatched = rows is not null;
             if (rows is null)
             {
@@ -204,13 +212,14 @@ internal sealed class ConsulWatch : IDisposable
             }
         }
 
-        _plan.Responded(response, isPatched);
         if (response.IsList && !isPatched) _readWith = token;
 
         lock (_lock)
         {
-            // A confirmation may have brought something newer in the meantime; then this response is outdated.
-            if (index != 0 && response.Index < _lastIndex) return response.Index;
+            _plan.Responded(response, isPatched);
+
+            // A confirmation may have brought something newer in the meantime, or read what was only explained; then this response is outdated.
+            if (isPatched ? _lastIndex != index : index != 0 && response.Index < _lastIndex) return response.Index;
             RecordSuccess(response, isPatched);
             _isFollowed = true;
             Report(_rows, isRepeated: response.Index == index);
@@ -230,10 +239,10 @@ internal sealed class ConsulWatch : IDisposable
         {
             // A confirmation may have read a list that this response is not based on.
             rows = _lastIndex == index ? RowPatch.Apply(_rows, response.Rows, index, response.Index) : null;
-            if (rows is null || rows.Count == _rows.Count) return rows;
         }
 
-        _query.CheckSize(rows);
+        // A new row makes the list longer, and one that passes again may have another weight.
+        if (rows is not null) _query.CheckSize(rows);
         return rows;
     }
 
@@ -279,13 +288,13 @@ internal sealed class ConsulWatch : IDisposable
         }
     }
 
-    /// <summary>The last list holds if its index does and it was read. A server without a leader is a reason to read it, too.</summary>
+    /// <summary>The last list holds if its index does. A server without a leader is a reason to read it, too.</summary>
     /// <returns>False if the list has to be read.</returns>
     private bool TryConfirm(ListResponse response)
     {
         lock (_lock)
         {
-            if (!_isFollowed || _isLost || response.Index > _lastIndex || (_status.ConsulKnownLeader == true && !response.KnownLeader)) return false;
+            if (!_isFollowed || _isLost || response.Index > _lastIndex || (_status.ConsulKnownLeader == true && response.KnownLeader == false)) return false;
 
             // A server that lags behind has responded. That confirms nothing, and its list would not either.
             if (response.Index < _lastIndex) return true;

@@ -24,7 +24,7 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     /// <summary>The whole list follows so long after a change that was explained, or up to twice as long again.</summary>
     private static readonly TimeSpan VerifyAfter = TimeSpan.FromSeconds(5);
 
-    /// <summary>While a copy that should follow does not, and other checks begin to fail, a list stays unread for so long at most.</summary>
+    /// <summary>So long after the first change that was explained, no further one is waited for, and the list is read.</summary>
     private static readonly TimeSpan LongestUnread = TimeSpan.FromSeconds(15);
 
     /// <summary>The age at which the list is read again although its index is the same: a hint may be wrong, and permissions may change.</summary>
@@ -33,11 +33,14 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     /// <summary>With more rows that fail, reading them each minute is wasted work.</summary>
     private const int MaxFailing = 64;
 
-    /// <summary>With more rows that fail, the servers would compare each row of the list with too many names.</summary>
+    /// <summary>The servers compare each row of the list with each name.</summary>
     private const int MaxNamed = 20;
 
     /// <summary>Of the name of an instance in the query.</summary>
     private const int MaxNameChars = 128;
+
+    /// <summary>A name returns the rows of all copies. Older versions have one on each agent.</summary>
+    private const int MaxNamedCopies = 4;
 
     /// <summary>The last list is one that was explained, and not yet read.</summary>
     private bool _isPatched;
@@ -60,7 +63,7 @@ internal sealed class PollPlan(TimeProvider time, Random random)
         TimeSpan wait = _hasLeader ? Wait : WaitWithoutLeader;
         if (index == 0 || rows.Count == 0 || Age >= MaxAge) return (RowSelection.All, wait);
         ServiceEntry[] failing = [.. rows.Where(RowPatch.IsFailing)];
-        RowSelection changes = failing.Length <= MaxFailing ? new RowSelection(Selection.Failing, Named(failing)) : RowSelection.None;
+        RowSelection changes = failing.Length <= MaxFailing ? new RowSelection(Selection.Failing, Named(failing, rows)) : RowSelection.None;
         if (!_isPatched) return (changes, wait);
 
         // The other copy of a gateway is about to follow, or the first check of a new one, and a list is not needed before it has.
@@ -70,20 +73,22 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     }
 
     /// <summary>A row that passes again is in the response if the query names it. Otherwise that needs a list.</summary>
-    private static ImmutableArray<string> Named(ServiceEntry[] failing) =>
-        failing.Length <= MaxNamed && Array.TrueForAll(failing, static row => IsNameable(row.Service?.ID))
-            ? [.. failing.Select(static row => row.Service!.ID!).Distinct(StringComparer.Ordinal)]
-            : [];
+    /// <returns>In one order on all instances: a streaming agent has a view for each expression.</returns>
+    private static ImmutableArray<string> Named(ServiceEntry[] failing, List<ServiceEntry> rows) =>
+    [
+        .. failing.Select(static row => row.Service?.ID).OfType<string>().Where(IsNameable).Distinct(StringComparer.Ordinal)
+            .Where(id => rows.Count(row => row.Service?.ID == id) <= MaxNamedCopies).Order(StringComparer.Ordinal).Take(MaxNamed),
+    ];
 
     /// <summary>An id can be any text, and no expression should depend on how an agent reads quotes in it.</summary>
-    private static bool IsNameable(string? id) =>
+    private static bool IsNameable(string id) =>
         id is { Length: > 0 and <= MaxNameChars } && id.All(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-' or ':' or '[' or ']');
 
     /// <summary>After each response to the watch.</summary>
     public void Responded(ListResponse response, bool isPatched)
     {
         bool isList = response.IsList;
-        _hasLeader = response.KnownLeader && !(response.LastContact > LongContact);
+        _hasLeader = response.KnownLeader != false && !(response.LastContact > LongContact);
         _hasWaited = !isList;
         if (isList && !isPatched) _readAt = time.GetTimestamp();
     }

@@ -16,6 +16,7 @@ internal sealed class MembershipService : IAsyncDisposable
 
     private static readonly TimeSpan RestartPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ConfirmPeriod = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ConfirmRetryPause = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan MaxLateness = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan MinTick = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan MinRetryPause = TimeSpan.FromSeconds(1);
@@ -189,8 +190,9 @@ internal sealed class MembershipService : IAsyncDisposable
 
             if (due is { } distance && _source.NeedsConfirmation)
             {
-                TimeSpan least = _isConfirming ? MinRetryPause : MinTick;
-                due = TimeSpan.FromTicks(Math.Clamp(_waitsForSource ? 0 : distance.Ticks, least.Ticks, ConfirmPeriod.Ticks));
+                // A confirmation without a report is repeated before its time is lost.
+                (TimeSpan least, TimeSpan most) = _isConfirming ? (MinRetryPause, ConfirmRetryPause) : (MinTick, ConfirmPeriod);
+                due = TimeSpan.FromTicks(Math.Clamp(_waitsForSource ? 0 : distance.Ticks, least.Ticks, most.Ticks));
                 _waitsForSource = false;
             }
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using DynamicSharding.Config;
 using DynamicSharding.Discovery;
+using Microsoft.Extensions.Time.Testing;
 
 namespace DynamicSharding.Tests.Discovery;
 
@@ -170,6 +171,36 @@ public sealed class ConsulGatewaySourceTests : IAsyncLifetime, IDisposable
         FakeServer gateway = FakeServer.Always(static _ => (200, "OK"));
         _parts.Add(gateway);
         return gateway;
+    }
+
+    [Fact]
+    public async Task An_agent_that_does_not_respond_has_ten_seconds_before_the_gateways_are_probed()
+    {
+        FakeServer gateway = FakeServer.Always(static _ => (200, "OK"));
+        await using var consul = new FakeServer(static (_, _, ct) => Task.Delay(Timeout.Infinite, ct));
+        _parts.Add(gateway);
+        var time = new FakeTimeProvider();
+        await using var source = new ConsulGatewaySource(Options([gateway]) with { Consul = new ConsulOptions { Addr = consul.Address } }, _log, time);
+        await using IAsyncEnumerator<GatewayReport> reports = source.WatchAsync(_stop.Token).GetAsyncEnumerator();
+        Task<bool> first = reports.MoveNextAsync().AsTask();
+        await Eventually.True(() => !consul.Requests.IsEmpty, "the list is requested");
+        time.Advance(TimeSpan.FromSeconds(9.9));
+        Assert.Empty(gateway.Requests);
+        Assert.False(first.IsCompleted);
+
+        time.Advance(TimeSpan.FromSeconds(0.2));
+        Assert.True(await first.WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.True(reports.Current.Provisional);
+
+        // Probes are spread over their interval.
+        await Eventually.True(
+            () =>
+            {
+                time.Advance(TimeSpan.FromMilliseconds(10));
+                return !gateway.Requests.IsEmpty;
+            },
+            "the gateway is probed");
+        await _stop.CancelAsync();
     }
 
     private static int Polls(FakeServer consul) => consul.Requests.Count(static r => r.Contains("/v1/health/", StringComparison.Ordinal));

@@ -234,6 +234,53 @@ public sealed class ConsulWatchTests : IDisposable
         Assert.Equal(["1", "2", "2", "2"], _heard);
     }
 
+    /// <summary>It may be of several changes, such as one that removes a gateway.</summary>
+    [Fact]
+    public async Task A_query_that_did_not_wait_explains_nothing()
+    {
+        string[] responses =
+        [
+            $"10 [{Copy("n0", "passing", 7)},{Copy("n1", "passing", 9)}]",
+            $"20 [{Copy("n1", "critical", 20)}]",
+            $"20 [{Copy("n1", "critical", 20)}]",
+        ];
+        await using FakeServer server = InTurn(responses, waits: false);
+        await RunAsync(server, () => server.Requests.Count == 4);
+        Assert.Equal(["0", "10 failing", "10", "20 failing"], server.Requests.Select(Query));
+        Assert.Equal(["2", "1"], _heard);
+    }
+
+    /// <summary>Its own view says that there is no leader, whatever the servers know.</summary>
+    [Theory]
+    [InlineData("X-Consul-Query-Backend: streaming\r\n", null, "60000")]
+    [InlineData("X-Consul-Query-Backend: blocking-query\r\n", false, "15000")]
+    [InlineData("", false, "15000")]
+    public async Task A_streaming_agent_says_nothing_of_the_leader(string field, bool? known, string wait)
+    {
+        await using var server = new FakeServer(async (request, socket, ct) =>
+        {
+            if (Index(request) != "0") await Task.Delay(Timeout.Infinite, ct);
+            await FakeServer.Reply(socket, $"[{Row}]", 200, $"X-Consul-Index: 10\r\nX-Consul-KnownLeader: false\r\nX-Consul-LastContact: 9000\r\n{field}");
+        });
+        await RunAsync(server, () => server.Requests.Count == 2, watch =>
+        {
+            Assert.Equal(known, watch.Status.ConsulKnownLeader);
+            return Task.CompletedTask;
+        });
+        Assert.Contains($"&wait={wait}ms", server.Requests.ElementAt(1));
+    }
+
+    [Fact]
+    public async Task Of_many_rows_that_fail_some_are_named_and_those_that_cannot_be_are_left_out()
+    {
+        string[] ids = ["a b", .. Enumerable.Range(0, 21).Select(static i => $"g{i:00}"), "many"];
+        IEnumerable<string> rows = ids.Reverse().SelectMany(static id => Enumerable.Range(0, id == "many" ? 5 : 1)
+            .Select(copy => Copy($"n{copy}", "critical", 7).Replace("a_1", id, StringComparison.Ordinal)));
+        await using FakeServer server = InTurn([$"10 [{string.Join(',', rows)}]"]);
+        await RunAsync(server, () => server.Requests.Count == 2);
+        Assert.Equal("10 failing" + string.Concat(Enumerable.Range(0, 20).Select(static i => $" or g{i:00}")), QueryWithNames(server.Requests.ElementAt(1)));
+    }
+
     /// <summary>Anybody can register an instance by any name.</summary>
     [Theory]
     [InlineData("a\\\"b")]
@@ -386,14 +433,15 @@ public sealed class ConsulWatchTests : IDisposable
           {"CheckID":"c","ServiceID":"a_1","Status":"{{status}}","Output":"it says","ModifyIndex":{{index}} }]}
         """;
 
-    /// <summary>Responds with an index and a list each, and then no more.</summary>
-    private static FakeServer InTurn(string[] responses)
+    /// <summary>Responds with an index and a list each, to a query with an index after a wait, and then no more.</summary>
+    private static FakeServer InTurn(string[] responses, bool waits = true)
     {
         int n = 0;
-        return new FakeServer(async (_, socket, ct) =>
+        return new FakeServer(async (request, socket, ct) =>
         {
             int i = n++;
             if (i == responses.Length) await Task.Delay(Timeout.Infinite, ct);
+            if (waits && Index(request) != "0") await Task.Delay(300, ct);
             string[] response = responses[i].Split(' ', 2);
             await FakeServer.Reply(socket, response[1], 200, $"X-Consul-Index: {response[0]}\r\n");
         });

@@ -28,6 +28,23 @@ public class RowPatchTests
         Assert.Equal(["n0 passing", "n1 passing", "n2 critical", "n3 critical"], rows!.Select(Text));
     }
 
+    /// <summary>A name brings the rows of all copies.</summary>
+    [Fact]
+    public void A_row_that_passes_as_before_stays()
+    {
+        List<ServiceEntry>? rows = RowPatch.Apply(Known, [Row("n0", "passing", 5), Row("n2", "critical", 7), Row("n1", "critical", 9)], 8, 9);
+        Assert.Equal(["n0 passing", "n1 critical", "n2 critical"], rows!.Select(Text));
+    }
+
+    [Fact]
+    public void A_new_row_with_an_older_check_of_its_own_needs_a_list()
+    {
+        ServiceEntry added = Row("n3", "critical", 9);
+        Assert.NotNull(RowPatch.Apply(Known, [Row("n2", "critical", 7), added], 8, 9));
+        added = added with { Checks = [.. added.Checks!, new HealthCheck("other", "passing", null, "a", null, 8)] };
+        Assert.Null(RowPatch.Apply(Known, [Row("n2", "critical", 7), added], 8, 9));
+    }
+
     [Fact]
     public void What_is_not_explained_needs_a_list()
     {
@@ -38,7 +55,7 @@ public class RowPatchTests
         Assert.Null(RowPatch.Apply(Known, [Row("n0", "critical", 9), Row("n2", "passing", 7)], 8, 9)); // one that the list knows better, which passes
         Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9), Row("n3", "critical", 8)], 8, 9)); // one that the list should have had
         Assert.Null(RowPatch.Apply(Known, [still, new ServiceEntry(new Node("n3", "a"), null, [new HealthCheck(HealthStatus.SerfHealth, "critical", null, "", null, 9)])], 8, 9)); // without a check of its own
-        Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 0)], 8, 9)); // an agent that says no index
+        Assert.Null(RowPatch.Apply(Known, [Row("n2", "critical", 0), Row("n0", "critical", 0)], 8, 9)); // an agent that says no index
         Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9), Row("n0", "critical", 9)], 8, 9)); // twice
         Assert.Null(RowPatch.Apply(Known, [still, Row("n0", "critical", 9), Row("n1", "critical", 5)], 8, 9)); // one that the list knows better
         Assert.Null(RowPatch.Apply([], [], 8, 9));

@@ -215,6 +215,41 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         Assert.Empty(two.Requests);
     }
 
+    /// <summary>Reports that are eight seconds apart say nothing about the time between them.</summary>
+    [Fact]
+    public async Task A_confirmation_that_confirms_nothing_is_repeated_before_the_time_since_the_last_report_is_lost()
+    {
+        FakeServer one = Gateway(), two = Gateway();
+        int lists = 0, confirmations = 0;
+        FakeServer consul = Add(new FakeServer(async (request, socket, ct) =>
+        {
+            if (request.Contains("agent/services", StringComparison.Ordinal)) await FakeServer.Reply(socket, "{}");
+            else if (request.StartsWith("PUT", StringComparison.Ordinal)) await FakeServer.Reply(socket, "");
+            else if (request.Contains("index=7", StringComparison.Ordinal)) await FakeServer.Reply(socket, List("passing"), 200, "X-Consul-Index: 8\r\n");
+            else if (!request.Contains("index=0", StringComparison.Ordinal)) await Task.Delay(Timeout.Infinite, ct);
+            else if (!request.Contains("filter=Service.ID%20%3D%3D%20%22%22", StringComparison.Ordinal))
+            {
+                bool isFirst = ++lists == 1;
+                await FakeServer.Reply(socket, List(isFirst ? "critical" : "passing"), 200, $"X-Consul-Index: {(isFirst ? 7 : 8)}\r\n");
+            }
+
+            // The first is of a server that lags behind.
+            else await FakeServer.Reply(socket, "[]", 200, $"X-Consul-Index: {(++confirmations == 1 ? 7 : 8)}\r\n");
+        }));
+        ServerOptions options = Options(one.Address, two.Address);
+        Start(options with
+        {
+            Discovery = DiscoveryKind.Consul,
+            Consul = new ConsulOptions { Addr = consul.Address },
+            Membership = options.Membership with { AdmitAfter = TimeSpan.FromSeconds(5) },
+        });
+        await Eventually.True(() => Ring.SequenceEqual([one.Address]), "one is critical");
+        await Eventually.True(() => Ring.Count == 2, "it returns", 60);
+        Assert.Equal(2, confirmations);
+
+        string List(string status) => $"[{Row(one.Port, "passing", "ok")},{Row(two.Port, status, "says consul")}]";
+    }
+
     [Fact]
     public async Task A_ring_that_could_not_be_built_is_retried()
     {
