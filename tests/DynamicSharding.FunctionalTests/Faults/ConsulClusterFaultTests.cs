@@ -31,6 +31,7 @@ public sealed class ConsulClusterFaultTests(ITestOutputHelper output) : FaultTes
         await using RequestCounter counter = new(survivor.Address);
         DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Yaml(counter.Address, addresses, "interval: 2s, timeout: 1s"));
         await SettleAsync(survivor, addresses, server);
+        await survivor.WaitForPassingAsync("pushgateway", addresses, Limit, isOwnView: true);
         Assert.Equal(1, await server.MetricAsync(KnownLeader));
         await using RedirectLoad load = await RedirectLoad.KeepsOwnersAsync(server);
 

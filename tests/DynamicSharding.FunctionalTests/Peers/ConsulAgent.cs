@@ -89,11 +89,12 @@ public sealed class ConsulAgent : IPeer
     /// Before each check has run once, the members are the configured list, which looks like the state under test but is not.
     /// </summary>
     /// <returns>How long it took.</returns>
-    public Task<TimeSpan> WaitForPassingAsync(string service, IEnumerable<string> addresses, TimeSpan limit)
+    /// <param name="isOwnView">What this server knows, not what its leader does.</param>
+    public Task<TimeSpan> WaitForPassingAsync(string service, IEnumerable<string> addresses, TimeSpan limit, bool isOwnView = false)
     {
         string[] expected = [.. addresses.Select(ServiceId).Order()];
         return Eventually.TrueAsync(
-            async () => (await PassingAsync(service)).SequenceEqual(expected),
+            async () => (await PassingAsync(service, isOwnView)).SequenceEqual(expected),
             limit,
             () => $"[{string.Join(", ", expected)}] registered as {service} and passing in Consul");
     }
@@ -108,9 +109,9 @@ public sealed class ConsulAgent : IPeer
     }
 
     /// <summary>The ids of the service's instances whose checks all pass. An instance that two nodes register counts once.</summary>
-    private async Task<string[]> PassingAsync(string service)
+    private async Task<string[]> PassingAsync(string service, bool isOwnView)
     {
-        JsonElement entries = await GetAsync($"v1/health/service/{service}?passing=1");
+        JsonElement entries = await GetAsync($"v1/health/service/{service}?passing=1{(isOwnView ? "&stale" : "")}");
         return [.. entries.EnumerateArray().Select(entry => entry.GetProperty("Service").GetProperty("ID").GetString()!).Distinct().Order()];
     }
 }
