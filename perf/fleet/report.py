@@ -98,7 +98,7 @@ def quiet_table(data):
 def real_table(data):
     lines = []
     for size in ordered(data):
-        for name in ('quiet', 'dies', 'start'):
+        for name in ('dies', 'start'):
             each = size['scenarios'].get(name)
             if not each or not each['real']:
                 continue

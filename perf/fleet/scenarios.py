@@ -67,9 +67,11 @@ class Run:
             until(lambda: [fingerprint for fingerprint, _ in self.edges.rings()] == [self.agreed], self.limit, 'the ring of before', pause=0.25)
 
     def disagreeing(self, edges):
-        """Those that have another ring than most."""
-        rings = self.edges.rings()
-        return edges - max(rings.values())
+        """Those that have another ring than most, when a change of some has had the time to reach all."""
+        end = time.monotonic() + QUIET
+        while (left := edges - max(self.edges.rings().values())) and time.monotonic() < end:
+            time.sleep(0.5)
+        return left
 
     def passing(self, count):
         """Waits until so many gateways pass in Consul."""
