@@ -41,10 +41,11 @@ def targets(data):
         most(f"{title(size)}: from critical in Consul to the last new ring, less `settle`", 2, size['scenarios']['dies']['time'], ' s')
     if sizes:
         most('all sizes and scenarios: edges that disagree at the end', 0, sum(each['disagreeing'] for size in sizes for each in size['scenarios'].values()), digits=0)
-    for size in of('quiet', lambda s: s['gateways'] >= 1000):
-        quiet = size['scenarios']['quiet']['simulated']
-        most(f'{title(size)}: quiet, requests per edge and minute', 2, quiet['requests'])
-        most(f'{title(size)}: quiet, KiB per edge and minute', 20, quiet['bytes'] / KIB)
+    for name in ('long', 'quiet'):
+        for size in [size for size in sizes if name in size['scenarios'] and size['gateways'] >= 1000]:
+            quiet = size['scenarios'][name]
+            most(f"{title(size)}: {quiet['seconds']:.0f} quiet seconds, requests per edge and minute", 2, quiet['simulated']['requests'])
+            most(f"{title(size)}: {quiet['seconds']:.0f} quiet seconds, KiB per edge and minute", 20, quiet['simulated']['bytes'] / KIB)
     for size in of('dies', lambda s: s['edges'] >= 100):
         most(f'{title(size)}: requests per edge for one change', 2, size['scenarios']['dies']['simulated']['requests'])
     for size in of('start', lambda s: s['edges'] >= 300):
@@ -64,7 +65,7 @@ def targets_table(data):
     return rows(['target', 'bound', 'measured', ''], [(name, bound, text, 'met' if kept else '**missed**') for name, bound, text, kept in targets(data)])
 
 
-def by_size(data, cell, names=tuple(SCENARIOS)):
+def by_size(data, cell, names=tuple(name for name in SCENARIOS if name != 'long')):
     """A row for each scenario, a column for each size."""
     sizes = ordered(data)
     lines = [[SCENARIOS[name], *(cell(name, size['scenarios'][name]) if name in size['scenarios'] else '' for size in sizes)] for name in names]
@@ -72,7 +73,8 @@ def by_size(data, cell, names=tuple(SCENARIOS)):
 
 
 def unfinished(size):
-    return f", until '{SCENARIOS[size['unfinished']]}', after which the fleet did not come to rest" if size.get('unfinished') else ''
+    names = ', '.join(f"'{SCENARIOS[name]}'" for name in size['unfinished'])
+    return f'; the fleet did not come to rest in {names}' if names else ''
 
 
 def sizes_table(data):
@@ -88,7 +90,7 @@ def sizes_table(data):
 def quiet_table(data):
     lines = []
     for size in ordered(data):
-        if quiet := size['scenarios'].get('quiet'):
+        for quiet in [size['scenarios'][name] for name in ('quiet', 'long') if name in size['scenarios']]:
             kinds = ', '.join(f'{count:.1f} {kind}' for kind, count in quiet['simulated']['kinds'].items() if count >= 0.05)
             lines.append((title(size), f"{quiet['simulated']['requests']:.1f} ({kinds} in {quiet['seconds']:.0f} s)", kib(quiet['simulated']['bytes']),
                           f"{quiet['servers_cpu']:.2f}", f"{quiet['agents_cpu']:.2f}", f"{quiet['real_cpu']:.2f}"))

@@ -41,6 +41,16 @@ internal sealed class AgentEndpoint
         return checks.FirstOrDefault(check => check.ServiceID == id)?.Node;
     }
 
+    /// <summary>The ids of the instances that have a check.</summary>
+    public async Task<HashSet<string>> CheckedServices(CancellationToken ct) =>
+        (await _requests.GetAsync(
+            "agent/checks",
+            ConsulJson.Default.AgentCheck,
+            new HashSet<string>(StringComparer.Ordinal),
+            static (ids, _, check) => ids.Add(check.ServiceID ?? ""),
+            Timeout,
+            ct).ConfigureAwait(false)).Response;
+
     /// <summary>Without <c>replace-existing-checks</c>, which would end an operator's maintenance.</summary>
     public Task ServiceRegister(AgentServiceRegistration service, CancellationToken ct) => _requests.PutAsync(
         "agent/service/register",

@@ -34,8 +34,11 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
                     .Service(options.RegisterServiceName, query with { Filter = filter }, ct)
                     .ConfigureAwait(false);
 
-                // An agent that is too old for filters ignores them.
-                return Checked(filtered, filtered.Response.TrueForAll(selection.Has) ? selection.Rows : Selection.All);
+                if (filtered.Response.TrueForAll(selection.Has)) return Checked(filtered, selection.Rows);
+
+                // An agent that is too old for filters ignores them. But one such row does not make the response a list: a proxy may have mixed
+                // up two queries. So the list is read without a filter, now and from now on.
+                rejection = "a response has instances that the filter excludes";
             }
             catch (ConsulRequestException ex) when (IsAboutFilter(ex))
             {

@@ -69,6 +69,7 @@ internal sealed class ConsulRegistrar
 
     /// <summary>Of these rows.</summary>
     private IReadOnlyList<ServiceEntry>? _countedRows;
+    private bool _countedWithCheck;
     private GatewayCopies? _copies;
 
     private TimeSpan _nextTrim;
@@ -218,10 +219,12 @@ internal sealed class ConsulRegistrar
         {
             // What other agents have is up to the instances next to them.
             foreach (string address in servers) await _agent.ReplaceAsync(address, wanted, ct).ConfigureAwait(false);
+            ImmutableArray<string> uncheckedCopies = Copies() is { } copies ? [.. servers.Where(copies.IsUnchecked).Where(_agent.HasMarked)] : [];
+            if (!uncheckedCopies.IsEmpty) await _agent.RestoreChecksAsync(uncheckedCopies, wanted, ct).ConfigureAwait(false);
         }
 
         await WriteMissingAsync(wanted, ct).ConfigureAwait(false);
-        await TrimAsync(trims, ct).ConfigureAwait(false);
+        await TrimAsync(trims, wanted, ct).ConfigureAwait(false);
         if (mustRead) _readings.Finished(wanted, now);
         return true;
     }
@@ -230,9 +233,11 @@ internal sealed class ConsulRegistrar
     private GatewayCopies? Copies()
     {
         IReadOnlyList<ServiceEntry>? rows;
-        lock (_lock) rows = _rows;
+        bool needsCheck;
+        lock (_lock) (rows, needsCheck) = (_rows, _options.HealthCheck.Enabled);
         if (rows is null) return Now >= _listUntil ? GatewayCopies.None : null;
-        if (!ReferenceEquals(rows, _countedRows)) (_countedRows, _copies) = (rows, GatewayCopies.Of(rows, _key));
+        if (ReferenceEquals(rows, _countedRows) && needsCheck == _countedWithCheck) return _copies;
+        (_countedRows, _countedWithCheck, _copies) = (rows, needsCheck, GatewayCopies.Of(rows, _key, needsCheck));
         return _copies;
     }
 
@@ -262,7 +267,7 @@ internal sealed class ConsulRegistrar
                 {
                     asked = [.. servers.SkipWhile(each => each != address).Where(each => _plan.ShouldWrite(each, Copies(), Now)).Take(MaxAsked)];
                     if (!asked.Contains(address)) continue;
-                    current = await _agent.CopiesNowAsync([.. asked], ct).ConfigureAwait(false);
+                    current = await _agent.CopiesNowAsync([.. asked], wanted.Options.HealthCheck.Enabled, ct).ConfigureAwait(false);
                     askedAt = Now;
                 }
 
@@ -285,13 +290,13 @@ internal sealed class ConsulRegistrar
     }
 
     /// <summary>Removes copies of ours that are too many.</summary>
-    private async Task TrimAsync(ImmutableArray<string> due, CancellationToken ct)
+    private async Task TrimAsync(ImmutableArray<string> due, Wanted wanted, CancellationToken ct)
     {
         foreach (string address in due) _plan.Postpone(address, Now);
         ImmutableArray<string> ours = [.. due.Where(_agent.HasMarked).Take(MaxTrims)];
         if (ours.IsEmpty) return;
         _nextTrim = Now + BetweenTrims;
-        foreach (string address in await _agent.SurplusAsync(ours, ct).ConfigureAwait(false))
+        foreach (string address in await _agent.SurplusAsync(ours, wanted.Options.HealthCheck.Enabled, ct).ConfigureAwait(false))
         {
             await _agent.TrimAsync(address, ct).ConfigureAwait(false);
             _plan.Removed(address);

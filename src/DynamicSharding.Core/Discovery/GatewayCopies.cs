@@ -24,12 +24,14 @@ internal sealed class GatewayCopies
     public static readonly GatewayCopies None = new();
 
     private readonly Dictionary<string, List<Copy>> _byAddress = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _unchecked = new(StringComparer.Ordinal);
 
     private GatewayCopies()
     {
     }
 
-    public static GatewayCopies Of(IEnumerable<ServiceEntry> rows, ShardingKey key)
+    /// <param name="needsCheck">A registration without a check is no copy: its gateway could die unnoticed.</param>
+    public static GatewayCopies Of(IEnumerable<ServiceEntry> rows, ShardingKey key, bool needsCheck)
     {
         var all = new GatewayCopies();
         foreach (ServiceEntry row in rows)
@@ -39,6 +41,11 @@ internal sealed class GatewayCopies
 
             // In another spelling it is left from an older version, for an operator to deregister.
             if (service.ID != GatewayRegistration.Id(address)) continue;
+            if (needsCheck && row.Checks?.Any(check => check.ServiceID == service.ID) != true)
+            {
+                all._unchecked.Add(address);
+                continue;
+            }
 
             // Maintenance of its machine announces that the agent is about to go away.
             if (ConsulHealthEvaluator.IsInMaintenance(row)) continue;
@@ -58,6 +65,9 @@ internal sealed class GatewayCopies
 
     /// <summary>How many live agents have the gateway.</summary>
     public int Count(string address) => _byAddress.TryGetValue(address, out List<Copy>? copies) ? copies.Count : 0;
+
+    /// <summary>Some agent has the gateway without a check: somebody has deregistered it.</summary>
+    public bool IsUnchecked(string address) => _unchecked.Contains(address);
 
     /// <summary>
     /// An operator drains a gateway on each agent that has it. One more copy, which is not in maintenance, would bring it back.

@@ -27,8 +27,11 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     /// <summary>So long after the first change that was explained, no further one is waited for, and the list is read.</summary>
     private static readonly TimeSpan LongestUnread = TimeSpan.FromSeconds(15);
 
-    /// <summary>The age at which the list is read again although its index is the same: a hint may be wrong, and permissions may change.</summary>
-    private static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(15);
+    /// <summary>
+    /// The age at which the list is read again although its index is the same, up to a fifth more or less: a hint may be wrong, permissions may
+    /// change, and Consul 1.8 keeps the index when an instance is registered again as one of another service.
+    /// </summary>
+    public static readonly TimeSpan MaxAge = TimeSpan.FromMinutes(5);
 
     /// <summary>With more rows that fail, reading them each minute is wasted work.</summary>
     private const int MaxFailing = 64;
@@ -52,6 +55,7 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     /// <summary>The last query has waited for another change in vain.</summary>
     private bool _hasWaited;
     private long _readAt;
+    private TimeSpan _maxAge = MaxAge;
     private bool _hasLeader = true;
 
     /// <summary>Since the watch last read the whole list.</summary>
@@ -61,7 +65,7 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     public (RowSelection Selection, TimeSpan Wait) Next(ulong index, List<ServiceEntry> rows)
     {
         TimeSpan wait = _hasLeader ? Wait : WaitWithoutLeader;
-        if (index == 0 || rows.Count == 0 || Age >= MaxAge) return (RowSelection.All, wait);
+        if (index == 0 || rows.Count == 0 || Age >= _maxAge) return (RowSelection.All, wait);
         ServiceEntry[] failing = [.. rows.Where(RowPatch.IsFailing)];
         RowSelection changes = failing.Length <= MaxFailing ? new RowSelection(Selection.Failing, Named(failing, rows)) : RowSelection.None;
         if (!_isPatched) return (changes, wait);
@@ -90,7 +94,9 @@ internal sealed class PollPlan(TimeProvider time, Random random)
         bool isList = response.IsList;
         _hasLeader = response.KnownLeader != false && !(response.LastContact > LongContact);
         _hasWaited = !isList;
-        if (isList && !isPatched) _readAt = time.GetTimestamp();
+        if (!isList || isPatched) return;
+        _readAt = time.GetTimestamp();
+        _maxAge = MaxAge * (0.8 + (0.4 * random.NextDouble()));
     }
 
     /// <summary>There is a new last list.</summary>

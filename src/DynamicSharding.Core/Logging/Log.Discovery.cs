@@ -20,7 +20,7 @@ internal static partial class Log
     [LoggerMessage(3004, LogLevel.Warning, "skipping invalid gateway address from Consul")]
     public static partial void InvalidAddressSkipped(ILogger logger, string address);
 
-    [LoggerMessage(3005, LogLevel.Information, "Consul agent rejects filters, each query reads the whole list")]
+    [LoggerMessage(3005, LogLevel.Information, "Consul agent rejects or ignores filters, each query reads the whole list")]
     public static partial void ConsulRejectsFilters(ILogger logger, string err);
 
     [LoggerMessage(3010, LogLevel.Warning, "configured gateway is missing from Consul's response but passes our probe, keeping it")]
@@ -63,6 +63,9 @@ internal static partial class Log
 
     [LoggerMessage(3508, LogLevel.Warning, "Consul agent accepts registrations and loses them, writing them again less and less often")]
     public static partial void RegistrationsLost(ILogger logger, string agent, string gateways, string advice);
+
+    [LoggerMessage(3509, LogLevel.Warning, "registration of a gateway has lost its check, registering it again")]
+    public static partial void CheckMissing(ILogger logger, string gateway, string id);
 
     [LoggerMessage(3506, LogLevel.Warning, "deregister_critical_after is below Consul's minimum of 1m")]
     public static partial void DeregisterAfterBelowMinimum(ILogger logger, string configured);

@@ -101,6 +101,22 @@ public sealed class CopiesTests(ITestOutputHelper output) : FaultTest(output)
         }
     }
 
+    [Fact]
+    public async Task A_check_that_somebody_deregisters_is_registered_again()
+    {
+        string[] addresses = Addresses(await TestPeers.PushgatewaysAsync(2));
+        ConsulAgent agent = await TestPeers.ConsulAsync(ConsulAgentSettings.Server(Folder.Path, "server"));
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync(Yaml(agent.Address, addresses, "interval: 2s, timeout: 1s"));
+        await SettleAsync(agent, addresses, server);
+        string check = "service:" + ConsulAgent.ServiceId(addresses[0]);
+        await agent.PutAsync("v1/agent/check/deregister/" + check);
+        Measured("check registered again after", await Eventually.TrueAsync(
+            async () => (await agent.GetAsync("v1/agent/checks")).TryGetProperty(check, out JsonElement found) && found.GetProperty("Status").GetString() == "passing",
+            Limit,
+            () => "the check is there again, and passes"));
+        await NothingChangedAsync(server);
+    }
+
     /// <summary>One server and two clients.</summary>
     private async Task<ConsulAgent[]> AgentsAsync()
     {

@@ -216,6 +216,20 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task A_registration_whose_check_is_gone_is_written_again()
+    {
+        await StartAsync();
+        Assert.Equal(2, _agent.Puts.Count);
+        _registrar!.Observe(List("ours"));
+        await AgainAsync();
+        _agent.Unchecked["10.0.0.2_9091"] = true;
+        _registrar.Observe([.. List("ours").Select(static row => row.Service!.ID == "10.0.0.2_9091" ? row with { Checks = [] } : row)]);
+        await Eventually.True(() => _agent.Puts.Count == 3, "it is registered again");
+        Assert.Contains("\"ID\":\"10.0.0.2_9091\"", _agent.Puts.Last());
+        Assert.Equal(1, _log.Count("lost its check"));
+    }
+
+    [Fact]
     public async Task Another_instance_that_is_faster_makes_the_write_needless()
     {
         FakeTimeProvider time = Imaginary();
@@ -348,7 +362,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
 
     private static IEnumerable<string> Gateways() => Enumerable.Range(1, 200).Select(static i => $"10.0.0.{i}:9091");
 
-    private static GatewayCopies Copies(string gateway, string[] nodes) => GatewayCopies.Of([.. nodes.Select(node => CopyRows.Row(gateway, node))], ShardingKey.Group);
+    private static GatewayCopies Copies(string gateway, string[] nodes) => GatewayCopies.Of([.. nodes.Select(node => CopyRows.Row(gateway, node))], ShardingKey.Group, needsCheck: true);
 
     private List<ServiceEntry> List(params string[] nodes) => [.. nodes.SelectMany(node => _options.Pushgateway.Servers.Select(gateway => CopyRows.Row(gateway, node)))];
 

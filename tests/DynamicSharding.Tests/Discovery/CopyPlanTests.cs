@@ -181,7 +181,7 @@ public sealed class CopyPlanTests
 
     private static TimeSpan Seconds(double seconds) => TimeSpan.FromSeconds(seconds);
 
-    private static GatewayCopies Of(params ServiceEntry[] rows) => GatewayCopies.Of(rows, ShardingKey.Group);
+    private static GatewayCopies Of(params ServiceEntry[] rows) => GatewayCopies.Of(rows, ShardingKey.Group, needsCheck: true);
 
     /// <summary>Instances, each with an agent of its own, that see the catalog with a delay.</summary>
     private sealed class Fleet

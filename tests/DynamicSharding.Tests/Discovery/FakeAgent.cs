@@ -19,6 +19,9 @@ internal sealed class FakeAgent : IAsyncDisposable
     /// <summary>Given a registration's JSON; null accepts it.</summary>
     public Func<string, (int Status, string Text)?> Reject { get; set; } = static _ => null;
 
+    /// <summary>Ids of services whose check somebody has deregistered.</summary>
+    public ConcurrentDictionary<string, bool> Unchecked { get; } = [];
+
     /// <summary>It accepts a registration and does not keep it.</summary>
     public bool Forgets { get; set; }
 
@@ -40,7 +43,7 @@ internal sealed class FakeAgent : IAsyncDisposable
         if (request.StartsWith("GET /v1/health/", StringComparison.Ordinal)) return FakeServer.Reply(socket, $"[{Catalog}]", 200, "X-Consul-Index: 9\r\n");
         if (request.StartsWith("GET /v1/agent/checks", StringComparison.Ordinal))
         {
-            return FakeServer.Reply(socket, "{" + string.Join(',', Services.Keys.Select(static id => $$"""
+            return FakeServer.Reply(socket, "{" + string.Join(',', Services.Keys.Where(id => !Unchecked.ContainsKey(id)).Select(static id => $$"""
                 "c-{{id}}":{"Node":"ours","ServiceID":"{{id}}"}
                 """)) + "}");
         }
@@ -64,6 +67,7 @@ internal sealed class FakeAgent : IAsyncDisposable
         if (Forgets) return FakeServer.Reply(socket, "");
         using JsonDocument document = JsonDocument.Parse(json);
         JsonElement root = document.RootElement;
+        Unchecked.TryRemove(root.GetProperty("ID").GetString()!, out _);
         Services[root.GetProperty("ID").GetString()!] = Listed(
             root.GetProperty("Name").GetString()!, root.GetProperty(nameof(Address)).GetString()!, root.GetProperty("Port").GetInt32(), root.GetProperty("Meta").GetRawText());
         return FakeServer.Reply(socket, "");

@@ -26,6 +26,19 @@ public sealed class GatewayCopiesTests
     }
 
     [Fact]
+    public void A_row_without_its_check_is_no_copy_where_gateways_are_checked()
+    {
+        ServiceEntry row = CopyRows.Row(Gateway, "n1");
+        ServiceEntry[] rows = [CopyRows.Row(Gateway, "n0"), row with { Checks = [.. row.Checks!.Where(static check => check.ServiceID == "")] }];
+        GatewayCopies copies = Of(rows);
+        Assert.Equal(1, copies.Count(Gateway));
+        Assert.True(copies.IsUnchecked(Gateway));
+        copies = GatewayCopies.Of(rows, ShardingKey.Group, needsCheck: false);
+        Assert.Equal(2, copies.Count(Gateway));
+        Assert.False(copies.IsUnchecked(Gateway));
+    }
+
+    [Fact]
     public void A_row_in_another_spelling_is_no_copy() =>
         Assert.Equal(1, Of(CopyRows.Row("pgw:9091", "n0"), CopyRows.Row("PGW:9091", "n0"), CopyRows.Row("pgw.:9091", "n1")).Count("pgw:9091"));
 
@@ -81,5 +94,5 @@ public sealed class GatewayCopiesTests
             CopyRows.Row(Gateway, "n1"),
             CopyRows.Row(Gateway, "n2", status, output, serf, weight: weight, maintenance: maintenance)).HasSurplus(Gateway));
 
-    private static GatewayCopies Of(params ServiceEntry[] rows) => GatewayCopies.Of(rows, ShardingKey.Group);
+    private static GatewayCopies Of(params ServiceEntry[] rows) => GatewayCopies.Of(rows, ShardingKey.Group, needsCheck: true);
 }
