@@ -4,13 +4,16 @@ using DynamicSharding.Outbound;
 namespace DynamicSharding.Forward;
 
 /// <summary>
-/// Where connections to one gateway go. The event loops read the current list; names are resolved on the control plane, and the last good
-/// addresses stay while a lookup fails.
+/// Where connections to one gateway go. The event loops read the current list; names are resolved on the control plane, again when their
+/// addresses are no longer valid, and the last good addresses stay while a lookup fails. No push begins on an address that the list has not.
 /// </summary>
 internal sealed class GatewayEndpoints : IDisposable
 {
     /// <summary>While there is no address yet. A push fails until then, and one failed lookup may be a matter of a moment.</summary>
     private static readonly TimeSpan FirstRetryPause = TimeSpan.FromSeconds(1);
+
+    /// <summary>Between two looks. A timer may fire a moment too early.</summary>
+    private static readonly TimeSpan MinPause = TimeSpan.FromMilliseconds(10);
 
     private readonly string _host;
     private readonly int _port;
@@ -67,9 +70,11 @@ internal sealed class GatewayEndpoints : IDisposable
         CancellationToken stop = _stop.Token;
         while (!stop.IsCancellationRequested)
         {
+            TimeSpan pause = FirstRetryPause;
             try
             {
-                IPAddress[] addresses = await _resolver.ResolveAsync(_host, stop).ConfigureAwait(false);
+                // When these addresses are too old, and not so long after this: somebody else may have had them looked up a while ago.
+                (IPAddress[] addresses, pause) = await _resolver.RefreshAsync(_host, stop).ConfigureAwait(false);
 
                 // A name server that answers in another order each time moves nothing.
                 if (_current is not { } current || !addresses.ToHashSet().SetEquals(current.Addresses)) _current = new EndpointList(addresses, _port);
@@ -87,7 +92,7 @@ internal sealed class GatewayEndpoints : IDisposable
             List<Action>? waiting;
             lock (_gate) (waiting, _waiting) = (_waiting, null);
             foreach (Action action in waiting ?? []) action();
-            await Task.Delay(_current is null ? FirstRetryPause : _resolver.Freshness, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(pause > MinPause ? pause : MinPause, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

@@ -10,9 +10,8 @@ namespace DynamicSharding.Outbound;
 /// </summary>
 /// <param name="lookup">Blocks, and throws when there are no addresses.</param>
 /// <param name="time">The clock.</param>
-/// <param name="maxAge">Null for <see cref="MaxAge"/>.</param>
 #pragma warning disable CA1001 // Semaphores without a wait handle have nothing to dispose.
-internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvider time, TimeSpan? maxAge = null)
+internal sealed class NameResolver(Func<string, NameAddresses> lookup, TimeProvider time)
 #pragma warning restore CA1001
 {
     /// <summary>
@@ -20,6 +19,9 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
     /// lifetime of two connections a move is noticed within 30 seconds.
     /// </summary>
     public static readonly TimeSpan MaxAge = TimeSpan.FromSeconds(10);
+
+    /// <summary>Bounds of a TTL. Without the upper one, a record that was published with a TTL of a day by mistake would be followed the day after.</summary>
+    private static readonly TimeSpan MinTimeToLive = TimeSpan.FromSeconds(1), MaxTimeToLive = TimeSpan.FromSeconds(30);
 
     /// <summary>Of a pooled connection: an open one does not notice that its name has moved.</summary>
     public static readonly TimeSpan ConnectionLifetime = TimeSpan.FromSeconds(7);
@@ -32,6 +34,9 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
 
     /// <summary>Between a failed lookup and the next.</summary>
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+
+    /// <summary>The same for a name that keeps its addresses. One that is gone for good is asked for by every instance.</summary>
+    private static readonly TimeSpan KeptRetryPause = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(5);
 
@@ -49,11 +54,15 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
 
     private int _sweepAt = 1024;
 
+    /// <param name="lookup">Does not know how long the addresses are valid.</param>
+    /// <param name="time">The clock.</param>
+    public NameResolver(Func<string, IPAddress[]> lookup, TimeProvider time)
+        : this(host => new NameAddresses(lookup(host), null), time)
+    {
+    }
+
     /// <summary>One for the process, because names and threads belong to the machine.</summary>
     public static NameResolver Shared { get; } = new(Dns.GetHostAddresses, TimeProvider.System);
-
-    /// <summary>Addresses newer than this are used without a lookup.</summary>
-    public TimeSpan Freshness { get; } = maxAge ?? MaxAge;
 
     /// <summary>Tries the addresses in order.</summary>
     /// <exception cref="SocketException">The name has no address, or none is reachable.</exception>
@@ -78,17 +87,14 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
     /// <returns>At least one.</returns>
     public async ValueTask<IPAddress[]> ResolveAsync(string host, CancellationToken ct)
     {
-        Task<LookupResult> pending;
+        Task<LookupResult>? pending;
         IPAddress[]? old;
         Name name;
         lock (_lock)
         {
-            name = GetOrAdd(host);
-            name.UsedAt = time.GetTimestamp();
+            (name, pending) = Ask(host);
             old = name.Addresses;
-            bool isFresh = name.LookedUpAt is { } then && time.GetElapsedTime(then) < (name.Error is null ? Freshness : RetryPause);
-            if (name.Pending is null && isFresh) return old ?? throw name.Error!;
-            pending = name.Pending ??= LookupAsync(name, name.Lane);
+            if (pending is null) return old ?? throw name.Error!;
             if (old is not null && name.Lane == _slow) return old;
         }
 
@@ -105,6 +111,28 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
         }
     }
 
+    /// <summary>For one that keeps a name's addresses up to date. Once there are any it waits for newer ones, however long that takes.</summary>
+    /// <returns>At least one address, and when to ask for the next.</returns>
+    public async ValueTask<(IPAddress[] Addresses, TimeSpan DueIn)> RefreshAsync(string host, CancellationToken ct)
+    {
+        Task<LookupResult>? pending;
+        bool isFirst;
+        Name name;
+        lock (_lock)
+        {
+            (name, pending) = Ask(host);
+            isFirst = name.Addresses is null;
+        }
+
+        if (isFirst) await ResolveAsync(host, ct).ConfigureAwait(false);
+        else if (pending is not null) await pending.WaitAsync(ct).ConfigureAwait(false);
+        lock (_lock)
+        {
+            if (name.Error is null) return (name.Addresses!, name.ValidFor - time.GetElapsedTime(name.AskedAt));
+            return (name.Addresses ?? throw name.Error, name.ValidFor < KeptRetryPause ? name.ValidFor : KeptRetryPause);
+        }
+    }
+
     private static async ValueTask<Socket> ConnectAsync(IPAddress address, int port, CancellationToken ct)
     {
         var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -118,6 +146,21 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
             socket.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The caller holds the lock.</summary>
+    /// <returns>Null instead of the lookup while what the last one found is good enough.</returns>
+    private (Name Name, Task<LookupResult>? Pending) Ask(string host)
+    {
+        Name name = GetOrAdd(host);
+        name.UsedAt = time.GetTimestamp();
+        if (name.Pending is null && name.EndedAt is { } ended)
+        {
+            bool isFresh = name.Error is null ? time.GetElapsedTime(name.AskedAt) < name.ValidFor : time.GetElapsedTime(ended) < RetryPause;
+            if (isFresh) return (name, null);
+        }
+
+        return (name, name.Pending ??= LookupAsync(name, name.Lane));
     }
 
     private Name GetOrAdd(string host)
@@ -143,13 +186,15 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
         LookupResult result;
         try
         {
-            IPAddress[] addresses = await Task.Factory.StartNew(
+            NameAddresses found = await Task.Factory.StartNew(
                 () => lookup(name.Host), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
-            result = addresses.Length > 0 ? new LookupResult(addresses, null) : new LookupResult(null, new SocketException((int)SocketError.HostNotFound));
+            result = found.Addresses.Length > 0
+                ? new LookupResult(found.Addresses, found.TimeToLive, null)
+                : new LookupResult(null, null, new SocketException((int)SocketError.HostNotFound));
         }
         catch (Exception ex)
         {
-            result = new LookupResult(null, ex);
+            result = new LookupResult(null, null, ex);
         }
 
         lane.Release();
@@ -157,17 +202,24 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
         {
             bool isSlow = result.Addresses is null || time.GetElapsedTime(start) > RefreshTimeout;
             name.Lane = isSlow ? _slow : _fast;
-            name.Addresses = result.Addresses ?? name.Addresses;
+            if (result.Addresses is not null)
+            {
+                // What the name server said may have changed while its response was on the way.
+                name.Addresses = result.Addresses;
+                name.AskedAt = start;
+                name.ValidFor = result.TimeToLive is { } ttl ? TimeSpan.FromTicks(Math.Clamp(ttl.Ticks, MinTimeToLive.Ticks, MaxTimeToLive.Ticks)) : MaxAge;
+            }
+
             name.Error = result.Error;
-            name.LookedUpAt = time.GetTimestamp();
+            name.EndedAt = time.GetTimestamp();
             name.Pending = null;
         }
 
         return result;
     }
 
-    /// <summary>Exactly one is not null.</summary>
-    private sealed record LookupResult(IPAddress[]? Addresses, Exception? Error);
+    /// <summary>Either addresses or an error.</summary>
+    private sealed record LookupResult(IPAddress[]? Addresses, TimeSpan? TimeToLive, Exception? Error);
 
     private sealed class Name(string host, SemaphoreSlim lane)
     {
@@ -179,14 +231,24 @@ internal sealed class NameResolver(Func<string, IPAddress[]> lookup, TimeProvide
         /// <summary>Of the last lookup that succeeded.</summary>
         public IPAddress[]? Addresses { get; set; }
 
+        /// <summary>When that began.</summary>
+        public long AskedAt { get; set; }
+
+        /// <summary>From then on, no lookup is needed for so long.</summary>
+        public TimeSpan ValidFor { get; set; } = MaxAge;
+
         /// <summary>Of the last lookup.</summary>
         public Exception? Error { get; set; }
 
         /// <summary>When the last lookup ended; null before.</summary>
-        public long? LookedUpAt { get; set; }
+        public long? EndedAt { get; set; }
 
         public long UsedAt { get; set; }
 
         public Task<LookupResult>? Pending { get; set; }
     }
 }
+
+/// <param name="Addresses">In the order to try.</param>
+/// <param name="TimeToLive">How long they are valid; null when that is not known.</param>
+internal sealed record NameAddresses(IPAddress[] Addresses, TimeSpan? TimeToLive);

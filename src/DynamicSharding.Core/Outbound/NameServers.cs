@@ -17,12 +17,16 @@ internal sealed class NameServers
     /// <summary>For the other type, once one has given addresses. Below a second, or the resolver would count the name as slow.</summary>
     private static readonly TimeSpan SecondTypePause = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>How long addresses are valid while one type gets no response.</summary>
+    private static readonly TimeSpan HalfKnown = TimeSpan.FromSeconds(5);
+
     private readonly Lock _lock = new();
     private readonly LastAddresses _lastGood = new();
     private readonly IPEndPoint[] _configured;
     private readonly string _systemFile;
     private DateTime _systemFileTime;
-    private Clients? _clients;
+    private long _asked;
+    private LookupClient? _client;
 
     /// <param name="options">Which name servers.</param>
     /// <param name="systemFile">Names those of the system; null for its own place.</param>
@@ -35,11 +39,11 @@ internal sealed class NameServers
     /// <summary>A failure is a result; only cancellation throws.</summary>
     public async Task<NameServerResponse> QueryAsync(string name, DnsRecordType type, CancellationToken ct)
     {
-        Clients clients = Current();
+        LookupClient client = Current();
         try
         {
             QueryType wanted = type switch { DnsRecordType.Srv => QueryType.SRV, DnsRecordType.A => QueryType.A, _ => QueryType.AAAA };
-            IDnsQueryResponse response = await clients.Records.QueryAsync(name, wanted, QueryClass.IN, ct).ConfigureAwait(false);
+            IDnsQueryResponse response = await client.QueryAsync(name, wanted, QueryClass.IN, ct).ConfigureAwait(false);
             string kind = type.ToString().ToUpperInvariant();
             if (response.Header.ResponseCode == DnsHeaderResponseCode.NotExistentDomain)
             {
@@ -56,7 +60,7 @@ internal sealed class NameServers
             // DnsResponseException, and whatever a broken response makes the parser throw. The innermost says what happened.
             Exception cause = e;
             while (cause.InnerException is { } inner) cause = inner;
-            string servers = string.Join(", ", clients.Records.NameServers.Select(static server => new IPEndPoint(IPAddress.Parse(server.Address), server.Port)));
+            string servers = string.Join(", ", client.NameServers.Select(static server => new IPEndPoint(IPAddress.Parse(server.Address), server.Port)));
             return NameServerResponse.Failure($"{name}: no usable response from {servers}: {(cause is OperationCanceledException ? "timeout" : cause.Message.TrimEnd('.'))}; check these servers, or name others in dns.resolvers");
         }
     }
@@ -66,9 +70,9 @@ internal sealed class NameServers
     /// address family that is not in use would otherwise hold up the one that is.
     /// </summary>
     /// <exception cref="SocketException">The name has no address, or neither type got a usable response.</exception>
-    public IPAddress[] Addresses(string host)
+    public NameAddresses Addresses(string host)
     {
-        LookupClient client = Current().Addresses;
+        LookupClient client = Current();
         Task<AddressResponse>[] asked = [AskAsync(client, host, QueryType.A), AskAsync(client, host, QueryType.AAAA)];
         Task.WaitAny(asked);
         bool hasAddresses = asked.Any(static task => task.IsCompleted && task.Result.Addresses is { Length: > 0 });
@@ -77,17 +81,25 @@ internal sealed class NameServers
 
         AddressResponse[] now = [.. asked.Select(static task => task.IsCompleted ? task.Result : AddressResponse.None)];
         if (now.All(static response => response.Addresses is null)) throw new SocketException((int)SocketError.TryAgain);
-        IPAddress[] addresses = _lastGood.Update(host, now[0].Addresses, now[1].Addresses);
-        return addresses.Length > 0 ? addresses : throw new SocketException((int)SocketError.HostNotFound);
+        IPAddress[] addresses = _lastGood.Of(host);
+        if (addresses.Length == 0) throw new SocketException((int)SocketError.HostNotFound);
+        TimeSpan valid = now.Min(static response => response.Addresses is null ? HalfKnown : response.TimeToLive);
+        return new NameAddresses(addresses, valid);
     }
 
-    private static async Task<AddressResponse> AskAsync(LookupClient client, string host, QueryType type)
+    /// <summary>What it finds counts also when it comes too late for the lookup that asks.</summary>
+    private async Task<AddressResponse> AskAsync(LookupClient client, string host, QueryType type)
     {
+        long asked = Interlocked.Increment(ref _asked);
         try
         {
             IDnsQueryResponse response = await client.QueryAsync(host, type).ConfigureAwait(false);
             if (response.HasError && response.Header.ResponseCode != DnsHeaderResponseCode.NotExistentDomain) return AddressResponse.None;
-            return new AddressResponse([.. response.Answers.OfType<AddressRecord>().Select(static record => record.Address)]);
+            IPAddress[] addresses = [.. response.Answers.OfType<AddressRecord>().Select(static record => record.Address)];
+            _lastGood.Set(host, isV4: type == QueryType.A, addresses, asked);
+
+            // That there is none says nothing of how long the other type's are valid.
+            return new AddressResponse(addresses, addresses.Length == 0 ? TimeSpan.MaxValue : TimeSpan.FromSeconds(response.Answers.Min(static record => record.InitialTimeToLive)));
         }
         catch (Exception)
         {
@@ -97,17 +109,15 @@ internal sealed class NameServers
     }
 
     /// <summary>The system's file may change: with a network, or with a container that starts before it is written.</summary>
-    private Clients Current()
+    private LookupClient Current()
     {
         lock (_lock)
         {
             DateTime time = _configured.Length > 0 ? default : File.GetLastWriteTimeUtc(_systemFile);
-            if (_clients is not null && time == _systemFileTime) return _clients;
+            if (_client is not null && time == _systemFileTime) return _client;
             _systemFileTime = time;
             IPEndPoint[] servers = _configured.Length > 0 ? _configured : OfSystem();
-
-            // Thousands of connections to a gateway's name are no reason to ask more often than its records expire.
-            return _clients = new Clients(Client(servers, useCache: false), Client(servers, useCache: true));
+            return _client = Client(servers);
         }
     }
 
@@ -133,12 +143,14 @@ internal sealed class NameServers
         return servers.Length > 0 ? servers : [new IPEndPoint(IPAddress.Loopback, ResolverText.DefaultPort)];
     }
 
-    private static LookupClient Client(IPEndPoint[] servers, bool useCache) => new(
+    private static LookupClient Client(IPEndPoint[] servers) => new(
         new LookupClientOptions([.. servers.Select(static server => new NameServer(server))])
         {
             Timeout = Timeout,
             Retries = 1,
-            UseCache = useCache,
+
+            // Lists are to be current, and for addresses the resolver knows the TTL. The cache would also keep for its own time that there is no AAAA record.
+            UseCache = false,
             UseTcpFallback = true,
             UseRandomNameServer = false,
             ThrowDnsErrors = false,
@@ -156,14 +168,11 @@ internal sealed class NameServers
         _ => null,
     };
 
-    /// <param name="Records">For lists, which are to be current.</param>
-    /// <param name="Addresses">For connections; keeps a response for its TTL.</param>
-    private sealed record Clients(LookupClient Records, LookupClient Addresses);
-
     /// <param name="Addresses">Null without a usable response; empty if there is no record.</param>
-    private sealed record AddressResponse(IPAddress[]? Addresses)
+    /// <param name="TimeToLive">The shortest of the records', and of those that led to them.</param>
+    private sealed record AddressResponse(IPAddress[]? Addresses, TimeSpan TimeToLive)
     {
-        public static AddressResponse None { get; } = new((IPAddress[]?)null);
+        public static AddressResponse None { get; } = new(null, TimeSpan.MaxValue);
     }
 }
 
@@ -174,23 +183,33 @@ internal sealed class LastAddresses
     private const int MaxNames = 65_536;
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, (IPAddress[] V4, IPAddress[] V6)> _names = new(StringComparer.OrdinalIgnoreCase);
+    private readonly Dictionary<string, (TypeAddresses V4, TypeAddresses V6)> _names = new(StringComparer.OrdinalIgnoreCase);
 
     /// <param name="host">The name.</param>
-    /// <param name="v4">Null to keep those that it has.</param>
-    /// <param name="v6">Null to keep those that it has.</param>
-    /// <returns>All, IPv4 first.</returns>
-    public IPAddress[] Update(string host, IPAddress[]? v4, IPAddress[]? v6)
+    /// <param name="isV4">The type.</param>
+    /// <param name="addresses">Maybe none.</param>
+    /// <param name="asked">Grows: what was asked for before the last of this type changes nothing.</param>
+    public void Set(string host, bool isV4, IPAddress[] addresses, long asked)
     {
         lock (_lock)
         {
-            (IPAddress[] V4, IPAddress[] V6) known = _names.TryGetValue(host, out var last) ? last : ([], []);
-            known = (v4 ?? known.V4, v6 ?? known.V6);
+            (TypeAddresses V4, TypeAddresses V6) known = _names.TryGetValue(host, out var last) ? last : (TypeAddresses.None, TypeAddresses.None);
+            if (asked < (isV4 ? known.V4 : known.V6).Asked) return;
+            TypeAddresses now = new(addresses, asked);
             if (_names.Count >= MaxNames) _names.Clear();
-            if (known is { V4.Length: 0, V6.Length: 0 }) _names.Remove(host);
-            else _names[host] = known;
-            return [.. known.V4, .. known.V6];
+            _names[host] = isV4 ? (now, known.V6) : (known.V4, now);
         }
+    }
+
+    /// <returns>All, IPv4 first; maybe none.</returns>
+    public IPAddress[] Of(string host)
+    {
+        lock (_lock) return _names.TryGetValue(host, out var known) ? [.. known.V4.Addresses, .. known.V6.Addresses] : [];
+    }
+
+    private sealed record TypeAddresses(IPAddress[] Addresses, long Asked)
+    {
+        public static TypeAddresses None { get; } = new([], 0);
     }
 }
 

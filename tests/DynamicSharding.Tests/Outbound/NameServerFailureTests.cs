@@ -41,6 +41,43 @@ public sealed class NameServerFailureTests
     }
 
     [Fact]
+    public void Addresses_are_valid_for_the_shortest_TTL_and_less_while_a_type_is_silent()
+    {
+        using var server = new ScriptedNameServer(type => _responses[type]);
+        NameServers servers = Servers(server);
+        _responses[ScriptedNameServer.A] = ScriptedNameServer.Valid(20, ScriptedNameServer.NoError, "10.0.0.1");
+        _responses[ScriptedNameServer.Aaaa] = ScriptedNameServer.Valid(12, ScriptedNameServer.NoError, "fd00::1");
+        Assert.Equal(TimeSpan.FromSeconds(12), servers.Addresses("a.test").TimeToLive);
+
+        // The next lookup asks again, whatever the TTL was.
+        _responses[ScriptedNameServer.Aaaa] = ScriptedNameServer.Response(ScriptedNameServer.NoError);
+        Assert.Equal(TimeSpan.FromSeconds(20), servers.Addresses("a.test").TimeToLive);
+
+        _responses[ScriptedNameServer.Aaaa] = null;
+        Assert.Equal(TimeSpan.FromSeconds(5), servers.Addresses("a.test").TimeToLive);
+    }
+
+    /// <summary>A datagram that gets no response is sent again after two seconds.</summary>
+    [Fact]
+    public void What_one_type_says_too_late_for_a_lookup_counts_in_the_next()
+    {
+        int queries = 0;
+        using var server = new ScriptedNameServer(type => type != ScriptedNameServer.A ? _responses[type] : Interlocked.Increment(ref queries) switch
+        {
+            1 => _responses[type],
+            3 => ScriptedNameServer.Response(ScriptedNameServer.NoError, "10.0.0.2"),
+            _ => null,
+        });
+        NameServers servers = Servers(server);
+        Assert.Equal("10.0.0.1 fd00::1", Addresses(servers));
+        Assert.Equal("10.0.0.1 fd00::1", Addresses(servers));
+        Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref queries) >= 3, TimeSpan.FromSeconds(20)));
+        string now = "";
+        for (int i = 0; i < 20 && now != "10.0.0.2 fd00::1"; i++) now = Addresses(servers);
+        Assert.Equal("10.0.0.2 fd00::1", now);
+    }
+
+    [Fact]
     public void A_silent_type_that_never_had_addresses_leaves_those_of_the_other()
     {
         _responses[ScriptedNameServer.Aaaa] = null;
@@ -126,5 +163,5 @@ public sealed class NameServerFailureTests
     private static NameServers Servers(params ScriptedNameServer[] servers) =>
         new(new DnsOptions { Resolvers = [.. servers.Select(static server => server.Address)] });
 
-    private static string Addresses(NameServers servers) => string.Join(' ', servers.Addresses("a.test").Select(static address => address.ToString()));
+    private static string Addresses(NameServers servers) => string.Join(' ', servers.Addresses("a.test").Addresses.Select(static address => address.ToString()));
 }

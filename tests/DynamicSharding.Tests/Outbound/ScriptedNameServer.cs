@@ -27,12 +27,15 @@ internal sealed class ScriptedNameServer : IDisposable
     public int Queries => Volatile.Read(ref _queries);
 
     /// <summary>The flags, and a record of TTL 0 for each address.</summary>
-    public static byte[] Response(int flags, params string[] addresses)
+    public static byte[] Response(int flags, params string[] addresses) => Valid(0, flags, addresses);
+
+    /// <summary>The same with another TTL, in seconds.</summary>
+    public static byte[] Valid(byte timeToLive, int flags, params string[] addresses)
     {
         byte[] records =
         [
             .. addresses.Select(IPAddress.Parse).Select(static address => address.GetAddressBytes())
-                .SelectMany(static bytes => (byte[])[0xc0, 12, 0, (byte)(bytes.Length == 4 ? A : Aaaa), 0, 1, 0, 0, 0, 0, 0, (byte)bytes.Length, .. bytes]),
+                .SelectMany(bytes => (byte[])[0xc0, 12, 0, (byte)(bytes.Length == 4 ? A : Aaaa), 0, 1, 0, 0, 0, timeToLive, 0, (byte)bytes.Length, .. bytes]),
         ];
         return [(byte)(flags >> 8), (byte)flags, (byte)addresses.Length, .. records];
     }
