@@ -145,8 +145,7 @@ internal sealed partial class ForwardSession
     {
         string timeout = DurationText.Format(_options.Timeout);
         if (_response.HasHead) return Broken($"no progress for {timeout} (forward.timeout)");
-        if (_phase == Phase.Connecting && _dial.HasMore && Loop.Now - _sentAt < (long)_options.Timeout.TotalMilliseconds)
-            return ConnectNext(input, ref writer, ref consumed);
+        if (_phase == Phase.Connecting && _dial.HasMore(_pool.Target.Endpoints) && HasTimeToConnect) return ConnectNext(input, ref writer, ref consumed);
         if (_phase is Phase.Resolving or Phase.Connecting) return Fail(502, "cannot be reached: ", "no connection in time", ref writer);
         return Fail(504, "sent no response ", $"within {timeout} (forward.timeout)", ref writer);
     }

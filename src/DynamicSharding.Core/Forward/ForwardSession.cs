@@ -87,6 +87,8 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
 
     private EventLoop Loop => connection.Loop;
 
+    private bool HasTimeToConnect => Loop.Now - _sentAt < (long)_options.Timeout.TotalMilliseconds;
+
     private ForwardGatewayCounters Gateway => _pool.Target.Counters;
 
     private ReadOnlySpan<byte> MethodName => _method switch
@@ -176,7 +178,15 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
                 return Connect(input, ref writer, ref consumed);
             case Phase.Connecting:
                 if (!isReady) return SessionStep.Wait;
-                if (_upstream!.Advance() is not { } why) return _upstream.IsConnecting ? SessionStep.Wait : BeginSending(input, ref writer, ref consumed);
+                if (_upstream!.Advance() is not { } why)
+                {
+                    if (_upstream.IsConnecting) return SessionStep.Wait;
+
+                    // The name may have moved while this connected.
+                    if (_upstream.LeadsTo(_pool.Target.Endpoints.Current)) return BeginSending(input, ref writer, ref consumed);
+                    why = "its address has changed";
+                }
+
                 _dial.OnFailed(why);
                 return ConnectNext(input, ref writer, ref consumed);
             case Phase.Sending:
@@ -250,6 +260,9 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
     private SessionStep BeginSend(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
     {
         _progressAt = _sentAt = Loop.Now;
+
+        // The gateway may have left the ring while the content came in slowly: then nobody resolves its name any more.
+        if (_pool.Target.IsRetired) _pool = forward.PoolOf(_pool.Gateway);
         if (!_isStreamed)
         {
             _upstream = _pool.TryTake(this);
@@ -279,6 +292,9 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
     private SessionStep ConnectNext(ReadOnlySpan<byte> input, ref ResponseWriter writer, ref int consumed)
     {
         CloseUpstream();
+
+        // A name that moves all the time would keep the push for ever.
+        if (_dial.HasMoved(_pool.Target.Endpoints) && !HasTimeToConnect) return Fail(502, "cannot be reached: ", _dial.Error, ref writer);
         _progressAt = Loop.Now;
         return Connect(input, ref writer, ref consumed);
     }

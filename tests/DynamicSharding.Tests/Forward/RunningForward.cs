@@ -17,7 +17,7 @@ internal sealed class RunningForward : IAsyncDisposable
     private readonly ActiveRing _ring = new();
     private readonly AdjustableClock _time;
 
-    public RunningForward(IEnumerable<string> gateways, ForwardOptions? forward = null, LimitOptions? limits = null, int loops = 2, bool clockRuns = true)
+    public RunningForward(IEnumerable<string> gateways, ForwardOptions? forward = null, LimitOptions? limits = null, int loops = 2, bool clockRuns = true, NameResolver? resolver = null)
     {
         _time = new AdjustableClock(clockRuns);
         var listen = new ListenAddress(IPAddress.Loopback, 0);
@@ -28,7 +28,7 @@ internal sealed class RunningForward : IAsyncDisposable
         readiness.SetReady();
         Counters = new ForwardCounters(loops);
         Closes = new DataPlaneCounters(loops);
-        Plane = new ForwardPlane(options, _ring, Counters, maxUpstreams: 1000, NameResolver.Shared, NullLoggerFactory.Instance, _time);
+        Plane = new ForwardPlane(options, _ring, Counters, maxUpstreams: 1000, resolver ?? NameResolver.Shared, NullLoggerFactory.Instance, _time);
         DataAddress[] addresses =
         [
             new(DataAddresses.Forward, "forward_listen_addr", listen, Plane.NewSession),
@@ -49,6 +49,9 @@ internal sealed class RunningForward : IAsyncDisposable
     public int InFlight => Counters.Gateways.Sum(static gateway => gateway.InFlight);
 
     public void Publish(IEnumerable<string> gateways) => _ring.Publish(HashRing<Gateway>.Build([.. gateways.Select(_gateways.For)], 10, "group"));
+
+    /// <summary>Of a gateway by its name.</summary>
+    public GatewayEndpoints EndpointsOf(string gateway) => Plane.TargetOf(_gateways.For(gateway)).Endpoints;
 
     /// <summary>Of a gateway that will not return.</summary>
     public void Forget(string gateway) => _gateways.Forget(gateway);

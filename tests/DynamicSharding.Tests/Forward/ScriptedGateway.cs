@@ -15,11 +15,12 @@ internal sealed class ScriptedGateway : IAsyncDisposable
     /// <param name="serve">Serves one connection, which is closed then.</param>
     /// <param name="isNarrow">Its connections take a few kilobytes ahead of what is read: small segments and a small buffer.</param>
     /// <param name="address">One of loopback's.</param>
-    public ScriptedGateway(Func<Socket, CancellationToken, Task> serve, bool isNarrow = false, IPAddress? address = null)
+    /// <param name="port">A free one by default.</param>
+    public ScriptedGateway(Func<Socket, CancellationToken, Task> serve, bool isNarrow = false, IPAddress? address = null, int port = 0)
     {
         const int Tcp = 6;
         const int MaxSegment = 2;
-        _listener = new TcpListener(address ?? IPAddress.Loopback, 0);
+        _listener = new TcpListener(address ?? IPAddress.Loopback, port);
         if (isNarrow)
         {
             _listener.Server.ReceiveBufferSize = 2048;
@@ -37,7 +38,7 @@ internal sealed class ScriptedGateway : IAsyncDisposable
     public int Connections => Volatile.Read(ref _connections);
 
     /// <summary>A gateway that takes every push and responds with 200.</summary>
-    public static ScriptedGateway Good(IPAddress? address = null) => new(address: address, serve: async (socket, cancellation) =>
+    public static ScriptedGateway Good(IPAddress? address = null, int port = 0) => new(address: address, port: port, serve: async (socket, cancellation) =>
     {
         var reader = new ContentReader(socket, cancellation);
         while (await reader.ReadHeadAsync() is { } head)
