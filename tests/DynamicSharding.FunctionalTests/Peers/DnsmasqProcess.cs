@@ -95,20 +95,28 @@ public sealed class DnsmasqProcess : IAsyncDisposable
     private void WriteHosts() => File.WriteAllText(
         Hosts, string.Concat(_addresses.SelectMany(name => name.Value.Select(address => $"{address} {name.Key}\n"))));
 
-    private async Task<bool> RespondsAsync()
+    /// <summary>A hangup is not done at once.</summary>
+    public async Task<bool> HasAddressAsync(string name, string address) =>
+        await AskAsync(name) is { } response && response.AsSpan().EndsWith(IPAddress.Parse(address).GetAddressBytes());
+
+    private async Task<bool> RespondsAsync() => await AskAsync("test") is { Length: >= 12 };
+
+    /// <returns>Null when there is no response.</returns>
+    private async Task<byte[]?> AskAsync(string name)
     {
         using UdpClient client = new();
         client.Connect(IPEndPoint.Parse(Address));
-        byte[] query = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 4, .. Encoding.ASCII.GetBytes("test"), 0, 0, 1, 0, 1];
+        IEnumerable<byte> labels = name.Split('.').SelectMany(label => (byte[])[(byte)label.Length, .. Encoding.ASCII.GetBytes(label)]);
+        byte[] query = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, .. labels, 0, 0, 1, 0, 1];
         await client.SendAsync(query);
         using CancellationTokenSource limit = new(TimeSpan.FromSeconds(1));
         try
         {
-            return (await client.ReceiveAsync(limit.Token)).Buffer.Length >= 12;
+            return (await client.ReceiveAsync(limit.Token)).Buffer;
         }
         catch (OperationCanceledException)
         {
-            return false;
+            return null;
         }
     }
 }
