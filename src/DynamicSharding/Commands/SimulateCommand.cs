@@ -16,6 +16,9 @@ internal static class SimulateCommand
     private const int MaxSample = 10_000_000;
     private const int BarWidth = 40;
 
+    /// <summary>The most that limits.request_line can be.</summary>
+    private const int MaxLineLength = 1 << 20;
+
     public static Command Create()
     {
         var add = new Option<string[]>("--add") { Description = "Gateways that join, or members with the weight that they would have: a:9091=2.", AllowMultipleArgumentsPerToken = true };
@@ -78,27 +81,59 @@ internal static class SimulateCommand
     /// <summary>A line that is not a push path is an error: without it, the shares would look like those of the whole file.</summary>
     private static List<uint> ReadHashes(RingDefinition definition, string file)
     {
-        string[] lines;
+        if (file.Length == 0) throw new CommandException("--keys.file: the name of the file is empty");
+        var hashes = new List<uint>();
+        var grouping = new GroupingKey(definition.Key, Encoding.UTF8.GetMaxByteCount(MaxLineLength));
+        int number = 0;
         try
         {
-            lines = File.ReadAllLines(file);
+            using StreamReader reader = File.OpenText(file);
+            foreach (string line in Lines(reader, file))
+            {
+                if (++number > MaxSample)
+                    throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{file} has more than {MaxSample} lines; give a part of it, such as the first: head -n {MaxSample}"));
+                if (line.Length == 0) continue;
+                bool isGroup = TargetPath.Parse(line, definition.PathPrefix, out byte[] path) == RejectReason.None && grouping.Compute(path, out _) == GroupResult.Group;
+                if (!isGroup) throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{file}:{number}: not a push path"));
+                hashes.Add(grouping.Hash);
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new CommandException($"cannot read {file}: {(Directory.Exists(file) ? "it is a directory" : e.Message)}");
         }
 
-        var hashes = new List<uint>();
-        var grouping = new GroupingKey(definition.Key, lines.Select(static line => Encoding.UTF8.GetByteCount(line)).DefaultIfEmpty().Max());
-        for (int i = 0; i < lines.Length; i++)
+        return hashes.Count > 0 ? hashes : throw new CommandException($"{file} has no push path");
+    }
+
+    /// <summary>The file may be a device or a pipe, and have no end, neither of its lines nor of one of them.</summary>
+    private static IEnumerable<string> Lines(StreamReader reader, string file)
+    {
+        var line = new StringBuilder();
+        var buffer = new char[16 * 1024];
+        int number = 1;
+        bool afterReturn = false;
+        for (int read; (read = reader.Read(buffer)) > 0;)
         {
-            if (lines[i].Length == 0) continue;
-            bool isGroup = TargetPath.Parse(lines[i], definition.PathPrefix, out byte[] path) == RejectReason.None && grouping.Compute(path, out _) == GroupResult.Group;
-            if (!isGroup) throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{file}:{i + 1}: not a push path"));
-            hashes.Add(grouping.Hash);
+            for (int at = 0; at < read;)
+            {
+                if (afterReturn && buffer[at] == '\n') at++;
+                afterReturn = false;
+                ReadOnlySpan<char> rest = buffer.AsSpan(at, read - at);
+                int end = rest.IndexOfAny('\r', '\n');
+                line.Append(end < 0 ? rest : rest[..end]);
+                if (line.Length > MaxLineLength)
+                    throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{file}:{number}: the line has more than {MaxLineLength} characters; give one push path or URL per line"));
+                if (end < 0) break;
+                afterReturn = rest[end] == '\r';
+                at += end + 1;
+                yield return line.ToString();
+                line.Clear();
+                number++;
+            }
         }
 
-        return hashes.Count > 0 ? hashes : throw new CommandException($"{file} has no push path");
+        if (line.Length > 0) yield return line.ToString();
     }
 
     private static void WriteText(TextWriter output, RingComparison<Gateway> comparison)

@@ -194,7 +194,55 @@ public sealed class RingCommandTests
         }
     }
 
+    /// <summary>As the framework's own lines: each of the three ends, also where a read of the file ends between two bytes of one.</summary>
     [Theory]
+    [InlineData(1, "\r\n")]
+    [InlineData(5000, "\r\n")]
+    [InlineData(5001, "\r")]
+    [InlineData(5002, "\n")]
+    [InlineData(5003, "\r\n\n")]
+    public async Task Simulate_reads_every_line_of_the_file(int count, string end)
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(file, string.Join(end, Enumerable.Range(0, count).Select(static i => $"/metrics/job/a{i}")));
+            (_, string output, _) = await RunAsync("simulate", "--gateways", "a,b", "--remove", "a", "--keys.file", file);
+            Assert.Contains($" of {count} keys move", output, StringComparison.Ordinal);
+
+            await File.AppendAllTextAsync(file, end + "wrong");
+            int line = File.ReadAllLines(file).Length;
+            (_, _, string error) = await RunAsync("simulate", "--gateways", "a,b", "--remove", "a", "--keys.file", file);
+            Assert.Equal($"{file}:{line}: not a push path\n", error);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
+    public async Task Simulate_reads_neither_a_line_nor_a_file_without_end()
+    {
+        (int exitCode, _, string error) = await RunAsync("simulate", "--gateways", "a", "--add", "b", "--keys.file", "/dev/zero");
+        Assert.Equal((2, "/dev/zero:1: the line has more than 1048576 characters; give one push path or URL per line\n"), (exitCode, error));
+        string file = Path.GetTempFileName();
+        try
+        {
+            var content = new byte[10_000_001];
+            content.AsSpan().Fill((byte)'\n');
+            await File.WriteAllBytesAsync(file, content);
+            (exitCode, _, error) = await RunAsync("simulate", "--gateways", "a", "--add", "b", "--keys.file", file);
+            Assert.Equal((2, $"{file} has more than 10000000 lines; give a part of it, such as the first: head -n 10000000\n"), (exitCode, error));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Theory]
+    [InlineData("simulate --gateways a --add b --keys.file ", "--keys.file: the name of the file is empty")]
     [InlineData("simulate --gateways a,b", "--add or --remove")]
     [InlineData("simulate --gateways a --remove a", "no gateway would be left")]
     [InlineData("simulate --gateways a --remove b", "b:9091 is not a member")]
