@@ -44,30 +44,22 @@ internal static class ConfigFiles
     /// <summary>The content without white space around it.</summary>
     public static string ReadSecret(string path)
     {
-        using FileStream stream = File.OpenRead(path);
+        using var stream = new FileStream(NonBlockingFile.Open(path), FileAccess.Read);
         var bytes = new byte[MaxSecretBytes];
         return Encoding.UTF8.GetString(bytes, 0, stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)).Trim();
     }
 
     /// <returns>Why the file cannot be read, or null.</returns>
-    public static string? Unreadable(string path)
+    public static string? Unreadable(string path) => Read(path, content: null);
+
+    /// <summary>All of a file of text, however it is encoded. Neither blocks on a pipe nor reads a device to its end.</summary>
+    /// <exception cref="IOException">It cannot be read, or is no regular file, or is too large. The message names it.</exception>
+    public static string ReadText(string path)
     {
-        try
-        {
-            return Directory.Exists(path) ? "is a directory; name a file" : CheckContent(path);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return "does not exist; create the file or correct the path (relative paths start at the configuration file)";
-        }
-        catch (UnauthorizedAccessException)
-        {
-            return "cannot be read by this user; give it read permission";
-        }
-        catch (Exception e) when (e is IOException or ArgumentException or NotSupportedException)
-        {
-            return "cannot be opened: " + NonBlockingFile.Cause(e);
-        }
+        using var content = new MemoryStream();
+        if (Read(path, content) is { } why) throw new IOException($"{path} {why}");
+        content.Position = 0;
+        return new StreamReader(content).ReadToEnd();
     }
 
     /// <summary>Rereads, without blocking, a file that was valid at startup: a pipe or a device in its place has no length.</summary>
@@ -84,7 +76,28 @@ internal static class ConfigFiles
     /// <summary>The file behind symbolic links, whose own size and time say nothing about the content.</summary>
     public static FileInfo Resolve(string path) => new(File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path);
 
-    private static string? CheckContent(string path)
+    /// <returns>Why it cannot be read, or null.</returns>
+    private static string? Read(string path, MemoryStream? content)
+    {
+        try
+        {
+            return Directory.Exists(path) ? "is a directory; name a file" : ReadContent(path, content);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return "does not exist; create the file or correct the path (relative paths start at the configuration file)";
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return "cannot be read by this user; give it read permission";
+        }
+        catch (Exception e) when (e is IOException or ArgumentException or NotSupportedException)
+        {
+            return "cannot be opened: " + NonBlockingFile.Cause(e);
+        }
+    }
+
+    private static string? ReadContent(string path, MemoryStream? content)
     {
         using var stream = new FileStream(NonBlockingFile.Open(path), FileAccess.Read);
         if (!stream.CanSeek) return NotRegular;
@@ -95,6 +108,7 @@ internal static class ConfigFiles
         for (int read, total = 0; (read = stream.Read(buffer)) > 0;)
         {
             if ((total += read) > MaxBytes) return NotRegular;
+            content?.Write(buffer, 0, read);
         }
 
         return null;

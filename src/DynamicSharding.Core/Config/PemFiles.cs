@@ -90,7 +90,13 @@ internal static class PemFiles
     {
         try
         {
-            return BadAuthorities(Directory.EnumerateFiles(directory));
+            string[] files = Directory.GetFiles(directory);
+            foreach (string file in files)
+            {
+                if (ConfigFiles.Unreadable(file) is { } why) return $"{Path.GetFileName(file)} in it {why}";
+            }
+
+            return BadAuthorities(files);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -103,8 +109,8 @@ internal static class PemFiles
     {
         try
         {
-            string certificates = File.ReadAllText(certFile);
-            X509Certificate2.CreateFromPem(certificates, File.ReadAllText(keyFile)).Dispose();
+            string certificates = ConfigFiles.ReadText(certFile);
+            X509Certificate2.CreateFromPem(certificates, ConfigFiles.ReadText(keyFile)).Dispose();
             var chain = new X509Certificate2Collection();
             try
             {
@@ -146,7 +152,7 @@ internal static class PemFiles
         var authorities = new X509Certificate2Collection();
         try
         {
-            foreach (string file in files) Add(authorities, File.ReadAllText(file));
+            foreach (string file in files) Add(authorities, ConfigFiles.ReadText(file));
             return authorities.Count > 0 ? null : "holds no certificate; it must be PEM, with BEGIN CERTIFICATE in it";
         }
         catch (CryptographicException e)

@@ -20,8 +20,8 @@ internal static class ClientTls
         SslClientAuthenticationOptions ssl = handler.SslOptions;
         List<string> authorities = caFile is null ? [] : [caFile];
         if (caPath is not null) authorities.AddRange(Directory.EnumerateFiles(caPath).Order(StringComparer.Ordinal));
-        ssl.CertificateChainPolicy = PemFiles.ChainPolicy(PemFiles.AuthoritiesIn([.. authorities.Select(static file => (file, Read(file)))]));
-        if (certFile is not null && keyFile is not null) ssl.ClientCertificateContext = PemFiles.Identity(certFile, Read(certFile), keyFile, Read(keyFile));
+        ssl.CertificateChainPolicy = PemFiles.ChainPolicy(PemFiles.AuthoritiesIn([.. authorities.Select(static file => (file, ConfigFiles.ReadText(file)))]));
+        if (certFile is not null && keyFile is not null) ssl.ClientCertificateContext = PemFiles.Identity(certFile, ConfigFiles.ReadText(certFile), keyFile, ConfigFiles.ReadText(keyFile));
         if (insecureSkipVerify)
         {
 #pragma warning disable CA5359 // Only with insecure_skip_verify.
@@ -62,18 +62,6 @@ internal static class ClientTls
         handler.UseCookies = false;
         handler.AllowAutoRedirect = false;
         handler.ActivityHeadersPropagator = null;
-    }
-
-    private static string Read(string file)
-    {
-        try
-        {
-            return File.ReadAllText(file);
-        }
-        catch (UnauthorizedAccessException e)
-        {
-            throw new IOException(e.Message, e);
-        }
     }
 
     private static async ValueTask<Stream> ConnectAsync(

@@ -133,6 +133,7 @@ internal sealed class GroupSource
         if (colon <= 0 || colon == user.Length - 1) throw new CommandException($"{UserFlag}: must be a user name and the file with its password, as in name:/path/to/file");
         string file = user[(colon + 1)..];
         if (!File.Exists(file)) throw new CommandException($"{UserFlag}: what follows the colon is not a file that can be read; put the password into a file of its own");
+        if (ConfigFiles.Unreadable(file) is { } why) throw new CommandException($"{UserFlag}: the file after the colon {why}");
         return options with { BasicAuthUsername = user[..colon], BasicAuthPasswordFile = file };
     }
 

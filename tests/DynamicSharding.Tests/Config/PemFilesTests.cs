@@ -1,3 +1,5 @@
+using DynamicSharding.Config;
+
 namespace DynamicSharding.Tests.Config;
 
 /// <summary>What the program could not work with at the first handshake is an error of the configuration.</summary>
@@ -56,6 +58,23 @@ public sealed class PemFilesTests : IDisposable
         Assert.StartsWith("environment: CONSUL_CACERT: holds no certificate", errors[0], StringComparison.Ordinal);
         Assert.StartsWith("environment: CONSUL_CAPATH: holds a certificate that cannot be read", errors[1], StringComparison.Ordinal);
         Assert.StartsWith("environment: CONSUL_CLIENT_CERT: does not work with its key", errors[2], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("mkfifo", "is a pipe or a device")]
+    [InlineData("ln -s /dev/zero", "is a pipe or a device")]
+    [InlineData("truncate -s 5M", "is larger than 4 MiB")]
+    public async Task What_is_no_certificate_file_in_a_folder_is_neither_waited_for_nor_read_to_its_end(string command, string why)
+    {
+        using var folder = new PemFolder();
+        string[] words = [.. command.Split(' '), Path.Combine(folder.Path, "x.pem")];
+        using (var run = System.Diagnostics.Process.Start(words[0], words[1..])) await run.WaitForExitAsync();
+
+        string[] errors = await Task.Run(() => ConfigTestFile.Errors("consul_server: {}", ("CONSUL_CAPATH", folder.Path))).WaitAsync(TimeSpan.FromSeconds(60));
+
+        Assert.StartsWith("environment: CONSUL_CAPATH: x.pem in it " + why, Assert.Single(errors), StringComparison.Ordinal);
+        Exception? error = await Task.Run(() => Record.Exception(() => ConfigFiles.ReadText(words[^1]))).WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.StartsWith($"{words[^1]} {why}", Assert.IsType<IOException>(error).Message, StringComparison.Ordinal);
     }
 
     private string Fill(string text) => text

@@ -96,9 +96,9 @@ public sealed class ClientTlsTests : IDisposable
     [InlineData("ca.pem", "nothing of the kind", "holds no certificate")]
     [InlineData("ca.pem", "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n", "0 of 1 certificates are complete: is the file cut off, or a line break missing?")]
     [InlineData("ca.pem", "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n", "holds a certificate that cannot be read")]
-    [InlineData("ca.pem", null, "Could not find file")]
+    [InlineData("ca.pem", null, "does not exist")]
     [InlineData("client.crt", "nothing of the kind", "does not work with its key")]
-    [InlineData("client.key", null, "Could not find file")]
+    [InlineData("client.key", null, "does not exist")]
     public void A_file_that_goes_bad_before_it_is_read_is_named(string name, string? content, string why)
     {
         string path = name == "ca.pem" ? CaFile : Pem(name);
