@@ -39,11 +39,13 @@ internal static class CommandLine
         var parsing = new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null };
         RootCommand root = CreateRoot(logStream);
         ParseResult parsed = root.Parse(args, parsing);
-        if (parsed.Errors.Count > 0)
+        string[] valueless = Valueless(parsed.CommandResult.Command, args);
+        if (parsed.Errors.Count > 0 || valueless.Length > 0)
         {
             // "Required command was not provided" does not say which there are.
             Command command = parsed.CommandResult.Command;
-            IEnumerable<string> problems = command.Action is null && command.Subcommands.Count > 0
+            IEnumerable<string> problems = valueless.Length > 0 ? valueless.Select(static flag => $"Required argument missing for option: '{flag}'.")
+                : command.Action is null && command.Subcommands.Count > 0
                 ? [$"{command.Name} needs one of {string.Join(", ", command.Subcommands.Select(static sub => sub.Name))}"]
                 : [.. Surplus(parsed, args), .. parsed.Errors.Where(problem => !IsSurplus(problem, parsed)).Select(problem => WithoutValues(problem.Message, args, root))];
             foreach (string problem in problems) await error.WriteLineAsync($"dynamic-sharding: error: {problem}").ConfigureAwait(false);
@@ -62,6 +64,19 @@ internal static class CommandLine
             ProcessTerminationTimeout = null,
         };
         return await parsed.InvokeAsync(invocation).ConfigureAwait(false);
+    }
+
+    /// <summary>The library takes what follows for the value, even another flag, and its errors are about that.</summary>
+    private static string[] Valueless(Command command, string[] args)
+    {
+        HashSet<string> flags = [.. command.Options.Select(static option => option.Name)];
+        HashSet<string> valued = [.. command.Options.Where(static option => option.Arity.MinimumNumberOfValues > 0).Select(static option => option.Name)];
+        string[] options = [.. args.TakeWhile(static arg => arg != "--")];
+        return
+        [
+            .. options.Where((arg, i) => arg.EndsWith('=') ? valued.Contains(arg[..^1]) : valued.Contains(arg) && i + 1 < options.Length && flags.Contains(Name(options[i + 1])))
+                .Select(Name).Distinct(),
+        ];
     }
 
     /// <summary>What is neither a flag nor expected, by its place: it may be a password. Only a flag with one dash too few is repeated.</summary>

@@ -50,6 +50,16 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("dynamic-sharding: error: Required argument missing for option: '--config.file'.", "lookup", "/metrics/job/a", "--config.file")]
     [InlineData("dynamic-sharding: error: Required argument missing for option: '--add'.", "simulate", "--gateways", "a", "--add")]
     [InlineData("dynamic-sharding: error: Required argument missing for option: '--log.level'.", "--log.level")]
+    [InlineData("dynamic-sharding: error: Required argument missing for option: '--log.level'.", "--log.level=")]
+    [InlineData("dynamic-sharding: error: Required argument missing for option: '--log.level'.", "--log.level=", "--config.file", "a.yml")]
+    [InlineData("dynamic-sharding: error: Required argument missing for option: '--log.level'.", "--log.level", "--log.format", "json")]
+    [InlineData("dynamic-sharding: error: Required argument missing for option: '--config.file'.", "--config.file", "--log.level=info")]
+    [InlineData("dynamic-sharding: error: Required argument missing for option: '--config.file'.", "--config.file=", "a.yml")]
+    [InlineData("dynamic-sharding: error: Required argument missing for option: '--timeout'.", "healthcheck", "--timeout=", "--url", "a:1")]
+    [InlineData("dynamic-sharding: error: Required argument missing for option: '--older-than'.", "groups", "list", "--older-than=", "--url", "a:1")]
+    [InlineData("dynamic-sharding: error: Required argument missing for option: '--config.file'.\ndynamic-sharding: error: Required argument missing for option: '--url'.", "healthcheck", "--config.file=", "--url=")]
+    [InlineData("dynamic-sharding: error: Required argument missing for option: '--key'.\ndynamic-sharding: error: Required argument missing for option: '--replicas'.", "lookup", "--key", "--replicas=", "/metrics/job/a")]
+    [InlineData("dynamic-sharding: error: Unrecognized command or argument '--log.level'.", "check-config", "a.yml", "--log.level=")]
     [InlineData("dynamic-sharding: error: Required argument 'FILE' missing for command: 'check-config'.", "check-config")]
     [InlineData("dynamic-sharding: error: -config.file is not a flag; write --config.file", "-config.file", "--log.level=info")]
     [InlineData("dynamic-sharding: error: --timeout: must be a duration from 1ms to 1d, such as 500ms or 5s", "healthcheck", "--timeout", "0s")]
@@ -134,6 +144,15 @@ public sealed class CommandLineTests : IDisposable
             error.TrimEnd('\n').Split('\n'),
             line => Assert.Matches($"^ts=[^ ]+ level=error msg=\"configuration error\" err=\"{file}:2:13: pushgateway.servers: contains a character", line),
             line => Assert.EndsWith($"err=\"{file}:3:3: 'pushgateway.prot' is not a known key; did you mean pushgateway.port?\"", line, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_device_in_place_of_a_password_is_an_error_that_does_not_repeat_it()
+    {
+        string file = Write("c.yml", "pushgateway: {servers: [127.0.0.1:1]}\n");
+        (int code, _, string error) = await RunAsync("groups", "list", "--config.file", file, "--gateway-user", "u:/dev/zero");
+        Assert.Equal(2, code);
+        Assert.StartsWith("--gateway-user: the file after the colon is a pipe or a device; name a regular file", error, StringComparison.Ordinal);
     }
 
     [Fact]
