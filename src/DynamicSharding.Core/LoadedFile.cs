@@ -2,12 +2,11 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using DynamicSharding.Admin;
 using DynamicSharding.Config;
-using DynamicSharding.Discovery;
 
 namespace DynamicSharding;
 
 /// <summary>
-/// Whether the configuration file still is what was loaded last, and if not, whether it would load. Looks only when somebody asks, and reads the
+/// Whether the configuration file still is what was loaded last, and would load. Looks only when somebody asks, and reads the
 /// file only when its stamp has changed since: a file that was written again with the same content is no edit.
 /// </summary>
 /// <param name="path">As the operator wrote it.</param>
@@ -23,23 +22,38 @@ internal sealed class LoadedFile(string path, Func<ConfigResult> check, TimeProv
     /// <summary>What is wrong may be in a file that it names, and be mended there.</summary>
     private static readonly TimeSpan BetweenErrors = TimeSpan.FromSeconds(30);
 
+    /// <summary>A pipe may just have taken its place.</summary>
+    private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(1);
+
     private readonly Lock _gate = new();
     private byte[]? _digest;
-    private FileStamp? _judged;
-    private ConfigFileStatus _status = ConfigFileStatus.Unknown;
+    private (FileStamp? Stamp, string? Error)? _judged;
+    private bool _isUnchanged;
     private bool _isChecking;
-    private FileStamp? _checked;
+    private (FileStamp? Stamp, string? Error)? _checked;
     private long _checkedAt;
 
-    /// <summary>Of a load that succeeded or not: the reload itself says what is wrong with a file.</summary>
-    /// <param name="digest">Null if it could not be read.</param>
-    public void Remember(byte[]? digest)
+    /// <summary>Why the file did not load when it was as in <see cref="_checked"/>.</summary>
+    private string? _error;
+
+    /// <summary>Of a load that succeeded or not. One that failed says why until the file changes, or a check finds what it names mended.</summary>
+    public void Remember(ConfigResult loaded)
     {
         lock (_gate)
         {
-            // A pipe can be read only once.
-            _digest = FileStamp.Of(path).Stamp is null ? null : digest;
+            (FileStamp? Stamp, string? Error) now = FileStamp.Of(path);
+            _error = Describe(loaded.Errors);
             _judged = null;
+            if (loaded.Options is not null)
+            {
+                // A pipe can be read only once.
+                _digest = now.Stamp is null ? null : loaded.Digest;
+                _checked = null;
+                return;
+            }
+
+            _checked = now;
+            _checkedAt = time.GetTimestamp();
         }
     }
 
@@ -47,38 +61,42 @@ internal sealed class LoadedFile(string path, Func<ConfigResult> check, TimeProv
     {
         lock (_gate)
         {
-            if (_digest is null) return ConfigFileStatus.Unknown;
-            (FileStamp? stamp, string? error) = FileStamp.Of(path);
-            if (stamp is not { } now) return new ConfigFileStatus(error is null ? ConfigFileState.Missing : ConfigFileState.Unknown, null);
+            // There is nothing to look at again.
+            if (_digest is null) return _error is null ? ConfigFileStatus.Unknown : new ConfigFileStatus(ConfigFileState.Edited, null) { Error = _error };
+            (FileStamp? Stamp, string? Error) now = FileStamp.Of(path);
             if (_judged != now)
             {
                 _judged = now;
-                _status = IsUnchanged(now) ? new(ConfigFileState.Loaded, null) : new(ConfigFileState.Edited, now.WrittenAt);
+                _isUnchanged = now.Stamp is { } stamp && IsUnchanged(stamp);
             }
 
-            if (_status.State == ConfigFileState.Edited && IsCheckDue(now)) BeginCheck(now);
-            return _status;
+            string? error = _checked == now ? _error : null;
+            if (_isUnchanged && error is null) return new ConfigFileStatus(ConfigFileState.Loaded, null);
+            if (IsCheckDue(now, error)) BeginCheck(now);
+            ConfigFileState state = now is (null, null) ? ConfigFileState.Missing : ConfigFileState.Edited;
+            return new ConfigFileStatus(state, _isUnchanged ? null : now.Stamp?.WrittenAt) { Error = error };
         }
     }
 
-    private bool IsCheckDue(FileStamp stamp)
+    private bool IsCheckDue((FileStamp?, string?) look, string? error)
     {
         if (_isChecking) return false;
         if (_checked is null) return true;
         TimeSpan since = time.GetElapsedTime(_checkedAt);
-        return _checked == stamp ? _status.Error is not null && since >= BetweenErrors : since >= BetweenChecks;
+        return _checked == look ? error is not null && since >= BetweenErrors : since >= BetweenChecks;
     }
 
     /// <summary>Not in the request that asks: what the file names may lie on a mount whose server is gone. The next look has the result.</summary>
-    private void BeginCheck(FileStamp stamp)
+    private void BeginCheck((FileStamp?, string?) look)
     {
         _isChecking = true;
-        _checked = stamp;
+        if (_checked != look) _error = null;
+        _checked = look;
         _checkedAt = time.GetTimestamp();
-        _ = Task.Run(() => Check(stamp));
+        _ = Task.Run(() => Check(look));
     }
 
-    private void Check(FileStamp stamp)
+    private void Check((FileStamp?, string?) look)
     {
         string? error = null;
         try
@@ -90,7 +108,7 @@ internal sealed class LoadedFile(string path, Func<ConfigResult> check, TimeProv
             lock (_gate)
             {
                 _isChecking = false;
-                if (_judged == stamp && _status.State == ConfigFileState.Edited) _status = _status with { Error = error };
+                if (_checked == look) _error = error;
             }
         }
     }
@@ -108,7 +126,7 @@ internal sealed class LoadedFile(string path, Func<ConfigResult> check, TimeProv
         if (stamp.Length > ConfigFile.MaxBytes) return false;
         try
         {
-            return SHA256.HashData(File.ReadAllBytes(path)).AsSpan().SequenceEqual(_digest);
+            return NonBlockingFile.ReadToEnd(path, ConfigFile.MaxBytes, ReadTimeout) is { } content && SHA256.HashData(content).AsSpan().SequenceEqual(_digest);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -80,7 +80,7 @@ internal sealed class ServerProcess(string file, LogLevelName? level, LogFormat?
     private ConfigResult Load()
     {
         ConfigResult loaded = Read(file);
-        _loaded.Remember(loaded.Digest);
+        _loaded.Remember(loaded);
         return loaded.Options is { } options ? loaded with { Options = options with { Log = WithFlags(options.Log) } } : loaded;
     }
 

@@ -9,13 +9,13 @@ namespace DynamicSharding.FunctionalTests;
 public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
 {
     [Fact, Trait("Category", "Slow")]
-    public async Task A_pipe_that_nobody_writes_to_is_an_error_and_one_that_is_written_is_a_file()
+    public async Task A_named_pipe_and_one_that_nobody_writes_to_are_errors_and_one_that_is_written_is_a_file()
     {
         const string Script = """
-            mkfifo "$1/empty" "$1/written"
-            "$2" check-config "$1/empty" && exit 1
-            printf 'pushgateway: { servers: [a] }' >"$1/written" &
-            "$2" check-config "$1/written" || exit 1
+            mkfifo "$1/named"
+            "$2" check-config "$1/named" && exit 1
+            "$2" --config.file "$1/named" && exit 1
+            "$2" check-config <(exec sleep 15) && exit 1
             printf 'pushgateway: { servers: [a] }' | "$2" check-config /dev/stdin || exit 1
             "$2" check-config <(printf 'pushgateway: { servers: [a] }') || exit 1
             """;
@@ -24,8 +24,10 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         string directory = Path.GetDirectoryName(folder.Write("unused", ""))!;
         await using ChildProcess run = await ChildProcess.StartAsync("bash", "bash", ["-c", Script, "bash", directory, Binary.Path], environment);
         Assert.True(await run.WaitForExitAsync(TimeSpan.FromSeconds(60)) == 0, run.Output);
-        Assert.Contains("/empty: waiting for its end; if it is a pipe, somebody must write to it and close it", run.Output, StringComparison.Ordinal);
-        Assert.Contains("/empty: could not be read to its end within 10 s; if it is a pipe, somebody must write to it", run.Output, StringComparison.Ordinal);
+        Assert.Equal(2, Regex.Count(run.Output, "/named: is a pipe, a socket or a device, not a regular file; name the file with --config.file"));
+        Assert.DoesNotContain("/named: waiting", run.Output, StringComparison.Ordinal);
+        Assert.Matches("/dev/fd/[0-9]+: waiting for its end; if it is a pipe, somebody must write to it and close it", run.Output);
+        Assert.Matches("/dev/fd/[0-9]+: could not be read to its end within 10 s; if it is a pipe, somebody must write to it", run.Output);
     }
 
     [Fact]
@@ -65,7 +67,8 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         await ExpectAsync("edited", "and has not been reloaded since.");
         server.WriteConfig(after + "colour: red\n");
         Assert.Equal(HttpStatusCode.BadRequest, (await server.ReloadAsync()).Status);
-        await ExpectAsync("loaded", "The last reload failed");
+        await ExpectAsync("edited", "The last reload failed");
+        await ExpectErrorAsync(static error => error?.Contains(Expected, StringComparison.Ordinal) == true);
         File.Delete(server.ConfigFile);
         await ExpectAsync("missing", "The configuration file does not exist any more");
 
@@ -81,6 +84,41 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         }
     }
 
+    /// <summary>By a signal and by a request, and none of them waits for what stands there.</summary>
+    [Fact]
+    public async Task After_a_failed_reload_the_state_says_why_the_file_does_not_load()
+    {
+        DynamicShardingProcess server = await TestPeers.DynamicShardingAsync("pushgateway: { servers: [127.0.0.1:9101], health_check: { enabled: false } }\n");
+        await server.WaitUntilReadyAsync();
+        using HttpClient admin = LoopbackHttp.Client(server.AdminAddress);
+        string good = await File.ReadAllTextAsync(server.ConfigFile);
+        foreach ((string command, string state, string why) in ((string, string, string)[])
+            [
+                ("rm -f \"$1\"", "missing", "does not exist"),
+                ("rm -f \"$1\" && mkdir \"$1\"", "edited", "is a directory"),
+                ("rmdir \"$1\" && mkfifo \"$1\"", "edited", "is a pipe, a socket or a device, not a regular file"),
+                ("ln -sf /dev/zero \"$1\"", "edited", "is a pipe, a socket or a device, not a regular file"),
+                ("rm -f \"$1\" && echo 'colour: red' >\"$1\"", "edited", "this is not a known key"),
+            ])
+        {
+            await using (ChildProcess shell = await ChildProcess.StartAsync("bash", "bash", ["-c", command, "bash", server.ConfigFile])) Assert.Equal(0, await shell.WaitForExitAsync(TimeSpan.FromSeconds(10)));
+            if (state == "missing") server.Process.Hangup();
+            else Assert.Equal(HttpStatusCode.BadRequest, (await server.ReloadAsync()).Status);
+            await Eventually.TrueAsync(
+                async () => (await server.StatusAsync()).GetProperty("config_file") is var file && file.GetProperty("state").GetString() == state
+                    && file.GetProperty("error").GetString()?.Contains(why, StringComparison.Ordinal) == true,
+                TimeSpan.FromSeconds(30),
+                () => why);
+            Assert.Contains(await server.WarningsAsync(), static warning => warning.EndsWith(": a reload fails, and so does the next start.", StringComparison.Ordinal));
+            Assert.Contains(why, await admin.GetStringAsync(""), StringComparison.Ordinal);
+        }
+
+        File.Delete(server.ConfigFile);
+        await File.WriteAllTextAsync(server.ConfigFile, good);
+        Assert.Equal(HttpStatusCode.OK, (await server.ReloadAsync()).Status);
+        Assert.Equal("loaded", (await server.StatusAsync()).GetProperty("config_file").GetProperty("state").GetString());
+    }
+
     [Fact]
     public async Task A_pipe_in_a_files_place_is_an_error_and_a_reload_that_hangs_holds_up_no_stop()
     {
@@ -90,9 +128,9 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
             "$2" check-config "$1/named.yml"; [ $? = 2 ] || exit 1
             printf 'pushgateway: { servers: [a, b], health_check: { enabled: false } }\nshutdown: { drain_delay: 0s }
             http_listen_addr: 127.0.0.1:0\nadmin_listen_addr: ""\n' >"$1/c.yml"
-            "$2" --config.file "$1/c.yml" >"$1/log" 2>&1 & pid=$!
+            "$2" --config.file "$1/c.yml" 3<>"$1/pipe" >"$1/log" 2>&1 & pid=$!
             for i in $(seq 200); do grep -q msg=ready "$1/log" && break; sleep 0.1; done
-            rm "$1/c.yml"; mkfifo "$1/c.yml"
+            ln -sf /dev/fd/3 "$1/c.yml"
             kill -HUP $pid; sleep 1; kill -TERM $pid
             for i in $(seq 80); do kill -0 $pid 2>/dev/null || { wait $pid; exit $((10 + $?)); }; sleep 0.1; done
             kill -KILL $pid; exit 2
@@ -148,7 +186,7 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         {
             (System.Net.HttpStatusCode status, string text) = await server.ReloadAsync();
             Assert.NotEqual(System.Net.HttpStatusCode.OK, status);
-            Assert.Contains("if it is a pipe, somebody must write to it", text, StringComparison.Ordinal);
+            Assert.Contains("is a pipe, a socket or a device, not a regular file", text, StringComparison.Ordinal);
             // A thread that waits in open(2) for a writer sleeps in this kernel function. The runtime's debugger has its own pipe.
             string[] waits =
             [

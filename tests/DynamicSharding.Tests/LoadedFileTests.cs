@@ -30,7 +30,7 @@ public sealed class LoadedFileTests : IDisposable
         Assert.Equal(new ConfigFileStatus(ConfigFileState.Edited, Edit), file.Status());
         Assert.Equal(new ConfigFileStatus(ConfigFileState.Edited, Edit), file.Status());
 
-        file.Remember(SHA256.HashData("a: 2\n"u8));
+        file.Remember(Of("a: 2\n"));
         Assert.Equal(ConfigFileState.Loaded, file.Status().State);
     }
 
@@ -54,7 +54,7 @@ public sealed class LoadedFileTests : IDisposable
     {
         Write("a: 2\n");
         var file = New(Name);
-        file.Remember(SHA256.HashData("a: 1\n"u8));
+        file.Remember(Of("a: 1\n"));
         Assert.Equal(ConfigFileState.Edited, file.Status().State);
     }
 
@@ -65,16 +65,82 @@ public sealed class LoadedFileTests : IDisposable
         File.Delete(Name);
         Assert.Equal(new ConfigFileStatus(ConfigFileState.Missing, null), file.Status());
 
-        // What came through a pipe, and one that could not be read.
+        // What came through a pipe.
         var pipe = New(Path.Combine(_directory.FullName, "none"));
         Assert.Equal(ConfigFileStatus.Unknown, pipe.Status());
-        pipe.Remember(SHA256.HashData("a: 1\n"u8));
+        pipe.Remember(Of("a: 1\n"));
         Assert.Equal(ConfigFileStatus.Unknown, pipe.Status());
+    }
+
+    [Theory]
+    [InlineData("", "does not exist")]
+    [InlineData("mkdir", "is a directory; ")]
+    [InlineData("mkfifo", "is a pipe, a socket or a device, not a regular file; ")]
+    [InlineData("ln -s /dev/zero", "is a pipe, a socket or a device, not a regular file; ")]
+    public async Task What_stands_in_the_files_place_shows_after_a_failed_reload_and_without_one(string command, string why)
+    {
+        ConfigFileState state = command.Length == 0 ? ConfigFileState.Missing : ConfigFileState.Edited;
+        LoadedFile seen = Loaded("a: 1\n"), reloaded = Loaded("a: 1\n");
+        File.Delete(Name);
+        if (command.Length > 0)
+        {
+            string[] words = [.. command.Split(' '), Name];
+            using var run = System.Diagnostics.Process.Start(words[0], words[1..]);
+            await run.WaitForExitAsync();
+        }
+
+        reloaded.Remember(ConfigFile.Load(Name, static _ => null));
+        Assert.Equal(state, reloaded.Status().State);
+        Assert.StartsWith($"{Name}: {why}", reloaded.Status().Error, StringComparison.Ordinal);
+        Assert.Equal(0, _checks);
+
+        Assert.Equal(new ConfigFileStatus(state, null), seen.Status());
+        await ExpectErrorAsync(seen, $"{Name}: {why}", "");
+    }
+
+    [Fact]
+    public async Task A_failed_reload_of_a_broken_file_shows_its_error_until_the_file_changes()
+    {
+        LoadedFile file = Loaded("a: 1\n");
+        Write("colour: red\n");
+        file.Remember(ConfigFile.Load(Name, static _ => null));
+        Assert.Equal((ConfigFileState.Edited, Edit), (file.Status().State, file.Status().EditedAt));
+        Assert.StartsWith(Unknown, file.Status().Error, StringComparison.Ordinal);
+        Assert.Equal(0, _checks);
+
+        // What it was before is what is in force.
         Write("a: 1\n");
-        file.Remember(null);
+        Assert.Equal(new ConfigFileStatus(ConfigFileState.Loaded, null), file.Status());
+        Write("a: 3\n");
+        Assert.Equal(new ConfigFileStatus(ConfigFileState.Edited, Edit), file.Status());
+        _time.Advance(TimeSpan.FromSeconds(5));
+        await ExpectErrorAsync(file, Unknown, " (and 1 more error)");
+    }
+
+    [Fact]
+    public async Task A_failed_reload_because_of_a_file_that_it_names_shows_until_that_is_mended()
+    {
+        const string Content = "pushgateway: { servers: [a], basic_auth: { username: u, password_file: secret } }\n";
+        LoadedFile file = Loaded(Content);
+        file.Remember(ConfigFile.Load(Name, static _ => null));
+        Assert.Equal((ConfigFileState.Edited, null), (file.Status().State, file.Status().EditedAt));
+        Assert.Contains("password_file: does not exist", file.Status().Error, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(Path.Combine(_directory.FullName, "secret"), "x\n");
+        _time.Advance(TimeSpan.FromSeconds(30));
+        await Eventually(() => file.Status() == new ConfigFileStatus(ConfigFileState.Loaded, null));
+        Assert.Equal(1, _checks);
+    }
+
+    [Fact]
+    public void A_failed_reload_of_a_pipe_of_this_process_shows_and_is_not_tried_again()
+    {
+        LoadedFile file = New("/dev/fd/999");
+        file.Remember(Of("a: 1\n"));
         Assert.Equal(ConfigFileStatus.Unknown, file.Status());
-        Directory.CreateDirectory(Name + ".d");
-        Assert.Equal(ConfigFileStatus.Unknown, New(Name + ".d").Status());
+        file.Remember(new ConfigResult(null, [new ConfigProblem("/dev/fd/999", 0, 0, "is empty")], []));
+        _time.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(new ConfigFileStatus(ConfigFileState.Edited, null) { Error = "/dev/fd/999: is empty" }, file.Status());
+        Assert.Equal(0, _checks);
     }
 
     [Fact]
@@ -100,7 +166,7 @@ public sealed class LoadedFileTests : IDisposable
         Assert.Equal(2, _checks);
 
         // What is loaded meanwhile is not edited any more.
-        file.Remember(SHA256.HashData("colour: blue\n"u8));
+        file.Remember(Of("colour: blue\n"));
         Assert.Equal(new ConfigFileStatus(ConfigFileState.Loaded, null), file.Status());
     }
 
@@ -136,7 +202,7 @@ public sealed class LoadedFileTests : IDisposable
                 return ConfigFile.Load(Name, static _ => null);
             },
             _time);
-        file.Remember(SHA256.HashData("a: 2\n"u8));
+        file.Remember(Of("a: 2\n"));
         Assert.Equal(new ConfigFileStatus(ConfigFileState.Edited, Edit), file.Status());
         await Eventually(() => _checks == 1);
         _time.Advance(TimeSpan.FromMinutes(1));
@@ -152,7 +218,7 @@ public sealed class LoadedFileTests : IDisposable
         Write("a: 1\n");
         ConfigResult result = new(null, [new ConfigProblem(Name, 1, 1, new string('x', 5000))], []);
         var file = new LoadedFile(Name, () => result, _time);
-        file.Remember(SHA256.HashData("a: 2\n"u8));
+        file.Remember(Of("a: 2\n"));
         await Eventually(() => file.Status().Error is not null);
         Assert.Equal(501, file.Status().Error!.Length);
     }
@@ -170,6 +236,8 @@ public sealed class LoadedFileTests : IDisposable
         Assert.True(isTrue());
     }
 
+    private static ConfigResult Of(string content) => new(new ServerOptions(), [], []) { Digest = SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(content)) };
+
     private LoadedFile New(string name) => new(
         name,
         () =>
@@ -183,7 +251,7 @@ public sealed class LoadedFileTests : IDisposable
     {
         Write(content);
         var file = New(Name);
-        file.Remember(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(content)));
+        file.Remember(Of(content));
         return file;
     }
 

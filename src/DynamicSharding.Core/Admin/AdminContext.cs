@@ -87,15 +87,15 @@ internal enum ConfigFileState
     Unknown,
     Loaded,
 
-    /// <summary>Since the last load, whether that succeeded or not.</summary>
+    /// <summary>Since the last load that succeeded; or the last one failed, perhaps because of a file that this one names.</summary>
     Edited,
     Missing,
 }
 
-/// <param name="EditedAt">As the file system says; null unless it is edited.</param>
+/// <param name="EditedAt">As the file system says; null unless its content is not what is loaded.</param>
 internal sealed record ConfigFileStatus(ConfigFileState State, DateTimeOffset? EditedAt)
 {
-    /// <summary>Why an edited file would not load: its first error. Null if it would, or while that is not known.</summary>
+    /// <summary>Why the file would not load: its first error. Null if it would, or while that is not known.</summary>
     public string? Error { get; init; }
 
     public static ConfigFileStatus Unknown { get; } = new(ConfigFileState.Unknown, null);

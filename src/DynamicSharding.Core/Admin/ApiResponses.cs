@@ -30,7 +30,7 @@ internal sealed record StatusResponse(
     IReadOnlyList<WarningEntry> Warnings);
 
 /// <param name="State"><c>loaded</c>, <c>edited</c>, <c>missing</c>, or <c>unknown</c> if it came through a pipe.</param>
-/// <param name="Error">Why an edited file would not load, once that has been checked.</param>
+/// <param name="Error">Why the file would not load: at once after a failed reload, after an edit once that has been checked.</param>
 internal sealed record ConfigFileEntry(string State, DateTimeOffset? EditedAt, string? Error)
 {
     public static ConfigFileEntry From(ConfigFileStatus file) => new(

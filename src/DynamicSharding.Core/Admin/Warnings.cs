@@ -232,23 +232,23 @@ internal static class Warnings
                 + (reload.Errors.Count > 1 ? $" ({DisplayText.Number(reload.Errors.Count - 1, "more error")} in the log)" : ""));
         }
 
-        if (file.EditedAt is { } edited)
-        {
-            yield return file.Error is { } error
-                ? new(
-                    Warning,
-                    $"The configuration file was edited at {DisplayText.Time(edited)}, and would not load: a reload fails, and so does the next start.",
-                    $"Fix the file, then reload. {error}")
-                : new(
-                    Note,
-                    $"The configuration file was edited at {DisplayText.Time(edited)} and has not been reloaded since.",
-                    "Check it with dynamic-sharding check-config, and reload when it is complete.");
-        }
-
         if (file.State == ConfigFileState.Missing)
         {
             yield return new(
                 Warning, "The configuration file does not exist any more: a reload fails, and so does the next start.", "Put it back where the process was told to find it.");
+        }
+        else if (file.Error is { } error)
+        {
+            string when = file.EditedAt is { } at ? $" was edited at {DisplayText.Time(at)}, and" : "";
+            yield return new(
+                Warning, $"The configuration file{when} would not load: a reload fails, and so does the next start.", $"Fix the file, then reload. {error}");
+        }
+        else if (file.EditedAt is { } edited)
+        {
+            yield return new(
+                Note,
+                $"The configuration file was edited at {DisplayText.Time(edited)} and has not been reloaded since.",
+                "Check it with dynamic-sharding check-config, and reload when it is complete.");
         }
 
         if (reload.NeedRestart.Count > 0)

@@ -13,7 +13,7 @@ internal static class ConfigFile
     /// <summary>Room for a hundred thousand servers. A device or a log file named by mistake is not read to its end.</summary>
     public const int MaxBytes = 4 << 20;
 
-    /// <summary>The file may be a pipe (/dev/stdin, process substitution). One without a writer must not block the start or a reload forever.</summary>
+    /// <summary>The file may be a pipe of this process (/dev/stdin, process substitution), which must not block the start or a reload forever.</summary>
     private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>Bytes that YAML forbids (1.2, c-printable) and the parser drops or accepts: an invisible one would change a name.</summary>
@@ -81,6 +81,12 @@ internal static class ConfigFile
             if (Directory.Exists(path))
             {
                 problems.Error("is a directory; " + Remedy);
+                return null;
+            }
+
+            if (FileStamp.Of(path).Error == FileStamp.NotRegular && !NonBlockingFile.IsDescriptor(path))
+            {
+                problems.Error("is a pipe, a socket or a device, not a regular file; " + Remedy);
                 return null;
             }
 

@@ -11,9 +11,12 @@ namespace DynamicSharding.Config;
 internal static unsafe partial class NonBlockingFile
 {
     private const int ReadOnlyNonBlockingCloseOnExec = 0x800 | 0x80000;
+    private const int MaxLinks = 40;
     private const short Readable = 0x1;
     private const int EINTR = 4;
     private const int EAGAIN = 11;
+
+    private static readonly string[] DescriptorFolders = ["/dev/fd/", "/proc/self/fd/"];
 
     /// <exception cref="IOException">As <see cref="File.OpenRead"/>, without the path in the message.</exception>
     /// <exception cref="UnauthorizedAccessException">This user has no permission to read it.</exception>
@@ -50,6 +53,20 @@ internal static unsafe partial class NonBlockingFile
         }
 
         return content.ToArray();
+    }
+
+    /// <summary>Whether the path leads to what this process has open already, such as its standard input or a shell's process substitution.</summary>
+    public static bool IsDescriptor(string path)
+    {
+        for (int links = 0; links < MaxLinks; links++)
+        {
+            path = Path.GetFullPath(path);
+            if (path == "/dev/stdin" || DescriptorFolders.Any(folder => path.StartsWith(folder, StringComparison.Ordinal))) return true;
+            if (new FileInfo(path).LinkTarget is not { } target) return false;
+            path = Path.Combine(Path.GetDirectoryName(path) ?? "/", target);
+        }
+
+        return false;
     }
 
     /// <returns>The system's message; the framework's repeats the path.</returns>

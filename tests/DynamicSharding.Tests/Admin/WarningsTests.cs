@@ -118,6 +118,12 @@ public sealed class WarningsTests
         static admin => admin.ConfigFile = new ConfigFileStatus(ConfigFileState.Edited, AdminFixture.Start) { Error = "a.yml:1:1: this is not a known key" });
 
     [Fact]
+    public void A_file_that_would_not_load() => Says(
+        "warning",
+        "The configuration file would not load: a reload fails, and so does the next start.",
+        static admin => admin.ConfigFile = new ConfigFileStatus(ConfigFileState.Edited, null) { Error = "a.yml: is a directory" });
+
+    [Fact]
     public void A_file_that_is_gone() => Says(
         "warning",
         "The configuration file does not exist any more: a reload fails, and so does the next start.",

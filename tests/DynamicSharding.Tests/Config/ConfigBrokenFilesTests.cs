@@ -245,7 +245,7 @@ public sealed class ConfigBrokenFilesTests
         Assert.Equal("/nowhere/c.yml: does not exist; create it or name the file with --config.file", LoadError("/nowhere/c.yml"));
         Assert.Equal("/tmp: is a directory; name the file with --config.file", LoadError("/tmp"));
         Assert.StartsWith(": the name of the configuration file is empty; name the file with --config.file", LoadError(""), StringComparison.Ordinal);
-        Assert.Equal("/dev/zero: is larger than 4 MiB, so it is not a configuration file; name the file with --config.file", LoadError("/dev/zero"));
+        Assert.Equal("/dev/zero: is a pipe, a socket or a device, not a regular file; name the file with --config.file", LoadError("/dev/zero"));
     }
 
     [Fact]

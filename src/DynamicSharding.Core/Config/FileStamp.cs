@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 
-namespace DynamicSharding.Discovery;
+namespace DynamicSharding.Config;
 
 /// <summary>
 /// Tells one state of a file from another without reading it. The inode and its change time show what the framework's own attributes do not:
@@ -11,6 +11,9 @@ namespace DynamicSharding.Discovery;
 /// <param name="Changed">When anything of the file last changed, which no writer can set.</param>
 internal readonly unsafe partial record struct FileStamp(ulong Device, ulong Inode, long Written, long Changed, ulong Length)
 {
+    /// <summary>Why a directory, a pipe, a socket or a device has no stamp.</summary>
+    public const string NotRegular = "is no regular file";
+
     private const int CurrentFolder = -100;
     private const uint BasicStats = 0x7ff;
     private const int FormatMask = 0xf000, RegularFormat = 0x8000;
@@ -28,7 +31,7 @@ internal readonly unsafe partial record struct FileStamp(ulong Device, ulong Ino
             return (null, error is 2 or 20 ? null : Marshal.GetPInvokeErrorMessage(error)); // ENOENT, ENOTDIR
         }
 
-        if ((status.Mode & FormatMask) != RegularFormat) return (null, "is no regular file");
+        if ((status.Mode & FormatMask) != RegularFormat) return (null, NotRegular);
         return (new FileStamp(((ulong)status.DeviceMajor << 32) | status.DeviceMinor, status.Inode, status.Written.Nanoseconds, status.Changed.Nanoseconds, status.Size), null);
     }
 
