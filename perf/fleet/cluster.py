@@ -1,5 +1,5 @@
 """A Consul cluster on loopback addresses: three servers and some client agents, all real, with Consul's default timing."""
-import json, os, threading, time, urllib.parse
+import collections, json, os, threading, time, urllib.parse
 
 from processes import Program, request, until
 
@@ -54,6 +54,11 @@ class Cluster:
         """Of the service, all nodes together; and the gateways of which some row passes."""
         rows = self.a_leader().get(f'/v1/health/service/{SERVICE}', timeout=60)
         return len(rows), {row['Service']['Address'] for row in rows if passes(row)}
+
+    def most_copies(self):
+        """Rows of one gateway."""
+        rows = self.a_leader().get(f'/v1/health/service/{SERVICE}', timeout=60)
+        return max(collections.Counter(row['Service']['Address'] for row in rows).values())
 
     def index(self):
         """Of the service's list, which no other service and no output of a check moves."""

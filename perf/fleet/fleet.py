@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A fleet of edges and gateways around a real Consul cluster: what a change of the ring costs, how long edges disagree, and whether a restart of
-everything is a herd. Called by run.sh, which installs and builds what it needs. A size replaces its figures in OUT/results.json; the tables, the
-picture and the document are written from what is there."""
+everything is a herd. Called by run.sh, which installs and builds what it needs. A scenario replaces its figures in OUT/results.json; the tables,
+the picture and the document are written from what is there."""
 import argparse, json, os, resource, shutil, signal, sys, tempfile, time
 
 import endpoints, report, rings, scenarios
@@ -17,8 +17,8 @@ def arguments():
     parser.add_argument('--agents', type=int, default=10, help="Consul's client agents, over which the edges are spread; no more than edges")
     parser.add_argument('--servers', type=int, default=3, help="Consul's servers")
     parser.add_argument('--real', type=int, default=2, help='processes of the published binary beside the simulated edges')
-    parser.add_argument('--rings', default='', help='also measure the build of rings of so many gateways, separated by commas: 1000,10000')
-    parser.add_argument('--rows', default='', help='also measure one request for a list of so many rows, separated by commas: 200,2000')
+    parser.add_argument('--rings', default='1000,10000', help="also measure the build of rings of so many gateways, separated by commas; '' measures none")
+    parser.add_argument('--rows', default='200,2000', help="also measure one request for a list of so many rows, separated by commas; '' measures none")
     parser.add_argument('--rounds', type=int, default=21, help='rings of each number')
     parser.add_argument('--write', help='a Markdown file with the marks of the measured part, docs/scale.md; the picture goes to images beside it')
     parser.add_argument('--keep', action='store_true', help="keep the processes' logs")
@@ -54,7 +54,14 @@ def main():
             json.dump(data, file, indent=1)
 
     def size(edges, gateways):
-        return lambda folder: data['sizes'].update({f'{edges}x{gateways}': scenarios.run(args, folder, edges, gateways)})
+        def work(folder):
+            found, before = scenarios.run(args, folder, edges, gateways), data['sizes'].get(f'{edges}x{gateways}')
+            if before:
+                found['scenarios'] = {**before['scenarios'], **found['scenarios']}
+                found['unfinished'] = [name for name in {**dict.fromkeys(before['unfinished']), **dict.fromkeys(found['unfinished'])} if name not in found['scenarios']]
+                found['seconds'] += before['seconds']
+            data['sizes'][f'{edges}x{gateways}'] = found
+        return work
 
     for edges, gateways in args.sizes:
         measured(size(edges, gateways))

@@ -8,19 +8,19 @@ QUANTITIES = [
     ('quiet, requests per edge and minute', '', lambda s: s['quiet']['simulated']['requests'], '1'),
     ('quiet, bytes per edge and minute', 'B', lambda s: s['quiet']['simulated']['bytes'], '1 G'),
     ("quiet, CPU of Consul's servers per minute", 's', lambda s: s['quiet']['servers_cpu'], '1 N·G N'),
-    ('a gateway dies, requests per edge', '', lambda s: s['dies']['simulated']['requests'], '1'),
-    ('a gateway dies, bytes per edge', 'B', lambda s: s['dies']['simulated']['bytes'], '1 G'),
-    ("a gateway dies, CPU of Consul's servers", 's', lambda s: above_quiet(s, 'dies', 'servers_cpu'), 'N·G 1 N'),
-    ("a gateway dies, CPU of Consul's agents", 's', lambda s: above_quiet(s, 'dies', 'agents_cpu'), 'N·G 1 N'),
+    ('a gateway dies, requests per edge', '', lambda s: s['dies']['whole']['simulated']['requests'], '1'),
+    ('a gateway dies, bytes per edge', 'B', lambda s: s['dies']['whole']['simulated']['bytes'], '1 G'),
+    ("a gateway dies, CPU of Consul's servers", 's', lambda s: above_quiet(s, s['dies']['whole'], 'servers_cpu'), 'N·G 1 N'),
+    ("a gateway dies, CPU of Consul's agents", 's', lambda s: above_quiet(s, s['dies']['whole'], 'agents_cpu'), 'N·G 1 N'),
     ('all edges start, requests per edge', '', lambda s: s['start']['simulated']['requests'], '1'),
     ('all edges start, bytes per edge', 'B', lambda s: s['start']['simulated']['bytes'], '1 G'),
-    ("all edges start, CPU of Consul's servers", 's', lambda s: above_quiet(s, 'start', 'servers_cpu'), 'N·G 1 N'),
+    ("all edges start, CPU of Consul's servers", 's', lambda s: above_quiet(s, s['start'], 'servers_cpu'), 'N·G 1 N'),
 ]
 
 
-def above_quiet(scenarios, name, key):
+def above_quiet(scenarios, measured, key):
     """What a scenario costs more than the same time without it."""
-    return max(0.0, scenarios[name][key] - scenarios['quiet'][key] * scenarios[name]['seconds'] / 60)
+    return max(0.0, measured[key] - scenarios['quiet'][key] * measured['seconds'] / 60)
 
 
 def solve(matrix, right):
@@ -64,21 +64,22 @@ def predict(coefficients, n, g):
     return sum(value * TERMS[term](n, g) for term, value in coefficients.items())
 
 
-def complete(sizes):
-    """Those with everything that the model needs, the smallest first."""
-    return sorted((size for size in sizes if all(name in size['scenarios'] for name in ('quiet', 'dies', 'start'))), key=lambda s: s['edges'] * s['gateways'])
+def having(sizes, names):
+    """Those with these scenarios, the smallest first."""
+    return sorted((size for size in sizes if all(name in size['scenarios'] for name in names)), key=lambda s: (s['edges'] * s['gateways'], s['gateways']))
 
 
 def build(sizes, target=(1000, 1000)):
     """Rows of title, unit, coefficients, and (predicted, measured) at the size of the check and the value at the target. None with too few sizes."""
-    known = complete(sizes)
+    known = having(sizes, ('quiet', 'dies', 'start'))
     if len(known) < 2:
         return None
-    *fitted, check = known
-    rows = []
+    check, rows = known[-1], []
     for title, unit, value, terms in QUANTITIES:
+        fitted = [size for size in having(sizes, ('quiet', 'dies', 'start') if 'start' in title else ('quiet', 'dies')) if size is not check]
         coefficients = fit([(size['edges'], size['gateways'], value(size['scenarios'])) for size in fitted], terms.split())
         rows.append({'title': title, 'unit': unit, 'coefficients': coefficients, 'predicted': predict(coefficients, check['edges'], check['gateways']),
                      'measured': value(check['scenarios']), 'target': predict(coefficients, *target)})
-    return {'fitted': [f"{size['edges']} × {size['gateways']}" for size in fitted], 'check': f"{check['edges']} × {check['gateways']}",
+    fitted = [f"{size['edges']} × {size['gateways']}" + ('' if size in known else ' (not of a start)') for size in having(sizes, ('quiet', 'dies')) if size is not check]
+    return {'fitted': fitted, 'check': f"{check['edges']} × {check['gateways']}",
             'target': f'{target[0]:,} × {target[1]:,}', 'rows': rows}

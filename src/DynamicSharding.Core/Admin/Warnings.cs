@@ -186,7 +186,7 @@ internal static class Warnings
                 Warning,
                 $"Missing from Consul's response but kept because our own probe passes: {LogValue.List(hidden)}.",
                 "The consul_server token probably lacks node:read on the node they are registered on: its policy needs "
-                + "node_prefix \"\" { policy = \"read\" }. Otherwise, find out what deregisters them.");
+                + "node_prefix \"\" { policy = \"read\" }. Otherwise, find out what deregisters them, or registers their ids for another service.");
         }
 
         string since = discovery.LastGoodAnswer is { } last ? $"for {DisplayText.Age(now - last)}" : "since startup";

@@ -10,7 +10,8 @@ namespace DynamicSharding.Discovery;
 internal sealed record ConsulFailure(string Name, string Template)
 {
     public const string HiddenAdvice =
-        "the token probably lacks node:read for the node that the gateway is registered on: its policy needs node_prefix \"\" { policy = \"read\" }";
+        "the token probably lacks node:read for the node that the gateway is registered on: its policy needs node_prefix \"\" { policy = \"read\" }; "
+        + "otherwise find out what deregisters the gateway, or registers its id for another service";
 
     public static readonly ConsulFailure Unreachable = new("unreachable", "check consul_server.addr and the agent; retrying");
 

@@ -256,6 +256,8 @@ internal sealed class ConsulWatch : IDisposable
 
     private async Task TryConfirmAsync(ConsulClient client, CancellationToken ct)
     {
+        // All instances heard of the change that is to be confirmed in the same millisecond.
+        await SpreadAsync(Spread, ct).ConfigureAwait(false);
         int responses = Volatile.Read(ref _responses);
         using var expiry = new CancellationTokenSource(ConfirmTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(ct, expiry.Token);
