@@ -50,6 +50,7 @@ internal sealed class ConsulWatch : IDisposable
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly PollPlan _plan;
+    private readonly long _origin;
     private readonly ConnectGate _gate = new();
     private readonly ConsulClient _client;
 
@@ -59,6 +60,7 @@ internal sealed class ConsulWatch : IDisposable
 
     /// <summary>Guards what the watch and a confirmation both write.</summary>
     private readonly Lock _lock = new();
+    private readonly ListPace _pace = new();
     private ConsulFailure? _failure;
 
     /// <summary>The last list, and its index.</summary>
@@ -96,6 +98,7 @@ internal sealed class ConsulWatch : IDisposable
         _events = events;
         _logger = logger;
         _time = time;
+        _origin = time.GetTimestamp();
         _random = random ?? Random.Shared;
         _plan = new PollPlan(time, _random);
         _backoff = new Backoff(_random);
@@ -104,6 +107,8 @@ internal sealed class ConsulWatch : IDisposable
     }
 
     public DiscoveryStatus Status => _status;
+
+    private TimeSpan Now => _time.GetElapsedTime(_origin);
 
     /// <summary>A query waits for the next change: nothing that is known here is unread.</summary>
     public bool IsWaiting => _isWaiting;
@@ -172,13 +177,15 @@ internal sealed class ConsulWatch : IDisposable
         string? token = _token();
         RowSelection selection;
         TimeSpan wait;
-        lock (_lock) (selection, wait) = _plan.Next(index, _rows);
+        lock (_lock) (selection, wait) = _plan.Next(index, _rows, avoidsList: _pace.Left(Now) > TimeSpan.Zero);
         ListResponse response;
         long begun = _time.GetTimestamp();
         try
         {
             _isWaiting = index != 0;
-            response = await _query.RunAsync(_client, index, wait, selection, ct).ConfigureAwait(false);
+            response = index == 0
+                ? await ReadListAsync(_client, 0, wait, ct).ConfigureAwait(false)
+                : await _query.RunAsync(_client, index, wait, selection, ct).ConfigureAwait(false);
         }
         finally
         {
@@ -196,14 +203,16 @@ internal sealed class ConsulWatch : IDisposable
             isPatched = rows is not null;
             if (rows is null)
             {
-                TimeSpan pause = SpreadOfRow * _rows.Count;
+                TimeSpan pause = SpreadOfRow * _rows.Count, left;
+                lock (_lock) left = _pace.Left(Now);
+                if (left > TimeSpan.Zero) await Task.Delay(left, _time, ct).ConfigureAwait(false);
                 await SpreadAsync(pause > Spread && _plan.Age < pause * 2 ? pause : Spread, ct).ConfigureAwait(false);
 
                 // The same query for the list returns at once. With stale reads another server may respond: one that lags behind waits until it
                 // has news, too. Neither leaves the connection.
                 _gate.IsOpen = false;
                 token = _token();
-                response = await _query.RunAsync(_client, index, ReadWait, RowSelection.All, ct).ConfigureAwait(false);
+                response = await ReadListAsync(_client, index, ReadWait, ct).ConfigureAwait(false);
                 if (response.Index < index) return StartOver(index, response.Index);
             }
             else
@@ -230,6 +239,21 @@ internal sealed class ConsulWatch : IDisposable
     }
 
     private Task SpreadAsync(TimeSpan most, CancellationToken ct) => Task.Delay(most * _random.NextDouble(), _time, ct);
+
+    /// <summary>Reads the list at once, and notes how long that takes.</summary>
+    private async Task<ListResponse> ReadListAsync(ConsulClient client, ulong index, TimeSpan wait, CancellationToken ct)
+    {
+        TimeSpan begun = Now;
+        try
+        {
+            return await _query.RunAsync(client, index, wait, RowSelection.All, ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            TimeSpan now = Now;
+            lock (_lock) _pace.Took(now - begun, now);
+        }
+    }
 
     /// <returns>Null if the list has to be read.</returns>
     private List<ServiceEntry>? Patch(ulong index, ListResponse response)
@@ -266,11 +290,20 @@ internal sealed class ConsulWatch : IDisposable
             // First the index alone: while the watch follows it, the list is the same.
             bool isFollowed;
             lock (_lock) isFollowed = _isFollowed && !_isLost && _rows.Count > 0;
-            ListResponse response = await _query.RunAsync(client, 0, TimeSpan.Zero, isFollowed ? RowSelection.None : RowSelection.All, either.Token).ConfigureAwait(false);
+            ListResponse response = isFollowed
+                ? await _query.RunAsync(client, 0, TimeSpan.Zero, RowSelection.None, either.Token).ConfigureAwait(false)
+                : await ReadListAsync(client, 0, TimeSpan.Zero, either.Token).ConfigureAwait(false);
             if (!response.IsList)
             {
                 if (TryConfirm(response)) return;
-                response = await _query.RunAsync(client, 0, TimeSpan.Zero, RowSelection.All, either.Token).ConfigureAwait(false);
+
+                // The watch is about to read the list, when Consul has had a pause.
+                lock (_lock)
+                {
+                    if (_pace.Left(Now) > TimeSpan.Zero) return;
+                }
+
+                response = await ReadListAsync(client, 0, TimeSpan.Zero, either.Token).ConfigureAwait(false);
             }
 
             lock (_lock)
