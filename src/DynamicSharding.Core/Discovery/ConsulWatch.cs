@@ -123,6 +123,7 @@ internal sealed class ConsulWatch : IDisposable
         while (true)
         {
             await _limiter.WaitAsync(ct).ConfigureAwait(false);
+            await PauseAsync(ct).ConfigureAwait(false);
 
             // Another token may see another list, under the same index.
             if (_token() != _readWith) index = 0;
@@ -177,7 +178,7 @@ internal sealed class ConsulWatch : IDisposable
         string? token = _token();
         RowSelection selection;
         TimeSpan wait;
-        lock (_lock) (selection, wait) = _plan.Next(index, _rows, avoidsList: _pace.Left(Now) > TimeSpan.Zero);
+        lock (_lock) (selection, wait) = _plan.Next(index, _rows);
         ListResponse response;
         long begun = _time.GetTimestamp();
         try
@@ -203,9 +204,8 @@ internal sealed class ConsulWatch : IDisposable
             isPatched = rows is not null;
             if (rows is null)
             {
-                TimeSpan pause = SpreadOfRow * _rows.Count, left;
-                lock (_lock) left = _pace.Left(Now);
-                if (left > TimeSpan.Zero) await Task.Delay(left, _time, ct).ConfigureAwait(false);
+                await PauseAsync(ct).ConfigureAwait(false);
+                TimeSpan pause = SpreadOfRow * _rows.Count;
                 await SpreadAsync(pause > Spread && _plan.Age < pause * 2 ? pause : Spread, ct).ConfigureAwait(false);
 
                 // The same query for the list returns at once. With stale reads another server may respond: one that lags behind waits until it
@@ -239,6 +239,14 @@ internal sealed class ConsulWatch : IDisposable
     }
 
     private Task SpreadAsync(TimeSpan most, CancellationToken ct) => Task.Delay(most * _random.NextDouble(), _time, ct);
+
+    /// <summary>Leaves Consul alone for as long as it needs. A poll would end with the next change, and its filter is work for the servers, too.</summary>
+    private Task PauseAsync(CancellationToken ct)
+    {
+        TimeSpan left;
+        lock (_lock) left = _pace.Left(Now);
+        return left > TimeSpan.Zero ? Task.Delay(left, _time, ct) : Task.CompletedTask;
+    }
 
     /// <summary>Reads the list at once, and notes how long that takes.</summary>
     private async Task<ListResponse> ReadListAsync(ConsulClient client, ulong index, TimeSpan wait, CancellationToken ct)
@@ -288,21 +296,15 @@ internal sealed class ConsulWatch : IDisposable
         try
         {
             // First the index alone: while the watch follows it, the list is the same.
-            bool isFollowed;
-            lock (_lock) isFollowed = _isFollowed && !_isLost && _rows.Count > 0;
+            bool isFollowed, isPaused;
+            lock (_lock) (isFollowed, isPaused) = (_isFollowed && !_isLost && _rows.Count > 0, _pace.Left(Now) > TimeSpan.Zero);
+            if (isFollowed && isPaused) return;
             ListResponse response = isFollowed
                 ? await _query.RunAsync(client, 0, TimeSpan.Zero, RowSelection.None, either.Token).ConfigureAwait(false)
                 : await ReadListAsync(client, 0, TimeSpan.Zero, either.Token).ConfigureAwait(false);
             if (!response.IsList)
             {
                 if (TryConfirm(response)) return;
-
-                // The watch is about to read the list, when Consul has had a pause.
-                lock (_lock)
-                {
-                    if (_pace.Left(Now) > TimeSpan.Zero) return;
-                }
-
                 response = await ReadListAsync(client, 0, TimeSpan.Zero, either.Token).ConfigureAwait(false);
             }
 

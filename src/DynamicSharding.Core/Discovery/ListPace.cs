@@ -1,9 +1,9 @@
 namespace DynamicSharding.Discovery;
 
 /// <summary>
-/// Spaces whole lists while Consul is slow to send them. Where one change follows the other, all instances would otherwise ask for the next list as
-/// soon as they have one, and servers and agents would do nothing else: not even the checks whose failures are the changes. Pure: the caller
-/// passes in the time. Not thread-safe.
+/// Spaces the requests of the watch while Consul is slow to send lists. Where one change follows the other, all instances would otherwise ask again
+/// as soon as they have a response, and servers and agents would do nothing else: not even the checks whose failures are the changes. Pure: the
+/// caller passes in the time. Not thread-safe.
 /// </summary>
 internal sealed class ListPace
 {
@@ -12,7 +12,7 @@ internal sealed class ListPace
 
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
 
-    /// <summary>Shorter than an operator's patience; with it, a thousand instances read sixty lists a second.</summary>
+    /// <summary>With it, a thousand instances read sixty lists a second.</summary>
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(16);
 
     private TimeSpan _pause;
@@ -27,6 +27,6 @@ internal sealed class ListPace
         _from = now;
     }
 
-    /// <summary>How long no list should be asked for; zero or less for no reason to wait.</summary>
+    /// <summary>How long Consul should not be asked; zero or less for no reason to wait.</summary>
     public TimeSpan Left(TimeSpan now) => _from + _pause - now;
 }

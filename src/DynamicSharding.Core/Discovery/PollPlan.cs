@@ -62,8 +62,7 @@ internal sealed class PollPlan(TimeProvider time, Random random)
     public TimeSpan Age => time.GetElapsedTime(_readAt);
 
     /// <param name="rows">The last list.</param>
-    /// <param name="avoidsList">Consul is slow to send lists. What is only a precaution waits until it is not.</param>
-    public (RowSelection Selection, TimeSpan Wait) Next(ulong index, List<ServiceEntry> rows, bool avoidsList = false)
+    public (RowSelection Selection, TimeSpan Wait) Next(ulong index, List<ServiceEntry> rows)
     {
         TimeSpan wait = _hasLeader ? Wait : WaitWithoutLeader;
         if (index == 0 || rows.Count == 0 || Age >= _maxAge) return (RowSelection.All, wait);
@@ -74,7 +73,7 @@ internal sealed class PollPlan(TimeProvider time, Random random)
         // The other copy of a gateway is about to follow, or the first check of a new one, and a list is not needed before it has.
         wait = VerifyAfter * (1 + (2 * random.NextDouble()));
         bool isMoreExpected = !_hasWaited && time.GetElapsedTime(_patchedAt) < LongestUnread && (_hasNewRows || RowPatch.CopiesDisagree(rows));
-        return (isMoreExpected || avoidsList ? changes : RowSelection.All, wait);
+        return (isMoreExpected ? changes : RowSelection.All, wait);
     }
 
     /// <summary>A row that passes again is in the response if the query names it. Otherwise that needs a list.</summary>
