@@ -4,9 +4,18 @@ using Microsoft.Extensions.Primitives;
 
 namespace DynamicSharding.Logging;
 
-/// <summary>Events 5000 to 5999: the admin listener.</summary>
+/// <summary>
+/// Events 5000 to 5999: the admin listener, and TLS files. 2510 and 2511 have numbers of the forward listener, which was on Kestrel, too, when
+/// they were chosen; ids do not change, because operators may filter by them.
+/// </summary>
 internal static partial class Log
 {
+    [LoggerMessage(2510, LogLevel.Warning, "accepting connections failed on this listener; raise the descriptor limit (LimitNOFILE) if this lasts")]
+    public static partial void WebAcceptBackedOff(this ILogger logger, EndPoint address, string err);
+
+    [LoggerMessage(2511, LogLevel.Debug, "warm-up request to this listener failed")]
+    public static partial void WarmUpFailed(this ILogger logger, EndPoint address, string err);
+
     [LoggerMessage(EventId = 5000, Level = LogLevel.Information, Message = "admin listener started")]
     public static partial void AdminStarted(this ILogger logger, IPEndPoint address);
 

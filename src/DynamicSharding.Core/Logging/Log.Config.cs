@@ -2,7 +2,7 @@ using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Logging;
 
-/// <summary>Events of the process and its configuration: 1000 to 1999. Last used: 1014.</summary>
+/// <summary>Events of the process and its configuration: 1000 to 1999.</summary>
 internal static partial class Log
 {
     [LoggerMessage(1000, LogLevel.Information, "starting dynamic-sharding")]
@@ -47,12 +47,12 @@ internal static partial class Log
     [LoggerMessage(1013, LogLevel.Warning, "http_listen_addr ignored: the inherited socket is bound to another address")]
     public static partial void ListenAddressNotUsed(this ILogger logger, string configured, string bound);
 
-    [LoggerMessage(1015, LogLevel.Warning, "listen address ignored: the inherited socket is bound to another address")]
-    public static partial void AnyListenAddressNotUsed(this ILogger logger, string key, string configured, string bound);
-
     [LoggerMessage(
         1014,
         LogLevel.Information,
         "no forward listener: clients that do not follow a 307 lose their pushes, some silently; set forward_listen_addr to open one")]
     public static partial void NoForwardListener(this ILogger logger, string silent);
+
+    [LoggerMessage(1015, LogLevel.Warning, "listen address ignored: the inherited socket is bound to another address")]
+    public static partial void AnyListenAddressNotUsed(this ILogger logger, string key, string configured, string bound);
 }

@@ -28,6 +28,7 @@ internal static partial class Log
 
     [LoggerMessage(3011, LogLevel.Information, "configured gateway is no longer missing from Consul's response, or it fails our probe")]
     public static partial void GatewayNotHidden(ILogger logger, string gateway);
+
     [LoggerMessage(3020, LogLevel.Warning, "gateway is registered in Consul under two spellings; deregister one")]
     public static partial void GatewaySpelledTwice(ILogger logger, string gateway, string id, string other, string countsAs);
 
@@ -58,6 +59,9 @@ internal static partial class Log
     [LoggerMessage(3505, LogLevel.Warning, "registered gateway is not in the configuration; deregister it if no other instance's file names it")]
     public static partial void UnknownRegistration(ILogger logger, string id);
 
+    [LoggerMessage(3506, LogLevel.Warning, "deregister_critical_after is below Consul's minimum of 1m")]
+    public static partial void DeregisterAfterBelowMinimum(ILogger logger, string configured);
+
     [LoggerMessage(3507, LogLevel.Information, "surplus registration of a gateway removed")]
     public static partial void SurplusDeregistered(ILogger logger, string gateway, string id);
 
@@ -66,7 +70,4 @@ internal static partial class Log
 
     [LoggerMessage(3509, LogLevel.Warning, "registration of a gateway has lost its check, registering it again")]
     public static partial void CheckMissing(ILogger logger, string gateway, string id);
-
-    [LoggerMessage(3506, LogLevel.Warning, "deregister_critical_after is below Consul's minimum of 1m")]
-    public static partial void DeregisterAfterBelowMinimum(ILogger logger, string configured);
 }

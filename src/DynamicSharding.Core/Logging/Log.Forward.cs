@@ -20,10 +20,4 @@ internal static partial class Log
 
     [LoggerMessage(2504, LogLevel.Debug, "gateway broke off its response, resetting the client's connection")]
     public static partial void ResponseTruncated(this ILogger logger, string gateway, string err);
-
-    [LoggerMessage(2510, LogLevel.Warning, "accepting connections failed on this listener; raise the descriptor limit (LimitNOFILE) if this lasts")]
-    public static partial void WebAcceptBackedOff(this ILogger logger, EndPoint address, string err);
-
-    [LoggerMessage(2511, LogLevel.Debug, "warm-up request to this listener failed")]
-    public static partial void WarmUpFailed(this ILogger logger, EndPoint address, string err);
 }

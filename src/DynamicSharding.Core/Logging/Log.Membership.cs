@@ -24,12 +24,12 @@ internal static partial class Log
     [LoggerMessage(4005, LogLevel.Debug, "gateway state changed")]
     public static partial void GatewayStateChanged(ILogger logger, string gateway, string state, string reason);
 
-    [LoggerMessage(4020, LogLevel.Warning, "discovered gateways not allowed by membership.allow, refusing them")]
-    public static partial void GatewaysRefused(ILogger logger, string gateways, int count);
-
     [LoggerMessage(4006, LogLevel.Error, "gateway discovery failed, restarting it")]
     public static partial void GatewaySourceFailed(ILogger logger, Exception exception);
 
     [LoggerMessage(4010, LogLevel.Information, "building the ring succeeded again")]
     public static partial void RingBuildRecovered(ILogger logger);
+
+    [LoggerMessage(4020, LogLevel.Warning, "discovered gateways not allowed by membership.allow, refusing them")]
+    public static partial void GatewaysRefused(ILogger logger, string gateways, int count);
 }

@@ -11,17 +11,8 @@ internal static partial class Log
     [LoggerMessage(2001, LogLevel.Debug, "request rejected")]
     public static partial void RequestRejected(this ILogger logger, string reason, string peer);
 
-    [LoggerMessage(2014, LogLevel.Information, "request rejected (sampled)")]
-    public static partial void RequestRejectedSample(this ILogger logger, string reason, string method, string path, string peer);
-
-    [LoggerMessage(2015, LogLevel.Information, "connection rejected (sampled)")]
-    public static partial void ConnectionRejectedSample(this ILogger logger, string reason, string peer);
-
     [LoggerMessage(2002, LogLevel.Debug, "connection closed")]
     public static partial void ConnectionClosed(this ILogger logger, string reason, string peer);
-
-    [LoggerMessage(2013, LogLevel.Debug, "TLS failed")]
-    public static partial void TlsFailed(this ILogger logger, string err, string peer);
 
     [LoggerMessage(2003, LogLevel.Error, "connection failed: internal error, please report it")]
     public static partial void ConnectionFailed(this ILogger logger, Exception exception);
@@ -52,6 +43,15 @@ internal static partial class Log
 
     [LoggerMessage(2012, LogLevel.Information, "event loops run at normal priority: setpriority(2) is not permitted")]
     public static partial void LoopPriorityFailed(this ILogger logger, string err);
+
+    [LoggerMessage(2013, LogLevel.Debug, "TLS failed")]
+    public static partial void TlsFailed(this ILogger logger, string err, string peer);
+
+    [LoggerMessage(2014, LogLevel.Information, "request rejected (sampled)")]
+    public static partial void RequestRejectedSample(this ILogger logger, string reason, string method, string path, string peer);
+
+    [LoggerMessage(2015, LogLevel.Information, "connection rejected (sampled)")]
+    public static partial void ConnectionRejectedSample(this ILogger logger, string reason, string peer);
 
     [LoggerMessage(2030, LogLevel.Critical, "accepting connections failed: internal error, stopping; please report it")]
     public static partial void AcceptLoopFailed(this ILogger logger, Exception exception);
