@@ -167,6 +167,8 @@ public sealed partial class DocsTests
         string page = Repository.Read("packaging/man/dynamic-sharding.1");
         (string[] flags, string[] commands) = await HelpAsync();
         Assert.Equal(flags, FlagInManual().Matches(page).Select(match => "--" + match.Groups[1].Value).Distinct().Order(StringComparer.Ordinal));
+        string synopsis = page[..page.IndexOf("\n.Sh DESCRIPTION\n", StringComparison.Ordinal)];
+        Assert.Equal(flags, FlagInManual().Matches(synopsis).Select(match => "--" + match.Groups[1].Value).Distinct().Order(StringComparer.Ordinal));
         Assert.Equal(commands.Order(), CommandInManual().Matches(page).Select(match => match.Groups[1].Value).Order());
     }
 
