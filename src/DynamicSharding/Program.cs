@@ -7,6 +7,8 @@ if (!Descriptors.Reserve())
     return ExitCode.Failed;
 }
 
+NativeHeap.ReturnLargeBlocks();
+
 // The name of a command comes first; the server has only flags. A command ends at the first signal, as other programs do.
 bool isServer = args is [] or [['-', ..], ..];
 if (isServer) Signals.Catch();

@@ -11,6 +11,9 @@ namespace DynamicSharding.Membership;
 internal sealed class RingPublisher(
     ActiveRing ring, GatewayRegistry gateways, ShardingOptions sharding, AllowedGateways allow, ILogger logger, TimeProvider time)
 {
+    /// <summary>Points of a ring of some megabytes.</summary>
+    private const int LargeRing = 100_000;
+
     private const int HistoryLength = 50;
 
     private readonly string _keyMode = sharding.Key.Name();
@@ -99,6 +102,9 @@ internal sealed class RingPublisher(
         double moved = before is null ? 0 : after is null ? 1 : HashRing<Gateway>.MovedRatio(before, after);
         if (after is null) ring.Withdraw();
         else ring.Publish(after);
+
+        // The old ring is garbage in the oldest generation, which is collected late: several rings would be in memory. In the background, without a pause.
+        if (before?.PointCount >= LargeRing) GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: false);
         foreach (string forgotten in _former.Update(before, after, time.GetTimestamp())) gateways.Forget(forgotten);
         Former = _former.LeftAt;
         if (before is not null) _earlier.Add(before, time.GetUtcNow());

@@ -225,7 +225,12 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         {
             if (request.Contains("agent/services", StringComparison.Ordinal)) await FakeServer.Reply(socket, "{}");
             else if (request.StartsWith("PUT", StringComparison.Ordinal)) await FakeServer.Reply(socket, "");
-            else if (request.Contains("index=7", StringComparison.Ordinal)) await FakeServer.Reply(socket, List("passing"), 200, "X-Consul-Index: 8\r\n");
+            else if (request.Contains("index=7", StringComparison.Ordinal))
+            {
+                // The poll has the row that failed.
+                bool isPoll = request.Contains("filter=Checks", StringComparison.Ordinal);
+                await FakeServer.Reply(socket, isPoll ? $"[{Row(two.Port, "passing", "says consul")}]" : List("passing"), 200, "X-Consul-Index: 8\r\n");
+            }
             else if (!request.Contains("index=0", StringComparison.Ordinal)) await Task.Delay(Timeout.Infinite, ct);
             else if (!request.Contains("filter=Service.ID%20%3D%3D%20%22%22", StringComparison.Ordinal))
             {
