@@ -15,7 +15,7 @@ public sealed class FleetTests(ITestOutputHelper output)
         string source = Path.Combine(Binary.RepositoryRoot, "perf/fleet"), gateways = Path.Combine(folder.Path, "gateways");
         await RunAsync("cc", "-O2", "-o", gateways, Path.Combine(source, "gateways.c"));
         await RunAsync(
-            "python3", Path.Combine(source, "fleet.py"), "--sizes", "3x3", "--servers", "1", "--agents", "2", "--real", "1", "--scenarios", "dies,start",
+            "python3", Path.Combine(source, "fleet.py"), "--sizes", "3x3", "--servers", "1", "--agents", "2", "--real", "1", "--scenarios", "dies,start", "--rings", "", "--rows", "",
             "--gateways", gateways, "--fleet", Path.Combine(AppContext.BaseDirectory, "DynamicSharding.Fleet.dll"), "--aot", Binary.Path, "--out", folder.Path);
 
         using JsonDocument results = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(folder.Path, "results.json")));

@@ -21,6 +21,12 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     private TimeSpan _verdictTimeout = Timeout.InfiniteTimeSpan;
     private TimeSpan? _pendingSince;
 
+    /// <summary>No member was healthy at the last decision.</summary>
+    private bool _isOutage;
+
+    /// <summary>When a member was healthy again after none was.</summary>
+    private TimeSpan _recoveredAt = TimeSpan.MinValue;
+
     /// <summary>The ring of the last decision; empty before the first, and after a reload that allows none of its members.</summary>
     public ImmutableArray<string> Members { get; private set; } = [];
 
@@ -193,19 +199,30 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     {
         foreach (Candidate candidate in _candidates.Values) candidate.Held = false;
         List<Candidate> staying = [.. _candidates.Values.Where(c => IsWanted(c, now))];
+        List<Candidate> lost = [.. _candidates.Values.Where(c => IsLost(c, now))];
+        NoteOutage(staying, lost, now);
         if (staying.Count == 0) return [];
 
-        List<Candidate> lost = [.. _candidates.Values.Where(c => IsLost(c, now))];
-        if (lost.Count > 0 && IsMassLoss(staying, lost, now))
+        bool isMassLoss = lost.Count > 0 && IsMassLoss(staying, lost, now);
+        foreach (Candidate candidate in lost)
         {
-            foreach (Candidate candidate in lost)
-            {
-                candidate.Held = now - UnhealthySince(candidate, now) < _options.MassLossHold;
-                if (candidate.Held) staying.Add(candidate);
-            }
+            bool isOfOutage = UnhealthySince(candidate, now) <= _recoveredAt && _options.MassLossRatio < 1;
+            candidate.Held = (isMassLoss || isOfOutage) && now < HeldUntil(candidate, now);
+            if (candidate.Held) staying.Add(candidate);
         }
 
         return [.. staying.Select(static c => c.Address).Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary>
+    /// Members that were all lost do not recover in the same moment: each has its own time of checks. So when the first is healthy again, the others
+    /// are held anew, however long none was. Otherwise all groups would move to the first, and back a few seconds later.
+    /// </summary>
+    private void NoteOutage(List<Candidate> staying, List<Candidate> lost, TimeSpan now)
+    {
+        bool isMemberHealthy = staying.Exists(static c => c.InRing);
+        if (_isOutage && isMemberHealthy) _recoveredAt = now;
+        _isOutage = lost.Count > 0 && !isMemberHealthy;
     }
 
     private bool IsWanted(Candidate candidate, TimeSpan now)
@@ -216,6 +233,10 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     }
 
     private bool IsLost(Candidate candidate, TimeSpan now) => candidate.InRing && !candidate.IsExcluded && UnhealthySince(candidate, now) is not null;
+
+    /// <summary>Only of a candidate that is lost.</summary>
+    private TimeSpan? HeldUntil(Candidate candidate, TimeSpan now) =>
+        UnhealthySince(candidate, now) is { } since ? ReportClock.Max(since, _recoveredAt) + _options.MassLossHold : null;
 
     private TimeSpan? UnhealthySince(Candidate candidate, TimeSpan now) => candidate.UnhealthySince(_verdictTimeout, now);
 
@@ -263,7 +284,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
             TimeSpan? unhealthySince = UnhealthySince(candidate, now);
             candidate.UpdateState(unhealthySince is not null, _pendingSince is not null, wallClock);
             if (candidate.State == GatewayState.Joining) AddDeadline(candidate.HealthSince + _options.AdmitAfter, now);
-            if (candidate.Held) AddDeadline(unhealthySince + _options.MassLossHold, now);
+            if (candidate.Held) AddDeadline(HeldUntil(candidate, now), now);
             if (candidate.Health == GatewayHealth.Unknown && _verdictTimeout != Timeout.InfiniteTimeSpan) AddDeadline(candidate.HealthSince + _verdictTimeout, now);
         }
 

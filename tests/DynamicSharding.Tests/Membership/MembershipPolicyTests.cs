@@ -149,6 +149,73 @@ public class MembershipPolicyTests
         Assert.Equal(0, policy.Changes);
     }
 
+    [Theory]
+    [InlineData(3)]
+    [InlineData(3600)]
+    public void After_an_outage_of_all_the_ring_waits_for_those_that_recover_later(double outage)
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.SayAll(GatewayHealth.Critical, A, B, C);
+        policy.Advance(outage);
+        policy.Say(B, GatewayHealth.Passing);
+        Assert.Equal(GatewayState.Held, policy.Status(A).State);
+        policy.Advance(7);
+        policy.Say(A, GatewayHealth.Passing);
+        policy.Advance(7);
+        policy.Say(C, GatewayHealth.Passing);
+        policy.Advance(60);
+        Assert.Equal(0, policy.Changes);
+    }
+
+    [Fact]
+    public void After_an_outage_of_all_those_that_do_not_recover_leave()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.SayAll(GatewayHealth.Critical, A, B, C);
+        policy.Advance(600);
+        policy.SayAll(GatewayHealth.Passing, B, C);
+        double recovered = policy.Now;
+
+        // One of three is no mass loss, but it was lost with all.
+        policy.Advance(15.9);
+        Assert.Equal(0, policy.Changes);
+        policy.Advance(0.2);
+        Assert.Equal($"{B},{C}", policy.Ring);
+        Assert.Equal(RingChangeCause.MassLoss, policy.Rings[^1].Decision.Cause);
+        Assert.InRange(policy.Rings[^1].At - recovered, 15, 16.1);
+
+        // The outage is over: the next loss is judged by itself.
+        policy.Say(C, GatewayHealth.Critical);
+        policy.Say(A, GatewayHealth.Passing);
+        policy.Advance(5.1);
+        policy.Say(B, GatewayHealth.Critical);
+        policy.Advance(60);
+        Assert.Equal(A, policy.Ring);
+    }
+
+    [Fact]
+    public void A_new_gateway_is_no_recovery_of_those_that_were_lost()
+    {
+        PolicyHarness policy = Healthy(A, B);
+        policy.SayAll(GatewayHealth.Critical, A, B);
+        policy.Advance(60);
+        policy.Say(C, GatewayHealth.Passing);
+        policy.Advance(6.1);
+        Assert.Equal(C, policy.Ring);
+        Assert.Equal(1, policy.Changes);
+    }
+
+    [Fact]
+    public void Without_holds_an_outage_of_all_ends_with_the_first_that_recovers()
+    {
+        PolicyHarness policy = Healthy(new MembershipOptions { MassLossRatio = 1 }, A, B, C);
+        policy.SayAll(GatewayHealth.Critical, A, B, C);
+        policy.Advance(60);
+        policy.Say(A, GatewayHealth.Passing);
+        policy.Advance(1.1);
+        Assert.Equal(A, policy.Ring);
+    }
+
     [Fact]
     public void Maintenance_drains_without_a_hold_and_returns_after_admission()
     {
