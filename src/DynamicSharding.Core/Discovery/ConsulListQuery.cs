@@ -8,12 +8,16 @@ using Microsoft.Extensions.Logging;
 namespace DynamicSharding.Discovery;
 
 /// <summary>Queries the list of a service's instances, a part of it, or only its index, and checks what comes back.</summary>
-internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sharding, ILogger logger)
+internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sharding, ILogger logger, TimeProvider time)
 {
     /// <summary>Ten times the largest ring that was measured.</summary>
     private const int MaxMembers = 10_000;
 
-    private volatile bool _rejectsFilters;
+    /// <summary>An agent that is replaced, or one mixed-up response, must not cost lists for ever.</summary>
+    private static readonly TimeSpan PauseOfFilters = TimeSpan.FromMinutes(10);
+
+    /// <summary>A timestamp; 0 without a rejection since the last filter that worked.</summary>
+    private long _rejectedAt;
 
     /// <param name="selection">What the response should have, if the agent knows filters.</param>
     public async Task<ListResponse> RunAsync(ConsulClient client, ulong index, TimeSpan wait, RowSelection selection, CancellationToken ct)
@@ -26,7 +30,8 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
         };
         var query = new QueryOptions(mode, index, wait);
         string? rejection = null;
-        if (selection.Filter is { } filter && !_rejectsFilters)
+        long rejectedAt = Volatile.Read(ref _rejectedAt);
+        if (selection.Filter is { } filter && (rejectedAt == 0 || time.GetElapsedTime(rejectedAt) >= PauseOfFilters))
         {
             try
             {
@@ -34,10 +39,14 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
                     .Service(options.RegisterServiceName, query with { Filter = filter }, ct)
                     .ConfigureAwait(false);
 
-                if (filtered.Response.TrueForAll(selection.Has)) return Checked(filtered, selection.Rows);
+                if (filtered.Response.TrueForAll(selection.Has))
+                {
+                    Volatile.Write(ref _rejectedAt, 0);
+                    return Checked(filtered, selection.Rows);
+                }
 
                 // An agent that is too old for filters ignores them. But one such row does not make the response a list: a proxy may have mixed
-                // up two queries. So the list is read without a filter, now and from now on.
+                // up two queries. So the list is read without a filter, now and for some time.
                 rejection = "a response has instances that the filter excludes";
             }
             catch (ConsulRequestException ex) when (IsAboutFilter(ex))
@@ -47,11 +56,7 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
         }
 
         QueryResult<List<ServiceEntry>> result = await client.Health.Service(options.RegisterServiceName, query, ct).ConfigureAwait(false);
-        if (rejection is not null && !_rejectsFilters)
-        {
-            _rejectsFilters = true;
-            Log.ConsulRejectsFilters(logger, rejection);
-        }
+        if (rejection is not null && Interlocked.Exchange(ref _rejectedAt, time.GetTimestamp()) == 0) Log.ConsulRejectsFilters(logger, rejection);
 
         return Checked(result, Selection.All);
     }

@@ -94,7 +94,7 @@ internal sealed class ConsulWatch : IDisposable
     {
         _options = options;
         _token = token;
-        _query = new ConsulListQuery(options, sharding, logger);
+        _query = new ConsulListQuery(options, sharding, logger, time);
         _events = events;
         _logger = logger;
         _time = time;
