@@ -35,18 +35,53 @@ internal sealed class RequestReader(Socket socket, string gateway, Func<bool>? i
         return request with { Content = content };
     }
 
+    /// <summary>The content behind a head, without its framing and without keeping it.</summary>
+    public async Task ReadContentAsync(string head, Action<byte[]> onBytes, CancellationToken cancellation)
+    {
+        var request = new RecordedRequest(gateway, head, "");
+        if (request.Field("Content-Length") is { } field)
+        {
+            await PassAsync(long.Parse(field, CultureInfo.InvariantCulture), onBytes, cancellation);
+            return;
+        }
+
+        for (long length = -1; length != 0;)
+        {
+            length = await ReadChunkHeadAsync(cancellation);
+            await PassAsync(length, onBytes, cancellation);
+            Assert.Equal("\r\n", await ReadExactAsync(2, cancellation));
+        }
+    }
+
+    private async Task PassAsync(long length, Action<byte[]> onBytes, CancellationToken cancellation)
+    {
+        while (length > 0)
+        {
+            if (_received.Count == 0 && !await FillAsync(cancellation)) throw new IOException("the request ended in its content");
+            int count = (int)Math.Min(length, _received.Count);
+            onBytes([.. _received[..count]]);
+            _received.RemoveRange(0, count);
+            length -= count;
+        }
+    }
+
     private async Task<string> ReadChunksAsync(CancellationToken cancellation)
     {
         var content = new StringBuilder();
         while (true)
         {
-            string line = "";
-            while (!line.EndsWith("\r\n", StringComparison.Ordinal)) line += await ReadExactAsync(1, cancellation);
-            int length = int.Parse(line.Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            int length = await ReadChunkHeadAsync(cancellation);
             content.Append(await ReadExactAsync(length, cancellation));
             Assert.Equal("\r\n", await ReadExactAsync(2, cancellation));
             if (length == 0) return content.ToString();
         }
+    }
+
+    private async Task<int> ReadChunkHeadAsync(CancellationToken cancellation)
+    {
+        string line = "";
+        while (!line.EndsWith("\r\n", StringComparison.Ordinal)) line += await ReadExactAsync(1, cancellation);
+        return int.Parse(line.Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
     }
 
     private async Task<string> ReadExactAsync(int length, CancellationToken cancellation)

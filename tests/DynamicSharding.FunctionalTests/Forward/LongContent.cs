@@ -1,0 +1,32 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
+namespace DynamicSharding.FunctionalTests.Forward;
+
+/// <summary>Content that is made where it is sent, and hashed where it arrives.</summary>
+internal static class LongContent
+{
+    public const int Piece = 64 * 1024;
+
+    /// <summary>No eight bytes of any content are the same: a byte too many, too few or of another client changes the hash.</summary>
+    /// <param name="piece">Whole numbers of eight bytes.</param>
+    /// <param name="at">Where in the content it begins.</param>
+    public static void Fill(Span<byte> piece, int client, long at)
+    {
+        Span<long> numbers = MemoryMarshal.Cast<byte, long>(piece);
+        for (int i = 0; i < numbers.Length; i++) numbers[i] = ((long)client << 56) + (at / 8) + i;
+    }
+
+    public static string HashOf(int client, long length)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] piece = new byte[Piece];
+        for (long at = 0; at < length; at += Piece)
+        {
+            Fill(piece, client, at);
+            hash.AppendData(piece);
+        }
+
+        return Convert.ToHexString(hash.GetHashAndReset());
+    }
+}
