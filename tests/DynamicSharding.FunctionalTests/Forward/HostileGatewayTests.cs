@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using DynamicSharding.FunctionalTests.Peers;
@@ -193,6 +195,61 @@ public sealed class HostileGatewayTests(ITestOutputHelper output) : PeerTest(out
         ForwardServer other = await ForwardServer.StartAsync(TestPeers, [closing.Address]);
         Assert.Equal(502, ForwardServer.StatusOf(await other.ExchangeAsync(large)));
         Assert.Equal(1, heads);
+    }
+
+    /// <summary>
+    /// 65,536 bytes are kept until their response comes, and sent once more when their kept connection ends without one. A byte more is streamed:
+    /// on a connection of its own, and once.
+    /// </summary>
+    [Theory]
+    [InlineData(65_536, false)]
+    [InlineData(65_536, true)]
+    [InlineData(65_537, false)]
+    [InlineData(65_537, true)]
+    public async Task Content_of_64_KiB_is_repeated_and_a_byte_more_is_not(int length, bool isChunked)
+    {
+        bool isRepeated = length == 65_536;
+        string content = string.Concat(Enumerable.Range(0, (length / 8) + 1).Select(static i => string.Create(CultureInfo.InvariantCulture, $"v{i:D5} 1")))[..length];
+        ConcurrentQueue<(int Connection, string Content)> received = new();
+        int connections = 0;
+        await using var gateway = new LoopbackServer(async (socket, cancellation) =>
+        {
+            int connection = Interlocked.Increment(ref connections);
+            var reader = new RequestReader(socket, "");
+            while (await reader.ReadAsync(cancellation) is { } request)
+            {
+                received.Enqueue((connection, request.Content));
+
+                // The first time that the long content is here: the whole of it is read, and the connection ends without a response.
+                if (request.Content == content && received.Count(one => one.Content == content) == 1) return;
+                await socket.SendAsync(Encoding.Latin1.GetBytes(RecordingGateway.Ok), cancellation);
+            }
+        });
+        ForwardServer server = await ForwardServer.StartAsync(TestPeers, [gateway.Address]);
+        using RawHttp client = await RawHttp.ConnectAsync(server.Address);
+        await client.SendAsync(ForwardServer.Put("/metrics/job/a"));
+        Assert.Equal(200, ForwardServer.StatusOf(await client.ReadReplyAsync()));
+
+        await client.SendAsync(isChunked
+            ? $"PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{content}\r\n0\r\n\r\n"
+            : ForwardServer.Put("/metrics/job/a", content));
+        string reply = await client.ReadReplyAsync();
+
+        (int Connection, string Content)[] all = [(1, "v 1\n"), .. isRepeated ? ((int, string)[])[(1, content), (2, content)] : [(2, content)]];
+        Assert.Equal(all.Select(static one => one.Connection), received.Select(static one => one.Connection));
+        Assert.True(all.SequenceEqual(received), "other content than the client's");
+        Assert.Equal(isRepeated ? 200 : 502, ForwardServer.StatusOf(reply));
+        if (!isRepeated)
+            Assert.EndsWith($"\r\n\r\npushgateway {gateway.Address} sent no complete response: the connection was closed before a response\n", reply, StringComparison.Ordinal);
+        string labels = $"gateway=\"{gateway.Address}\"";
+        Assert.Equal(isRepeated ? 1 : 0, await server.MetricAsync($"dynamic_sharding_forward_replays_total{{{labels}}}"));
+        Assert.Equal(isRepeated ? 2 : 1, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{{labels},code=\"200\"}}"));
+        if (!isRepeated) Assert.Equal(1, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{{labels},code=\"502\"}}"));
+
+        // Its client is kept: the failure is the gateway's. The connection that the small push left is still good, if the repeat did not take it.
+        await client.SendAsync(ForwardServer.Put("/metrics/job/a"));
+        Assert.Equal(200, ForwardServer.StatusOf(await client.ReadReplyAsync()));
+        Assert.Equal((isRepeated ? 2 : 1, "v 1\n"), received.Last());
     }
 
     [Fact]
