@@ -17,7 +17,10 @@ internal sealed class RunningForward : IAsyncDisposable
     private readonly ActiveRing _ring = new();
     private readonly AdjustableClock _time;
 
-    public RunningForward(IEnumerable<string> gateways, ForwardOptions? forward = null, LimitOptions? limits = null, int loops = 2, bool clockRuns = true, NameResolver? resolver = null)
+    /// <param name="maxUpstreams">Connections to gateways that all loops keep open.</param>
+    public RunningForward(
+        IEnumerable<string> gateways, ForwardOptions? forward = null, LimitOptions? limits = null, int loops = 2, bool clockRuns = true, NameResolver? resolver = null,
+        int maxUpstreams = 1000)
     {
         _time = new AdjustableClock(clockRuns);
         var listen = new ListenAddress(IPAddress.Loopback, 0);
@@ -28,7 +31,7 @@ internal sealed class RunningForward : IAsyncDisposable
         readiness.SetReady();
         Counters = new ForwardCounters(loops);
         Closes = new DataPlaneCounters(loops);
-        Plane = new ForwardPlane(options, _ring, Counters, maxUpstreams: 1000, resolver ?? NameResolver.Shared, NullLoggerFactory.Instance, _time);
+        Plane = new ForwardPlane(options, _ring, Counters, maxUpstreams, resolver ?? NameResolver.Shared, NullLoggerFactory.Instance, _time);
         DataAddress[] addresses =
         [
             new(DataAddresses.Forward, "forward_listen_addr", listen, Plane.NewSession),

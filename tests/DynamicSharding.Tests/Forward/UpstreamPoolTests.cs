@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 using DynamicSharding.Config;
 using DynamicSharding.Tests.Server;
@@ -165,25 +166,92 @@ public sealed class UpstreamPoolTests
     public async Task Of_many_connections_that_become_idle_a_bounded_number_is_kept()
     {
         const int Pushes = 300;
-        int received = 0;
-        var all = new TaskCompletionSource();
-        await using var gateway = new ScriptedGateway(async (socket, cancellation) =>
-        {
-            var reader = new ContentReader(socket, cancellation);
-            while (await reader.ReadHeadAsync() is { } head)
-            {
-                await reader.SkipContentAsync(head);
-                if (Interlocked.Increment(ref received) == Pushes) all.SetResult();
-                await all.Task.WaitAsync(cancellation);
-                await ScriptedGateway.SendAsync(socket, Ok, cancellation);
-            }
-        });
+        await using var gateway = new GatheringGateway(Pushes);
         await using var server = new RunningForward([gateway.Address], new ForwardOptions { MaxInFlight = Pushes }, loops: 1);
-        TestClient[] clients = new TestClient[Pushes];
-        for (int i = 0; i < Pushes; i++)
+        await PushAtOnceAsync(server, Pushes);
+
+        Assert.Equal(Pushes, gateway.Connections);
+        Assert.True(await RunningServer.UntilAsync(() => server.Plane.OpenUpstreams == 128), $"{server.Plane.OpenUpstreams} kept");
+    }
+
+    /// <summary>When the loop has its share of descriptors, all idle ones to another gateway, each push to this one closes one of them.</summary>
+    [Fact]
+    public async Task An_idle_connection_to_one_gateway_makes_room_for_one_to_another()
+    {
+        const int Share = 4;
+        await using var first = new GatheringGateway(Share);
+        await using var second = new GatheringGateway(Share);
+        await using var server = new RunningForward([first.Address], loops: 1, maxUpstreams: Share);
+        await PushAtOnceAsync(server, Share);
+        Assert.Equal((Share, 0, Share), (first.Connections, first.Ended, server.Plane.OpenUpstreams));
+
+        server.Publish([second.Address]);
+        await PushAtOnceAsync(server, Share, async pushes =>
+            Assert.True(await RunningServer.UntilAsync(() => first.Ended == pushes), $"{pushes} pushes have closed {first.Ended} connections"));
+
+        Assert.Equal((Share, 0, Share), (second.Connections, second.Ended, server.Plane.OpenUpstreams));
+        Assert.True(await RunningServer.UntilAsync(() => first.Ended == Share), $"{first.Ended} connections to the first gateway were closed");
+
+        // One at a time takes the place of one, of the gateway that has them; and then the kept one is used.
+        server.Publish([first.Address]);
+        first.Gathers = 1;
+        for (int i = 0; i < 3; i++) await PushAtOnceAsync(server, 1);
+        Assert.Equal((Share + 1, Share), (first.Connections, server.Plane.OpenUpstreams));
+        Assert.True(await RunningServer.UntilAsync(() => second.Ended == 1), $"{second.Ended} connections to the second gateway were closed");
+    }
+
+    /// <summary>The share bounds what is kept: with none idle, a push gets its connection all the same.</summary>
+    [Fact]
+    public async Task More_pushes_at_once_than_the_share_of_connections_are_all_forwarded()
+    {
+        const int Share = 4, Pushes = 20;
+        await using var gateway = new GatheringGateway(Pushes);
+        await using var server = new RunningForward([gateway.Address], loops: 1, maxUpstreams: Share);
+        await PushAtOnceAsync(server, Pushes);
+
+        Assert.Equal(Pushes, gateway.Connections);
+        Assert.True(await RunningServer.UntilAsync(() => gateway.Ended == Pushes - Share), $"{gateway.Ended} connections were closed");
+        Assert.Equal(Share, server.Plane.OpenUpstreams);
+    }
+
+    /// <summary>Clients that change between gateways all the time, on a share that is less than one connection each: no push fails.</summary>
+    [Fact]
+    public async Task Pushes_to_many_gateways_on_a_small_share_do_not_fail()
+    {
+        const int Clients = 16, Pushes = 100, Jobs = 40, Share = 6;
+        ScriptedGateway[] gateways = [.. Enumerable.Range(0, 5).Select(static _ => ScriptedGateway.Good())];
+        await using (var server = new RunningForward(gateways.Select(static gateway => gateway.Address), loops: 2, maxUpstreams: Share))
+        {
+            await Task.WhenAll(Enumerable.Range(0, Clients).Select(number => Task.Run(async () =>
+            {
+                using TestClient client = await server.ConnectAsync();
+                for (int i = 0; i < Pushes; i++)
+                {
+                    await client.SendAsync(Push.Replace("/job/a", string.Create(CultureInfo.InvariantCulture, $"/job/{(number + (7 * i)) % Jobs}"), StringComparison.Ordinal));
+                    Assert.Equal(200, (await client.ReadAsync())!.Status);
+                }
+            })));
+            Assert.All(gateways, static gateway => Assert.True(gateway.Connections > 0, "a gateway without a push"));
+            Assert.True(gateways.Sum(static gateway => gateway.Connections) > 2 * Clients, "no connection made room for another");
+            Assert.True(await RunningServer.UntilAsync(() => server.Plane.OpenUpstreams <= Share), $"{server.Plane.OpenUpstreams} kept");
+        }
+
+        foreach (ScriptedGateway gateway in gateways) await gateway.DisposeAsync();
+    }
+
+    /// <summary>Each of these pushes on a connection of its own, and none has its response before all of them are at the gateway.</summary>
+    /// <param name="whileWaiting">Called when one more waits for the last, with their number.</param>
+    private static async Task PushAtOnceAsync(RunningForward server, int pushes, Func<int, Task>? whileWaiting = null)
+    {
+        var clients = new TestClient[pushes];
+        for (int i = 0; i < pushes; i++)
         {
             clients[i] = await server.ConnectAsync();
             await clients[i].SendAsync(Push);
+            if (i == pushes - 1) break;
+            int inFlight = i + 1;
+            Assert.True(await RunningServer.UntilAsync(() => server.InFlight == inFlight), $"{server.InFlight} in flight");
+            if (whileWaiting is not null) await whileWaiting(inFlight);
         }
 
         foreach (TestClient client in clients)
@@ -191,9 +259,6 @@ public sealed class UpstreamPoolTests
             Assert.Equal(200, (await client.ReadAsync())!.Status);
             client.Dispose();
         }
-
-        Assert.Equal(Pushes, gateway.Connections);
-        Assert.True(await RunningServer.UntilAsync(() => server.Plane.OpenUpstreams == 128), $"{server.Plane.OpenUpstreams} kept");
     }
 
     private static async Task PushAsync(TestClient client)
@@ -218,5 +283,56 @@ public sealed class UpstreamPoolTests
                 await ScriptedGateway.SendAsync(socket, $"HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n", cancellation);
             }
         });
+    }
+
+    /// <summary>Responds when as many pushes are here as it gathers.</summary>
+    private sealed class GatheringGateway : IAsyncDisposable
+    {
+        private readonly ScriptedGateway _gateway;
+        private readonly Lock _lock = new();
+        private TaskCompletionSource _all = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _here;
+        private int _ended;
+
+        public GatheringGateway(int gathers)
+        {
+            Gathers = gathers;
+            _gateway = new ScriptedGateway(async (socket, cancellation) =>
+            {
+                var reader = new ContentReader(socket, cancellation);
+                while (await reader.ReadHeadAsync() is { } head)
+                {
+                    await reader.SkipContentAsync(head);
+                    await GatherAsync().WaitAsync(cancellation);
+                    await ScriptedGateway.SendAsync(socket, Ok, cancellation);
+                }
+
+                Interlocked.Increment(ref _ended);
+            });
+        }
+
+        public int Gathers { get; set; }
+
+        public string Address => _gateway.Address;
+
+        public int Connections => _gateway.Connections;
+
+        /// <summary>Connections that the edge has closed.</summary>
+        public int Ended => Volatile.Read(ref _ended);
+
+        public ValueTask DisposeAsync() => _gateway.DisposeAsync();
+
+        private Task GatherAsync()
+        {
+            lock (_lock)
+            {
+                TaskCompletionSource all = _all;
+                if (++_here < Gathers) return all.Task;
+                _here = 0;
+                _all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                all.SetResult();
+                return all.Task;
+            }
+        }
     }
 }
