@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
@@ -10,7 +11,8 @@ namespace DynamicSharding.FunctionalTests.Tls;
 internal sealed class SecureGateway : IAsyncDisposable
 {
     private readonly LoopbackServer _server;
-    private readonly X509Certificate2 _certificate;
+    private readonly ConcurrentDictionary<(string Own, string? Client), int> _served = new();
+    private volatile X509Certificate2 _certificate;
     private readonly bool _asksForCertificate;
     private readonly string _response;
     private readonly bool _closes;
@@ -21,8 +23,7 @@ internal sealed class SecureGateway : IAsyncDisposable
     /// <param name="closes">Whether a connection ends with its first response, without a word of TLS.</param>
     public SecureGateway(TestAuthority authority, string certificate, string response, bool closes = false, bool asksForCertificate = false)
     {
-        using X509Certificate2 pem = X509Certificate2.CreateFromPemFile(authority.Path(certificate + ".pem"), authority.Path(certificate + ".key"));
-        _certificate = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null);
+        _certificate = Load(authority, certificate);
         _response = response;
         _closes = closes;
         _asksForCertificate = asksForCertificate;
@@ -39,22 +40,41 @@ internal sealed class SecureGateway : IAsyncDisposable
     /// <summary>Of the last client's certificate; null without one.</summary>
     public string? Subject { get; private set; }
 
+    /// <summary>The last of these on a connection has a response that says so, and the connection is closed.</summary>
+    public int PerConnection { get; init; } = int.MaxValue;
+
+    /// <summary>Before each response: a delay, for example.</summary>
+    public Func<string, CancellationToken, Task>? BeforeResponse { get; init; }
+
+    /// <summary>Responses on connections with this pair of certificates, by their subjects.</summary>
+    public int Served(string own, string? client) => _served.GetValueOrDefault((own, client));
+
+    /// <summary>From the next handshake on.</summary>
+    public void Use(TestAuthority authority, string certificate) => _certificate = Load(authority, certificate);
+
     public async ValueTask DisposeAsync()
     {
         await _server.DisposeAsync();
         _certificate.Dispose();
     }
 
+    private static X509Certificate2 Load(TestAuthority authority, string certificate)
+    {
+        using X509Certificate2 pem = X509Certificate2.CreateFromPemFile(authority.Path(certificate + ".pem"), authority.Path(certificate + ".key"));
+        return X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), null);
+    }
+
     private async Task ServeAsync(Socket socket, CancellationToken cancellation)
     {
         Interlocked.Increment(ref _connections);
+        X509Certificate2 certificate = _certificate;
         await using var secure = new SslStream(new NetworkStream(socket), leaveInnerStreamOpen: false);
         try
         {
             await secure.AuthenticateAsServerAsync(
                 new SslServerAuthenticationOptions
                 {
-                    ServerCertificate = _certificate,
+                    ServerCertificate = certificate,
                     ClientCertificateRequired = _asksForCertificate,
                     // Any certificate, or none: the test looks at its subject.
                     RemoteCertificateValidationCallback = static (_, _, _, errors) =>
@@ -67,7 +87,9 @@ internal sealed class SecureGateway : IAsyncDisposable
             return;
         }
 
-        Subject = secure.RemoteCertificate?.Subject;
+        string? client = secure.RemoteCertificate?.Subject;
+        Subject = client;
+        int left = PerConnection;
         byte[] buffer = new byte[4096];
         string received = "";
         while (await secure.ReadAsync(buffer, cancellation) is > 0 and int count)
@@ -75,10 +97,18 @@ internal sealed class SecureGateway : IAsyncDisposable
             received += Encoding.Latin1.GetString(buffer, 0, count);
             for (int end; (end = received.IndexOf("\r\n\r\n", StringComparison.Ordinal)) >= 0;)
             {
+                string head = received[..end];
                 received = received[(end + 4)..];
                 Interlocked.Increment(ref _requests);
-                await secure.WriteAsync(Encoding.Latin1.GetBytes(_response), cancellation);
+                if (BeforeResponse is not null) await BeforeResponse(head, cancellation);
+                bool isLast = --left == 0;
+                string response = isLast ? _response.Replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n", StringComparison.Ordinal) : _response;
+                _served.AddOrUpdate((certificate.Subject, client), 1, static (_, served) => served + 1);
+                await secure.WriteAsync(Encoding.Latin1.GetBytes(response), cancellation);
                 if (_closes) return;
+                if (!isLast) continue;
+                await secure.ShutdownAsync();
+                return;
             }
         }
     }

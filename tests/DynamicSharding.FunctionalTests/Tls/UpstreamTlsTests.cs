@@ -192,12 +192,132 @@ public sealed class UpstreamTlsTests(ITestOutputHelper output) : PeerTest(output
         Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
     }
 
+    /// <summary>Neither a kept session of TLS nor anything else that is left of the old authority makes up for it.</summary>
+    [Fact]
+    public async Task An_authority_that_is_gone_from_the_file_is_not_trusted_on_new_connections()
+    {
+        using var next = new TestAuthority("next");
+        _authority.Issue("gateway");
+        next.Issue("gateway");
+        await using var gateway = new SecureGateway(_authority, "gateway", RecordingGateway.Ok) { PerConnection = 1 };
+        ForwardServer server = await StartAsync(gateway);
+        for (int i = 0; i < 3; i++) Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
+
+        File.WriteAllText(_authority.CaFile, File.ReadAllText(next.CaFile));
+        await server.Process.WaitForLogAsync(Limit, "level=info", "gateway TLS files reloaded");
+
+        for (int i = 0; i < 3; i++) Assert.Equal(502, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
+        Assert.Equal(3, gateway.Requests);
+        gateway.Use(next, "gateway");
+        Assert.Equal(200, ForwardServer.StatusOf(await server.ExchangeAsync(Push)));
+    }
+
+    [Fact]
+    public Task Rotation_of_both_sides_under_load_fails_no_push() => RotateAsync(perStep: 400);
+
+    [Fact, Trait("Category", "Slow")]
+    public Task Rotation_of_both_sides_during_100_000_pushes_fails_none() => RotateAsync(perStep: 20_000);
+
+    /// <summary>As an operator does it: the new authority beside the old one, the gateway's certificate, the edge's own, and then the old authority goes.</summary>
+    /// <param name="perStep">Pushes that each step is seen by before the next.</param>
+    private async Task RotateAsync(int perStep)
+    {
+        const int Clients = 6;
+        using var next = new TestAuthority("next");
+        _authority.Issue("gateway").Issue("edge-client");
+        next.Issue("new-gateway");
+        var isReleased = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var gateway = new SecureGateway(_authority, "gateway", RecordingGateway.Ok, asksForCertificate: true)
+        {
+            PerConnection = 20,
+            BeforeResponse = (head, cancellation) => head.Contains("/job/held", StringComparison.Ordinal) ? isReleased.Task.WaitAsync(cancellation) : Task.CompletedTask,
+        };
+        ForwardServer server = await StartAsync(gateway, more: Own, top: "forward: { timeout: 5m }");
+        using var over = new CancellationTokenSource();
+        int pushed = 0;
+        Task[] pushing = [.. Enumerable.Range(0, Clients).Select(_ => Task.Run(async () =>
+        {
+            using RawHttp client = await RawHttp.ConnectAsync(server.Address);
+            while (!over.IsCancellationRequested)
+            {
+                await client.SendAsync(Push);
+                string reply = await client.ReadReplyAsync(limit: Limit);
+                Assert.True(ForwardServer.StatusOf(reply) == 200, reply);
+                Interlocked.Increment(ref pushed);
+            }
+        }))];
+        using RawHttp old = await RawHttp.ConnectAsync(server.Address);
+        await ServedAsync("gateway", "edge-client");
+        await old.SendAsync(Push.Replace("/job/a", "/job/held", StringComparison.Ordinal));
+        await Eventually.TrueAsync(
+            async () => await server.MetricAsync($"dynamic_sharding_forward_in_flight{{gateway=\"{gateway.Address}\"}}") >= 1, Limit, () => "the push that is held");
+
+        string oldAuthority = File.ReadAllText(_authority.CaFile), newAuthority = File.ReadAllText(next.CaFile);
+        await ReloadedAsync(() => File.WriteAllText(_authority.CaFile, oldAuthority + "\n" + newAuthority));
+        gateway.Use(next, "new-gateway");
+        await ServedAsync("new-gateway", "edge-client");
+
+        (string certificate, string key) = next.Make("new-client");
+        await ReloadedAsync(() =>
+        {
+            _authority.Write("edge-client.key", key);
+            _authority.Write("edge-client.pem", certificate);
+        });
+        await ServedAsync("new-gateway", "new-client");
+
+        // By now all connections from before have had their last push, and no new one has the old certificate.
+        int last = gateway.Served("CN=new-gateway", "CN=edge-client");
+        await ReloadedAsync(() => File.WriteAllText(_authority.CaFile, newAuthority));
+        await ServedAsync("new-gateway", "new-client");
+        Assert.Equal(last, gateway.Served("CN=new-gateway", "CN=edge-client"));
+        Assert.Equal(1, await server.MetricAsync(Successful));
+
+        int connections = gateway.Connections;
+        File.WriteAllText(_authority.CaFile, newAuthority[..(newAuthority.Length / 2)]);
+        await server.Process.WaitForLogAsync(Limit, "level=warn", "gateway TLS reload failed, keeping the previous files", _authority.CaFile);
+        await Eventually.TrueAsync(async () => await server.MetricAsync(Successful) == 0, Limit, () => "the failure");
+        await ServedAsync("new-gateway", "new-client");
+        Assert.True(gateway.Connections > connections, "no handshake with the files from before");
+        File.WriteAllText(_authority.CaFile, newAuthority);
+        await Eventually.TrueAsync(async () => await server.MetricAsync(Successful) == 1, Limit, () => "the whole file");
+
+        // What began before all this ends well, on its connection with the old certificates.
+        int served = gateway.Served("CN=gateway", "CN=edge-client");
+        isReleased.SetResult();
+        Assert.Equal(200, ForwardServer.StatusOf(await old.ReadReplyAsync(limit: Limit)));
+        Assert.Equal(served + 1, gateway.Served("CN=gateway", "CN=edge-client"));
+        await over.CancelAsync();
+        await Task.WhenAll(pushing);
+        Output.WriteLine($"{pushed} pushes, {gateway.Connections} handshakes");
+        Assert.Equal(pushed + 1, await server.MetricAsync($"dynamic_sharding_forward_requests_total{{gateway=\"{gateway.Address}\",code=\"200\"}}"));
+
+        async Task ServedAsync(string own, string client)
+        {
+            int before = gateway.Served("CN=" + own, "CN=" + client);
+            await Eventually.TrueAsync(
+                () => Task.FromResult(gateway.Served("CN=" + own, "CN=" + client) - before >= perStep || pushing.Any(static one => one.IsFaulted)),
+                10 * Limit,
+                () => $"{own} and {client}: {gateway.Served("CN=" + own, "CN=" + client) - before} pushes");
+            await Task.WhenAll(pushing.Where(static one => one.IsFaulted));
+        }
+
+        async Task ReloadedAsync(Action change)
+        {
+            int before = Reloads();
+            change();
+            await Eventually.TrueAsync(() => Task.FromResult(Reloads() > before), Limit, () => "no reload");
+        }
+
+        int Reloads() => server.Process.Process.Output.Split("gateway TLS files reloaded").Length;
+    }
+
     private string Own => $", cert_file: {_authority.Path("edge-client.pem")}, key_file: {_authority.Path("edge-client.key")}";
 
-    private Task<ForwardServer> StartAsync(SecureGateway gateway, string? ca = null, string more = "", string check = "health_check: { enabled: false }") => ForwardServer.StartAsync(
+    private Task<ForwardServer> StartAsync(SecureGateway gateway, string? ca = null, string more = "", string check = "health_check: { enabled: false }", string top = "") => ForwardServer.StartAsync(
         TestPeers, [gateway.Address], $$"""
               scheme: https
               {{check}}
               tls: { ca_file: {{ca ?? _authority.CaFile}}{{more}} }
-            """);
+            """,
+        top);
 }
