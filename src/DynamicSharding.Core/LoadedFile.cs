@@ -72,7 +72,16 @@ internal sealed class LoadedFile(string path, Func<ConfigResult> check, TimeProv
 
             string? error = _checked == now ? _error : null;
             if (_isUnchanged && error is null) return new ConfigFileStatus(ConfigFileState.Loaded, null);
-            if (IsCheckDue(now, error)) BeginCheck(now);
+            if (FileStamp.IsPipe(path))
+            {
+                // What is written to it is for a reload, and a check would take it away.
+                if (error is null) return ConfigFileStatus.Unknown;
+            }
+            else if (IsCheckDue(now, error))
+            {
+                BeginCheck(now);
+            }
+
             ConfigFileState state = now is (null, null) ? ConfigFileState.Missing : ConfigFileState.Edited;
             return new ConfigFileStatus(state, _isUnchanged ? null : now.Stamp?.WrittenAt) { Error = error };
         }

@@ -13,7 +13,7 @@ internal static class ConfigFile
     /// <summary>Room for a hundred thousand servers. A device or a log file named by mistake is not read to its end.</summary>
     public const int MaxBytes = 4 << 20;
 
-    /// <summary>The file may be a pipe of this process (/dev/stdin, process substitution), which must not block the start or a reload forever.</summary>
+    /// <summary>The file may be a pipe (/dev/stdin, process substitution). One without a writer must not block the start or a reload forever.</summary>
     private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>Bytes that YAML forbids (1.2, c-printable) and the parser drops or accepts: an invisible one would change a name.</summary>
@@ -21,6 +21,9 @@ internal static class ConfigFile
         [.. Enumerable.Range(0, 0x20).Select(static code => (byte)code).Except("\t\n\r"u8.ToArray()), 0x7f]);
 
     private const string Remedy = "name the file with --config.file";
+
+    private const string NamedPipe =
+        "is a named pipe, which is deprecated: it can be read only once, so that a reload waits until it is written again; write the configuration to a file, and name that with --config.file";
 
     /// <param name="path">As given: messages repeat it.</param>
     /// <param name="environment">Returns the value of a variable.</param>
@@ -84,14 +87,20 @@ internal static class ConfigFile
                 return null;
             }
 
-            if (FileStamp.Of(path).Error == FileStamp.NotRegular && !NonBlockingFile.IsDescriptor(path))
+            bool isRegular = FileStamp.Of(path).Error != FileStamp.NotRegular || NonBlockingFile.IsDescriptor(path);
+            if (!isRegular && !FileStamp.IsPipe(path))
             {
-                problems.Error("is a pipe, a socket or a device, not a regular file; " + Remedy);
+                problems.Error("is a socket or a device, not a regular file; " + Remedy);
                 return null;
             }
 
             byte[]? content = NonBlockingFile.ReadToEnd(path, MaxBytes, ReadTimeout);
-            if (content?.Length <= MaxBytes) return content;
+            if (content?.Length <= MaxBytes)
+            {
+                if (!isRegular) problems.Warning(NamedPipe);
+                return content;
+            }
+
             problems.Error(content is null
                 ? $"could not be read to its end within {ReadTimeout.TotalSeconds:0} s; if it is a pipe, somebody must write to it and close it"
                 : "is larger than 4 MiB, so it is not a configuration file; " + Remedy);

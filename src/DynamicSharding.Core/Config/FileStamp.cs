@@ -16,16 +16,13 @@ internal readonly unsafe partial record struct FileStamp(ulong Device, ulong Ino
 
     private const int CurrentFolder = -100;
     private const uint BasicStats = 0x7ff;
-    private const int FormatMask = 0xf000, RegularFormat = 0x8000;
+    private const int FormatMask = 0xf000, RegularFormat = 0x8000, PipeFormat = 0x1000;
 
     /// <summary>Of the file behind symbolic links.</summary>
     /// <returns>A stamp; or why there is none; or neither if there is no such file.</returns>
     public static (FileStamp? Stamp, string? Error) Of(string path)
     {
-        Status status = default;
-        int result;
-        fixed (byte* name = Encoding.UTF8.GetBytes(path + "\0")) result = Stat(CurrentFolder, name, 0, BasicStats, &status);
-        if (result != 0)
+        if (!TryStat(path, out Status status))
         {
             int error = Marshal.GetLastPInvokeError();
             return (null, error is 2 or 20 ? null : Marshal.GetPInvokeErrorMessage(error)); // ENOENT, ENOTDIR
@@ -35,11 +32,23 @@ internal readonly unsafe partial record struct FileStamp(ulong Device, ulong Ino
         return (new FileStamp(((ulong)status.DeviceMajor << 32) | status.DeviceMinor, status.Inode, status.Written.Nanoseconds, status.Changed.Nanoseconds, status.Size), null);
     }
 
+    /// <summary>Of the file behind symbolic links.</summary>
+    public static bool IsPipe(string path) => TryStat(path, out Status status) && (status.Mode & FormatMask) == PipeFormat;
+
     /// <summary>As the writer says.</summary>
     public DateTimeOffset WrittenAt => DateTimeOffset.UnixEpoch + TimeSpan.FromTicks(Written / TimeSpan.NanosecondsPerTick);
 
     /// <summary>Negative if the writer set a date in the future.</summary>
     public TimeSpan AgeAt(DateTimeOffset now) => now - WrittenAt;
+
+    private static bool TryStat(string path, out Status status)
+    {
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + "\0"))
+        fixed (Status* found = &status)
+        {
+            return Stat(CurrentFolder, name, 0, BasicStats, found) == 0;
+        }
+    }
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true)]
     private static partial int Stat(int folder, byte* path, int flags, uint mask, Status* status);

@@ -245,7 +245,30 @@ public sealed class ConfigBrokenFilesTests
         Assert.Equal("/nowhere/c.yml: does not exist; create it or name the file with --config.file", LoadError("/nowhere/c.yml"));
         Assert.Equal("/tmp: is a directory; name the file with --config.file", LoadError("/tmp"));
         Assert.StartsWith(": the name of the configuration file is empty; name the file with --config.file", LoadError(""), StringComparison.Ordinal);
-        Assert.Equal("/dev/zero: is a pipe, a socket or a device, not a regular file; name the file with --config.file", LoadError("/dev/zero"));
+        Assert.Equal("/dev/zero: is a socket or a device, not a regular file; name the file with --config.file", LoadError("/dev/zero"));
+    }
+
+    [Fact]
+    public async Task A_named_pipe_with_a_writer_is_read_with_a_warning()
+    {
+        string pipe = Path.Combine(Directory.CreateTempSubdirectory().FullName, "pipe.yml");
+        try
+        {
+            using (var run = System.Diagnostics.Process.Start("mkfifo", [pipe])) await run.WaitForExitAsync();
+            // Opening it for writing waits for a reader.
+            Task written = Task.Run(() => File.WriteAllText(pipe, "pushgateway: { servers: [a, b] }\nadmin_listen_addr: ''\n"));
+            ConfigResult result = ConfigFile.Load(pipe, _ => null);
+            await written;
+            Assert.Equal(2, result.Options?.Pushgateway.Servers.Length);
+            Assert.Equal(
+                pipe + ": is a named pipe, which is deprecated: it can be read only once, so that a reload waits until it is written again; "
+                    + "write the configuration to a file, and name that with --config.file",
+                Assert.Single(result.Warnings).ToString());
+        }
+        finally
+        {
+            Directory.Delete(Path.GetDirectoryName(pipe)!, recursive: true);
+        }
     }
 
     [Fact]
