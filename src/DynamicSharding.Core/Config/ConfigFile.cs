@@ -77,7 +77,7 @@ internal static class ConfigFile
         {
             if (path.Length == 0)
             {
-                problems.Error("the name of the configuration file is empty; " + Remedy);
+                problems.Error("its name is empty; " + Remedy);
                 return null;
             }
 

@@ -10,6 +10,7 @@ internal sealed class ConfigProblems(string file)
     /// <summary>A file of another kind has a problem on every line.</summary>
     private const int MaxShown = 100;
 
+    private readonly string _shown = file.Length == 0 ? "configuration file" : ConfigText.FileName(file);
     private readonly List<ConfigProblem> _errors = [];
     private readonly List<ConfigProblem> _warnings = [];
     private int _hiddenErrors;
@@ -28,18 +29,18 @@ internal sealed class ConfigProblems(string file)
     public ImmutableArray<ConfigProblem> Warnings => InFileOrder(_warnings, _hiddenWarnings, "warning");
 
     /// <summary>About the file as a whole.</summary>
-    public void Error(string message) => AddError(new ConfigProblem(File, 0, 0, message));
+    public void Error(string message) => AddError(new ConfigProblem(_shown, 0, 0, message));
 
-    public void Error(int line, int column, string message) => AddError(new ConfigProblem(File, line, column, message));
+    public void Error(int line, int column, string message) => AddError(new ConfigProblem(_shown, line, column, message));
 
     public void Error(YamlNode node, string message) => Error(node.Line, node.Column, message);
 
     public void EnvironmentError(string message) => AddError(new ConfigProblem("environment", 0, 0, message));
 
-    public void Warning(YamlNode node, string message) => AddWarning(new ConfigProblem(File, node.Line, node.Column, message));
+    public void Warning(YamlNode node, string message) => AddWarning(new ConfigProblem(_shown, node.Line, node.Column, message));
 
     /// <summary>About the file as a whole.</summary>
-    public void Warning(string message) => AddWarning(new ConfigProblem(File, 0, 0, message));
+    public void Warning(string message) => AddWarning(new ConfigProblem(_shown, 0, 0, message));
 
     private void AddWarning(ConfigProblem warning)
     {
@@ -58,7 +59,7 @@ internal sealed class ConfigProblems(string file)
         IEnumerable<ConfigProblem> sorted = problems.OrderBy(problem => problem.Line).ThenBy(problem => problem.Column);
         if (hidden == 0) return [.. sorted];
         string count = string.Create(CultureInfo.InvariantCulture, $"{hidden} more {kind}{(hidden == 1 ? "" : "s")} not shown");
-        return [.. sorted, new ConfigProblem(File, 0, 0, count)];
+        return [.. sorted, new ConfigProblem(_shown, 0, 0, count)];
     }
 }
 

@@ -13,6 +13,10 @@ internal static class ConfigText
     public static string? UnsendableToken(string text) =>
         Unsendable(text) ?? (text.All(char.IsAscii) ? null : "contains a character outside ASCII, which HTTP cannot carry; remove it");
 
+    /// <summary>For messages: in single quotes if white space around it or a character that breaks the line would not show.</summary>
+    public static string FileName(string path) =>
+        path.Trim() == path && !path.Any(char.IsControl) ? path : "'" + string.Concat(path.Select(static c => char.IsControl(c) ? '?' : c)) + "'";
+
     /// <summary>In single quotes, shortened, without characters that break a line or a terminal.</summary>
     public static string Quote(string text)
     {

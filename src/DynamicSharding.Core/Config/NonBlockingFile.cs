@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -53,6 +54,23 @@ internal static unsafe partial class NonBlockingFile
         }
 
         return content.ToArray();
+    }
+
+    /// <summary>Reads what there is, or waits for it: for a writer of a pipe until the timeout, for what a writer writes as long as it takes.</summary>
+    /// <returns>How many bytes; 0 at the end.</returns>
+    /// <exception cref="IOException">As <see cref="Open"/>; or nobody writes.</exception>
+    public static int Read(SafeFileHandle file, Span<byte> buffer, TimeSpan timeout)
+    {
+        while (true)
+        {
+            var wanted = new PollEntry { Descriptor = (int)file.DangerousGetHandle(), Events = Readable };
+            int ready = Poll(&wanted, 1, (int)timeout.TotalMilliseconds);
+            nint read;
+            fixed (byte* start = buffer) read = ready < 0 ? -1 : Read(wanted.Descriptor, start, buffer.Length);
+            if (read > 0 || (read == 0 && ready > 0)) return (int)read;
+            if (read == 0) throw new IOException(string.Create(CultureInfo.InvariantCulture, $"a pipe that nobody has written to for {timeout.TotalSeconds:0} s"));
+            if (Marshal.GetLastPInvokeError() is var error and not (EINTR or EAGAIN)) throw Failure(error);
+        }
     }
 
     /// <summary>Whether the path leads to what this process has open already, such as its standard input or a shell's process substitution.</summary>

@@ -19,6 +19,9 @@ internal static class SimulateCommand
     /// <summary>The most that limits.request_line can be.</summary>
     private const int MaxLineLength = 1 << 20;
 
+    /// <summary>As for the configuration file.</summary>
+    private static readonly TimeSpan WriterTimeout = TimeSpan.FromSeconds(10);
+
     public static Command Create()
     {
         var add = new Option<string[]>("--add") { Description = "Gateways that join, or members with the weight that they would have: a:9091=2.", AllowMultipleArgumentsPerToken = true };
@@ -82,28 +85,31 @@ internal static class SimulateCommand
     private static List<uint> ReadHashes(RingDefinition definition, string file)
     {
         if (file.Length == 0) throw new CommandException("--keys.file: the name of the file is empty");
+        string shown = ConfigText.FileName(file);
+        if (Directory.Exists(file)) throw new CommandException($"cannot read {shown}: it is a directory");
         var hashes = new List<uint>();
         var grouping = new GroupingKey(definition.Key, Encoding.UTF8.GetMaxByteCount(MaxLineLength));
         int number = 0;
         try
         {
-            using StreamReader reader = File.OpenText(file);
-            foreach (string line in Lines(reader, file))
+            using var reader = new StreamReader(new PipeStream(file, WriterTimeout));
+            foreach (string line in Lines(reader, shown))
             {
                 if (++number > MaxSample)
-                    throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{file} has more than {MaxSample} lines; give a part of it, such as the first: head -n {MaxSample}"));
+                    throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{shown} has more than {MaxSample} lines; give a part of it, such as the first: head -n {MaxSample}"));
                 if (line.Length == 0) continue;
                 bool isGroup = TargetPath.Parse(line, definition.PathPrefix, out byte[] path) == RejectReason.None && grouping.Compute(path, out _) == GroupResult.Group;
-                if (!isGroup) throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{file}:{number}: not a push path"));
+                if (!isGroup) throw new CommandException(string.Create(CultureInfo.InvariantCulture, $"{shown}:{number}: not a push path"));
                 hashes.Add(grouping.Hash);
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new CommandException($"cannot read {file}: {(Directory.Exists(file) ? "it is a directory" : e.Message)}");
+            string why = e is FileNotFoundException ? "it does not exist" : e is UnauthorizedAccessException ? "this user has no permission" : e.Message;
+            throw new CommandException($"cannot read {shown}: {why}");
         }
 
-        return hashes.Count > 0 ? hashes : throw new CommandException($"{file} has no push path");
+        return hashes.Count > 0 ? hashes : throw new CommandException($"{shown} has no push path");
     }
 
     /// <summary>The file may be a device or a pipe, and have no end, neither of its lines nor of one of them.</summary>

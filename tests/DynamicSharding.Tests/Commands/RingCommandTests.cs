@@ -221,6 +221,39 @@ public sealed class RingCommandTests
         }
     }
 
+    /// <summary>A writer may take longer than the wait for one.</summary>
+    [Fact]
+    public async Task Simulate_reads_a_named_pipe_and_waits_for_a_writer_only_so_long()
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory();
+        string pipe = Path.Combine(directory.FullName, "pipe");
+        try
+        {
+            using (var run = System.Diagnostics.Process.Start("mkfifo", [pipe])) await run.WaitForExitAsync();
+
+            // Opening it for writing waits for a reader.
+            Task written = Task.Run(() => File.WriteAllText(pipe, "/metrics/job/a\n/metrics/job/b\n"));
+            (int exitCode, string output, _) = await RunAsync("simulate", "--gateways", "a,b", "--remove", "a", "--keys.file", pipe);
+            await written;
+            Assert.Equal(0, exitCode);
+            Assert.Contains(" of 2 keys move", output, StringComparison.Ordinal);
+
+            var wait = TimeSpan.FromMilliseconds(1);
+            var buffer = new byte[10];
+            using var nobody = new DynamicSharding.Config.PipeStream(pipe, wait);
+            Assert.Equal("a pipe that nobody has written to for 0 s", Assert.Throws<IOException>(() => nobody.Read(buffer)).Message);
+            using var somebody = new FileStream(pipe, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+            Task<int> reading = Task.Run(() => nobody.Read(buffer));
+            Assert.NotEqual(reading, await Task.WhenAny(reading, Task.Delay(20 * wait)));
+            somebody.Write("abc"u8);
+            Assert.Equal(3, await reading);
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+    }
+
     [Fact]
     public async Task Simulate_reads_neither_a_line_nor_a_file_without_end()
     {
@@ -257,7 +290,9 @@ public sealed class RingCommandTests
     [InlineData("lookup /metrics/job/a --gateways a:b", "--gateways: an entry has a bad port")]
     [InlineData("simulate --gateways a --add b:c", "--add: an entry has a bad port")]
     [InlineData("simulate --gateways a,b --remove b:c", "--remove: an entry has a bad port")]
-    [InlineData("simulate --gateways a --add b --keys.file /no/such/file", "cannot read /no/such/file")]
+    [InlineData("simulate --gateways a --add b --keys.file /no/such/file", "cannot read /no/such/file: it does not exist")]
+    [InlineData("simulate --gateways a --add b --keys.file /etc/passwd/x", "cannot read /etc/passwd/x: it does not exist")]
+    [InlineData("simulate --gateways a --add b --keys.file \t/no/such/file", "cannot read '?/no/such/file': it does not exist")]
     [InlineData("lookup /metrics/job/a", "exactly one of")]
     [InlineData("lookup /metrics/job/a --gateways a --url http://b", "exactly one of")]
     [InlineData("lookup /metrics/job/a --gateways ,", "--gateways: names no gateway of a weight above 0; write a:9091,b:9091")]

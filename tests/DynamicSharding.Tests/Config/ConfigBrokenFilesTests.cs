@@ -244,7 +244,9 @@ public sealed class ConfigBrokenFilesTests
     {
         Assert.Equal("/nowhere/c.yml: does not exist; create it or name the file with --config.file", LoadError("/nowhere/c.yml"));
         Assert.Equal("/tmp: is a directory; name the file with --config.file", LoadError("/tmp"));
-        Assert.StartsWith(": the name of the configuration file is empty; name the file with --config.file", LoadError(""), StringComparison.Ordinal);
+        Assert.Equal("configuration file: its name is empty; name the file with --config.file", LoadError(""));
+        Assert.Equal("' /nowhere': does not exist; create it or name the file with --config.file", LoadError(" /nowhere"));
+        Assert.Equal("'/no?where': does not exist; create it or name the file with --config.file", LoadError("/no\nwhere"));
         Assert.Equal("/dev/zero: is a socket or a device, not a regular file; name the file with --config.file", LoadError("/dev/zero"));
     }
 
