@@ -66,7 +66,10 @@ internal static class CommandLine
         return await parsed.InvokeAsync(invocation).ConfigureAwait(false);
     }
 
-    /// <summary>The library takes what follows for the value, even another flag, and its errors are about that.</summary>
+    /// <summary>
+    /// The library takes what follows for the value, even another flag, and its errors are about that. Without anything that follows, they are also
+    /// about what the command needs besides.
+    /// </summary>
     private static string[] Valueless(Command command, string[] args)
     {
         HashSet<string> flags = [.. command.Options.Select(static option => option.Name)];
@@ -74,7 +77,7 @@ internal static class CommandLine
         string[] options = [.. args.TakeWhile(static arg => arg != "--")];
         return
         [
-            .. options.Where((arg, i) => arg.EndsWith('=') ? valued.Contains(arg[..^1]) : valued.Contains(arg) && i + 1 < options.Length && flags.Contains(Name(options[i + 1])))
+            .. options.Where((arg, i) => arg.EndsWith('=') ? valued.Contains(arg[..^1]) : valued.Contains(arg) && (i + 1 == options.Length || flags.Contains(Name(options[i + 1]))))
                 .Select(Name).Distinct(),
         ];
     }
