@@ -49,6 +49,19 @@ internal static class ConfigFiles
         return Encoding.UTF8.GetString(bytes, 0, stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false)).Trim();
     }
 
+    /// <summary>Of a file that could be read a moment ago.</summary>
+    public static bool IsEmptySecret(string path)
+    {
+        try
+        {
+            return ReadSecret(path).Length == 0;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
     /// <returns>Why the file cannot be read, or null.</returns>
     public static string? Unreadable(string path) => Read(path, content: null);
 

@@ -26,6 +26,8 @@ internal sealed class ConfigLint(ConfigDocument document)
         CheckMembership(options.Membership);
         CheckAllowed(options);
         CheckLimits(options.Limits);
+        CheckPassword("pushgateway.basic_auth.password_file", options.Pushgateway.BasicAuthPasswordFile);
+        CheckPassword("http_sd.basic_auth.password_file", options.HttpSd.BasicAuthPasswordFile);
         CheckShutdown(options.Shutdown);
         document.WarnIf(
             options.Consul.Tls.InsecureSkipVerify && document.Has("consul_server.tls.insecure_skip_verify"),
@@ -70,6 +72,15 @@ internal sealed class ConfigLint(ConfigDocument document)
             options.Pushgateway is { BasicAuthUsername: not null, Scheme: "http" },
             "pushgateway.basic_auth.username",
             "the password is sent unencrypted with every probe; set pushgateway.scheme to https");
+    }
+
+    /// <summary>As Prometheus does, the password is sent nevertheless.</summary>
+    private void CheckPassword(string key, string? file)
+    {
+        document.WarnIf(
+            file is not null && ConfigFiles.IsEmptySecret(file),
+            key,
+            $"{(file is null ? "" : ConfigText.FileName(file))} is empty, so an empty password is sent; write the password into it");
     }
 
     /// <summary>Forwarding with credentials of this program's own, for clients that have shown none.</summary>

@@ -135,9 +135,32 @@ public sealed class ConfigLintTests
     public void A_password_on_a_plain_connection_is_warned_about()
     {
         string file = Path.GetTempFileName();
+        File.WriteAllText(file, "p\n");
         string[] warnings = Warnings($"pushgateway: {{servers: [a, b], basic_auth: {{username: u, password_file: {file}}}}}");
         File.Delete(file);
         Assert.StartsWith("test.yml:1:55: pushgateway.basic_auth.username: the password is sent unencrypted", Assert.Single(warnings), StringComparison.Ordinal);
+    }
+
+    /// <summary>Prometheus sends it, too.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData(" \t\r\n")]
+    public void A_password_file_without_a_password_is_warned_about(string content)
+    {
+        string file = Path.GetTempFileName();
+        File.WriteAllText(file, content);
+        string[] warnings =
+        [
+            .. Warnings($"pushgateway: {{servers: [a, b], scheme: https, basic_auth: {{username: u, password_file: {file}}}}}"),
+            .. Warnings($"discovery: http_sd\nhttp_sd: {{url: 'https://sd', basic_auth: {{username: u, password_file: {file}}}}}"),
+        ];
+        File.Delete(file);
+        Assert.Equal(
+            [
+                $"test.yml:1:88: pushgateway.basic_auth.password_file: {file} is empty, so an empty password is sent; write the password into it",
+                $"test.yml:2:71: http_sd.basic_auth.password_file: {file} is empty, so an empty password is sent; write the password into it",
+            ],
+            warnings);
     }
 
     [Theory]
@@ -146,6 +169,7 @@ public sealed class ConfigLintTests
     public void A_forward_listener_that_lends_its_credentials_to_everybody_is_warned_about(string listener, string place)
     {
         string file = Path.GetTempFileName();
+        File.WriteAllText(file, "p\n");
         string gateways = $"pushgateway: {{servers: [a, b], scheme: https, basic_auth: {{username: u, password_file: {file}}}}}\n{listener}\n";
         string[] warnings = Warnings(gateways);
         string[] withUsers = Warnings(gateways + "http_listen_addr: 127.0.0.1:9292\n" + Users);
