@@ -77,7 +77,7 @@ internal static class LookupQuery
         var encoded = new StringBuilder();
         foreach (char c in text)
         {
-            if (c < 0x80 && Characters.NotInTarget.Contains((byte)c)) encoded.Append('%').Append(((int)c).ToString("X2", null));
+            if (c < 0x80 && Characters.NotInTarget.Contains((byte)c)) encoded.Append(Characters.PercentEncoded(c));
             else encoded.Append(c);
         }
 

@@ -48,11 +48,7 @@ internal static partial class ConfigKeys
         yield return gateways.Key(
             "basic_auth.password_file", OnRestart, ExistingFile, p => p.BasicAuthPasswordFile, (p, v) => p with { BasicAuthPasswordFile = v });
 
-        ConfigSection<GatewayTlsOptions> tls = gateways.Section("tls", p => p.Tls, (p, v) => p with { Tls = v });
-        yield return tls.Key("ca_file", OnRestart, ExistingFile, t => t.CaFile, (t, v) => t with { CaFile = v });
-        yield return tls.Key("cert_file", OnRestart, ExistingFile, t => t.CertFile, (t, v) => t with { CertFile = v });
-        yield return tls.Key("key_file", OnRestart, ExistingFile, t => t.KeyFile, (t, v) => t with { KeyFile = v });
-        yield return tls.Key("server_name", OnRestart, OptionalHost, t => t.ServerName, (t, v) => t with { ServerName = v });
+        foreach (ConfigKey key in ClientTlsKeys(gateways.Section("tls", p => p.Tls, (p, v) => p with { Tls = v }))) yield return key;
 
         ConfigSection<HealthCheckOptions> health = gateways.Section("health_check", p => p.HealthCheck, (p, v) => p with { HealthCheck = v });
         yield return health.Key("enabled", OnReload, Bool, h => h.Enabled, (h, v) => h with { Enabled = v });
@@ -73,5 +69,14 @@ internal static partial class ConfigKeys
             "type", OnReload, OneOf(("http", HealthCheckType.Http), ("tcp", HealthCheckType.Tcp)), h => h.Type, (h, v) => h with { Type = v });
         yield return health.Key(
             "deregister_critical_after", OnReload, OptionalDuration, h => h.DeregisterCriticalAfter, (h, v) => h with { DeregisterCriticalAfter = v });
+    }
+
+    /// <summary>Of a connection that this program opens.</summary>
+    private static IEnumerable<ConfigKey> ClientTlsKeys(ConfigSection<GatewayTlsOptions> tls)
+    {
+        yield return tls.Key("ca_file", OnRestart, ExistingFile, t => t.CaFile, (t, v) => t with { CaFile = v });
+        yield return tls.Key("cert_file", OnRestart, ExistingFile, t => t.CertFile, (t, v) => t with { CertFile = v });
+        yield return tls.Key("key_file", OnRestart, ExistingFile, t => t.KeyFile, (t, v) => t with { KeyFile = v });
+        yield return tls.Key("server_name", OnRestart, OptionalHost, t => t.ServerName, (t, v) => t with { ServerName = v });
     }
 }

@@ -31,10 +31,6 @@ internal static partial class ConfigKeys
         yield return http.Key(
             "basic_auth.password_file", OnRestart, ExistingFile, h => h.BasicAuthPasswordFile, (h, v) => h with { BasicAuthPasswordFile = v });
 
-        ConfigSection<GatewayTlsOptions> tls = http.Section("tls", h => h.Tls, (h, v) => h with { Tls = v });
-        yield return tls.Key("ca_file", OnRestart, ExistingFile, t => t.CaFile, (t, v) => t with { CaFile = v });
-        yield return tls.Key("cert_file", OnRestart, ExistingFile, t => t.CertFile, (t, v) => t with { CertFile = v });
-        yield return tls.Key("key_file", OnRestart, ExistingFile, t => t.KeyFile, (t, v) => t with { KeyFile = v });
-        yield return tls.Key("server_name", OnRestart, OptionalHost, t => t.ServerName, (t, v) => t with { ServerName = v });
+        foreach (ConfigKey key in ClientTlsKeys(http.Section("tls", h => h.Tls, (h, v) => h with { Tls = v }))) yield return key;
     }
 }

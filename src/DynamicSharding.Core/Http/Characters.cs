@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 
 namespace DynamicSharding.Http;
 
@@ -64,6 +65,9 @@ internal static class Characters
         >= (byte)'a' and <= (byte)'f' => digit - 'a' + 10,
         _ => -1,
     };
+
+    /// <summary>For texts that people read.</summary>
+    public static string PercentEncoded(char value) => string.Create(CultureInfo.InvariantCulture, $"%{(int)value:X2}");
 
     /// <summary>
     /// Writes a byte of a path or query as a Location carries it: ASCII as it is, from 0x80 on percent-encoded (RFC 3986 2.1).

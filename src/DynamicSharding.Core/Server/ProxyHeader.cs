@@ -190,7 +190,7 @@ internal readonly record struct ProxyHeader(int Length, ClientAddress? Source)
         value = 0;
         foreach (byte c in text)
         {
-            int digit = char.IsAsciiDigit((char)c) ? c - '0' : char.IsAsciiHexDigit((char)c) ? (c | 0x20) - 'a' + 10 : -1;
+            int digit = Characters.HexValue(c);
             if (digit < 0) return false;
             value = (value << 4) | (uint)digit;
         }

@@ -86,5 +86,5 @@ internal static class LookupCommand
 
     /// <summary>Paths come from clients: control characters, which a terminal would obey, are percent-encoded.</summary>
     private static string Printable(string text) =>
-        string.Concat(text.Select(static c => char.IsControl(c) ? $"%{(int)c:X2}" : c.ToString()));
+        string.Concat(text.Select(static c => char.IsControl(c) ? Characters.PercentEncoded(c) : c.ToString()));
 }
