@@ -173,15 +173,6 @@ public sealed partial class DocsTests
     }
 
     [Fact]
-    public void The_manual_page_says_that_the_source_is_mandatory()
-    {
-        string page = Repository.Read("packaging/man/dynamic-sharding.1");
-        Assert.Equal(3, page.Split("\n.Brq Fl Fl config.file Ar file | Fl Fl gateways Ar list | Fl Fl url Ar url\n").Length);
-        Assert.Equal(2, page.Split("\n.Cm groups list | stale | delete\n.Brq Fl Fl config.file Ar file | Fl Fl url Ar url\n").Length);
-        Assert.DoesNotContain(".Op Fl Fl config.file Ar file | Fl Fl gateways", page, StringComparison.Ordinal);
-    }
-
-    [Fact]
     public void The_manual_page_of_the_file_has_every_key() => Assert.Equal(
         ConfigKeys.All.Select(key => key.Path).Order(StringComparer.Ordinal),
         KeyInManual().Matches(Repository.Read("packaging/man/dynamic-sharding.yml.5")).Select(match => match.Groups[1].Value).Order(StringComparer.Ordinal));
