@@ -168,8 +168,9 @@ internal sealed class ConsulRegistrar
                     if (Copies() is not null && _plan.NextWrite is null) _trouble.Succeeded();
                 }
             }
-            catch (Exception ex) when (!ct.IsCancellationRequested)
+            catch (Exception ex)
             {
+                ct.ThrowIfCancellationRequested();
                 _trouble.Failed(ex);
                 _readings.Failed(Now, (ex as ConsulRequestException)?.RetryAfter);
             }

@@ -140,8 +140,11 @@ internal sealed class ConsulWatch : IDisposable
                 index = 0;
                 StopFollowing();
             }
-            catch (Exception ex) when (!ct.IsCancellationRequested)
+            catch (Exception ex)
             {
+                // Whatever fails at the end of the process is no failure.
+                ct.ThrowIfCancellationRequested();
+
                 // Whatever failed, even a bug: the ring stays and the watch continues.
                 index = 0;
                 StopFollowing();
@@ -317,8 +320,10 @@ internal sealed class ConsulWatch : IDisposable
                 Confirmed();
             }
         }
-        catch (Exception ex) when (!ct.IsCancellationRequested)
+        catch (Exception ex)
         {
+            ct.ThrowIfCancellationRequested();
+
             // No failure if the watch got a response in the meantime.
             if (responses != Volatile.Read(ref _responses)) return;
             RecordFailure(ex is OperationCanceledException ? new TimeoutException($"no response within {ConfirmTimeout.TotalSeconds:0} s", ex) : ex);

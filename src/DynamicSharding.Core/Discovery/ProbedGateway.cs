@@ -56,8 +56,9 @@ internal sealed class ProbedGateway(string address) : IDisposable
         {
             return await prober.ProbeAsync(_verdict.Address, check, ct).ConfigureAwait(false);
         }
-        catch (Exception ex) when (!ct.IsCancellationRequested)
+        catch (Exception ex)
         {
+            ct.ThrowIfCancellationRequested();
             return new ProbeResult(false, false, $"{ex.GetType().Name}: {ex.Message}");
         }
     }

@@ -55,8 +55,10 @@ internal sealed class NameServers
             if (records.IsEmpty) return NameServerResponse.Failure($"{name}: there is no {kind} record; add one, or correct dns.names or dns.type");
             return new NameServerResponse(records, TimeSpan.FromSeconds(response.Answers.Min(static record => record.InitialTimeToLive)), null);
         }
-        catch (Exception e) when (!ct.IsCancellationRequested)
+        catch (Exception e)
         {
+            ct.ThrowIfCancellationRequested();
+
             // DnsResponseException, and whatever a broken response makes the parser throw. The innermost says what happened.
             Exception cause = e;
             while (cause.InnerException is { } inner) cause = inner;

@@ -444,6 +444,26 @@ public sealed class ConsulWatchTests : IDisposable
         Assert.Equal(["1", .. confirmed], _heard);
     }
 
+    /// <summary>All instances want to confirm the same change in the same millisecond.</summary>
+    [Fact]
+    public async Task Confirmations_of_many_instances_are_spread_over_a_quarter_of_a_second()
+    {
+        await using var server = new FakeServer((_, socket, _) => FakeServer.Reply(socket, $"[{Row}]", 200, "X-Consul-Index: 10\r\n"));
+        var options = new ConsulOptions { Addr = server.Address };
+        using DynamicSharding.Consul.ConsulClient client = ConsulConnection.Open(options, static () => null, TimeProvider.System);
+        TimeSpan[] pauses = await Task.WhenAll(Enumerable.Range(0, 40).Select(async instance =>
+        {
+            var time = new FirstPause();
+            using var watch = new ConsulWatch(
+                options, () => _token, new ShardingOptions(), Channel.CreateUnbounded<DiscoveryEvent>().Writer, _log, time, new Random(instance));
+            await watch.ConfirmAsync(client, default);
+            return time.Pause;
+        }));
+        Assert.Equal(40, server.Requests.Count);
+        Assert.All(pauses, static pause => Assert.InRange(pause.TotalMilliseconds, 0, 250));
+        for (int part = 0; part < 5; part++) Assert.Contains(pauses, pause => (int)(pause.TotalMilliseconds / 50) == part);
+    }
+
     private static string Copy(string node, string status, int index) => $$"""
         {"Node":{"Node":"{{node}}"},"Service":{"ID":"a_1","Address":"a","Port":1},"Checks":[
           {"CheckID":"serfHealth","ServiceID":"","Status":"passing","ModifyIndex":3},
@@ -497,6 +517,20 @@ public sealed class ConsulWatchTests : IDisposable
                 DiscoveryEvent.NoResponse => "lost",
                 _ => "reconcile",
             });
+        }
+    }
+
+    /// <summary>The system's clock, with how long the first pause was.</summary>
+    private sealed class FirstPause : TimeProvider
+    {
+        private TimeSpan? _pause;
+
+        public TimeSpan Pause => _pause ?? TimeSpan.Zero;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            _pause ??= dueTime;
+            return base.CreateTimer(callback, state, dueTime, period);
         }
     }
 }
