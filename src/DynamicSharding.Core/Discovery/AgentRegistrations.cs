@@ -40,13 +40,13 @@ internal sealed class AgentRegistrations(ConsulClient client, ServerOptions opti
     }
 
     /// <summary>Asks Consul's leader which of these gateways enough other agents have. Nothing is surplus in doubt.</summary>
-    public async Task<ImmutableArray<string>> SurplusAsync(ImmutableArray<string> addresses, bool needsCheck, CancellationToken ct)
+    public async Task<ImmutableArray<string>> SurplusAsync(ImmutableArray<string> addresses, Wanted wanted, CancellationToken ct)
     {
         try
         {
             // Null without a check, or without the right to read it.
             if (await client.Agent.Node(GatewayRegistration.Id(addresses[0]), ct).ConfigureAwait(false) is not { } node) return [];
-            GatewayCopies copies = await CountAsync(addresses, ConsistencyMode.Consistent, needsCheck, ct).ConfigureAwait(false);
+            GatewayCopies copies = await CountAsync(addresses, ConsistencyMode.Consistent, wanted, ct).ConfigureAwait(false);
             return [.. addresses.Where(address => copies.IsSurplus(address, node))];
         }
         catch (ConsulRequestException)
@@ -57,11 +57,11 @@ internal sealed class AgentRegistrations(ConsulClient client, ServerOptions opti
 
     /// <summary>Asks for the copies that these gateways have now, which a list may not show yet.</summary>
     /// <returns>Null if the agent does not tell.</returns>
-    public async Task<GatewayCopies?> CopiesNowAsync(ImmutableArray<string> addresses, bool needsCheck, CancellationToken ct)
+    public async Task<GatewayCopies?> CopiesNowAsync(ImmutableArray<string> addresses, Wanted wanted, CancellationToken ct)
     {
         try
         {
-            return await CountAsync(addresses, ConsistencyMode.Stale, needsCheck, ct).ConfigureAwait(false);
+            return await CountAsync(addresses, ConsistencyMode.Stale, wanted, ct).ConfigureAwait(false);
         }
         catch (ConsulRequestException)
         {
@@ -69,12 +69,12 @@ internal sealed class AgentRegistrations(ConsulClient client, ServerOptions opti
         }
     }
 
-    private async Task<GatewayCopies> CountAsync(ImmutableArray<string> addresses, ConsistencyMode mode, bool needsCheck, CancellationToken ct)
+    private async Task<GatewayCopies> CountAsync(ImmutableArray<string> addresses, ConsistencyMode mode, Wanted wanted, CancellationToken ct)
     {
         string filter = string.Join(" or ", addresses.Select(static address => $"Service.ID == \"{GatewayRegistration.Id(address)}\""));
         QueryResult<List<ServiceEntry>> list = await client.Health
             .Service(_service, new QueryOptions(mode, 0, TimeSpan.Zero) { Filter = filter }, ct).ConfigureAwait(false);
-        return GatewayCopies.Of(list.Response, _key, needsCheck);
+        return GatewayCopies.Of(list.Response, _key, wanted.Options.HealthCheck.Enabled);
     }
 
     /// <summary>Writes a registration that the agent has otherwise than the file says.</summary>

@@ -268,7 +268,7 @@ internal sealed class ConsulRegistrar
                 {
                     asked = [.. servers.SkipWhile(each => each != address).Where(each => _plan.ShouldWrite(each, Copies(), Now)).Take(MaxAsked)];
                     if (!asked.Contains(address)) continue;
-                    current = await _agent.CopiesNowAsync([.. asked], wanted.Options.HealthCheck.Enabled, ct).ConfigureAwait(false);
+                    current = await _agent.CopiesNowAsync([.. asked], wanted, ct).ConfigureAwait(false);
                     askedAt = Now;
                 }
 
@@ -297,7 +297,7 @@ internal sealed class ConsulRegistrar
         ImmutableArray<string> ours = [.. due.Where(_agent.HasMarked).Take(MaxTrims)];
         if (ours.IsEmpty) return;
         _nextTrim = Now + BetweenTrims;
-        foreach (string address in await _agent.SurplusAsync(ours, wanted.Options.HealthCheck.Enabled, ct).ConfigureAwait(false))
+        foreach (string address in await _agent.SurplusAsync(ours, wanted, ct).ConfigureAwait(false))
         {
             await _agent.TrimAsync(address, ct).ConfigureAwait(false);
             _plan.Removed(address);
