@@ -44,6 +44,9 @@ internal sealed class Candidate(string address, TimeSpan now, DateTimeOffset wal
     /// <summary>In the ring only because too many were lost at once.</summary>
     public bool Held { get; set; }
 
+    /// <summary>When the first gateway was healthy again after none was, since this one became unhealthy. Its hold begins anew then.</summary>
+    public TimeSpan? OutageEndedAt { get; set; }
+
     /// <summary>It was held since it became unhealthy.</summary>
     public bool WasHeld { get; private set; }
 

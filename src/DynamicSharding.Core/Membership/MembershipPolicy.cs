@@ -21,11 +21,8 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     private TimeSpan _verdictTimeout = Timeout.InfiniteTimeSpan;
     private TimeSpan? _pendingSince;
 
-    /// <summary>No member was healthy at the last decision.</summary>
+    /// <summary>No gateway was healthy at the last decision, or none for long enough.</summary>
     private bool _isOutage;
-
-    /// <summary>When a member was healthy again after none was.</summary>
-    private TimeSpan _recoveredAt = TimeSpan.MinValue;
 
     /// <summary>The ring of the last decision; empty before the first, and after a reload that allows none of its members.</summary>
     public ImmutableArray<string> Members { get; private set; } = [];
@@ -173,6 +170,8 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         ImmutableArray<string> target = SelectMembers(now);
         if (now - _pendingSince >= _options.Settle)
         {
+            // Without a settle time the states are those of before.
+            UpdateStates(now);
             (RingChangeCause cause, string reason) = RingChangeText.Explain(Members, Weights, target, _candidates);
             return Publish(target, cause, reason, now);
         }
@@ -197,16 +196,21 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     /// <summary>The gateways that should be in the ring. If empty, the ring stays as it is.</summary>
     private ImmutableArray<string> Target(TimeSpan now)
     {
-        foreach (Candidate candidate in _candidates.Values) candidate.Held = false;
+        foreach (Candidate candidate in _candidates.Values)
+        {
+            candidate.Held = false;
+            if (!IsLost(candidate, now)) candidate.OutageEndedAt = null;
+        }
+
         List<Candidate> staying = [.. _candidates.Values.Where(c => IsWanted(c, now))];
         List<Candidate> lost = [.. _candidates.Values.Where(c => IsLost(c, now))];
-        NoteOutage(staying, lost, now);
+        HoldAfterOutage(staying, lost, now);
         if (staying.Count == 0) return [];
 
         bool isMassLoss = lost.Count > 0 && IsMassLoss(staying, lost, now);
         foreach (Candidate candidate in lost)
         {
-            bool isOfOutage = UnhealthySince(candidate, now) <= _recoveredAt && _options.MassLossRatio < 1;
+            bool isOfOutage = candidate.OutageEndedAt is not null && _options.MassLossRatio < 1;
             candidate.Held = (isMassLoss || isOfOutage) && now < HeldUntil(candidate, now);
             if (candidate.Held) staying.Add(candidate);
         }
@@ -215,14 +219,14 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     }
 
     /// <summary>
-    /// Members that were all lost do not recover in the same moment: each has its own time of checks. So when the first is healthy again, the others
-    /// are held anew, however long none was. Otherwise all groups would move to the first, and back a few seconds later.
+    /// Gateways that were all lost do not recover in the same moment: each has its own time of checks. So when the first is healthy again, the members
+    /// that are not are held once more, however long none was. Otherwise all groups would move to the first, and back a few seconds later.
+    /// Once only: while some come and go, those that are dead must leave at last.
     /// </summary>
-    private void NoteOutage(List<Candidate> staying, List<Candidate> lost, TimeSpan now)
+    private void HoldAfterOutage(List<Candidate> staying, List<Candidate> lost, TimeSpan now)
     {
-        bool isMemberHealthy = staying.Exists(static c => c.InRing);
-        if (_isOutage && isMemberHealthy) _recoveredAt = now;
-        _isOutage = lost.Count > 0 && !isMemberHealthy;
+        if (_isOutage && staying.Count > 0) lost.ForEach(candidate => candidate.OutageEndedAt ??= now);
+        _isOutage = lost.Count > 0 && staying.Count == 0;
     }
 
     private bool IsWanted(Candidate candidate, TimeSpan now)
@@ -236,7 +240,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
     /// <summary>Only of a candidate that is lost.</summary>
     private TimeSpan? HeldUntil(Candidate candidate, TimeSpan now) =>
-        UnhealthySince(candidate, now) is { } since ? ReportClock.Max(since, _recoveredAt) + _options.MassLossHold : null;
+        UnhealthySince(candidate, now) is { } since ? ReportClock.Max(since, candidate.OutageEndedAt ?? since) + _options.MassLossHold : null;
 
     private TimeSpan? UnhealthySince(Candidate candidate, TimeSpan now) => candidate.UnhealthySince(_verdictTimeout, now);
 

@@ -193,16 +193,61 @@ public class MembershipPolicyTests
         Assert.Equal(A, policy.Ring);
     }
 
+    /// <summary>One that has left the ring before the others died, or a new one.</summary>
     [Fact]
-    public void A_new_gateway_is_no_recovery_of_those_that_were_lost()
+    public void After_an_outage_of_all_a_gateway_that_joins_first_does_not_take_all_groups()
     {
-        PolicyHarness policy = Healthy(A, B);
-        policy.SayAll(GatewayHealth.Critical, A, B);
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.Say(A, GatewayHealth.Critical);
+        policy.Advance(2);
+        policy.SayAll(GatewayHealth.Critical, B, C);
+        policy.Advance(600);
+        Assert.Equal($"{B},{C}", policy.Ring);
+        policy.Say(A, GatewayHealth.Passing);
+        policy.Advance(6.1);
+        Assert.Equal($"{A},{B},{C}", policy.Ring);
+        policy.Say(B, GatewayHealth.Passing);
+        policy.Advance(15.9);
+        Assert.Equal($"{A},{B}", policy.Ring);
+        Assert.Equal(3, policy.Changes);
+    }
+
+    [Fact]
+    public void A_gateway_that_flaps_after_an_outage_of_all_does_not_keep_the_dead_in_the_ring()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.SayAll(GatewayHealth.Critical, A, B, C);
+        policy.Advance(60);
+        for (int i = 0; i < 3; i++)
+        {
+            policy.Say(A, GatewayHealth.Passing);
+            policy.Advance(6);
+            policy.Say(A, GatewayHealth.Critical);
+            policy.Advance(4);
+        }
+
+        Assert.Equal(A, policy.Ring);
+        Assert.Equal(1, policy.Changes);
+
+        // A gateway that recovered is held once more after the next outage.
+        policy.SayAll(GatewayHealth.Passing, A, B, C);
+        policy.Advance(60);
+        policy.SayAll(GatewayHealth.Critical, A, B, C);
         policy.Advance(60);
         policy.Say(C, GatewayHealth.Passing);
-        policy.Advance(6.1);
-        Assert.Equal(C, policy.Ring);
-        Assert.Equal(1, policy.Changes);
+        policy.Advance(14);
+        policy.SayAll(GatewayHealth.Passing, A, B);
+        policy.Advance(60);
+        Assert.Equal(2, policy.Changes);
+    }
+
+    [Fact]
+    public void Without_a_settle_time_the_reason_is_that_of_now()
+    {
+        PolicyHarness policy = Healthy(new MembershipOptions { Settle = TimeSpan.Zero }, A, B, C);
+        policy.Say(A, GatewayHealth.Critical, "connection refused");
+        policy.Advance(0.1);
+        Assert.Equal($"left: {A} (connection refused)", policy.Rings[^1].Decision.Reason);
     }
 
     [Fact]
