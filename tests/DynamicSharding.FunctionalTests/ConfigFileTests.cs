@@ -204,8 +204,8 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         // With a writer, it is read, and a warning says what to do instead.
         Task written = Task.Run(() => File.WriteAllText(server.ConfigFile, good));
         Assert.Equal(System.Net.HttpStatusCode.OK, (await server.ReloadAsync()).Status);
-        await written;
-        Assert.True(server.HasLogged("is a named pipe, which is deprecated"));
+        await written.WaitAsync(TimeSpan.FromSeconds(30));
+        await server.WaitForLogAsync(TimeSpan.FromSeconds(30), "is a named pipe, which is deprecated");
         Assert.Equal("unknown", (await server.StatusAsync()).GetProperty("config_file").GetProperty("state").GetString());
 
         File.Delete(server.ConfigFile);

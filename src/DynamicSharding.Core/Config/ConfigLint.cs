@@ -74,13 +74,13 @@ internal sealed class ConfigLint(ConfigDocument document)
             "the password is sent unencrypted with every probe; set pushgateway.scheme to https");
     }
 
-    /// <summary>As Prometheus does, the password is sent nevertheless.</summary>
+    /// <summary>A start sends it nevertheless, as Prometheus does. A running process keeps the last one that was not empty.</summary>
     private void CheckPassword(string key, string? file)
     {
         document.WarnIf(
             file is not null && ConfigFiles.IsEmptySecret(file),
             key,
-            $"{(file is null ? "" : ConfigText.FileName(file))} is empty, so an empty password is sent; write the password into it");
+            $"{(file is null ? "" : ConfigText.FileName(file))} is empty: a start sends an empty password; write the password into it");
     }
 
     /// <summary>Forwarding with credentials of this program's own, for clients that have shown none.</summary>

@@ -44,7 +44,7 @@ public sealed class MassLossTests(ITestOutputHelper output) : FaultTest(output)
         foreach (string address in addresses)
         {
             await TestPeers.PushgatewayAsync(address);
-            await Task.Delay(TimeSpan.FromSeconds(1.5));
+            await Task.Delay(TimeSpan.FromSeconds(1));
         }
 
         TimeSpan[] back = await Task.WhenAll(servers.Select(server => server.WaitForMembersAsync(addresses, Limit)));
@@ -53,10 +53,10 @@ public sealed class MassLossTests(ITestOutputHelper output) : FaultTest(output)
 
         foreach (DynamicShardingProcess server in servers)
         {
-            // One that was noticed alone, before the others, has left the ring, and joins it again.
+            // Those that were noticed before the others have left the ring, two of four at most in one change, and join it again.
             long changes = await server.ChangesAsync() - before[server];
             Measured("ring changes while they return", $"{changes}");
-            Assert.InRange(changes, 0, before[server]);
+            Assert.InRange(changes, 0, 2 * before[server]);
         }
 
         // Every response named a gateway, so there always was a ring.

@@ -234,7 +234,7 @@ public sealed class RingCommandTests
             // Opening it for writing waits for a reader.
             Task written = Task.Run(() => File.WriteAllText(pipe, "/metrics/job/a\n/metrics/job/b\n"));
             (int exitCode, string output, _) = await RunAsync("simulate", "--gateways", "a,b", "--remove", "a", "--keys.file", pipe);
-            await written;
+            await written.WaitAsync(TimeSpan.FromSeconds(30));
             Assert.Equal(0, exitCode);
             Assert.Contains(" of 2 keys move", output, StringComparison.Ordinal);
 

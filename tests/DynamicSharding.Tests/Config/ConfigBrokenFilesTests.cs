@@ -260,7 +260,7 @@ public sealed class ConfigBrokenFilesTests
             // Opening it for writing waits for a reader.
             Task written = Task.Run(() => File.WriteAllText(pipe, "pushgateway: { servers: [a, b] }\nadmin_listen_addr: ''\n"));
             ConfigResult result = ConfigFile.Load(pipe, _ => null);
-            await written;
+            await written.WaitAsync(TimeSpan.FromSeconds(30));
             Assert.Equal(2, result.Options?.Pushgateway.Servers.Length);
             Assert.Equal(
                 pipe + ": is a named pipe, which is deprecated: it can be read only once, so that a reload waits until it is written again; "

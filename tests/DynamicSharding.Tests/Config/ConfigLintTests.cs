@@ -157,8 +157,8 @@ public sealed class ConfigLintTests
         File.Delete(file);
         Assert.Equal(
             [
-                $"test.yml:1:88: pushgateway.basic_auth.password_file: {file} is empty, so an empty password is sent; write the password into it",
-                $"test.yml:2:71: http_sd.basic_auth.password_file: {file} is empty, so an empty password is sent; write the password into it",
+                $"test.yml:1:88: pushgateway.basic_auth.password_file: {file} is empty: a start sends an empty password; write the password into it",
+                $"test.yml:2:71: http_sd.basic_auth.password_file: {file} is empty: a start sends an empty password; write the password into it",
             ],
             warnings);
     }
