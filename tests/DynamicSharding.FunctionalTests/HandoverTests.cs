@@ -61,7 +61,8 @@ public sealed class HandoverTests(ITestOutputHelper output) : PeerTest(output)
         Assert.True(result.GetProperty("lost").GetInt32() == 0, json);
         Assert.True(result.GetProperty("late").GetInt32() == 0, json);
 
-        // The kernel's count: an unaccepted SYN is repeated after a second.
-        if (!repeatsSyns) Assert.True(result.GetProperty("kernel").GetProperty("TCPSynRetrans").GetInt32() == 0, json);
+        // The kernel's count: an unaccepted SYN is repeated after a second. One of tens of thousands may come between the two system calls with which
+        // a process ends the steering and leaves.
+        if (!repeatsSyns) Assert.InRange(result.GetProperty("kernel").GetProperty("TCPSynRetrans").GetInt32(), 0, 1);
     }
 }
