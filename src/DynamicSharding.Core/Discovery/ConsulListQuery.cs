@@ -13,7 +13,7 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
     /// <summary>Ten times the largest ring that was measured.</summary>
     private const int MaxMembers = 10_000;
 
-    /// <summary>An agent that is replaced, or one mixed-up response, must not cost lists for ever.</summary>
+    /// <summary>An agent that is replaced, or one mixed-up response, must not cost lists forever.</summary>
     private static readonly TimeSpan PauseOfFilters = TimeSpan.FromMinutes(10);
 
     /// <summary>A timestamp; 0 without a rejection since the last filter that worked.</summary>

@@ -8,7 +8,7 @@ namespace DynamicSharding.Discovery;
 
 /// <summary>
 /// The copies of each gateway's registration in Consul's list: one for each agent that holds one. Only instances of this program keep copies;
-/// a row of the original may vanish for ever with its gateway, and the other ones are not ours to rely on.
+/// a row of the original may vanish forever with its gateway, and the other ones are not ours to rely on.
 /// </summary>
 internal sealed class GatewayCopies
 {

@@ -293,7 +293,7 @@ internal sealed partial class ForwardSession(Connection connection, ForwardLoop 
     {
         CloseUpstream();
 
-        // A name that moves all the time would keep the push for ever.
+        // A name that moves all the time would keep the push forever.
         if (_dial.HasMoved(_pool.Target.Endpoints) && !HasTimeToConnect) return Fail(502, "cannot be reached: ", _dial.Error, ref writer);
         _progressAt = Loop.Now;
         return Connect(input, ref writer, ref consumed);

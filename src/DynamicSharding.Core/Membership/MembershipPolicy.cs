@@ -170,7 +170,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         ImmutableArray<string> target = SelectMembers(now);
         if (now - _pendingSince >= _options.Settle)
         {
-            // Without a settle time the states are those of before.
+            // Without a settle time they are still the states of before.
             UpdateStates(now);
             (RingChangeCause cause, string reason) = RingChangeText.Explain(Members, Weights, target, _candidates);
             return Publish(target, cause, reason, now);

@@ -79,25 +79,10 @@ public sealed class WaitingContentTests(ITestOutputHelper output) : FaultTest(ou
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(IPEndPoint.Parse(address));
         string framing = isChunked ? "Transfer-Encoding: chunked" : string.Create(CultureInfo.InvariantCulture, $"Content-Length: {length}");
-        await SendAsync(Encoding.Latin1.GetBytes($"PUT /metrics/job/waits/instance/{client} HTTP/1.1\r\nHost: edge.test\r\n{framing}\r\n\r\n"));
-        byte[] piece = new byte[LongContent.Piece];
-        for (long at = 0; at < length; at += piece.Length)
-        {
-            LongContent.Fill(piece, client, at);
-            if (isChunked) await SendAsync(Encoding.Latin1.GetBytes($"{piece.Length:x}\r\n"));
-            await SendAsync(piece);
-            if (isChunked) await SendAsync("\r\n"u8.ToArray());
-            whenSent();
-        }
-
-        if (isChunked) await SendAsync("0\r\n\r\n"u8.ToArray());
+        string head = $"PUT /metrics/job/waits/instance/{client} HTTP/1.1\r\nHost: edge.test\r\n{framing}\r\n\r\n";
+        await LongContent.SendAsync(socket, head, client, length, isChunked, whenSent);
         byte[] reply = new byte[1024];
         int received = await socket.ReceiveAsync(reply);
         return ForwardServer.StatusOf(Encoding.Latin1.GetString(reply, 0, received));
-
-        async Task SendAsync(ReadOnlyMemory<byte> bytes)
-        {
-            while (bytes.Length > 0) bytes = bytes[await socket.SendAsync(bytes)..];
-        }
     }
 }

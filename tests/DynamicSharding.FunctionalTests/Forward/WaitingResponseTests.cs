@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
-using System.Text;
 using DynamicSharding.FunctionalTests.Faults;
 using DynamicSharding.FunctionalTests.Peers;
 using DynamicSharding.FunctionalTests.Tls;
@@ -35,7 +33,8 @@ public sealed class WaitingResponseTests(ITestOutputHelper output) : FaultTest(o
         {
             string head = (await new RequestReader(socket, "").ReadHeadAsync(cancellation))!;
             int client = int.Parse(head.Split(' ')[1].Split('/')[^1], CultureInfo.InvariantCulture);
-            await SendAsync(socket, framing, client, count => Interlocked.Add(ref sent[client], count), cancellation);
+            await LongContent.SendAsync(
+                socket, Head(framing), client, Length, framing == "chunked", () => Interlocked.Add(ref sent[client], LongContent.Piece), cancellation);
         });
         using TlsServer server = await TlsServer.StartAsync(TestPeers, [gateway.Address], more: "limits: { write_timeout: 2m }\nforward: { timeout: 2m }");
         using HttpClient http = Client(server.Authority);
@@ -81,32 +80,12 @@ public sealed class WaitingResponseTests(ITestOutputHelper output) : FaultTest(o
 
     private static HttpClient Client(TestAuthority authority) => new(new SocketsHttpHandler { UseProxy = false, SslOptions = authority.Client() }) { Timeout = Limit };
 
-    private static async Task SendAsync(Socket socket, string framing, int client, Action<int> onSent, CancellationToken cancellation)
+    private static string Head(string framing) => "HTTP/1.1 200 OK\r\n" + framing switch
     {
-        string fields = framing switch
-        {
-            "chunked" => "Transfer-Encoding: chunked\r\n",
-            "until-close" => "",
-            _ => string.Create(CultureInfo.InvariantCulture, $"Content-Length: {Length}\r\n"),
-        };
-        await SendAllAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 200 OK\r\n{fields}\r\n"));
-        byte[] piece = new byte[LongContent.Piece];
-        for (long at = 0; at < Length; at += LongContent.Piece)
-        {
-            LongContent.Fill(piece, client, at);
-            if (framing == "chunked") await SendAllAsync(Encoding.Latin1.GetBytes($"{LongContent.Piece:x}\r\n"));
-            await SendAllAsync(piece);
-            onSent(LongContent.Piece);
-            if (framing == "chunked") await SendAllAsync("\r\n"u8.ToArray());
-        }
-
-        if (framing == "chunked") await SendAllAsync("0\r\n\r\n"u8.ToArray());
-
-        async Task SendAllAsync(ReadOnlyMemory<byte> bytes)
-        {
-            while (bytes.Length > 0) bytes = bytes[await socket.SendAsync(bytes, cancellation)..];
-        }
-    }
+        "chunked" => "Transfer-Encoding: chunked\r\n\r\n",
+        "until-close" => "\r\n",
+        _ => string.Create(CultureInfo.InvariantCulture, $"Content-Length: {Length}\r\n\r\n"),
+    };
 
     /// <summary>Of what one client reads.</summary>
     private sealed class Hash(Stream stream)

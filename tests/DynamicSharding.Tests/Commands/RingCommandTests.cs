@@ -240,7 +240,7 @@ public sealed class RingCommandTests
 
             var wait = TimeSpan.FromMilliseconds(1);
             var buffer = new byte[10];
-            using var nobody = new DynamicSharding.Config.PipeStream(pipe, wait);
+            using var nobody = new DynamicSharding.Commands.PipeStream(pipe, wait);
             Assert.Equal("a pipe that nobody has written to for 0 s", Assert.Throws<IOException>(() => nobody.Read(buffer)).Message);
             using var somebody = new FileStream(pipe, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
             Task<int> reading = Task.Run(() => nobody.Read(buffer));

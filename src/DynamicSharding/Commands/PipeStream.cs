@@ -1,6 +1,7 @@
+using DynamicSharding.Config;
 using Microsoft.Win32.SafeHandles;
 
-namespace DynamicSharding.Config;
+namespace DynamicSharding.Commands;
 
 /// <summary>A file that may be a pipe: waits for a writer until a timeout, and for what a writer writes as long as it takes.</summary>
 internal sealed class PipeStream : FileStream
