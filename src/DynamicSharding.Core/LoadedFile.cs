@@ -72,7 +72,7 @@ internal sealed class LoadedFile(string path, Func<ConfigResult> check, TimeProv
 
             string? error = _checked == now ? _error : null;
             if (_isUnchanged && error is null) return new ConfigFileStatus(ConfigFileState.Loaded, null);
-            if (FileStamp.IsPipe(path))
+            if (now.Error == FileStamp.Pipe)
             {
                 // What is written to it is for a reload, and a check would take it away.
                 if (error is null) return ConfigFileStatus.Unknown;

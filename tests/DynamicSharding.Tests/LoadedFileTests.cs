@@ -119,6 +119,29 @@ public sealed class LoadedFileTests : IDisposable
         Assert.Equal(0, _checks);
     }
 
+    /// <summary>Neither has a stamp, and a pipe is never checked: the error of one would stay for the other.</summary>
+    [Fact]
+    public async Task What_was_wrong_with_a_device_is_not_said_of_the_pipe_that_replaces_it_nor_the_other_way_round()
+    {
+        LoadedFile file = Loaded("a: 1\n");
+        File.Delete(Name);
+        File.CreateSymbolicLink(Name, "/dev/zero");
+        file.Remember(ConfigFile.Load(Name, static _ => null));
+        Assert.StartsWith(Name + ": is a socket or a device", file.Status().Error, StringComparison.Ordinal);
+
+        File.Delete(Name);
+        using (var run = System.Diagnostics.Process.Start("mkfifo", [Name])) await run.WaitForExitAsync();
+        Assert.Equal(ConfigFileStatus.Unknown, file.Status());
+        Assert.Equal(0, _checks);
+
+        file.Remember(new ConfigResult(null, [new ConfigProblem(Name, 0, 0, "could not be read")], []));
+        File.Delete(Name);
+        File.CreateSymbolicLink(Name, "/dev/zero");
+        _time.Advance(TimeSpan.FromSeconds(5));
+        Assert.Equal(new ConfigFileStatus(ConfigFileState.Edited, null), file.Status());
+        await ExpectErrorAsync(file, Name + ": is a socket or a device", "");
+    }
+
     [Fact]
     public async Task A_failed_reload_of_a_broken_file_shows_its_error_until_the_file_changes()
     {

@@ -87,8 +87,9 @@ internal static class ConfigFile
                 return null;
             }
 
-            bool isRegular = FileStamp.Of(path).Error != FileStamp.NotRegular || NonBlockingFile.IsDescriptor(path);
-            if (!isRegular && !FileStamp.IsPipe(path))
+            string? kind = FileStamp.Of(path).Error;
+            if (kind is FileStamp.NotRegular or FileStamp.Pipe && NonBlockingFile.IsDescriptor(path)) kind = null;
+            if (kind == FileStamp.NotRegular)
             {
                 problems.Error("is a socket or a device, not a regular file; " + Remedy);
                 return null;
@@ -97,7 +98,7 @@ internal static class ConfigFile
             byte[]? content = NonBlockingFile.ReadToEnd(path, MaxBytes, ReadTimeout);
             if (content?.Length <= MaxBytes)
             {
-                if (!isRegular) problems.Warning(NamedPipe);
+                if (kind == FileStamp.Pipe) problems.Warning(NamedPipe);
                 return content;
             }
 

@@ -11,8 +11,11 @@ namespace DynamicSharding.Config;
 /// <param name="Changed">When anything of the file last changed, which no writer can set.</param>
 internal readonly unsafe partial record struct FileStamp(ulong Device, ulong Inode, long Written, long Changed, ulong Length)
 {
-    /// <summary>Why a directory, a pipe, a socket or a device has no stamp.</summary>
+    /// <summary>Why a directory, a socket or a device has no stamp.</summary>
     public const string NotRegular = "is no regular file";
+
+    /// <summary>Why a pipe has no stamp.</summary>
+    public const string Pipe = "is a pipe";
 
     private const int CurrentFolder = -100;
     private const uint BasicStats = 0x7ff;
@@ -28,12 +31,9 @@ internal readonly unsafe partial record struct FileStamp(ulong Device, ulong Ino
             return (null, error is 2 or 20 ? null : Marshal.GetPInvokeErrorMessage(error)); // ENOENT, ENOTDIR
         }
 
-        if ((status.Mode & FormatMask) != RegularFormat) return (null, NotRegular);
+        if ((status.Mode & FormatMask) != RegularFormat) return (null, (status.Mode & FormatMask) == PipeFormat ? Pipe : NotRegular);
         return (new FileStamp(((ulong)status.DeviceMajor << 32) | status.DeviceMinor, status.Inode, status.Written.Nanoseconds, status.Changed.Nanoseconds, status.Size), null);
     }
-
-    /// <summary>Of the file behind symbolic links.</summary>
-    public static bool IsPipe(string path) => TryStat(path, out Status status) && (status.Mode & FormatMask) == PipeFormat;
 
     /// <summary>As the writer says.</summary>
     public DateTimeOffset WrittenAt => DateTimeOffset.UnixEpoch + TimeSpan.FromTicks(Written / TimeSpan.NanosecondsPerTick);
