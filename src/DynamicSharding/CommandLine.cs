@@ -39,7 +39,7 @@ internal static class CommandLine
         var parsing = new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null };
         RootCommand root = CreateRoot(logStream);
         ParseResult parsed = root.Parse(args, parsing);
-        string[] valueless = Valueless(parsed.CommandResult.Command, args);
+        string[] valueless = Valueless(parsed.CommandResult.Command, root, args);
         if (parsed.Errors.Count > 0 || valueless.Length > 0)
         {
             // "Required command was not provided" does not say which there are.
@@ -70,9 +70,13 @@ internal static class CommandLine
     /// The library takes what follows for the value, even another flag, and its errors are about that. Without anything that follows, they are also
     /// about what the command needs besides.
     /// </summary>
-    private static string[] Valueless(Command command, string[] args)
+    private static string[] Valueless(Command command, RootCommand root, string[] args)
     {
-        HashSet<string> flags = [.. command.Options.Select(static option => option.Name)];
+        // Each command has --help and -h of the root, and a name that only the root knows is no value either.
+        HashSet<string> flags =
+        [
+            .. command.Options.Concat(root.Options).SelectMany(static option => option.Aliases.Append(option.Name)).Where(static name => name.StartsWith('-')),
+        ];
         HashSet<string> valued = [.. command.Options.Where(static option => option.Arity.MinimumNumberOfValues > 0).Select(static option => option.Name)];
         string[] options = [.. args.TakeWhile(static arg => arg != "--")];
         return
