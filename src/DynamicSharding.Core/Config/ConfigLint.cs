@@ -26,8 +26,11 @@ internal sealed class ConfigLint(ConfigDocument document)
         CheckMembership(options.Membership);
         CheckAllowed(options);
         CheckLimits(options.Limits);
-        CheckPassword("pushgateway.basic_auth.password_file", options.Pushgateway.BasicAuthPasswordFile);
-        CheckPassword("http_sd.basic_auth.password_file", options.HttpSd.BasicAuthPasswordFile);
+        CheckSecret("pushgateway.basic_auth.password_file", options.Pushgateway.BasicAuthPasswordFile, EmptyPassword);
+        CheckSecret("http_sd.basic_auth.password_file", options.HttpSd.BasicAuthPasswordFile, EmptyPassword);
+
+        // One that the environment names is checked where that is read.
+        CheckSecret("consul_server.token_file", document.HasValue("consul_server.token_file") ? options.Consul.TokenFile : null, EmptyToken);
         CheckShutdown(options.Shutdown);
         document.WarnIf(
             options.Consul.Tls.InsecureSkipVerify && document.Has("consul_server.tls.insecure_skip_verify"),
@@ -74,13 +77,14 @@ internal sealed class ConfigLint(ConfigDocument document)
             "the password is sent unencrypted with every probe; set pushgateway.scheme to https");
     }
 
+    public static string EmptyToken(string file) => $"{ConfigText.FileName(file)} is empty: a start sends no token; write the token into it";
+
     /// <summary>A start sends it nevertheless, as Prometheus does. A running process keeps the last one that was not empty.</summary>
-    private void CheckPassword(string key, string? file)
+    private static string EmptyPassword(string file) => $"{ConfigText.FileName(file)} is empty: a start sends an empty password; write the password into it";
+
+    private void CheckSecret(string key, string? file, Func<string, string> describe)
     {
-        document.WarnIf(
-            file is not null && ConfigFiles.IsEmptySecret(file),
-            key,
-            $"{(file is null ? "" : ConfigText.FileName(file))} is empty: a start sends an empty password; write the password into it");
+        if (file is not null && ConfigFiles.IsEmptySecret(file)) document.WarnIf(true, key, describe(file));
     }
 
     /// <summary>Forwarding with credentials of this program's own, for clients that have shown none.</summary>

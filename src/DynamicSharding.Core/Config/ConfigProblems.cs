@@ -10,6 +10,8 @@ internal sealed class ConfigProblems(string file)
     /// <summary>A file of another kind has a problem on every line.</summary>
     private const int MaxShown = 100;
 
+    private const string Environment = "environment";
+
     private readonly string _shown = file.Length == 0 ? "configuration file" : ConfigText.FileName(file);
     private readonly List<ConfigProblem> _errors = [];
     private readonly List<ConfigProblem> _warnings = [];
@@ -35,12 +37,17 @@ internal sealed class ConfigProblems(string file)
 
     public void Error(YamlNode node, string message) => Error(node.Line, node.Column, message);
 
-    public void EnvironmentError(string message) => AddError(new ConfigProblem("environment", 0, 0, message));
+    public void EnvironmentError(string message) => AddError(new ConfigProblem(Environment, 0, 0, message));
 
     public void Warning(YamlNode node, string message) => AddWarning(new ConfigProblem(_shown, node.Line, node.Column, message));
 
     /// <summary>About the file as a whole.</summary>
     public void Warning(string message) => AddWarning(new ConfigProblem(_shown, 0, 0, message));
+
+    /// <summary>About the file as a whole.</summary>
+    public void Deprecation(string message) => AddWarning(new ConfigProblem(_shown, 0, 0, message) { IsDeprecation = true });
+
+    public void EnvironmentWarning(string message) => AddWarning(new ConfigProblem(Environment, 0, 0, message));
 
     private void AddWarning(ConfigProblem warning)
     {
@@ -68,6 +75,12 @@ internal sealed class ConfigProblems(string file)
 /// <param name="Column">From 1, in characters.</param>
 internal sealed record ConfigProblem(string Source, int Line, int Column, string Message)
 {
+    /// <summary>About a way to hand over the file that a later version may refuse, so that every command warns about it.</summary>
+    public bool IsDeprecation { get; init; }
+
+    /// <summary>For output without levels.</summary>
+    public string AsWarning() => (this with { Message = "warning: " + Message }).ToString();
+
     public override string ToString() => Line == 0
         ? $"{Source}: {Message}"
         : string.Create(CultureInfo.InvariantCulture, $"{Source}:{Line}:{Column}: {Message}");

@@ -8,6 +8,8 @@ namespace DynamicSharding.Config;
 /// </summary>
 internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProblems problems)
 {
+    private const string TokenFile = "CONSUL_HTTP_TOKEN_FILE";
+
     public ConsulOptions FillGaps(ConsulOptions consul, ConfigDocument document)
     {
         ConsulOptions result = consul with { Namespace = Get("CONSUL_NAMESPACE"), Partition = Get("CONSUL_PARTITION") };
@@ -20,7 +22,8 @@ internal sealed class ConsulEnvironment(Func<string, string?> lookup, ConfigProb
         if (consul is { Username: null, Password: null } && Get("CONSUL_HTTP_AUTH") is { } auth) result = WithAuth(result, auth);
         if (consul is { Token: null, TokenFile: null })
         {
-            result = result with { Token = GetToken(), TokenFile = GetFile("CONSUL_HTTP_TOKEN_FILE", ConfigFiles.BadToken) };
+            result = result with { Token = GetToken(), TokenFile = GetFile(TokenFile, ConfigFiles.BadToken) };
+            if (result.TokenFile is { } file && ConfigFiles.IsEmptySecret(file)) problems.EnvironmentWarning($"{TokenFile}: {ConfigLint.EmptyToken(file)}");
         }
 
         return result with { Tls = FillGaps(consul.Tls, document) };

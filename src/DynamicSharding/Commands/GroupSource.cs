@@ -79,7 +79,7 @@ internal sealed class GroupSource
         return new GroupFleet(
             ring,
             [.. ring.Members.Concat(known).Concat(further).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
-            WithUser(gateways, arguments.GetValue(_user)),
+            WithUser(gateways, arguments.GetValue(_user), arguments.InvocationConfiguration.Error),
             Matchers(arguments.GetValue(_match)),
             arguments.GetValue(_olderThan),
             exclude);
@@ -126,7 +126,7 @@ internal sealed class GroupSource
             : throw new JsonException("the response does not say where a push goes");
     }
 
-    private static PushgatewayOptions WithUser(PushgatewayOptions options, string? user)
+    private static PushgatewayOptions WithUser(PushgatewayOptions options, string? user, TextWriter error)
     {
         if (user is null) return options;
         int colon = user.IndexOf(':', StringComparison.Ordinal);
@@ -134,6 +134,7 @@ internal sealed class GroupSource
         string file = user[(colon + 1)..];
         if (!File.Exists(file)) throw new CommandException($"{UserFlag}: what follows the colon is not a file that can be read; put the password into a file of its own");
         if (ConfigFiles.Unreadable(file) is { } why) throw new CommandException($"{UserFlag}: the file after the colon {why}");
+        if (ConfigFiles.IsEmptySecret(file)) error.WriteLine($"{UserFlag}: warning: the file after the colon is empty: an empty password is sent; write the password into it");
         return options with { BasicAuthUsername = user[..colon], BasicAuthPasswordFile = file };
     }
 

@@ -164,6 +164,25 @@ public sealed class ConfigLintTests
     }
 
     [Theory]
+    [InlineData("")]
+    [InlineData(" \n")]
+    public void A_token_file_without_a_token_is_warned_about(string content)
+    {
+        string file = Path.GetTempFileName();
+        File.WriteAllText(file, content);
+        string why = $"{file} is empty: a start sends no token; write the token into it";
+        string[] named = Warnings($"consul_server: {{token_file: {file}}}"), ofEnvironment = Warnings("consul_server: {}", ("CONSUL_HTTP_TOKEN_FILE", file));
+        string[] outranked = Warnings("consul_server: {token: t}", ("CONSUL_HTTP_TOKEN_FILE", file));
+        File.WriteAllText(file, "t\n");
+        string[] good = Warnings($"consul_server: {{token_file: {file}}}");
+        File.Delete(file);
+        Assert.Equal(["test.yml:1:29: consul_server.token_file: " + why], named);
+        Assert.Equal(["environment: CONSUL_HTTP_TOKEN_FILE: " + why], ofEnvironment);
+        Assert.Empty(outranked);
+        Assert.Empty(good);
+    }
+
+    [Theory]
     [InlineData("forward_listen_addr: :9294", "2:22: forward_listen_addr: ")]
     [InlineData("forward_listen_addr: 127.0.0.1:9294", "2:22: forward_listen_addr: ")]
     public void A_forward_listener_that_lends_its_credentials_to_everybody_is_warned_about(string listener, string place)
@@ -266,9 +285,9 @@ public sealed class ConfigLintTests
         Assert.Matches("; [a-z]", warning);
     }
 
-    private static string[] Warnings(string yaml)
+    private static string[] Warnings(string yaml, params (string Name, string Value)[] environment)
     {
-        ConfigResult result = ConfigTestFile.Parse(yaml);
+        ConfigResult result = ConfigTestFile.Parse(yaml, environment);
         Assert.Empty(result.Errors);
         return ConfigTestFile.Warnings(result);
     }

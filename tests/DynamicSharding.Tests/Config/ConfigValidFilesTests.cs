@@ -161,6 +161,7 @@ public sealed class ConfigValidFilesTests
     public void Odd_combinations_are_warned_about(string yaml, string expected)
     {
         string file = Path.GetTempFileName();
+        File.WriteAllText(file, "t\n");
         ConfigResult result = ConfigTestFile.Parse(yaml
             .Replace("S\n", "pushgateway: {servers: [a, b]}\n", StringComparison.Ordinal)
             .Replace("FILE", file, StringComparison.Ordinal)
