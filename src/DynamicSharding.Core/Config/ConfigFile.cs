@@ -20,17 +20,16 @@ internal static class ConfigFile
     private static readonly SearchValues<byte> Unprintable = SearchValues.Create(
         [.. Enumerable.Range(0, 0x20).Select(static code => (byte)code).Except("\t\n\r"u8.ToArray()), 0x7f]);
 
-    private const string Remedy = "name the file with --config.file";
-
     private const string NamedPipe =
-        "is a named pipe, which is deprecated: it can be read only once, so that a reload waits until it is written again; write the configuration to a file, and name that with --config.file";
+        "is a named pipe, which is deprecated: it can be read only once, so that a reload waits until it is written again; write the configuration to a file, and name that ";
 
     /// <param name="path">As given: messages repeat it.</param>
     /// <param name="environment">Returns the value of a variable.</param>
-    public static ConfigResult Load(string path, Func<string, string?> environment)
+    /// <param name="place">Where an operator names the file, for messages that advise another one.</param>
+    public static ConfigResult Load(string path, Func<string, string?> environment, string place = "with --config.file")
     {
         var problems = new ConfigProblems(path);
-        return ReadBytes(path, problems) is { } content
+        return ReadBytes(path, place, problems) is { } content
             ? Parse(content, environment, problems) with { Digest = SHA256.HashData(content) }
             : Failed(problems);
     }
@@ -71,19 +70,20 @@ internal static class ConfigFile
 
     private static ConfigResult Failed(ConfigProblems problems) => new(null, problems.Errors, problems.Warnings);
 
-    private static byte[]? ReadBytes(string path, ConfigProblems problems)
+    private static byte[]? ReadBytes(string path, string place, ConfigProblems problems)
     {
+        string remedy = "name the file " + place;
         try
         {
             if (path.Length == 0)
             {
-                problems.Error("its name is empty; " + Remedy);
+                problems.Error("its name is empty; " + remedy);
                 return null;
             }
 
             if (Directory.Exists(path))
             {
-                problems.Error("is a directory; " + Remedy);
+                problems.Error("is a directory; " + remedy);
                 return null;
             }
 
@@ -91,25 +91,25 @@ internal static class ConfigFile
             if (kind is FileStamp.NotRegular or FileStamp.Pipe && NonBlockingFile.IsDescriptor(path)) kind = null;
             if (kind == FileStamp.NotRegular)
             {
-                problems.Error("is a socket or a device, not a regular file; " + Remedy);
+                problems.Error("is a socket or a device, not a regular file; " + remedy);
                 return null;
             }
 
             byte[]? content = NonBlockingFile.ReadToEnd(path, MaxBytes, ReadTimeout);
             if (content?.Length <= MaxBytes)
             {
-                if (kind == FileStamp.Pipe) problems.Warning(NamedPipe);
+                if (kind == FileStamp.Pipe) problems.Deprecation(NamedPipe + place);
                 return content;
             }
 
             problems.Error(content is null
                 ? $"could not be read to its end within {ReadTimeout.TotalSeconds:0} s; if it is a pipe, somebody must write to it and close it"
-                : "is larger than 4 MiB, so it is not a configuration file; " + Remedy);
+                : "is larger than 4 MiB, so it is not a configuration file; " + remedy);
             return null;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            problems.Error("does not exist; create it or " + Remedy);
+            problems.Error("does not exist; create it or " + remedy);
         }
         catch (UnauthorizedAccessException)
         {

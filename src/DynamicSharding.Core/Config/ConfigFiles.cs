@@ -70,7 +70,7 @@ internal static class ConfigFiles
     public static string ReadText(string path)
     {
         using var content = new MemoryStream();
-        if (Read(path, content) is { } why) throw new IOException($"{path} {why}");
+        if (Read(path, content) is { } why) throw new IOException($"{ConfigText.FileName(path)} {why}");
         content.Position = 0;
         return new StreamReader(content).ReadToEnd();
     }
@@ -80,7 +80,7 @@ internal static class ConfigFiles
     public static string Reread(string path)
     {
         long length = Resolve(path).Length;
-        if (length is 0 or > MaxBytes) throw new IOException($"{path} {(length == 0 ? "is empty, a pipe or a device" : TooLarge)}");
+        if (length is 0 or > MaxBytes) throw new IOException($"{ConfigText.FileName(path)} {(length == 0 ? "is empty, a pipe or a device" : TooLarge)}");
         using FileStream stream = File.OpenRead(path);
         var bytes = new byte[length];
         return Encoding.UTF8.GetString(bytes, 0, stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false));

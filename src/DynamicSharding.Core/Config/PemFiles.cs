@@ -40,7 +40,7 @@ internal static class PemFiles
             }
             catch (CryptographicException e)
             {
-                throw new IOException($"{path} holds a certificate that cannot be read: {e.Message}", e);
+                throw new IOException($"{ConfigText.FileName(path)} holds a certificate that cannot be read: {e.Message}", e);
             }
         }
 

@@ -53,7 +53,7 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
     /// <summary>The files that a pattern matches, sorted. A path without a pattern matches itself, whether it exists or not.</summary>
     /// <exception cref="ListUnavailableException">The folder cannot be listed, or has too many such files.</exception>
     public static string[] Expand(string pattern) =>
-        TryExpand(pattern, out string[] paths) is { } error ? throw new ListUnavailableException($"{pattern}: {error}") : paths;
+        TryExpand(pattern, out string[] paths) is { } error ? throw new ListUnavailableException($"{ConfigText.FileName(pattern)}: {error}") : paths;
 
     /// <summary>What keeps the files from naming gateways, each with its remedy, for a command that runs once.</summary>
     public static IReadOnlyList<string> Problems(ServerOptions options)
@@ -62,7 +62,7 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
         List<string> problems = [];
         foreach (string pattern in options.FileSd.Files.Distinct(StringComparer.Ordinal))
         {
-            if (TryExpand(pattern, out string[] paths) is { } error) problems.Add($"{pattern}: {error}");
+            if (TryExpand(pattern, out string[] paths) is { } error) problems.Add($"{ConfigText.FileName(pattern)}: {error}");
             else if (paths.Length == 0) problems.Add(NoMatch(pattern));
             foreach (string path in paths)
             {
@@ -80,9 +80,9 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
         return problems;
     }
 
-    private static string NoMatch(string pattern) => $"{pattern}: no file matches; create one, or correct file_sd.files";
+    private static string NoMatch(string pattern) => $"{ConfigText.FileName(pattern)}: no file matches; create one, or correct file_sd.files";
 
-    private static string NoGateway(string path) => $"{path}: names no gateway; add targets";
+    private static string NoGateway(string path) => $"{ConfigText.FileName(path)}: names no gateway; add targets";
 
     private static string FolderOf(string path) => Path.GetDirectoryName(path) ?? "/";
 
@@ -127,7 +127,7 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
             if (TryExpand(pattern, out string[] paths) is { } error)
             {
                 // What cannot be listed is not gone: its files keep what they said.
-                list.Failed(pattern, $"{pattern}: {error}");
+                list.Failed(pattern, $"{ConfigText.FileName(pattern)}: {error}");
                 string folder = FolderOf(pattern);
                 found.UnionWith(_files.Keys.Where(path => FolderOf(path) == folder));
                 continue;
@@ -152,8 +152,8 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
         {
             // A path without a pattern: it is expected.
             file.Seen = file.Read = null;
-            if (error is not null) list.Failed(path, $"{path}: cannot be read: {error}; correct what is in its place, or its permissions");
-            else list.Gone(path, $"{path}: does not exist; create it, or correct file_sd.files");
+            if (error is not null) list.Failed(path, $"{ConfigText.FileName(path)}: cannot be read: {error}; correct what is in its place, or its permissions");
+            else list.Gone(path, $"{ConfigText.FileName(path)}: does not exist; create it, or correct file_sd.files");
             return true;
         }
 
@@ -198,7 +198,7 @@ internal sealed class TargetFileWatch(ServerOptions options, GatewayList list, T
     /// <summary>A file that a pattern matched is gone.</summary>
     private void Lose(string path)
     {
-        if (list.Lost(path, $"{path}: does not exist any more; its gateways leave unless it comes back")) _files.Remove(path);
+        if (list.Lost(path, $"{ConfigText.FileName(path)}: does not exist any more; its gateways leave unless it comes back")) _files.Remove(path);
     }
 
     private sealed class KnownFile

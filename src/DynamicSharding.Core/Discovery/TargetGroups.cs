@@ -70,11 +70,11 @@ internal sealed class TargetGroups(int defaultPort, ShardingOptions sharding)
                 UnauthorizedAccessException => "permission denied; give this user permission to read it",
                 _ => NonBlockingFile.Cause(e),
             };
-            throw new ListUnavailableException($"{path}: cannot be read: {why}");
+            throw new ListUnavailableException($"{ConfigText.FileName(path)}: cannot be read: {why}");
         }
 
-        if (content is null) throw new ListUnavailableException($"{path}: is a pipe or a device; name a regular file");
-        if (content.Length > MaxBytes) throw new ListUnavailableException($"{path}: has more than {MaxBytes >> 20} MiB; split it, or correct the path");
+        if (content is null) throw new ListUnavailableException($"{ConfigText.FileName(path)}: is a pipe or a device; name a regular file");
+        if (content.Length > MaxBytes) throw new ListUnavailableException($"{ConfigText.FileName(path)}: has more than {MaxBytes >> 20} MiB; split it, or correct the path");
         (ImmutableArray<ListedGateway> gateways, string? error) = Read(path, content, path.EndsWith(".json", StringComparison.Ordinal));
         return error is null ? gateways : throw new ListUnavailableException(error) { IsContent = true };
     }

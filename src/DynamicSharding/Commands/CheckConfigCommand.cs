@@ -21,21 +21,23 @@ internal static class CheckConfigCommand
 
     private static async Task<int> RunAsync(string file, TextWriter output, TextWriter error)
     {
+        string shown = ConfigText.FileName(file);
+
         // A pipe may have no writer, and the end of the wait for one is far away.
-        Task<ConfigResult> loading = Task.Run(() => ConfigFile.Load(file, Environment.GetEnvironmentVariable));
+        Task<ConfigResult> loading = Task.Run(() => ConfigFile.Load(file, Environment.GetEnvironmentVariable, place: "after check-config"));
         if (await Task.WhenAny(loading, Task.Delay(Patience)).ConfigureAwait(false) != loading)
-            await error.WriteLineAsync($"{file}: waiting for its end; if it is a pipe, somebody must write to it and close it").ConfigureAwait(false);
+            await error.WriteLineAsync($"{shown}: waiting for its end; if it is a pipe, somebody must write to it and close it").ConfigureAwait(false);
         ConfigResult config = await loading.ConfigureAwait(false);
         foreach (ConfigProblem problem in config.Errors) await error.WriteLineAsync(problem.ToString()).ConfigureAwait(false);
         ImmutableArray<ConfigProblem> warnings = config.Warnings;
 
         // A start does not read them: the server waits for them, and logs what is wrong.
         if (config.Options is { Discovery: DiscoveryKind.FileSd } list)
-            warnings = warnings.AddRange(TargetFileWatch.Problems(list).Select(problem => new ConfigProblem(file, 0, 0, "file_sd.files: " + problem)));
-        foreach (ConfigProblem warning in warnings) await error.WriteLineAsync((warning with { Message = "warning: " + warning.Message }).ToString()).ConfigureAwait(false);
+            warnings = warnings.AddRange(TargetFileWatch.Problems(list).Select(problem => new ConfigProblem(shown, 0, 0, "file_sd.files: " + problem)));
+        foreach (ConfigProblem warning in warnings) await error.WriteLineAsync(warning.AsWarning()).ConfigureAwait(false);
         if (config.Options is not { } options) return ExitCode.BadConfiguration;
 
-        await output.WriteLineAsync($"{file}: valid, discovery={options.Discovery.Name()} servers={options.Pushgateway.Servers.Length} warnings={warnings.Length}").ConfigureAwait(false);
+        await output.WriteLineAsync($"{shown}: valid, discovery={options.Discovery.Name()} servers={options.Pushgateway.Servers.Length} warnings={warnings.Length}").ConfigureAwait(false);
         return ExitCode.Stopped;
     }
 }

@@ -31,10 +31,13 @@ internal static class CommandOutput
         }
     }
 
+    /// <summary>Of the warnings only those about how the file is handed over: the others are for who runs the server.</summary>
     /// <exception cref="CommandException">The file has errors.</exception>
-    public static ServerOptions LoadConfig(string file)
+    public static ServerOptions LoadConfig(string file, ParseResult arguments)
     {
         ConfigResult config = ConfigFile.Load(file, Environment.GetEnvironmentVariable);
+        foreach (ConfigProblem warning in config.Warnings.Where(static warning => warning.IsDeprecation))
+            arguments.InvocationConfiguration.Error.WriteLine(warning.AsWarning());
         return config.Options ?? throw new CommandException(string.Join('\n', config.Errors));
     }
 

@@ -15,6 +15,7 @@ internal sealed class GroupSource
 {
     private const string GatewaysFlag = "--gateways";
     private const string UserFlag = "--gateway-user";
+    private const string AddUrl = "add --url http://host:9293 of a running server";
 
     /// <summary>A group that is looked up for where pushes to it go.</summary>
     private const string Probe = "/metrics/job/any";
@@ -50,7 +51,7 @@ internal sealed class GroupSource
     public async Task<GroupFleet> ReadAsync(ParseResult arguments, CancellationToken cancellation)
     {
         string? file = arguments.GetValue(_configFile);
-        ServerOptions? options = file is null ? null : CommandOutput.LoadConfig(file);
+        ServerOptions? options = file is null ? null : CommandOutput.LoadConfig(file, arguments);
         PushgatewayOptions gateways = options?.Pushgateway ?? new PushgatewayOptions();
         RingDefinition ring;
         IEnumerable<string> known = [];
@@ -68,11 +69,11 @@ internal sealed class GroupSource
         }
         else if (options!.Discovery == DiscoveryKind.Consul)
         {
-            throw new CommandException($"{file}: discovery is consul, so the file does not name every gateway; add --url http://host:9293 of a running server");
+            throw new CommandException($"{ConfigText.FileName(file!)}: discovery is consul, so the file does not name every gateway; {AddUrl}");
         }
         else
         {
-            ring = MemberSource.ReadFile(file!, options);
+            ring = MemberSource.ReadFile(file!, options, AddUrl);
         }
 
         IEnumerable<string> further = MemberSource.Identify(MemberSource.ParseGateways(GatewaysFlag, arguments.GetValue(_gateways) ?? ""), ring.Key).Select(static gateway => gateway.Address);
@@ -176,7 +177,7 @@ internal sealed record GroupFleet(
     /// <summary>With keys by path, the owner depends on how its client spells a group.</summary>
     public bool HasOwners => Ring.Key == ShardingKey.Group;
 
-    public HashRing<Gateway> Build() => Ring.Build();
+    public HashRing<Gateway> Build() => Ring.Build("sharding.replicas");
 
     public bool Excludes(SurveyedGroup group) => GroupMatcher.AnyMatches(Exclude, group.Labels);
 

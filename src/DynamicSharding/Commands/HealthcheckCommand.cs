@@ -32,7 +32,7 @@ internal static class HealthcheckCommand
         });
         command.SetAction((arguments, cancellation) => CommandOutput.RunAsync(arguments, output =>
         {
-            (Uri[] addresses, string? certificate, ProxyProtocol proxyProtocol) = arguments.GetValue(file) is { } path ? AddressesIn(path)
+            (Uri[] addresses, string? certificate, ProxyProtocol proxyProtocol) = arguments.GetValue(file) is { } path ? AddressesIn(path, arguments)
                 : arguments.GetValue(url) is { } given ? ([WithPath(AdminClient.ParseUrl(given))], null, ProxyProtocol.Off)
                 : ([new Uri(DefaultUrl), new Uri(DefaultUrl6)], null, ProxyProtocol.Off);
             string hint = arguments.GetValue(file) is not null ? "does the server run with this file?"
@@ -60,9 +60,9 @@ internal static class HealthcheckCommand
     /// name that this command does not have. A plain one rather than one with TLS.
     /// </summary>
     /// <returns>The file of the certificate to expect; null for plain HTTP.</returns>
-    private static (Uri[] Addresses, string? Certificate, ProxyProtocol ProxyProtocol) AddressesIn(string file)
+    private static (Uri[] Addresses, string? Certificate, ProxyProtocol ProxyProtocol) AddressesIn(string file, ParseResult arguments)
     {
-        ServerOptions options = CommandOutput.LoadConfig(file);
+        ServerOptions options = CommandOutput.LoadConfig(file, arguments);
         bool open = options.Admin.BasicAuthUsers.IsEmpty && options.Admin.TlsCertFile is null;
         if ((open ? options.AdminListenAddr : null) is { } admin) return (Urls("http", admin), null, ProxyProtocol.Off);
         if ((options.HttpListenAddr ?? options.ForwardListenAddr) is { } plain) return (Urls("http", plain), null, options.ProxyProtocol);

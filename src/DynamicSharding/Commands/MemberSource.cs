@@ -81,7 +81,7 @@ internal sealed class MemberSource
 
         if (arguments.GetValue(_url) is { } url) return NotEmpty(await QueryServerAsync(url, cancellation).ConfigureAwait(false), NoRing(url));
         string file = arguments.GetValue(_configFile)!;
-        return ReadFile(file, CommandOutput.LoadConfig(file), key);
+        return ReadFile(file, CommandOutput.LoadConfig(file, arguments), "ask a running server with --url http://host:9293, or use --gateways", key);
     }
 
     /// <param name="problem">What is wrong with a ring without members, where, and what to do.</param>
@@ -94,31 +94,33 @@ internal sealed class MemberSource
 
     /// <summary>The ring of a configuration.</summary>
     /// <param name="file">Where that is, for messages.</param>
+    /// <param name="remedy">What to do about a file that does not name the gateways.</param>
     /// <param name="key">Instead of the file's.</param>
     /// <exception cref="CommandException">It names no gateway, or a file that it names is broken.</exception>
-    public static RingDefinition ReadFile(string file, ServerOptions options, ShardingKey? key = null)
+    public static RingDefinition ReadFile(string file, ServerOptions options, string remedy, ShardingKey? key = null)
     {
-        if (options.Discovery == DiscoveryKind.FileSd) return ReadFiles(file, options with { Sharding = options.Sharding with { Key = key ?? options.Sharding.Key } });
+        string shown = ConfigText.FileName(file);
+        if (options.Discovery == DiscoveryKind.FileSd) return ReadFiles(shown, options with { Sharding = options.Sharding with { Key = key ?? options.Sharding.Key } });
         if (options.Discovery is DiscoveryKind.Dns or DiscoveryKind.HttpSd)
         {
-            throw new CommandException($"{file}: discovery is {options.Discovery.Name()}, so the file names no gateway; ask a running server with --url http://host:9293, or use --gateways");
+            throw new CommandException($"{shown}: discovery is {options.Discovery.Name()}, so the file names no gateway; {remedy}");
         }
 
         RingDefinition ring = RingDefinition.Of(
             Identify(options.Pushgateway.ServersAsWritten, key ?? options.Sharding.Key), options.Sharding.Replicas, options.Sharding.Key);
-        ring = NotEmpty(ring, $"{file}: pushgateway.servers names no gateway, since Consul knows them; ask a running server with --url http://host:9293, or use --gateways");
+        ring = NotEmpty(ring, $"{shown}: pushgateway.servers names no gateway, since Consul knows them; {remedy}");
         return ring.ReachedAs(options);
     }
 
     /// <exception cref="CommandException">A file cannot be read, or is broken, or all together name no gateway.</exception>
-    private static RingDefinition ReadFiles(string file, ServerOptions options)
+    private static RingDefinition ReadFiles(string shown, ServerOptions options)
     {
         try
         {
             ImmutableArray<ListedGateway> gateways = GatewayList.Merge(options.FileSd.Files.SelectMany(TargetFileWatch.Expand).Distinct(StringComparer.Ordinal).Select(TargetGroups.For(options).ReadFile));
             RingDefinition ring = RingDefinition.Of(
                 [.. gateways.Select(static gateway => new ServerEntry(gateway.Address, gateway.Weight))], options.Sharding.Replicas, options.Sharding.Key);
-            string problem = gateways.IsEmpty ? string.Join('\n', TargetFileWatch.Problems(options)) : $"{file}: file_sd.files: every target has weight 0; give one a weight of 1 or more";
+            string problem = gateways.IsEmpty ? string.Join('\n', TargetFileWatch.Problems(options)) : $"{shown}: file_sd.files: every target has weight 0; give one a weight of 1 or more";
             return NotEmpty(ring, problem).ReachedAs(options);
         }
         catch (ListUnavailableException e)
@@ -191,9 +193,10 @@ internal sealed record RingDefinition(string[] Members, int Replicas = 500, Shar
 
     public int WeightOf(string member) => Weights.GetValueOrDefault(member, 1);
 
+    /// <param name="flag">What lowers the number of points.</param>
     /// <exception cref="CommandException">More points than a ring can have.</exception>
-    public HashRing<Gateway> Build() => RingPoints.CheckCount(Members.Length, Members.Sum(member => (long)WeightOf(member)), Replicas) is { } problem
-        ? throw new CommandException(problem + "; lower --replicas")
+    public HashRing<Gateway> Build(string flag = "--replicas") => RingPoints.CheckCount(Members.Length, Members.Sum(member => (long)WeightOf(member)), Replicas) is { } problem
+        ? throw new CommandException($"{problem}; lower {flag}")
         : HashRing<Gateway>.Build(
             Members.Select(member => new Gateway(member, [], LocationOf(member), new PerLoopCounter(1))), Replicas, Key.Name(), member => WeightOf(member.Address));
 

@@ -202,6 +202,67 @@ public sealed class CommandLineTests : IDisposable
             line => Assert.StartsWith($"{bad}:2:1: this is not a known key", line, StringComparison.Ordinal));
     }
 
+    /// <summary>It takes no --config.file.</summary>
+    [Fact]
+    public async Task Check_config_advises_what_it_takes()
+    {
+        Assert.Equal((2, "", "/nowhere/c.yml: does not exist; create it or name the file after check-config\n"), await RunAsync("check-config", "/nowhere/c.yml"));
+
+        string pipe = Path.Combine(_directory.FullName, "pipe.yml");
+        (int code, string output, string error) = await WithPipeAsync(pipe, () => RunAsync("check-config", pipe));
+        Assert.Equal((0, $"{pipe}: valid, discovery=static servers=2 warnings=1\n"), (code, output));
+        Assert.EndsWith("write the configuration to a file, and name that after check-config\n", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_config_quotes_a_name_that_would_break_its_line()
+    {
+        string file = Write("a\nb.yml", "pushgateway: {servers: [a, b]}\nadmin_listen_addr: ''\n"), shown = $"'{_directory.FullName}/a?b.yml'";
+        Assert.Equal((0, $"{shown}: valid, discovery=static servers=2 warnings=0\n", ""), await RunAsync("check-config", file));
+
+        file = Write("a\nb.yml", "discovery: file_sd\nfile_sd: {files: [\"no\\nfile.json\", \"n\\n*.json\"]}\nadmin_listen_addr: ''\n");
+        string warning = $"{shown}: warning: file_sd.files: '{_directory.FullName}/";
+        Assert.Equal(
+            (0, $"{shown}: valid, discovery=file_sd servers=0 warnings=2\n",
+                $"{warning}no?file.json': cannot be read: no such file; create it, or correct file_sd.files\n{warning}n?*.json': no file matches; create one, or correct file_sd.files\n"),
+            await RunAsync("check-config", file));
+    }
+
+    /// <summary>As the server does. Other warnings are for who runs it.</summary>
+    [Theory]
+    [InlineData("lookup", "/metrics/job/a")]
+    [InlineData("simulate", "--add", "b")]
+    [InlineData("groups", "list")]
+    [InlineData("healthcheck")]
+    public async Task A_named_pipe_as_configuration_file_is_deprecated_for_every_command(params string[] command)
+    {
+        string pipe = Path.Combine(_directory.FullName, "pipe.yml");
+        (_, _, string error) = await WithPipeAsync(pipe, () => RunAsync([.. command, "--config.file", pipe]));
+        Assert.StartsWith($"{pipe}: warning: is a named pipe, which is deprecated: ", error, StringComparison.Ordinal);
+        Assert.Equal("write the configuration to a file, and name that with --config.file", error.Split('\n')[0].Split("; ")[^1]);
+        Assert.Equal(2, error.Split("warning: ").Length);
+    }
+
+    [Fact]
+    public async Task An_empty_password_file_of_a_command_is_warned_about()
+    {
+        string file = Write("c.yml", "pushgateway: {servers: [127.0.0.1:1]}\n");
+        (_, _, string error) = await RunAsync("groups", "list", "--config.file", file, "--gateway-user", "u:" + Write("empty", "\n"));
+        Assert.StartsWith("--gateway-user: warning: the file after the colon is empty: an empty password is sent; write the password into it\n", error, StringComparison.Ordinal);
+    }
+
+    /// <summary>Makes the pipe and writes a configuration to it, with a warning of its own.</summary>
+    private static async Task<T> WithPipeAsync<T>(string pipe, Func<Task<T>> run)
+    {
+        using (var make = System.Diagnostics.Process.Start("mkfifo", [pipe])) await make.WaitForExitAsync();
+
+        // Opening it for writing waits for a reader.
+        Task written = Task.Run(() => File.WriteAllText(pipe, "pushgateway: {servers: [127.0.0.1:1, 127.0.0.1:2]}\nadmin_listen_addr: 127.0.0.1:3\nhttp_listen_addr: 127.0.0.1:4\n"));
+        T result = await run();
+        await written.WaitAsync(TimeSpan.FromSeconds(60));
+        return result;
+    }
+
     private string Write(string name, string text)
     {
         string path = Path.Combine(_directory.FullName, name);

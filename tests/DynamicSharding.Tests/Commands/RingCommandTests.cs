@@ -399,6 +399,33 @@ public sealed class RingCommandTests
         }
     }
 
+    /// <summary>The flags of groups differ from those of lookup and simulate.</summary>
+    [Fact]
+    public async Task Advice_of_groups_names_what_groups_takes()
+    {
+        string file = Path.GetTempFileName(), targets = Path.GetTempFileName() + ".json";
+        try
+        {
+            await File.WriteAllTextAsync(file, "discovery: dns\ndns: {names: [a.test], type: A, port: 9091}\n");
+            string names = $"{file}: discovery is dns, so the file names no gateway; ";
+            Assert.Equal((2, "", names + "ask a running server with --url http://host:9293, or use --gateways\n"), await RunAsync("lookup", "/metrics/job/a", "--config.file", file));
+            Assert.Equal((2, "", names + "add --url http://host:9293 of a running server\n"), await RunAsync("groups", "list", "--config.file", file));
+
+            await File.WriteAllTextAsync(targets, JsonSerializer.Serialize(new[] { new { targets = Enumerable.Range(1, 101).Select(static port => $"127.0.0.1:{port}") } }));
+            await File.WriteAllTextAsync(file, $"discovery: file_sd\nfile_sd: {{files: [{targets}]}}\nsharding: {{replicas: 100000}}\n");
+            (int exitCode, _, string error) = await RunAsync("lookup", "/metrics/job/a", "--config.file", file);
+            Assert.True(exitCode == 2 && error.EndsWith("; lower --replicas\n", StringComparison.Ordinal), error);
+            (exitCode, _, error) = await RunAsync("groups", "list", "--config.file", file);
+            Assert.True(exitCode == 2 && error.EndsWith("; lower sharding.replicas\n", StringComparison.Ordinal), error);
+        }
+        finally
+        {
+            File.Delete(file);
+            File.Delete(targets);
+            File.Delete(Path.ChangeExtension(targets, null));
+        }
+    }
+
     [Fact]
     public void The_server_says_which_members_are_in_the_ring()
     {

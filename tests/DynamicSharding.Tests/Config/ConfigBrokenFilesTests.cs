@@ -250,6 +250,13 @@ public sealed class ConfigBrokenFilesTests
         Assert.Equal("/dev/zero: is a socket or a device, not a regular file; name the file with --config.file", LoadError("/dev/zero"));
     }
 
+    [Theory]
+    [InlineData("/nowhere/c.yml", "does not exist; create it or name the file after check-config")]
+    [InlineData("/tmp", "is a directory; name the file after check-config")]
+    [InlineData("/dev/zero", "is a socket or a device, not a regular file; name the file after check-config")]
+    public void Advice_is_about_the_command_that_was_given_the_file(string path, string expected) =>
+        Assert.Equal($"{path}: {expected}", Assert.Single(ConfigFile.Load(path, _ => null, "after check-config").Errors).ToString());
+
     [Fact]
     public async Task A_named_pipe_with_a_writer_is_read_with_a_warning()
     {
