@@ -127,7 +127,8 @@ internal static class Warnings
                 "So many failed at once that the cause may be on this side. Check what they share: this instance's network, the Consul agent, the health "
                 + (fleet.Gateways.All(static g => !g.InRing || g.Status.State == GatewayState.Held)
                     ? "check. No other gateway is healthy, so they stay in the ring until one is, and pushes to those that are dead are lost."
-                    : $"check. Those that still fail leave the ring after {DurationText.Format(options.Membership.MassLossHold)}, as long as another gateway is healthy."));
+                    : $"check. Those that still fail leave the ring after {DurationText.Format(options.Membership.MassLossHold)}, as long as another gateway is healthy; "
+                        + "after an outage of all gateways, that time begins when the first is healthy again."));
         }
 
         if (Where(static g => g.State == GatewayState.Leaving) is [_, ..] leaving)

@@ -24,7 +24,7 @@ public sealed class WarningsTests
 
     /// <summary>Losses are applied only while another gateway is healthy: nothing else is promised.</summary>
     [Theory]
-    [InlineData(GatewayState.Member, "check. Those that still fail leave the ring after 15s, as long as another gateway is healthy.")]
+    [InlineData(GatewayState.Member, "check. Those that still fail leave the ring after 15s, as long as another gateway is healthy; after an outage of all gateways, that time begins when the first is healthy again.")]
     [InlineData(GatewayState.Held, "check. No other gateway is healthy, so they stay in the ring until one is, and pushes to those that are dead are lost.")]
     internal void What_becomes_of_held_gateways_depends_on_the_others(GatewayState other, string expected)
     {
