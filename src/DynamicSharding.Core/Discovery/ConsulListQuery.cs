@@ -41,7 +41,7 @@ internal sealed class ConsulListQuery(ConsulOptions options, ShardingOptions sha
 
                 if (filtered.Response.TrueForAll(selection.Has))
                 {
-                    Volatile.Write(ref _rejectedAt, 0);
+                    if (Interlocked.Exchange(ref _rejectedAt, 0) != 0) Log.ConsulAppliesFilters(logger);
                     return Checked(filtered, selection.Rows);
                 }
 

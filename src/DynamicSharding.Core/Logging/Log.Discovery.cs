@@ -23,6 +23,9 @@ internal static partial class Log
     [LoggerMessage(3005, LogLevel.Information, "Consul agent rejects or ignores filters, each query reads the whole list")]
     public static partial void ConsulRejectsFilters(ILogger logger, string err);
 
+    [LoggerMessage(3006, LogLevel.Information, "Consul agent applies filters again")]
+    public static partial void ConsulAppliesFilters(ILogger logger);
+
     [LoggerMessage(3010, LogLevel.Warning, "configured gateway is missing from Consul's response but passes our probe, keeping it")]
     public static partial void GatewayHidden(ILogger logger, string gateway, string advice);
 
