@@ -27,6 +27,12 @@ internal static partial class Log
     [LoggerMessage(4006, LogLevel.Error, "gateway discovery failed, restarting it")]
     public static partial void GatewaySourceFailed(ILogger logger, Exception exception);
 
+    [LoggerMessage(4007, LogLevel.Warning, "no gateway is healthy, keeping the ring")]
+    public static partial void OutageBegan(ILogger logger, string gateways);
+
+    [LoggerMessage(4008, LogLevel.Information, "a gateway is healthy again after an outage of all")]
+    public static partial void OutageEnded(ILogger logger, string healthy, TimeSpan after);
+
     [LoggerMessage(4010, LogLevel.Information, "building the ring succeeded again")]
     public static partial void RingBuildRecovered(ILogger logger);
 

@@ -21,9 +21,6 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     private TimeSpan _verdictTimeout = Timeout.InfiniteTimeSpan;
     private TimeSpan? _pendingSince;
 
-    /// <summary>No gateway was healthy at the last decision, or none for long enough.</summary>
-    private bool _isOutage;
-
     /// <summary>The ring of the last decision; empty before the first, and after a reload that allows none of its members.</summary>
     public ImmutableArray<string> Members { get; private set; } = [];
 
@@ -34,6 +31,12 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
 
     /// <summary>The time until something may change without a report; null if nothing can.</summary>
     public TimeSpan? NextDeadline { get; private set; }
+
+    /// <summary>
+    /// Members were lost, and since then no gateway was healthy, or none for long enough. Removing them, or their maintenance, does not end an outage:
+    /// no gateway becomes healthy by that.
+    /// </summary>
+    public bool IsOutage { get; private set; }
 
     /// <summary>The last report is too old to decide anything.</summary>
     public bool IsStale => _clock.IsStale;
@@ -225,8 +228,8 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     /// </summary>
     private void HoldAfterOutage(List<Candidate> staying, List<Candidate> lost, TimeSpan now)
     {
-        if (_isOutage && staying.Count > 0) lost.ForEach(candidate => candidate.OutageEndedAt ??= now);
-        _isOutage = lost.Count > 0 && staying.Count == 0;
+        if (IsOutage && staying.Count > 0) lost.ForEach(candidate => candidate.OutageEndedAt ??= now);
+        IsOutage = staying.Count == 0 && (lost.Count > 0 || IsOutage);
     }
 
     private bool IsWanted(Candidate candidate, TimeSpan now)

@@ -45,6 +45,9 @@ internal sealed class MembershipService : IAsyncDisposable
     /// <summary>Something is due that the source may know better in a moment.</summary>
     private bool _waitsForSource;
 
+    /// <summary>Since when no gateway is healthy; null while one is.</summary>
+    private long? _outageBegan;
+
     /// <summary>When the timer was set, and to how long.</summary>
     private long _armedAt;
     private TimeSpan _armedFor;
@@ -270,7 +273,20 @@ internal sealed class MembershipService : IAsyncDisposable
             Log.GatewayStateChanged(_logger, gateway.Address, gateway.State.ToString(), gateway.Reason);
         }
 
-        if (held.Count > 0) Log.MassLossHeld(_logger, string.Join(',', held));
+        if (_policy.IsOutage && _outageBegan is null)
+        {
+            _outageBegan = _time.GetTimestamp();
+            Log.OutageBegan(_logger, LogValue.List(after.Where(static g => g.State == GatewayState.Held).Select(static g => g.Address)));
+        }
+        else if (!_policy.IsOutage && _outageBegan is { } began)
+        {
+            _outageBegan = null;
+            IEnumerable<string> healthy = after.Where(static g => g.State is GatewayState.Member or GatewayState.Joining).Select(static g => g.Address);
+            Log.OutageEnded(_logger, LogValue.List(healthy), _time.GetElapsedTime(began));
+        }
+
+        // In an outage they are held because there are no others, however far apart they were lost.
+        if (held.Count > 0 && !_policy.IsOutage) Log.MassLossHeld(_logger, string.Join(',', held));
         if (refused.Count > 0) Log.GatewaysRefused(_logger, string.Join(',', refused.Take(MaxNamed)), refused.Count);
     }
 }

@@ -241,6 +241,41 @@ public class MembershipPolicyTests
     }
 
     [Fact]
+    public void An_outage_of_all_lasts_until_a_gateway_is_healthy()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.SayAll(GatewayHealth.Critical, A, B);
+        Assert.False(policy.Policy.IsOutage);
+        policy.Say(C, GatewayHealth.Critical);
+        Assert.True(policy.Policy.IsOutage);
+
+        // Neither of these makes a gateway healthy.
+        policy.SayAll(GatewayHealth.Maintenance, A, B, C);
+        Assert.True(policy.Policy.IsOutage);
+        policy.Configure(D);
+        Assert.True(policy.Policy.IsOutage);
+
+        policy.Say(D, GatewayHealth.Passing);
+        policy.Advance(6.1);
+        Assert.Equal(D, policy.Ring);
+        Assert.False(policy.Policy.IsOutage);
+    }
+
+    /// <summary>A roll-out to other gateways, or maintenance of the last one.</summary>
+    [Fact]
+    public void Members_that_are_removed_or_in_maintenance_are_no_outage()
+    {
+        PolicyHarness policy = Healthy(A, B);
+        policy.Configure(C, D);
+        Assert.False(policy.Policy.IsOutage);
+        policy.SayAll(GatewayHealth.Passing, C, D);
+        policy.Advance(6.1);
+        policy.SayAll(GatewayHealth.Maintenance, C, D);
+        policy.Advance(6.1);
+        Assert.False(policy.Policy.IsOutage);
+    }
+
+    [Fact]
     public void Without_a_settle_time_the_reason_is_that_of_now()
     {
         PolicyHarness policy = Healthy(new MembershipOptions { Settle = TimeSpan.Zero }, A, B, C);

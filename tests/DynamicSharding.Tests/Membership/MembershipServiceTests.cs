@@ -6,6 +6,7 @@ using DynamicSharding.Membership;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Tests.Discovery;
+using Microsoft.Extensions.Logging;
 
 namespace DynamicSharding.Tests.Membership;
 
@@ -78,6 +79,33 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
         Start(Options(one.Address, two.Address));
         await Eventually.True(() => View.Gateways.All(g => g.State == GatewayState.Held), "both are held");
         Assert.Equal(2, Ring.Count);
+    }
+
+    /// <summary>However far apart they are lost: the last one is no loss of too many at once.</summary>
+    [Fact]
+    public async Task An_outage_of_all_gateways_has_a_line_at_its_begin_and_one_at_its_end()
+    {
+        int first = 200, second = 200;
+        FakeServer one = Add(FakeServer.Always(_ => (Volatile.Read(ref first), "x"))), two = Add(FakeServer.Always(_ => (Volatile.Read(ref second), "x")));
+        Start(Options(one.Address, two.Address));
+        await Eventually.True(() => View.HasVerdict, "a verdict on every gateway");
+        Volatile.Write(ref first, 500);
+        await Eventually.True(() => !Ring.Contains(one.Address), "the first is out");
+        Assert.Equal(0, _log.Count("no gateway is healthy"));
+
+        Volatile.Write(ref second, 500);
+        await Eventually.True(() => _log.Count("no gateway is healthy, keeping the ring") == 1, "the outage is logged");
+        Assert.Contains(_log.Lines(LogLevel.Warning), line => line.Contains($"gateways={two.Address}", StringComparison.Ordinal));
+        Assert.Equal(0, _log.Count("too many gateways lost at once"));
+        int probes = two.Requests.Count;
+        await Eventually.True(() => two.Requests.Count > probes + 3, "some more probes");
+        Assert.Equal((1, 0), (_log.Count("no gateway is healthy"), _log.Count("a gateway is healthy again")));
+
+        Volatile.Write(ref second, 200);
+        await Eventually.True(() => _log.Count($"a gateway is healthy again after an outage of all healthy={two.Address} after=00:00:") == 1, "the end is logged");
+        Assert.DoesNotContain(_log.Lines(LogLevel.Warning), line => line.Contains("a gateway is healthy again", StringComparison.Ordinal));
+        Volatile.Write(ref second, 500);
+        await Eventually.True(() => _log.Count("no gateway is healthy") == 2, "the next outage is logged");
     }
 
     [Fact]
