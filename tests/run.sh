@@ -15,8 +15,6 @@ esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_UI_LANGUAGE=en
-# No build server may outlive this script.
-export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false
 unset DYNAMIC_SHARDING_BINARY
 [[ -z $all ]] || export FUZZ_SECONDS=${FUZZ_SECONDS:-20}
 
@@ -26,10 +24,13 @@ readonly UNIT=tests/DynamicSharding.Tests/bin/Release/net10.0/DynamicSharding.Te
 readonly FUNCTIONAL=tests/DynamicSharding.FunctionalTests/bin/Release/net10.0/DynamicSharding.FunctionalTests.dll
 # Every process that the tests start inherits this mark, so leftovers are found by pid, not by name.
 readonly RUN_ID=$$.$RANDOM.$RANDOM
+# No build server may outlive this script: the compilers share one of their own, which it stops.
+export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=true SharedCompilationId=$RUN_ID
 passed=0
 failed=0
 
 finish() {
+    stop_compiler
     echo
     # Repeat the failures at the end of a long log.
     [[ ! -s $OUT/failed ]] || cat "$OUT/failed"
@@ -95,6 +96,12 @@ left_behind() {
     done
 }
 
+stop_compiler() {
+    local left
+    left=$(left_behind)
+    sed -n 's/ .*VBCSCompiler.*//p' <<<"$left" | xargs -r kill 2>/dev/null || true
+}
+
 nothing_left_behind() {
     local left
     # A terminating process may take a moment.
@@ -117,7 +124,7 @@ publish_aot() {
         *) echo "no NativeAOT runtime identifier for $(uname -m)"; return 1 ;;
     esac
     rm -rf "$AOT"
-    dotnet publish src/DynamicSharding -c Release -r "$rid" -p:Version="$(packaging/version.sh)" -o "$AOT" -v minimal \
+    DYNAMIC_SHARDING_TEST_RUN=$RUN_ID dotnet publish src/DynamicSharding -c Release -r "$rid" -p:Version="$(packaging/version.sh)" -o "$AOT" -v minimal \
         </dev/null >"$OUT/publish.log" 2>&1 || { cat "$OUT/publish.log"; return 1; }
     if grep -qE 'warning (IL|[A-Z]+[0-9]+)' "$OUT/publish.log"; then
         grep -E 'warning' "$OUT/publish.log"
@@ -133,15 +140,20 @@ step "peers"
 check "tests/install-peers.sh" tests/install-peers.sh || finish
 
 step "build"
-dotnet build DynamicSharding.sln -c Release -v quiet </dev/null || { fail build; finish; }
+DYNAMIC_SHARDING_TEST_RUN=$RUN_ID dotnet build DynamicSharding.sln -c Release -v quiet </dev/null || { fail build; finish; }
 
-step "NativeAOT publish"
-check "NativeAOT publish" publish_aot || finish
+# The compiler has one processor busy for most of the time, and the unit tests wait for timers at times.
+step "NativeAOT publish, beside the unit tests"
+publish_aot >"$OUT/publish.failure" 2>&1 &
+publish=$!
 
 step unit
 exit_code=0
 run_tests unit "$filter" "$UNIT" || exit_code=$?
 count unit "$OUT/unit.trx" $exit_code
+
+check "NativeAOT publish" wait "$publish" || { cat "$OUT/publish.failure"; finish; }
+stop_compiler
 
 # Not beside the unit tests, although these tests wait most of the time: probes that get no processor time give false verdicts.
 step functional

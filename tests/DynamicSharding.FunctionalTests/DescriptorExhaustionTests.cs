@@ -11,7 +11,6 @@ namespace DynamicSharding.FunctionalTests;
 /// the runtime's thread pool needs descriptors for each new thread and ends the process without them.
 /// </summary>
 [Trait("Category", "NativeAot")]
-[Collection(AloneGroup.Name)]
 public sealed class DescriptorExhaustionTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Put = "PUT /metrics/job/a HTTP/1.1\r\nHost: edge.test\r\n\r\n";

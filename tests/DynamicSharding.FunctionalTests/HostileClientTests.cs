@@ -21,10 +21,10 @@ public sealed class HostileClientTests(ITestOutputHelper output) : PeerTest(outp
     private const string ConnectionsOpen = "dynamic_sharding_connections_open";
 
     /// <summary>
-    /// The attacks, with rests in between, and the seconds after each start at which pushes are measured. The last
-    /// sample is beyond the time limits of ten seconds, when the server ends connections and the attackers reconnect.
+    /// The seconds after the start of the attack at which pushes are measured. The last sample is beyond the time limits of
+    /// ten seconds, when the server ends connections and the attackers reconnect.
     /// </summary>
-    private static readonly double[][] Attacks = [[4, 8], [4, 8, 13]];
+    private static readonly double[] Samples = [4, 8, 13];
 
     /// <summary>Attackers start spread over this time, so that their deadlines do not expire in one tick.</summary>
     private static readonly TimeSpan Muster = TimeSpan.FromSeconds(3);
@@ -72,30 +72,26 @@ public sealed class HostileClientTests(ITestOutputHelper output) : PeerTest(outp
         long most = before;
         List<double> quiet = [];
         List<double> attacked = [];
-        foreach (double[] samples in Attacks)
+        foreach (double _ in Samples) quiet.Add(await P99Async(server.Address));
+        using CancellationTokenSource end = new();
+        long start = Stopwatch.GetTimestamp();
+        Task[] attackers = [.. Enumerable.Range(0, Attackers).Select(i => KeepAttackingAsync(server.Address, i * Muster / Attackers, attack, end.Token))];
+        foreach (double seconds in Samples)
         {
-            foreach (double _ in samples) quiet.Add(await P99Async(server.Address));
-            using CancellationTokenSource end = new();
-            long start = Stopwatch.GetTimestamp();
-            Task[] attackers = [.. Enumerable.Range(0, Attackers).Select(i => KeepAttackingAsync(server.Address, i * Muster / Attackers, attack, end.Token))];
-            foreach (double seconds in samples)
-            {
-                TimeSpan left = TimeSpan.FromSeconds(seconds) - Stopwatch.GetElapsedTime(start);
-                if (left > TimeSpan.Zero) await Task.Delay(left);
-                await Eventually.TrueAsync(
-                    async () => await server.MetricAsync(ConnectionsOpen) >= Hostile, TimeSpan.FromSeconds(10), () => $"fewer than {Hostile} connections");
-                attacked.Add(await P99Async(server.Address));
-                double open = 0;
-                await Eventually.TrueAsync(
-                    async () => (open = await server.MetricAsync(ConnectionsOpen)) >= Hostile, TimeSpan.FromSeconds(10), () => $"{open} connections are left after the sample at {seconds} s");
-                most = Math.Max(most, ResidentBytes(server));
-                Output.WriteLine($"after {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s: {open} connections, p99 {attacked[^1]:0.00} ms");
-            }
-
-            await end.CancelAsync();
-            await Task.WhenAll(attackers);
-            await Task.Delay(TimeSpan.FromSeconds(1));
+            TimeSpan left = TimeSpan.FromSeconds(seconds) - Stopwatch.GetElapsedTime(start);
+            if (left > TimeSpan.Zero) await Task.Delay(left);
+            await Eventually.TrueAsync(
+                async () => await server.MetricAsync(ConnectionsOpen) >= Hostile, TimeSpan.FromSeconds(10), () => $"fewer than {Hostile} connections");
+            attacked.Add(await P99Async(server.Address));
+            double open = 0;
+            await Eventually.TrueAsync(
+                async () => (open = await server.MetricAsync(ConnectionsOpen)) >= Hostile, TimeSpan.FromSeconds(10), () => $"{open} connections are left after the sample at {seconds} s");
+            most = Math.Max(most, ResidentBytes(server));
+            Output.WriteLine($"after {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s: {open} connections, p99 {attacked[^1]:0.00} ms");
         }
+
+        await end.CancelAsync();
+        await Task.WhenAll(attackers);
 
         double calm = Median(quiet);
         double disturbed = Median(attacked);

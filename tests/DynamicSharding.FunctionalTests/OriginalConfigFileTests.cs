@@ -3,8 +3,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>The configuration file of the original program works unchanged. Its admin listener has the default port, which needs to be free.</summary>
-[Collection(AloneGroup.Name)]
+/// <summary>The configuration file of the original program works unchanged. Its admin listener has the default port, which needs to be free: no test that runs in parallel uses it.</summary>
 public sealed class OriginalConfigFileTests(ITestOutputHelper output) : PeerTest(output)
 {
     /// <summary>The default of a key that the original does not have.</summary>

@@ -5,8 +5,7 @@ using Xunit.Abstractions;
 
 namespace DynamicSharding.FunctionalTests;
 
-/// <summary>The main path end to end, with all components of a production setup.</summary>
-[Collection(AloneGroup.Name)]
+/// <summary>The main path end to end, with all components of a production setup. No test that runs in parallel needs its ports.</summary>
 public sealed class PushThroughConsulTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Service = "pushgateway";

@@ -1,7 +1,9 @@
-// Most tests wait for a health check, a poll of Consul or a deadline. They run in parallel, each class with its own peers
-// and ports. More threads than this cause false verdicts on two cores: probes time out because they get no CPU time.
-[assembly: CollectionBehavior(MaxParallelThreads = 4)]
+using DynamicSharding.Tests;
 
+// Most tests wait for a health check, a poll of Consul or a deadline. They run in parallel, each class with its own peers
+// and ports. With 14 threads, two cores are three quarters busy; with many more, probes time out because they get no CPU time.
+[assembly: CollectionBehavior(MaxParallelThreads = 14)]
+[assembly: TestCollectionOrderer(LongestFirst.Name, "DynamicSharding.FunctionalTests")]
 
 namespace DynamicSharding.FunctionalTests;
 

@@ -5,7 +5,6 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Faults;
 
 /// <summary>7. Consul's responses are garbage, too long, too slow, or missing.</summary>
-[Collection(AloneGroup.Name)]
 public sealed class MisbehavingConsulTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const int Instances = 2000;

@@ -7,7 +7,6 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Faults;
 
 /// <summary>8. Reloads under load; every tenth adds or removes a gateway.</summary>
-[Collection(AloneGroup.Name)]
 public sealed class ReloadUnderLoadTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const int Reloads = 200;

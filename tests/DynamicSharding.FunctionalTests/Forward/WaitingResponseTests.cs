@@ -9,7 +9,6 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Forward;
 
 /// <summary>A long response that its client does not read yet waits at the gateway, not in memory, and is whole in the end.</summary>
-[Collection(AloneGroup.Name)]
 public sealed class WaitingResponseTests(ITestOutputHelper output) : FaultTest(output)
 {
     private const int Clients = 8;

@@ -34,9 +34,14 @@ public sealed class HttpListTests(ITestOutputHelper output) : PeerTest(output)
         await using LoopbackServer list = Server();
         DynamicShardingProcess server = await StartAsync(list);
         await server.WaitForMembersAsync(Members, Limit);
-        _respond = (socket, _) => SendAsync(socket, response);
+        int responses = 0;
+        _respond = (socket, _) =>
+        {
+            Interlocked.Increment(ref responses);
+            return SendAsync(socket, response);
+        };
         await server.WaitForLogAsync(Limit, "gateway list not usable", $"http://{list.Address}/targets", why);
-        await Task.Delay(TimeSpan.FromSeconds(4));
+        await Eventually.TrueAsync(() => Task.FromResult(Volatile.Read(ref responses) >= 4), Limit, () => "more responses");
         Assert.Equal(Members, await server.MembersAsync());
         Assert.Equal(0, await server.ChangesAsync());
 

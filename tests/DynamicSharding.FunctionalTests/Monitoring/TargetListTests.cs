@@ -111,6 +111,9 @@ public sealed class TargetListTests(ITestOutputHelper output) : PeerTest(output)
         await WaitForSameListsAsync(servers, gateways, "member");
         await consul.PutAsync($"v1/agent/service/maintenance/{ConsulAgent.ServiceId(gateways[1])}?enable=true");
         await WaitForSameListsAsync(servers, [gateways[1]], "draining");
+
+        // Without Consul, no gateway that is draining leaves.
+        foreach (DynamicShardingProcess server in servers) await server.WaitForRingAsync([gateways[0], gateways[2]], Limit);
         consul.Process.Kill();
         await Task.Delay(TimeSpan.FromSeconds(3));
         await WaitForSameListsAsync(servers, [gateways[0], gateways[2]], "member");

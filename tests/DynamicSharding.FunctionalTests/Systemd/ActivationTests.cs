@@ -8,7 +8,6 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Systemd;
 
 /// <summary>The data listeners' sockets come from systemd or a launcher, and outlive the process (sd_listen_fds(3)).</summary>
-[Collection(AloneGroup.Name)]
 public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Config = "pushgateway: { servers: [\"127.0.0.1:9091\"], health_check: { enabled: false } }\nshutdown: { drain_delay: 500ms }\n";

@@ -8,7 +8,6 @@ using Xunit.Abstractions;
 namespace DynamicSharding.FunctionalTests.Systemd;
 
 /// <summary>The units under a running systemd 252: what no reading of the files shows.</summary>
-[Collection(AloneGroup.Name)]
 public sealed partial class MachineTests(ITestOutputHelper output) : PeerTest(output)
 {
     private const string Good = "pushgateway: { servers: [\"127.0.0.1:9091\"], health_check: { enabled: false } }\nshutdown: { drain_delay: 0s }\nadmin_listen_addr: \"\"\n";

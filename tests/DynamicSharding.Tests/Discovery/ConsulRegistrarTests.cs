@@ -1,7 +1,6 @@
 using DynamicSharding.Config;
 using DynamicSharding.Consul;
 using DynamicSharding.Discovery;
-using Microsoft.Extensions.Time.Testing;
 
 namespace DynamicSharding.Tests.Discovery;
 
@@ -10,8 +9,8 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     private readonly FakeAgent _agent = new();
     private readonly LogCapture _log = new();
     private readonly CancellationTokenSource _stop = new();
+    private readonly PacedTime _time = new(static state => state is CancellationTokenSource);
     private string? _token;
-    private TimeProvider _time = TimeProvider.System;
     private IReadOnlyList<ServiceEntry>? _list = [];
     private ServerOptions _options = Options("10.0.0.1:9091", "10.0.0.2:9091");
     private ConsulClient? _client;
@@ -73,7 +72,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         await StartAsync();
         _token = "11111111-1111-1111-1111-111111111111";
         await AgainAsync();
-        await Eventually.True(() => _agent.Puts.Count == 4, "both are written with the new token");
+        await UntilAsync(() => _agent.Puts.Count == 4, "both are written with the new token");
         await AgainAsync();
         Assert.Equal(4, _agent.Puts.Count);
         Assert.DoesNotContain(_agent.Puts, p => p.Contains(_token, StringComparison.Ordinal));
@@ -85,7 +84,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         await StartAsync();
         _agent.Services.Clear();
         await AgainAsync();
-        await Eventually.True(() => _agent.Puts.Count == 4, "both are written again");
+        await UntilAsync(() => _agent.Puts.Count == 4, "both are written again");
     }
 
     [Fact]
@@ -105,10 +104,10 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     public async Task Another_process_of_the_same_configuration_writes_nothing()
     {
         await StartAsync();
-        var second = new ConsulRegistrar(_client!, () => _token, _options, _log, TimeProvider.System);
+        var second = new ConsulRegistrar(_client!, () => _token, _options, _log, _time);
         Task running = second.RunAsync(_stop.Token);
-        await Eventually.True(() => _agent.Reads >= 2, "it has read");
-        await Task.Delay(200);
+        await UntilAsync(() => _agent.Reads >= 2, "it has read");
+        await PassAsync(TimeSpan.FromSeconds(10));
         Assert.Equal(2, _agent.Puts.Count);
         Assert.Equal(0, second.Writes);
         Assert.False(running.IsCompleted);
@@ -124,7 +123,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         ServerOptions next = Options("10.0.0.2:9091", "10.0.0.3:9091");
         next = next with { Pushgateway = next.Pushgateway with { HealthCheck = new HealthCheckOptions { Interval = TimeSpan.FromSeconds(7) } } };
         _registrar!.Apply(next);
-        await Eventually.True(() => _registrar!.Writes == 5, "deregistered, changed, new"); // counted after the response
+        await UntilAsync(() => _registrar!.Writes == 5, "deregistered, changed, new"); // counted after the response
         Assert.Equal(5, _agent.Puts.Count);
         Assert.Contains("-10.0.0.1_9091", _agent.Puts);
         Assert.Equal(["10.0.0.2_9091", "10.0.0.3_9091", "10.0.0.9_9091", "db"], _agent.Services.Keys.Order(StringComparer.Ordinal));
@@ -150,12 +149,12 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         bool reject = true;
         _agent.Reject = _ => reject ? (403, "Permission denied: Missing service:write on pushgateway") : null;
         Start();
-        await Eventually.True(() => _agent.Puts.Count > 3, "it insists");
+        await UntilAsync(() => _agent.Puts.Count > 3, "it insists");
         Assert.Equal(1, _log.Count("registration failed"));
         Assert.Equal(1, _log.Count("consul_server.token"));
         reject = false;
-        await Eventually.True(() => _agent.Services.Count == 2, "both are there", 60);
-        await Eventually.True(() => _log.Count("registration succeeded again") == 1, "it is said");
+        await UntilAsync(() => _agent.Services.Count == 2, "both are there");
+        await UntilAsync(() => _log.Count("registration succeeded again") == 1, "it is said");
     }
 
     [Fact]
@@ -165,12 +164,12 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         _agent.ReadFailure = (403, "ACL not found");
         _agent.Reject = _ => reject ? (403, "Permission denied: Missing service:write on pushgateway") : null;
         Start();
-        await Eventually.True(() => _registrar!.LastError?.Contains("ACL not found", StringComparison.Ordinal) == true, "the reading fails");
+        await UntilAsync(() => _registrar!.LastError?.Contains("ACL not found", StringComparison.Ordinal) == true, "the reading fails");
         _agent.ReadFailure = null;
-        await Eventually.True(() => _registrar!.LastError?.Contains("service:write", StringComparison.Ordinal) == true, "the writing fails");
+        await UntilAsync(() => _registrar!.LastError?.Contains("service:write", StringComparison.Ordinal) == true, "the writing fails");
         Assert.Equal(0, _log.Count("registration succeeded again"));
         reject = false;
-        await Eventually.True(() => _registrar!.LastError is null, "both are there", 60);
+        await UntilAsync(() => _registrar!.LastError is null, "both are there");
         Assert.Equal((2, 1), (_agent.Services.Count, _log.Count("registration succeeded again")));
     }
 
@@ -200,18 +199,17 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task What_two_other_agents_have_is_not_written_until_one_of_them_dies()
     {
-        FakeTimeProvider time = Imaginary();
         _list = List("n1", "n2");
         Start();
         await Eventually.True(() => _agent.Reads == 1, "it has read");
-        await PassAsync(time, TimeSpan.FromSeconds(60));
+        await PassAsync(TimeSpan.FromSeconds(60));
         Assert.Empty(_agent.Puts);
 
         // First it waits. Here no other instance writes.
         _registrar!.Observe(List("n1"));
-        await PassAsync(time, TimeSpan.FromMilliseconds(10));
+        await PassAsync(TimeSpan.FromMilliseconds(10));
         Assert.Empty(_agent.Puts);
-        await PassAsync(time, TimeSpan.FromSeconds(21));
+        await PassAsync(TimeSpan.FromSeconds(21));
         await Eventually.True(() => _registrar.Writes == 2, "both are registered here");
     }
 
@@ -224,7 +222,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         await AgainAsync();
         _agent.Unchecked["10.0.0.2_9091"] = true;
         _registrar.Observe([.. List("ours").Select(static row => row.Service!.ID == "10.0.0.2_9091" ? row with { Checks = [] } : row)]);
-        await Eventually.True(() => _agent.Puts.Count == 3, "it is registered again");
+        await UntilAsync(() => _agent.Puts.Count == 3, "it is registered again");
         Assert.Contains("\"ID\":\"10.0.0.2_9091\"", _agent.Puts.Last());
         Assert.Equal(1, _log.Count("lost its check"));
     }
@@ -232,23 +230,21 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task Another_instance_that_is_faster_makes_the_write_needless()
     {
-        FakeTimeProvider time = Imaginary();
         Start();
         await Eventually.True(() => _agent.Reads == 1, "it has read");
         _registrar!.Observe(List("n1"));
-        await PassAsync(time, TimeSpan.FromMilliseconds(10));
+        await PassAsync(TimeSpan.FromMilliseconds(10));
         _registrar.Observe(List("n1", "n2"));
-        await PassAsync(time, TimeSpan.FromSeconds(60));
+        await PassAsync(TimeSpan.FromSeconds(60));
         Assert.Empty(_agent.Puts);
     }
 
     [Fact]
     public async Task Quiet_hours_take_a_reading_every_five_minutes()
     {
-        FakeTimeProvider time = Imaginary();
         _list = List("n1", "n2");
         Start();
-        await PassAsync(time, TimeSpan.FromHours(1));
+        await PassAsync(TimeSpan.FromHours(1));
         Assert.InRange(_agent.Reads, 9, 16);
         Assert.Empty(_agent.Puts);
     }
@@ -256,30 +252,28 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task Without_any_list_it_registers_after_half_a_minute()
     {
-        FakeTimeProvider time = Imaginary();
         _list = null;
         Start();
-        await PassAsync(time, TimeSpan.FromSeconds(29));
+        await PassAsync(TimeSpan.FromSeconds(29));
         Assert.Empty(_agent.Puts);
-        await PassAsync(time, TimeSpan.FromSeconds(7));
+        await PassAsync(TimeSpan.FromSeconds(7));
         await Eventually.True(() => _registrar!.Writes == 2, "both are registered");
     }
 
     [Fact]
     public async Task A_copy_that_another_instance_has_just_written_is_not_written_again_though_the_list_is_late()
     {
-        FakeTimeProvider time = Imaginary();
         _options = Options("10.0.0.1:9091", "10.0.0.2:9091");
         _list = List("n1");
         _agent.Catalog = string.Join(',', List("n1", "n2").Select(static row => System.Text.Json.JsonSerializer.Serialize(row, ConsulJson.Default.ServiceEntry)));
         Start();
-        await PassAsync(time, TimeSpan.FromMinutes(2));
+        await PassAsync(TimeSpan.FromMinutes(2));
         Assert.Empty(_agent.Puts);
 
         // It has gone again, and the list has been right.
         _agent.Catalog = string.Join(',', List("n1").Select(static row => System.Text.Json.JsonSerializer.Serialize(row, ConsulJson.Default.ServiceEntry)));
         // The more often the list has been late, the longer each wait.
-        await PassAsync(time, TimeSpan.FromMinutes(6));
+        await PassAsync(TimeSpan.FromMinutes(6));
         await Eventually.True(() => _registrar!.Writes == 2, "both are registered");
     }
 
@@ -287,13 +281,12 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task An_agent_that_forgets_what_it_accepts_is_written_to_less_and_less_often_and_named_once()
     {
-        PacedTime time = Imaginary();
         _agent.Forgets = true;
         _options = _options with { Consul = new ConsulOptions { Addr = _agent.Address } };
         Start();
-        await DoubtAsync(time, seconds: 120);
+        await DoubtAsync(seconds: 120);
         (int puts, int reads) = (_agent.Puts.Count, _agent.Reads);
-        await DoubtAsync(time, seconds: 120);
+        await DoubtAsync(seconds: 120);
 
         // Two registrations each time, and a pause of 15 s on average.
         Assert.InRange(_agent.Puts.Count - puts, 2, 50);
@@ -304,7 +297,7 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
         Assert.InRange(_registrar.Failures, 2, 100);
 
         _agent.Forgets = false;
-        await DoubtAsync(time, seconds: 120);
+        await DoubtAsync(seconds: 120);
         Assert.Equal((2, null), (_agent.Services.Count, _registrar.LastError));
         Assert.Equal(1, _log.Count("registration succeeded again"));
     }
@@ -313,10 +306,9 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task An_agent_that_forgets_is_found_without_a_hint_too()
     {
-        PacedTime time = Imaginary();
         _agent.Forgets = true;
         Start();
-        await time.PassAsync(600);
+        await _time.PassAsync(600);
         Assert.Equal(1, _log.Count("accepts registrations and loses them"));
         Assert.InRange(_agent.Puts.Count, 4, 100);
     }
@@ -324,12 +316,11 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task An_agent_that_rejects_everything_is_not_asked_more_often_because_of_doubts()
     {
-        PacedTime time = Imaginary();
         _agent.ReadFailure = (403, "ACL not found");
         Start();
-        await DoubtAsync(time, seconds: 120);
+        await DoubtAsync(seconds: 120);
         int reads = _agent.Reads;
-        await DoubtAsync(time, seconds: 120);
+        await DoubtAsync(seconds: 120);
 
         // Failures and doubts each have their pauses, of 15 s on average.
         Assert.InRange(_agent.Reads - reads, 2, 60);
@@ -339,24 +330,23 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     public async Task A_surplus_copy_of_ours_goes_and_a_needed_one_stays()
     {
         // Which of four copies are too many is the same for every instance.
-        FakeTimeProvider time = Imaginary();
         string[] all = ["ours", "n1", "n2", "n3"];
         string surplus = Gateways().First(gateway => Copies(gateway, all).IsSurplus(gateway, "ours"));
         string needed = Gateways().First(gateway => !Copies(gateway, all).IsSurplus(gateway, "ours"));
         _options = Options(surplus, needed);
-        await StartUntilWrittenAsync(time);
+        await StartAsync();
         ServiceEntry[] rows = [.. all.SelectMany(node => (ServiceEntry[])[CopyRows.Row(surplus, node), CopyRows.Row(needed, node)])];
         _agent.Catalog = string.Join(',', rows.Select(static row => System.Text.Json.JsonSerializer.Serialize(row, ConsulJson.Default.ServiceEntry)));
         _registrar!.Observe(rows);
-        await PassAsync(time, TimeSpan.FromMinutes(4));
+        await PassAsync(TimeSpan.FromMinutes(4));
         Assert.Equal(2, _agent.Services.Count);
-        await PassAsync(time, TimeSpan.FromMinutes(14));
+        await PassAsync(TimeSpan.FromMinutes(14));
         Assert.Equal(["-" + surplus.Replace(':', '_')], _agent.Puts.Skip(2));
         Assert.Equal(1, _log.Count("surplus registration"));
 
         // The leader says otherwise now: whatever the list of the watch is, the last word is Consul's.
         _agent.Catalog = "";
-        await PassAsync(time, TimeSpan.FromMinutes(60));
+        await PassAsync(TimeSpan.FromMinutes(60));
         Assert.Equal(3, _agent.Puts.Count);
     }
 
@@ -366,35 +356,31 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
 
     private List<ServiceEntry> List(params string[] nodes) => [.. nodes.SelectMany(node => _options.Pushgateway.Servers.Select(gateway => CopyRows.Row(gateway, node)))];
 
-    private PacedTime Imaginary()
-    {
-        var time = new PacedTime(static state => state is CancellationTokenSource);
-        _time = time;
-        return time;
-    }
-
-    private async Task StartUntilWrittenAsync(FakeTimeProvider time)
-    {
-        Start();
-        await PassAsync(time, TimeSpan.FromSeconds(5));
-        await Eventually.True(() => _registrar!.Writes == 2, "both are registered");
-    }
-
     /// <summary>In steps, each with time for an exchange with the agent.</summary>
-    private static async Task PassAsync(FakeTimeProvider time, TimeSpan duration)
+    private async Task PassAsync(TimeSpan duration)
     {
         TimeSpan step = duration / 60;
         for (int i = 0; i < 60; i++)
         {
             await Task.Delay(20);
-            time.Advance(step);
+            _time.Advance(step);
         }
 
         await Task.Delay(100);
     }
 
+    /// <summary>Lets time pass, twenty times as fast as it does, until something is the case.</summary>
+    private Task UntilAsync(Func<bool> condition, string what) => Eventually.True(
+        () =>
+        {
+            if (condition()) return true;
+            _time.Advance(TimeSpan.FromMilliseconds(400));
+            return false;
+        },
+        what);
+
     /// <summary>A second at a time, and with each one a doubt.</summary>
-    private Task DoubtAsync(PacedTime time, int seconds) => time.PassAsync(seconds, _registrar!.ReconcileNow);
+    private Task DoubtAsync(int seconds) => _time.PassAsync(seconds, _registrar!.ReconcileNow);
 
     private static ServerOptions Options(params string[] servers) => new()
     {
@@ -416,14 +402,14 @@ public sealed class ConsulRegistrarTests : IAsyncLifetime, IDisposable
     private async Task StartAsync()
     {
         Start();
-        await Eventually.True(() => _registrar!.Writes == _options.Pushgateway.Servers.Length, "all are registered");
+        await UntilAsync(() => _registrar!.Writes == _options.Pushgateway.Servers.Length, "all are registered");
     }
 
     private async Task AgainAsync()
     {
         int reads = _agent.Reads;
         _registrar!.ReconcileNow();
-        await Eventually.True(() => _agent.Reads > reads, "it has read again");
-        await Task.Delay(200);
+        await UntilAsync(() => _agent.Reads > reads, "it has read again");
+        await PassAsync(TimeSpan.FromSeconds(2));
     }
 }

@@ -77,9 +77,10 @@ public sealed class LoopCountersTests
     {
         var loop = new LoopCounters();
         CountAll(loop);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1000; i++) CountAll(loop);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, Allocated.By(() =>
+        {
+            for (int i = 0; i < 1000; i++) CountAll(loop);
+        }));
     }
 
     private static void CountAll(LoopCounters loop)

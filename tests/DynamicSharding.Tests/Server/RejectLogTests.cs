@@ -96,9 +96,10 @@ public sealed class RejectLogTests
     {
         var recent = new RecentRejects();
         recent.Count(RejectReason.NotFound, 1, 0);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1000; i++) recent.Count(RejectReason.NotFound, (UInt128)i, i / 100);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, Allocated.By(() =>
+        {
+            for (int i = 0; i < 1000; i++) recent.Count(RejectReason.NotFound, (UInt128)i, i / 100);
+        }));
     }
 
     [Fact]
