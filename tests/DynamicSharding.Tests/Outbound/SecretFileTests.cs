@@ -16,8 +16,12 @@ public sealed class SecretFileTests : IDisposable
         var file = new SecretFile(_path, static text => ConfigText.UnsendableToken(text) is null);
         Write("first\n");
         Assert.Equal("first", file.Current());
-        Write("sec\nond");
-        Assert.Equal("first", file.Current());
+        foreach (string content in (string[])["sec\nond", "", " \n\n"])
+        {
+            Write(content);
+            Assert.Equal("first", file.Current());
+        }
+
         Write("third one");
         Assert.Equal("third one", file.Current());
     }
