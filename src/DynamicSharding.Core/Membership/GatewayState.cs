@@ -38,6 +38,9 @@ internal sealed record GatewayStatus(
 
     /// <summary>Not in the ring, and nothing is known of its health yet: neither a failure nor a loss.</summary>
     public bool IsBeingChecked { get; init; }
+
+    /// <summary>Its last health check passed, or it is not checked.</summary>
+    public bool IsHealthy { get; init; }
 }
 
 internal static class GatewayStates

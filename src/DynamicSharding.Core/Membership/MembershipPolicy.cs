@@ -143,6 +143,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
             {
                 Weight = c.Weight,
                 IsBeingChecked = c.IsBeingChecked,
+                IsHealthy = c.Health == GatewayHealth.Passing,
             }),
     ];
 
@@ -214,7 +215,7 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
         foreach (Candidate candidate in lost)
         {
             bool isOfOutage = candidate.OutageEndedAt is not null && _options.MassLossRatio < 1;
-            candidate.Held = (isMassLoss || isOfOutage) && now < HeldUntil(candidate, now);
+            candidate.Held = IsOutage || ((isMassLoss || isOfOutage) && now < HeldUntil(candidate, now));
             if (candidate.Held) staying.Add(candidate);
         }
 
@@ -224,12 +225,20 @@ internal sealed class MembershipPolicy(MembershipOptions options, TimeProvider t
     /// <summary>
     /// Gateways that were all lost do not recover in the same moment: each has its own time of checks. So when the first is healthy again, the members
     /// that are not are held once more, however long none was. Otherwise all groups would move to the first, and back a few seconds later.
-    /// Once only: while some come and go, those that are dead must leave at last.
+    /// Once only: while some come and go, those that are dead must leave at last. A member whose health has become unknown stays, but is not
+    /// healthy: it ends no outage.
     /// </summary>
     private void HoldAfterOutage(List<Candidate> staying, List<Candidate> lost, TimeSpan now)
     {
-        if (IsOutage && staying.Count > 0) lost.ForEach(candidate => candidate.OutageEndedAt ??= now);
-        IsOutage = staying.Count == 0 && (lost.Count > 0 || IsOutage);
+        if (!IsOutage)
+        {
+            IsOutage = staying.Count == 0 && lost.Count > 0;
+        }
+        else if (staying.Exists(static c => c.Health == GatewayHealth.Passing))
+        {
+            lost.ForEach(candidate => candidate.OutageEndedAt ??= now);
+            IsOutage = false;
+        }
     }
 
     private bool IsWanted(Candidate candidate, TimeSpan now)

@@ -281,7 +281,8 @@ internal sealed class MembershipService : IAsyncDisposable
         else if (!_policy.IsOutage && _outageBegan is { } began)
         {
             _outageBegan = null;
-            IEnumerable<string> healthy = after.Where(static g => g.State is GatewayState.Member or GatewayState.Joining).Select(static g => g.Address);
+            IEnumerable<string> healthy = after
+                .Where(static g => g is { IsHealthy: true, State: GatewayState.Member or GatewayState.Joining }).Select(static g => g.Address);
             Log.OutageEnded(_logger, LogValue.List(healthy), _time.GetElapsedTime(began));
         }
 

@@ -261,6 +261,28 @@ public class MembershipPolicyTests
         Assert.False(policy.Policy.IsOutage);
     }
 
+    /// <summary>Its registration was lost, for example. Alone it would take all groups.</summary>
+    [Fact]
+    public void A_gateway_without_a_verdict_ends_no_outage()
+    {
+        PolicyHarness policy = Healthy(A, B, C);
+        policy.VerdictTimeout = PolicyHarness.ConsulVerdictTimeout;
+        policy.SayAll(GatewayHealth.Critical, A, B, C);
+        policy.Advance(60);
+        policy.Say(A, GatewayHealth.Unknown);
+        Assert.True(policy.Policy.IsOutage);
+        Assert.Equal([false, false, false], policy.Policy.Statuses().Select(static g => g.IsHealthy));
+        policy.Advance(60);
+        Assert.True(policy.Policy.IsOutage);
+
+        policy.Say(B, GatewayHealth.Passing);
+        Assert.False(policy.Policy.IsOutage);
+        policy.Advance(14);
+        policy.SayAll(GatewayHealth.Passing, A, C);
+        policy.Advance(60);
+        Assert.Equal(0, policy.Changes);
+    }
+
     /// <summary>A roll-out to other gateways, or maintenance of the last one.</summary>
     [Fact]
     public void Members_that_are_removed_or_in_maintenance_are_no_outage()

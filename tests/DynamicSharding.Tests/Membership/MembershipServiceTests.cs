@@ -83,7 +83,7 @@ public sealed class MembershipServiceTests : IAsyncLifetime, IDisposable
 
     /// <summary>However far apart they are lost: the last one is no loss of too many at once.</summary>
     [Fact]
-    public async Task An_outage_of_all_gateways_has_a_line_at_its_begin_and_one_at_its_end()
+    public async Task An_outage_of_all_gateways_is_logged_when_it_begins_and_when_it_ends()
     {
         int first = 200, second = 200;
         FakeServer one = Add(FakeServer.Always(_ => (Volatile.Read(ref first), "x"))), two = Add(FakeServer.Always(_ => (Volatile.Read(ref second), "x")));
