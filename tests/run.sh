@@ -26,6 +26,12 @@ readonly FUNCTIONAL=tests/DynamicSharding.FunctionalTests/bin/Release/net10.0/Dy
 readonly RUN_ID=$$.$RANDOM.$RANDOM
 # No build server may outlive this script: the compilers share one of their own, which it stops.
 export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=true SharedCompilationId=$RUN_ID
+case $(uname -m) in
+    x86_64) RID=linux-x64 ;;
+    aarch64) RID=linux-arm64 ;;
+    *) echo "no NativeAOT runtime identifier for $(uname -m)" >&2; exit 2 ;;
+esac
+readonly RID
 passed=0
 failed=0
 
@@ -96,10 +102,17 @@ left_behind() {
     done
 }
 
+# Builds after this call, those of the packages, do without a compiler server.
 stop_compiler() {
     local left
+    export UseSharedCompilation=false
     left=$(left_behind)
     sed -n 's/ .*VBCSCompiler.*//p' <<<"$left" | xargs -r kill 2>/dev/null || true
+}
+
+# On Ctrl+C and errors as well: neither the compiler in the background nor a server of a test outlives this script.
+stop_all() {
+    left_behind | cut -d' ' -f1 | xargs -r kill -KILL 2>/dev/null || true
 }
 
 nothing_left_behind() {
@@ -117,14 +130,8 @@ nothing_left_behind() {
 }
 
 publish_aot() {
-    local rid
-    case $(uname -m) in
-        x86_64) rid=linux-x64 ;;
-        aarch64) rid=linux-arm64 ;;
-        *) echo "no NativeAOT runtime identifier for $(uname -m)"; return 1 ;;
-    esac
     rm -rf "$AOT"
-    DYNAMIC_SHARDING_TEST_RUN=$RUN_ID dotnet publish src/DynamicSharding -c Release -r "$rid" -p:Version="$(packaging/version.sh)" -o "$AOT" -v minimal \
+    DYNAMIC_SHARDING_TEST_RUN=$RUN_ID dotnet publish src/DynamicSharding -c Release -r "$RID" --no-restore -p:Version="$(packaging/version.sh)" -o "$AOT" -v minimal \
         </dev/null >"$OUT/publish.log" 2>&1 || { cat "$OUT/publish.log"; return 1; }
     if grep -qE 'warning (IL|[A-Z]+[0-9]+)' "$OUT/publish.log"; then
         grep -E 'warning' "$OUT/publish.log"
@@ -136,15 +143,20 @@ publish_aot() {
 
 mkdir -p "$OUT"
 rm -f "$OUT/failed"
+trap stop_all EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 step "peers"
 check "tests/install-peers.sh" tests/install-peers.sh || finish
 
 step "build"
 DYNAMIC_SHARDING_TEST_RUN=$RUN_ID dotnet build DynamicSharding.sln -c Release -v quiet </dev/null || { fail build; finish; }
 
-# The compiler has one processor busy for most of the time, and the unit tests wait for timers at times.
+# The compiler has one processor busy for most of the time, and the unit tests wait for timers at times. The restore comes first: it writes files
+# that a test reads.
 step "NativeAOT publish, beside the unit tests"
-publish_aot >"$OUT/publish.failure" 2>&1 &
+DYNAMIC_SHARDING_TEST_RUN=$RUN_ID dotnet restore src/DynamicSharding -r "$RID" -v quiet </dev/null || { fail "restore for NativeAOT"; finish; }
+publish_aot >"$OUT/publish.out" 2>&1 &
 publish=$!
 
 step unit
@@ -152,7 +164,7 @@ exit_code=0
 run_tests unit "$filter" "$UNIT" || exit_code=$?
 count unit "$OUT/unit.trx" $exit_code
 
-check "NativeAOT publish" wait "$publish" || { cat "$OUT/publish.failure"; finish; }
+check "NativeAOT publish" wait "$publish" || { cat "$OUT/publish.out"; finish; }
 stop_compiler
 
 # Not beside the unit tests, although these tests wait most of the time: probes that get no processor time give false verdicts.
