@@ -15,8 +15,17 @@ public sealed class GuessingTests(ITestOutputHelper output) : PeerTest(output), 
 {
     private const string Metric = "dynamic_sharding_rejected_requests_total";
 
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
     private readonly TemporaryFolder _folder = new();
-    private readonly Guessers _guessers = new();
+    private long _verified;
+    private long _refused;
+
+    /// <summary>Guesses with the response 401.</summary>
+    private long Verified => Interlocked.Read(ref _verified);
+
+    /// <summary>Guesses with the response 503.</summary>
+    private long Refused => Interlocked.Read(ref _refused);
 
     private static string Right { get; } = Basic("alice", Password);
 
@@ -32,8 +41,8 @@ public sealed class GuessingTests(ITestOutputHelper output) : PeerTest(output), 
     {
         UsersServer server = await UsersServer.StartAsync(TestPeers, _folder, "127.0.0.1:1", UsersOf(("alice", Hash(Password, 6)), ("bob", Hash("x", 6))));
         using var over = new CancellationTokenSource();
-        Task[] guessers = [.. Enumerable.Range(0, connections).Select(i => _guessers.GuessAsync(server[Redirect], IPAddress.Loopback, name, i, over.Token))];
-        await Eventually.TrueAsync(() => Task.FromResult(_guessers.Verified > connections), 2 * Guessers.Limit, () => "no guesses");
+        Task[] guessers = [.. Enumerable.Range(0, connections).Select(i => GuessAsync(server[Redirect], IPAddress.Loopback, name, i, over.Token))];
+        await Eventually.TrueAsync(() => Task.FromResult(Verified > connections), 2 * Limit, () => "no guesses");
 
         long start = Stopwatch.GetTimestamp();
         Assert.Equal(307, await PushAsync(server[Redirect], IPAddress.Loopback));
@@ -41,7 +50,7 @@ public sealed class GuessingTests(ITestOutputHelper output) : PeerTest(output), 
 
         await over.CancelAsync();
         await Task.WhenAll(guessers);
-        Assert.InRange(await server.Process.MetricAsync(Metric + "{reason=\"wrong_credentials\"}"), _guessers.Verified, _guessers.Verified + guessers.Length);
+        Assert.InRange(await server.Process.MetricAsync(Metric + "{reason=\"wrong_credentials\"}"), Verified, Verified + guessers.Length);
     }
 
     [Fact]
@@ -50,8 +59,8 @@ public sealed class GuessingTests(ITestOutputHelper output) : PeerTest(output), 
         UsersServer server = await UsersServer.StartAsync(TestPeers, _folder, "127.0.0.1:1", UsersOf(("alice", Hash(Password, 8)), ("bob", Hash("x", 8))));
         Assert.Equal(307, await PushAsync(server[Redirect], IPAddress.Loopback));
         using var over = new CancellationTokenSource();
-        Task[] guessers = [.. Enumerable.Range(0, 200).Select(i => _guessers.GuessAsync(server[Redirect], IPAddress.Loopback, null, i, over.Token))];
-        await Eventually.TrueAsync(() => Task.FromResult(_guessers.Refused > 1000), Guessers.Limit, () => "no refusals");
+        Task[] guessers = [.. Enumerable.Range(0, 200).Select(i => GuessAsync(server[Redirect], IPAddress.Loopback, null, i, over.Token))];
+        await Eventually.TrueAsync(() => Task.FromResult(Refused > 1000), Limit, () => "no refusals");
 
         using (RawHttp known = await RawHttp.ConnectAsync(server[Redirect], IPAddress.Loopback))
         {
@@ -65,12 +74,12 @@ public sealed class GuessingTests(ITestOutputHelper output) : PeerTest(output), 
         using RawHttp other = await RawHttp.ConnectAsync(server[Redirect], IPAddress.Parse("127.0.0.2"));
         long start = Stopwatch.GetTimestamp();
         await other.SendAsync(Put(Basic("bob", "x")));
-        Assert.StartsWith("HTTP/1.1 307 ", await other.ReadReplyAsync(limit: Guessers.Limit), StringComparison.Ordinal);
-        Output.WriteLine($"measured: 200 connections guess, a newcomer from another address: {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s, {_guessers.Verified} guesses verified, {_guessers.Refused} refused");
+        Assert.StartsWith("HTTP/1.1 307 ", await other.ReadReplyAsync(limit: Limit), StringComparison.Ordinal);
+        Output.WriteLine($"measured: 200 connections guess, a newcomer from another address: {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s, {Verified} guesses verified, {Refused} refused");
 
         await over.CancelAsync();
         await Task.WhenAll(guessers);
-        Assert.True(await server.Process.MetricAsync(Metric + "{reason=\"authentication_busy\"}") >= _guessers.Refused);
+        Assert.True(await server.Process.MetricAsync(Metric + "{reason=\"authentication_busy\"}") >= Refused);
     }
 
     /// <summary>A fleet behind one address that starts together is verified once.</summary>
@@ -83,23 +92,6 @@ public sealed class GuessingTests(ITestOutputHelper output) : PeerTest(output), 
         Assert.All(statuses, status => Assert.Equal(307, status));
         Output.WriteLine($"measured: 500 new clients with the same credentials at once, cost 12: the last after {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s");
     }
-
-    private static async Task<int> PushAsync(string address, IPAddress from)
-    {
-        using RawHttp connection = await RawHttp.ConnectAsync(address, from);
-        await connection.SendAsync(Put(Right));
-        return ForwardServer.StatusOf(await connection.ReadReplyAsync(limit: Guessers.Limit));
-    }
-}
-
-/// <summary>What guesses cost the machine, which has nothing else to do meanwhile.</summary>
-[Collection(AloneGroup.Name)]
-public sealed class GuessingCostTests(ITestOutputHelper output) : PeerTest(output), IDisposable
-{
-    private readonly TemporaryFolder _folder = new();
-    private readonly Guessers _guessers = new();
-
-    public void Dispose() => _folder.Dispose();
 
     /// <summary>
     /// After a wrong password the thread rests for as long as the check took, so that guesses take half of the time at most. The bound has room
@@ -114,11 +106,11 @@ public sealed class GuessingCostTests(ITestOutputHelper output) : PeerTest(outpu
         await MeasureAsync("before");
 
         using var over = new CancellationTokenSource();
-        Task[] guessers = [.. Enumerable.Range(0, 32).Select(i => _guessers.GuessAsync(server[Redirect], IPAddress.Parse($"127.0.0.{1 + (i % 8)}"), "alice", i, over.Token))];
-        await Eventually.TrueAsync(() => Task.FromResult(_guessers.Verified > 2), Guessers.Limit, () => "no guesses");
-        long start = Stopwatch.GetTimestamp(), before = _guessers.Verified;
+        Task[] guessers = [.. Enumerable.Range(0, 32).Select(i => GuessAsync(server[Redirect], IPAddress.Parse($"127.0.0.{1 + (i % 8)}"), "alice", i, over.Token))];
+        await Eventually.TrueAsync(() => Task.FromResult(Verified > 2), Limit, () => "no guesses");
+        long start = Stopwatch.GetTimestamp(), before = Verified;
         await Task.Delay(TimeSpan.FromSeconds(6));
-        long verified = _guessers.Verified - before;
+        long verified = Verified - before;
         TimeSpan took = Stopwatch.GetElapsedTime(start);
         await over.CancelAsync();
         await Task.WhenAll(guessers);
@@ -139,29 +131,22 @@ public sealed class GuessingCostTests(ITestOutputHelper output) : PeerTest(outpu
                 using RawHttp single = await RawHttp.ConnectAsync(server[Redirect]);
                 long begun = Stopwatch.GetTimestamp();
                 await single.SendAsync(Put(Basic("alice", $"{when} {i}")));
-                Assert.Equal(401, ForwardServer.StatusOf(await single.ReadReplyAsync(limit: Guessers.Limit)));
+                Assert.Equal(401, ForwardServer.StatusOf(await single.ReadReplyAsync(limit: Limit)));
                 if (Stopwatch.GetElapsedTime(begun) < cost) cost = Stopwatch.GetElapsedTime(begun);
             }
         }
     }
-}
 
-/// <summary>Connections that send one wrong password after the other.</summary>
-internal sealed class Guessers
-{
-    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static async Task<int> PushAsync(string address, IPAddress from)
+    {
+        using RawHttp connection = await RawHttp.ConnectAsync(address, from);
+        await connection.SendAsync(Put(Right));
+        return ForwardServer.StatusOf(await connection.ReadReplyAsync(limit: Limit));
+    }
 
-    private long _verified;
-    private long _refused;
-
-    /// <summary>Guesses with the response 401.</summary>
-    public long Verified => Interlocked.Read(ref _verified);
-
-    /// <summary>Guesses with the response 503.</summary>
-    public long Refused => Interlocked.Read(ref _refused);
-
+    /// <summary>Sends one wrong password after the other.</summary>
     /// <param name="name">Null for another one with each guess.</param>
-    public async Task GuessAsync(string address, IPAddress from, string? name, int guesser, CancellationToken over)
+    private async Task GuessAsync(string address, IPAddress from, string? name, int guesser, CancellationToken over)
     {
         using RawHttp connection = await RawHttp.ConnectAsync(address, from);
         for (int i = 0; !over.IsCancellationRequested; i++)
