@@ -27,8 +27,8 @@ public sealed class ConfigFileTests(ITestOutputHelper output) : PeerTest(output)
         await using ChildProcess run = await ChildProcess.StartAsync("bash", "bash", ["-c", Script, "bash", directory, Binary.Path], environment);
         Assert.True(await run.WaitForExitAsync(TimeSpan.FromSeconds(60)) == 0, run.Output);
         Assert.Equal(1, Regex.Count(run.Output, "/named: could not be read to its end within 10 s; if it is a pipe, somebody must write to it and close it"));
-        Assert.Equal(1, Regex.Count(run.Output, "/named: warning: is a named pipe, which is deprecated: .*; write the configuration to a file, and name that with --config.file"));
-        Assert.Contains("/dev/null: is a socket or a device, not a regular file; name the file with --config.file", run.Output, StringComparison.Ordinal);
+        Assert.Equal(1, Regex.Count(run.Output, "/named: warning: is a named pipe, which is deprecated: .*; write the configuration to a file, and name that after check-config"));
+        Assert.Contains("/dev/null: is a socket or a device, not a regular file; name the file after check-config", run.Output, StringComparison.Ordinal);
         Assert.DoesNotMatch("/dev/(stdin|fd/[0-9]+): warning: is a named pipe", run.Output);
         Assert.Matches("/dev/fd/[0-9]+: waiting for its end; if it is a pipe, somebody must write to it and close it", run.Output);
         Assert.Matches("/dev/fd/[0-9]+: could not be read to its end within 10 s; if it is a pipe, somebody must write to it", run.Output);
