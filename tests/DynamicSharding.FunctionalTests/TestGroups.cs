@@ -8,7 +8,7 @@ using DynamicSharding.Tests;
 namespace DynamicSharding.FunctionalTests;
 
 /// <summary>
-/// For tests that measure something other tests would affect (latency, rates, memory), or that need fixed ports:
+/// For tests that measure something other tests would affect (latency, rates, memory), take the whole machine, or need fixed ports:
 /// they run one at a time, after all others.
 /// </summary>
 [CollectionDefinition(Name, DisableParallelization = true)]

@@ -24,7 +24,7 @@ internal sealed class SecretFile(string path, Func<string, bool>? isValid = null
                 (string, DateTime, long) stamp = (file.FullName, file.LastWriteTimeUtc, file.Length);
                 if (_secret is not null && stamp == _stamp) return _secret;
 
-                // A pipe or a device has no length, and opening a pipe would block. A file is empty while it is being written, too.
+                // A pipe or a device has no length, and opening a pipe would block. A file that is being written may be empty, too.
                 if (file.Length == 0) return _secret;
                 string text = ConfigFiles.ReadSecret(path);
                 if (text.Length == 0 || (isValid is not null && !isValid(text))) return _secret;

@@ -40,7 +40,7 @@ internal sealed class RedirectLoad : IAsyncDisposable
 
     /// <summary>Any of these owners is right.</summary>
     public static RedirectLoad Among(DynamicShardingProcess server, IReadOnlySet<string> gateways, int connections) =>
-        new(server.Address, (_, owner) => gateways.Contains(owner), connections, TimeSpan.Zero);
+        new(server.Address, (_, owner) => gateways.Contains(owner), connections, TimeSpan.FromMilliseconds(1));
 
     public static string Path(int i) => string.Create(CultureInfo.InvariantCulture, $"/metrics/job/batch/instance/host-{i}");
 

@@ -13,6 +13,7 @@ public sealed class MovedGatewayTests(ITestOutputHelper output) : PeerTest(outpu
 {
     private const string Name = "gw.pgw.test";
     private const int Clients = 16;
+
     /// <summary>There and back.</summary>
     private const int Moves = 2;
 

@@ -14,7 +14,7 @@ public sealed class WaitingResponseTests(ITestOutputHelper output) : FaultTest(o
     private const int Clients = 8;
 
     /// <summary>More than the buffers of four sockets take: each side of two connections has some mebibytes.</summary>
-    private const long Length = 64L * 1024 * 1024;
+    private const long Length = 32L * 1024 * 1024;
 
     /// <summary>Per client: what its socket did not take of one buffer (64 KiB), and with TLS the records of both directions.</summary>
     private const double MiBPerClient = 0.5;

@@ -129,7 +129,7 @@ public sealed class TargetFileTests : PeerTest, IDisposable
     {
         Write("a.json", Json("a:9091", "b:9091", "c:9091"));
         Write("b.yaml", Yaml("d:9091"));
-        DynamicShardingProcess server = await StartAsync("*.json, *.yaml", Unprobed + "membership: { mass_loss_hold: 10s }\n");
+        DynamicShardingProcess server = await StartAsync("*.json, *.yaml", Unprobed + "membership: { mass_loss_hold: 17s }\n");
         string[] all = ["a:9091", "b:9091", "c:9091", "d:9091"];
         await server.WaitForMembersAsync(all, Limit);
 
@@ -138,14 +138,14 @@ public sealed class TargetFileTests : PeerTest, IDisposable
         await server.WaitForLogAsync(Soon, "gateway list not usable", "b.yaml: does not exist any more");
         Write("b.yaml", Yaml("d:9091"));
         await server.WaitForLogAsync(Soon, "gateway list usable again", "b.yaml");
-        await Task.Delay(TimeSpan.FromSeconds(12));
+        await Task.Delay(TimeSpan.FromSeconds(19));
         Assert.Equal(all, await server.MembersAsync());
         Assert.Equal(0, await server.ChangesAsync());
 
         File.Delete(Path.Combine(_folder.Path, "b.yaml"));
         await server.WaitForMembersAsync(all[..3], TimeSpan.FromSeconds(60));
         File.Delete(Path.Combine(_folder.Path, "a.json"));
-        await Task.Delay(TimeSpan.FromSeconds(14));
+        await Task.Delay(TimeSpan.FromSeconds(26));
         Assert.Equal(all[..3], await server.MembersAsync());
         Assert.Equal(1, await server.ChangesAsync());
         Assert.NotEqual("", await LastErrorAsync(server));

@@ -6,7 +6,6 @@ using DynamicSharding.Config;
 using DynamicSharding.Ring;
 using DynamicSharding.Routing;
 using DynamicSharding.Tests.Discovery;
-using DynamicSharding.Tests.Server;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using DynamicSharding.Config;
-using DynamicSharding.Tests.Server;
 using Xunit.Abstractions;
 
 namespace DynamicSharding.Tests.Cleanup;

@@ -6,7 +6,6 @@ using System.Runtime.ExceptionServices;
 using System.Text;
 using System.Text.RegularExpressions;
 using DynamicSharding.Config;
-using DynamicSharding.Tests.Server;
 
 namespace DynamicSharding.Tests.Forward;
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using DynamicSharding.Http;
-using DynamicSharding.Tests.Server;
 using DynamicSharding.Web;
 using Xunit.Abstractions;
 using static DynamicSharding.Tests.Web.PushAuthTests;
