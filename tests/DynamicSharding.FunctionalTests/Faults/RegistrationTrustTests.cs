@@ -62,7 +62,7 @@ public sealed class RegistrationTrustTests(ITestOutputHelper output) : FaultTest
         // After a stricter rule it is out as soon as the reload has its response.
         server.WriteConfig(config.Replace("ALLOW", "[10.0.0.0/8, \"*.pgw.internal\"]", StringComparison.Ordinal));
         await server.ReloadAsync();
-        await server.WaitForRingAsync([gateway.Address], TimeSpan.FromSeconds(5));
+        await server.WaitForRingAsync([gateway.Address], Limit);
         Assert.Equal(1, await server.MetricAsync("dynamic_sharding_ring_changes_total{reason=\"reload\"}"));
         Assert.Equal("refused", await StateAsync(server, stranger.Address));
         await Task.Delay(TimeSpan.FromSeconds(1)); // a probe that was under way

@@ -142,7 +142,7 @@ public sealed class ForwardLifecycleTests(ITestOutputHelper output) : PeerTest(o
         ForwardServer server = await ForwardServer.StartAsync(TestPeers, [silent.Address], more: "shutdown: { drain_delay: 0s, timeout: 1s }");
         using RawHttp waiting = await RawHttp.ConnectAsync(server.Address);
         await waiting.SendAsync(ForwardServer.Put("/metrics/job/a"));
-        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(5), "msg=ready");
+        await server.Process.WaitForLogAsync(TimeSpan.FromSeconds(30), "msg=ready");
 
         long start = Stopwatch.GetTimestamp();
         server.Process.Process.Terminate();

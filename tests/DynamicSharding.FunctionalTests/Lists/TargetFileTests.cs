@@ -12,8 +12,7 @@ public sealed class TargetFileTests : PeerTest, IDisposable
 
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
-    /// <summary>A look every second, and a file that is being written is given a moment.</summary>
-    /// <summary>About a second; on a busy machine more, but less than the 10 s after which an open file is believed.</summary>
+    /// <summary>A look every second, and a file that is being written is given a moment; on a busy machine more, but less than the 10 s after which an open file is believed.</summary>
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(8);
 
     private readonly TemporaryFolder _folder = new();

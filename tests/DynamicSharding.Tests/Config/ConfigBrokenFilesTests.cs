@@ -301,17 +301,21 @@ public sealed class ConfigBrokenFilesTests
         Assert.StartsWith("test.yml:2:22: sharding.replicas: with 101 servers the ring has more than 10000000 points", error, StringComparison.Ordinal);
     }
 
-    /// <summary>By square this took 15 s; a linear reader takes well below a second.</summary>
+    /// <summary>By square this took 15 s; a linear reader takes well below a second. The fastest of five counts: the machine may be busy.</summary>
     [Fact]
     public void A_file_of_80000_unknown_keys_is_read_in_linear_time()
     {
         var yaml = new StringBuilder("pushgateway: {servers: [a]}\n");
         for (int i = 0; i < 80_000; i++) yaml.Append(CultureInfo.InvariantCulture, $"unknown{i}: 1\n");
-        long started = Stopwatch.GetTimestamp();
+        double fastest = double.MaxValue;
+        for (int i = 0; i < 5 && fastest > 7; i++)
+        {
+            long started = Stopwatch.GetTimestamp();
+            string[] errors = ConfigTestFile.Errors(yaml.ToString());
+            fastest = Math.Min(fastest, Stopwatch.GetElapsedTime(started).TotalSeconds);
+            Assert.InRange(errors.Length, 2, 101);
+        }
 
-        string[] errors = ConfigTestFile.Errors(yaml.ToString());
-
-        Assert.InRange(errors.Length, 2, 101);
-        Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 0, 7);
+        Assert.InRange(fastest, 0, 7);
     }
 }

@@ -242,7 +242,7 @@ public sealed class GatewayListTests
             Assert.Equal(10_000, _list.Current!.Value.Length);
 
             // One merge takes milliseconds; one for each part took minutes.
-            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5), $"round {round} took {watch.Elapsed}");
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(30), $"round {round} took {watch.Elapsed}");
         }
     }
 
