@@ -10,7 +10,7 @@ namespace DynamicSharding.FunctionalTests.Systemd;
 /// <summary>The data listeners' sockets come from systemd or a launcher, and outlive the process (sd_listen_fds(3)).</summary>
 public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
 {
-    private const string Config = "pushgateway: { servers: [\"127.0.0.1:9091\"], health_check: { enabled: false } }\nshutdown: { drain_delay: 500ms }\n";
+    internal const string Config = "pushgateway: { servers: [\"127.0.0.1:9091\"], health_check: { enabled: false } }\nshutdown: { drain_delay: 500ms }\n";
 
     [Fact, Trait("Smoke", "true")]
     public async Task The_first_connection_starts_the_server_and_is_answered()
@@ -105,33 +105,6 @@ public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
     public Task Names_of_no_listener_and_names_given_twice_are_refused(string names, string said) =>
         IsRefusedAsync(names, $"forward_listen_addr: {FreePort.NextAddress()}\n{Config}", said);
 
-    [Fact, Trait("Category", "Slow")]
-    public async Task Restarts_under_2000_fresh_connections_a_second_refuse_and_reset_none()
-    {
-        await using KeptSocket kept = await KeptSocket.StartAsync(Config);
-        string script = Path.Combine(Binary.RepositoryRoot, "tests/faults/restart.py");
-        await using ChildProcess load = await ChildProcess.StartAsync(
-            "restart.py", "python3", [script, kept.Address.Split(':')[1], "--rate", "2000", "--seconds", "25"]);
-        for (int i = 0; i < 3; i++)
-        {
-            await Task.Delay(TimeSpan.FromSeconds(1.5));
-            await kept.RestartAsync();
-        }
-
-        Assert.False(load.HasExited, "the load ended before the last restart");
-        Assert.Equal(4, kept.Starts);
-        Assert.Equal(0, await load.WaitForExitAsync(TimeSpan.FromMinutes(2)));
-        string json = Assert.Single(load.Output.Split('\n'), line => line.StartsWith('{'));
-        Output.WriteLine(json);
-        JsonElement counts = JsonDocument.Parse(json).RootElement;
-        int opened = counts.GetProperty("opened").GetInt32();
-        Assert.All(
-            ["refused", "reset", "closed", "other", "unanswered"],
-            outcome => Assert.True(counts.GetProperty(outcome).GetInt32() == 0, json));
-        Assert.Equal(opened, counts.GetProperty("answered").GetInt32());
-        Assert.Equal(2000, counts.GetProperty("rate").GetInt32());
-    }
-
     private async Task IsRefusedAsync(string names, string config, string said)
     {
         using TemporaryFolder folder = new();
@@ -171,4 +144,36 @@ public sealed class ActivationTests(ITestOutputHelper output) : PeerTest(output)
     /// <summary>A pipe and its reader are between the program and the test.</summary>
     private static Task<TimeSpan> LogsAsync(ChildProcess process, string text) => Eventually.TrueAsync(
         () => Task.FromResult(process.Output.Contains(text, StringComparison.Ordinal)), TimeSpan.FromSeconds(20), () => text);
+}
+
+/// <summary>The socket that is kept queues what comes between two processes.</summary>
+[Collection(AloneGroup.Name)]
+public sealed class ActivationLoadTests(ITestOutputHelper output) : PeerTest(output)
+{
+    [Fact, Trait("Category", "Slow")]
+    public async Task Restarts_under_2000_fresh_connections_a_second_refuse_and_reset_none()
+    {
+        await using KeptSocket kept = await KeptSocket.StartAsync(ActivationTests.Config);
+        string script = Path.Combine(Binary.RepositoryRoot, "tests/faults/restart.py");
+        await using ChildProcess load = await ChildProcess.StartAsync(
+            "restart.py", "python3", [script, kept.Address.Split(':')[1], "--rate", "2000", "--seconds", "25"]);
+        for (int i = 0; i < 3; i++)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1.5));
+            await kept.RestartAsync();
+        }
+
+        Assert.False(load.HasExited, "the load ended before the last restart");
+        Assert.Equal(4, kept.Starts);
+        Assert.Equal(0, await load.WaitForExitAsync(TimeSpan.FromMinutes(2)));
+        string json = Assert.Single(load.Output.Split('\n'), line => line.StartsWith('{'));
+        Output.WriteLine(json);
+        JsonElement counts = JsonDocument.Parse(json).RootElement;
+        int opened = counts.GetProperty("opened").GetInt32();
+        Assert.All(
+            ["refused", "reset", "closed", "other", "unanswered"],
+            outcome => Assert.True(counts.GetProperty(outcome).GetInt32() == 0, json));
+        Assert.Equal(opened, counts.GetProperty("answered").GetInt32());
+        Assert.Equal(2000, counts.GetProperty("rate").GetInt32());
+    }
 }
