@@ -3,7 +3,8 @@ import os, re, signal, socket, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TICKS = os.sysconf('SC_CLK_TCK')
-SERVER_CORE, LOAD_CORE = '0', '1'
+# Lists as taskset takes them.
+SERVER_CORE, LOAD_CORE = os.environ.get('SERVER_CORES', '0'), os.environ.get('LOAD_CORES', '1')
 
 
 def free_port():

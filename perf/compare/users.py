@@ -2,6 +2,7 @@
 """What users cost: the same pushes at a fixed rate, with the same bytes, to a server without users, one with, and one with and a guesser beside it.
 
     perf/compare/users.py --aot BINARY --gateway BINARY --out FOLDER     about 7 minutes
+    SERVER_CORES=0,1 LOAD_CORES=0,1 perf/compare/users.py ...            all of them on both cores
 
 Called as forward.py is, and measured in the same way: interleaved, the server on the first core, load, guesser and gateway on the second. Prints
 the quotients of every round and writes all rows to OUT/users.json.
